@@ -1,0 +1,128 @@
+# signalbus - `make help` lists what can be made.
+VERSION := 0.1.0
+
+PREFIX     ?= /usr/local
+sysconfdir ?= /etc
+bindir     := $(PREFIX)/bin
+mandir     := $(PREFIX)/share/man
+docdir     := $(PREFIX)/share/doc/signalbus
+
+CC       ?= cc
+CFLAGS   ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wmissing-prototypes \
+	-Wstrict-prototypes
+HARDENING := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+SANITIZE ?=
+PYTHON   ?= /usr/bin/python3
+BUILD    ?= build
+BINARY   := $(BUILD)/signalbus
+
+PACKAGES := libpq rdkafka libcjson libconfig
+
+SOURCES := main.c command.c cmd_flush.c cmd_inspect.c \
+	config.c config_value.c settings.c problems.c nearest.c \
+	model.c sql.c catalog.c db.c store.c position.c \
+	encode.c bus.c bus_producer.c ledger.c \
+	burst.c flusher.c progress.c retry.c \
+	log.c error.c clock.c stop.c text.c
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+
+# Each unit test links just what it tests and what that stands on, so that a module that reaches
+# upwards fails to link.
+UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
+	test_encode test_config test_burst
+test_clock_OBJECTS   := clock
+test_text_OBJECTS    := text
+test_nearest_OBJECTS := nearest
+test_ledger_OBJECTS  := ledger text
+test_retry_OBJECTS   := retry clock error
+test_model_OBJECTS   := model nearest text error
+test_sql_OBJECTS     := sql model nearest text error
+test_encode_OBJECTS  := encode model nearest text error
+test_config_OBJECTS  := config config_value settings problems nearest text error log
+test_burst_OBJECTS   := burst ledger encode model sql nearest position text error clock
+UNIT_BINARIES := $(UNIT_TESTS:%=$(BUILD)/unit/%)
+
+CPPFLAGS_ALL = -D_GNU_SOURCE -DSIGNALBUS_VERSION='"$(VERSION)"' -Isrc \
+	$(shell pkg-config --cflags $(PACKAGES)) $(CPPFLAGS)
+CFLAGS_ALL   = -std=c11 -pthread $(WARNINGS) $(if $(SANITIZE),,$(HARDENING)) $(CFLAGS) \
+	$(SANITIZE:%=-fsanitize=%)
+LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%=-fsanitize=%) \
+	$(LDFLAGS)
+
+.DELETE_ON_ERROR:
+.PHONY: all install uninstall clean help demo check check-unit check-integration check-asan lint \
+	format deps-build deps-test deps-demo deps-lint
+
+all: $(BINARY) ## build build/signalbus
+
+$(BINARY): $(OBJECTS)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs $(PACKAGES))
+
+$(BUILD)/%.o: src/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(BUILD)/unit/%.o: tests/unit/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(shell pkg-config --cflags check) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+.SECONDEXPANSION:
+$(UNIT_BINARIES): $(BUILD)/unit/%: $(BUILD)/unit/%.o $$($$*_OBJECTS:%=$(BUILD)/$$(percent).o)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs check) \
+		$(if $(filter encode,$($*_OBJECTS)),$(shell pkg-config --libs libcjson)) \
+		$(if $(filter config,$($*_OBJECTS)),$(shell pkg-config --libs libconfig))
+percent := %
+
+install: all ## install under DESTDIR, PREFIX (default /usr/local), sysconfdir (default /etc)
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 \
+		$(DESTDIR)$(docdir) $(DESTDIR)$(sysconfdir)/signalbus
+	install -m 755 $(BINARY) $(DESTDIR)$(bindir)/signalbus
+	install -m 644 man/signalbus.1 $(DESTDIR)$(mandir)/man1/
+	install -m 644 man/signalbus.conf.5 $(DESTDIR)$(mandir)/man5/
+	install -m 644 README.md LICENSE signalbus.conf.example $(DESTDIR)$(docdir)/
+
+uninstall: ## remove what install installed, but configuration
+	rm -f $(DESTDIR)$(bindir)/signalbus $(DESTDIR)$(mandir)/man1/signalbus.1 \
+		$(DESTDIR)$(mandir)/man5/signalbus.conf.5
+	rm -rf $(DESTDIR)$(docdir)
+
+clean: ## remove what was built (Kafka's jars stay in build/kafka)
+	find $(BUILD) -mindepth 1 -maxdepth 1 ! -name kafka -exec rm -rf {} +
+
+demo: deps-demo ## show the main job on a throw-away PostgreSQL and an embedded broker
+	@$(MAKE) --no-print-directory -s all
+	@tests/demo.sh
+
+check: check-unit check-integration ## run all tests, on real PostgreSQL and Kafka servers
+
+check-unit: deps-test ## run the unit tests
+	@$(MAKE) --no-print-directory unit-binaries
+	@set -e; for test in $(UNIT_BINARIES); do $$test; done
+
+.PHONY: unit-binaries
+unit-binaries: $(UNIT_BINARIES)
+
+check-integration: deps-test ## run the tests on real servers; T= chooses some (pytest -k)
+	@$(MAKE) --no-print-directory all
+	tests/kafka/fetch build/kafka/lib
+	SIGNALBUS=$(abspath $(BINARY)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration \
+		$(if $(T),-k "$(T)")
+
+check-asan: ## run all tests with the address and undefined behaviour sanitizers
+	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99 UBSAN_OPTIONS=halt_on_error=1 \
+		$(MAKE) check BUILD=build/asan SANITIZE=address,undefined CFLAGS="-O1 -g"
+
+lint: deps-lint ## check format, warnings, sizes, layers and documentation
+	@tests/lint/run
+
+format: ## format the sources as the house style wants it
+	clang-format -i src/*.[ch] tests/unit/*.[ch]
+
+deps-build deps-demo deps-test deps-lint: deps-%:
+	@tests/install-deps $*
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+-include $(OBJECTS:.o=.d) $(UNIT_BINARIES:=.d)

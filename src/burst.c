@@ -1,0 +1,217 @@
+#include "burst.h"
+
+#include "text.h"
+
+#include <stdlib.h>
+
+struct burst {
+	const struct config *config;
+	struct store *store;
+	struct bus *bus;
+	struct ledger ledger;  /* of all rows */
+	struct ledger attempt; /* of rows that are sent again */
+	/* Of the burst under way: */
+	const struct model *model;
+	struct encoder *encoder;
+	struct claim claim;
+	struct field *fields; /* of the row being encoded */
+	bool in_order;
+	struct instant deadline; /* for the broker's answers */
+};
+
+struct burst *burst_new(const struct config *config, struct store *store, struct bus *bus)
+{
+	struct burst *b = memory_new(1, sizeof *b);
+	b->config = config;
+	b->store = store;
+	b->bus = bus;
+	return b;
+}
+
+void burst_free(struct burst *b)
+{
+	if (b == NULL)
+		return;
+	ledger_free(&b->ledger);
+	ledger_free(&b->attempt);
+	free(b);
+}
+
+static void begin(struct burst *b, const struct burst_order *order)
+{
+	const struct model *m = order->model;
+	b->model = m;
+	b->in_order = order->kind == CLAIM_ORDERED;
+	b->encoder = encoder_new(m);
+	b->fields = memory_new(ROW_FIXED_FIELDS + m->output_count, sizeof *b->fields);
+	b->deadline = instant_after(clock_now(), b->config->timeout);
+}
+
+static void end(struct burst *b)
+{
+	claim_free(&b->claim);
+	encoder_free(b->encoder);
+	free(b->fields);
+	b->encoder = NULL;
+	b->fields = NULL;
+}
+
+/* Remember the last claimed row as the place from which other bursts go on. */
+static void move_on(struct burst *b, struct position *position)
+{
+	struct place_in_table place = { 0 };
+	for (size_t i = 0; i < sql_position_count(b->model); i++)
+		place_add(&place, rows_value(b->claim.rows, b->claim.count - 1,
+					  sql_position_field(b->model, i)));
+	position_set(position, &place);
+}
+
+static bool claim(struct burst *b, const struct burst_order *order, struct burst_result *result,
+	struct error *e)
+{
+	struct place_in_table from = { 0 };
+	struct claim_request request = { .kind = order->kind,
+		.from = &from,
+		.keys = order->keys,
+		.first_key = order->first_key,
+		.key_count = order->key_count };
+	if (order->position != NULL) {
+		from = position_get(order->position);
+		request.kind = from.count > 0 ? CLAIM_NEXT : CLAIM_FIRST;
+	}
+	result->from_start = request.kind == CLAIM_FIRST;
+	bool ok = store_claim(b->store, b->model, &request, &b->claim, e);
+	result->claimed = b->claim.count;
+	place_free(&from);
+	if (ok && b->claim.count > 0 && order->position != NULL)
+		move_on(b, order->position);
+	return ok;
+}
+
+/* Encode and send a row for a slot of l.  Returns false where it was refused. */
+static bool send_row(struct burst *b, size_t row, struct ledger *l, size_t slot)
+{
+	struct message message;
+	struct error e;
+	rows_fields(b->claim.rows, row, b->fields, ROW_FIXED_FIELDS + b->model->output_count);
+	if (encode_row(b->encoder, b->fields, &message, &e))
+		return bus_send(b->bus, l, slot, &message, b->deadline);
+	bus_refuse(b->bus, l, slot, VERDICT_REJECTED, e.text);
+	return false;
+}
+
+/* Send count rows for the slots of l, and await the verdicts.  rows NULL: all from the first. */
+static void send_rows(struct burst *b, struct ledger *l, const size_t *rows, size_t count)
+{
+	bool refused = false;
+	bus_begin(b->bus, l, count);
+	for (size_t slot = 0; slot < count; slot++)
+		if (refused && b->in_order)
+			bus_refuse(b->bus, l, slot, VERDICT_UNSENT, NULL);
+		else if (!send_row(b, rows != NULL ? rows[slot] : slot, l, slot))
+			refused = true;
+	bus_await(b->bus, l, b->deadline);
+	bus_end(b->bus, l);
+}
+
+static bool is_rejected(const struct burst *b, size_t row)
+{
+	return b->ledger.entries[row].verdict == VERDICT_REJECTED;
+}
+
+/* Send rows again, by halves, until those that the broker rejects stand alone: one bad message
+ * fails all that are in a batch with it.  In order, nothing behind the first failure is sent. */
+static bool isolate(struct burst *b, const size_t *rows, size_t count)
+{
+	send_rows(b, &b->attempt, rows, count);
+	bool all_stored = ledger_failure(&b->attempt) == count;
+	for (size_t i = 0; i < count; i++)
+		ledger_replace(&b->ledger, rows[i], &b->attempt, i);
+	if (all_stored || count == 1)
+		return all_stored;
+	size_t *left = memory_new(count, sizeof *left);
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++)
+		if (is_rejected(b, rows[i]) || (b->in_order && n > 0))
+			left[n++] = rows[i];
+	bool ok = n == 0 || isolate(b, left, (n + 1) / 2);
+	if (n > 1 && (ok || !b->in_order))
+		ok = isolate(b, left + (n + 1) / 2, n / 2) && ok;
+	free(left);
+	return ok;
+}
+
+/* The rejected rows, and in order all that come behind the first of them. */
+static void isolate_rejected(struct burst *b)
+{
+	size_t *rows = memory_new(b->claim.count, sizeof *rows);
+	size_t n = 0;
+	for (size_t row = 0; row < b->claim.count; row++)
+		if (is_rejected(b, row) || (b->in_order && n > 0))
+			rows[n++] = row;
+	size_t half = (n + 1) / 2;
+	if (n > 1 && (isolate(b, rows, half) || !b->in_order))
+		isolate(b, rows + half, n - half);
+	free(rows);
+}
+
+/* The rejected row that e is about. */
+static void add_row(const struct burst *b, size_t row, struct text *t)
+{
+	rows_fields(b->claim.rows, row, b->fields, ROW_FIXED_FIELDS + b->model->output_count);
+	encode_identity(b->model, b->fields, t);
+}
+
+/* What the ledger's heaviest verdict means for the burst. */
+static bool set_failure(const struct burst *b, size_t stored, struct error *e)
+{
+	size_t row = ledger_failure(&b->ledger);
+	const struct entry *entry = &b->ledger.entries[row];
+	const char *reason = entry->reason != NULL ? entry->reason : "";
+	const struct model_config *m = b->model->config;
+	if (entry->verdict == VERDICT_TOPIC)
+		return error_set(e, ERROR_TOPIC, "model \"%s\": topic \"%s\": %s", m->name,
+			m->topic, reason);
+	if (entry->verdict != VERDICT_REJECTED)
+		return error_set(e, ERROR_BROKER,
+			"model \"%s\": %zu of %zu signals were not stored within %g s: %s", m->name,
+			b->claim.count - stored, b->claim.count, b->config->timeout, reason);
+	struct text identity = { 0 };
+	add_row(b, row, &identity);
+	error_set(e, ERROR_REJECTED,
+		"model \"%s\": the message of signal %s was rejected: %s; it stays in table %s",
+		m->name, identity.text, reason, b->model->relation);
+	text_free(&identity);
+	return false;
+}
+
+static bool settle(struct burst *b, struct burst_result *result, struct error *e)
+{
+	bool *deletable = memory_new(b->claim.count, sizeof *deletable);
+	size_t stored = ledger_deletable(&b->ledger, b->in_order, deletable);
+	bool ok = true;
+	if (stored == 0)
+		store_abandon(b->store);
+	else
+		ok = store_settle(b->store, b->model, &b->claim, deletable, e);
+	free(deletable);
+	if (!ok)
+		return false;
+	result->sent = stored;
+	return stored == b->claim.count || set_failure(b, stored, e);
+}
+
+bool burst_run(struct burst *b, const struct burst_order *order, struct burst_result *result,
+	struct error *e)
+{
+	*result = (struct burst_result){ 0 };
+	begin(b, order);
+	bool ok = claim(b, order, result, e);
+	if (ok && b->claim.count > 0) {
+		send_rows(b, &b->ledger, NULL, b->claim.count);
+		isolate_rejected(b);
+		ok = settle(b, result, e);
+	}
+	end(b);
+	return ok;
+}

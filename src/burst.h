@@ -1,0 +1,46 @@
+/*
+ * burst - the way of some rows, once: claim, encode, send, await, settle.
+ *
+ * A burst belongs to one worker, and so does the store it uses; the bus is shared.  Running one
+ * blocks: for the database's answers, and for the broker's until `timeout` of the configuration.
+ * Rows are deleted only in the transaction that follows VERDICT_STORED for their messages.
+ */
+#ifndef SIGNALBUS_BURST_H
+#define SIGNALBUS_BURST_H
+
+#include "bus.h"
+#include "config.h"
+#include "error.h"
+#include "position.h"
+#include "store.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct burst;
+
+/* What is wanted of a burst. */
+struct burst_order {
+	const struct model *model;
+	enum claim_kind kind;
+	struct position *position; /* CLAIM_FIRST: where to begin instead, and moved on; or NULL */
+	const struct rows *keys;   /* CLAIM_NOTED */
+	size_t first_key, key_count;
+};
+
+/* What became of it. */
+struct burst_result {
+	bool from_start; /* claimed from the beginning of the table */
+	size_t claimed;
+	size_t sent; /* stored by the broker, and deleted */
+};
+
+struct burst *burst_new(const struct config *config, struct store *store, struct bus *bus);
+void burst_free(struct burst *b);
+
+/* Run one.  Returns false with e where not every claimed row was sent and deleted; result is
+ * filled in any case, and no transaction is left open. */
+bool burst_run(struct burst *b, const struct burst_order *order, struct burst_result *result,
+	struct error *e);
+
+#endif

@@ -1,0 +1,291 @@
+#include "bus.h"
+
+#include "bus_producer.h"
+#include "log.h"
+#include "text.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* A message's opaque is its burst's number and its slot in one word. */
+#define SLOT_BITS 20
+#define SLOT_MASK ((UINT64_C(1) << SLOT_BITS) - 1)
+
+#define QUEUE_FULL_RETRY_S 0.1
+#define PRODUCER_RETRY_MS  1000
+
+struct bus {
+	const struct config *config;
+	/* The producer is replaced under the write lock, and used under the read lock. */
+	pthread_rwlock_t producer_lock;
+	struct producer *producer; /* NULL: could not be made yet */
+	pthread_t reporter;
+	int wake_fd; /* readable: there are reports, or it is time to leave */
+	atomic_bool leaving;
+	bool is_fatal; /* the reporter's own */
+	/* All below is under lock; changed says that some of it has changed. */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct ledger *ledgers[BUS_LEDGERS_MAX];
+	size_t ledger_count;
+	uint64_t last_burst;
+	unsigned waiting_for_room;
+	char trouble[512]; /* the last that the producer told of; empty after a success */
+};
+
+/* What is to be made of librdkafka's errors.  An unknown one is VERDICT_LATE: the row is kept and
+ * tried again. */
+static const struct {
+	rd_kafka_resp_err_t code;
+	enum verdict verdict;
+} verdicts[] = {
+	{ RD_KAFKA_RESP_ERR_NO_ERROR, VERDICT_STORED },
+	{ RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, VERDICT_TOPIC },
+	{ RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, VERDICT_TOPIC },
+	{ RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, VERDICT_TOPIC },
+	{ RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, VERDICT_TOPIC },
+	{ RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, VERDICT_REJECTED },
+	{ RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, VERDICT_REJECTED },
+	{ RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE, VERDICT_REJECTED },
+	{ RD_KAFKA_RESP_ERR_INVALID_RECORD, VERDICT_REJECTED },
+	{ RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, VERDICT_REJECTED },
+	{ RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, VERDICT_REJECTED },
+	{ RD_KAFKA_RESP_ERR__INVALID_ARG, VERDICT_REJECTED }, /* such as too long a topic name */
+	{ RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, VERDICT_REJECTED },
+};
+
+static enum verdict verdict_of(rd_kafka_resp_err_t code)
+{
+	for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++)
+		if (verdicts[i].code == code)
+			return verdicts[i].verdict;
+	return VERDICT_LATE;
+}
+
+static void *opaque_of(const struct ledger *l, size_t slot)
+{
+	return (void *)(uintptr_t)(l->burst << SLOT_BITS | slot);
+}
+
+/* Record a verdict under the lock, and wake who waits for it. */
+static void record(
+	struct bus *bus, struct ledger *l, size_t slot, enum verdict v, const char *reason)
+{
+	ledger_record(l, slot, v, reason);
+	if (ledger_complete(l) || bus->waiting_for_room > 0)
+		pthread_cond_broadcast(&bus->changed);
+}
+
+/* A message's own report.  Reports of bursts that were given up find no ledger. */
+static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void *arg)
+{
+	(void)handle;
+	struct bus *bus = arg;
+	uint64_t word = (uint64_t)(uintptr_t)report->_private;
+	enum verdict v = verdict_of(report->err);
+	if (report->err == RD_KAFKA_RESP_ERR__FATAL)
+		bus->is_fatal = true;
+	pthread_mutex_lock(&bus->lock);
+	if (v == VERDICT_STORED)
+		bus->trouble[0] = '\0';
+	for (size_t i = 0; i < bus->ledger_count; i++)
+		if (bus->ledgers[i]->burst == word >> SLOT_BITS)
+			record(bus, bus->ledgers[i], word & SLOT_MASK, v,
+				v == VERDICT_STORED ? NULL : rd_kafka_err2str(report->err));
+	pthread_mutex_unlock(&bus->lock);
+}
+
+static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg)
+{
+	(void)handle;
+	struct bus *bus = arg;
+	log_debug("kafka: %s", reason);
+	if (code == RD_KAFKA_RESP_ERR__FATAL)
+		bus->is_fatal = true;
+	/* Which broker cannot be reached, and why, says more than that none can. */
+	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+		return;
+	pthread_mutex_lock(&bus->lock);
+	snprintf(bus->trouble, sizeof bus->trouble, "%s", reason);
+	pthread_mutex_unlock(&bus->lock);
+}
+
+static const struct producer_callbacks callbacks = { on_report, on_error };
+
+/* The old producer's unsettled messages are lost with it. */
+static void settle_lost(struct bus *bus)
+{
+	pthread_mutex_lock(&bus->lock);
+	for (size_t i = 0; i < bus->ledger_count; i++)
+		for (size_t slot = 0; slot < bus->ledgers[i]->count; slot++)
+			ledger_record(bus->ledgers[i], slot, VERDICT_LATE,
+				"the producer had a fatal error and was replaced");
+	pthread_cond_broadcast(&bus->changed);
+	pthread_mutex_unlock(&bus->lock);
+}
+
+/* Put a new producer in the place of one with a fatal error, which can never send again. */
+static void replace_producer(struct bus *bus)
+{
+	char reason[512];
+	struct error e;
+	pthread_rwlock_wrlock(&bus->producer_lock);
+	if (bus->producer != NULL) {
+		producer_fatal_error(bus->producer, reason, sizeof reason);
+		log_warning("kafka: the producer is replaced after a fatal error: %s", reason);
+		producer_free(bus->producer);
+	}
+	bus->producer = producer_new(bus->config, &callbacks, bus, bus->wake_fd, &e);
+	if (bus->producer == NULL)
+		log_error("%s", e.text);
+	bus->is_fatal = bus->producer == NULL; /* else again, later */
+	pthread_rwlock_unlock(&bus->producer_lock);
+	settle_lost(bus);
+}
+
+static void *report_loop(void *arg)
+{
+	struct bus *bus = arg;
+	struct pollfd fd = { .fd = bus->wake_fd, .events = POLLIN };
+	uint64_t count;
+	while (!atomic_load(&bus->leaving)) {
+		poll(&fd, 1, PRODUCER_RETRY_MS);
+		/* Emptied before the queue is: what comes in between wakes again. */
+		ssize_t ignored = read(bus->wake_fd, &count, sizeof count);
+		(void)ignored;
+		if (bus->producer != NULL)
+			producer_poll(bus->producer);
+		if (bus->is_fatal)
+			replace_producer(bus);
+	}
+	return NULL;
+}
+
+struct bus *bus_new(const struct config *config, struct error *e)
+{
+	struct bus *bus = memory_new(1, sizeof *bus);
+	bus->config = config;
+	bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (bus->wake_fd < 0)
+		abort();
+	bus->producer = producer_new(config, &callbacks, bus, bus->wake_fd, e);
+	if (bus->producer == NULL) {
+		close(bus->wake_fd);
+		free(bus);
+		return NULL;
+	}
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&bus->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	pthread_mutex_init(&bus->lock, NULL);
+	pthread_rwlock_init(&bus->producer_lock, NULL);
+	if (pthread_create(&bus->reporter, NULL, report_loop, bus) != 0)
+		abort();
+	return bus;
+}
+
+void bus_free(struct bus *bus)
+{
+	if (bus == NULL)
+		return;
+	const uint64_t one = 1;
+	atomic_store(&bus->leaving, true);
+	if (write(bus->wake_fd, &one, sizeof one) < 0)
+		abort();
+	pthread_join(bus->reporter, NULL);
+	producer_free(bus->producer);
+	close(bus->wake_fd);
+	pthread_rwlock_destroy(&bus->producer_lock);
+	pthread_mutex_destroy(&bus->lock);
+	pthread_cond_destroy(&bus->changed);
+	free(bus);
+}
+
+void bus_begin(struct bus *bus, struct ledger *l, size_t count)
+{
+	if (count > SLOT_MASK)
+		abort();
+	pthread_mutex_lock(&bus->lock);
+	if (bus->ledger_count == BUS_LEDGERS_MAX)
+		abort();
+	ledger_begin(l, ++bus->last_burst, count);
+	bus->ledgers[bus->ledger_count++] = l;
+	pthread_mutex_unlock(&bus->lock);
+}
+
+void bus_end(struct bus *bus, struct ledger *l)
+{
+	pthread_mutex_lock(&bus->lock);
+	for (size_t i = 0; i < bus->ledger_count; i++)
+		if (bus->ledgers[i] == l)
+			bus->ledgers[i] = bus->ledgers[--bus->ledger_count];
+	pthread_mutex_unlock(&bus->lock);
+}
+
+void bus_refuse(struct bus *bus, struct ledger *l, size_t slot, enum verdict v, const char *reason)
+{
+	pthread_mutex_lock(&bus->lock);
+	record(bus, l, slot, v, reason);
+	pthread_mutex_unlock(&bus->lock);
+}
+
+/* Wait for some report, since the queue is full, but not long: not every message in it is ours. */
+static void wait_for_room(struct bus *bus, struct instant deadline)
+{
+	struct instant soon = instant_after(clock_now(), QUEUE_FULL_RETRY_S);
+	struct timespec until = instant_timespec(instant_earlier(soon, deadline));
+	pthread_mutex_lock(&bus->lock);
+	bus->waiting_for_room++;
+	pthread_cond_timedwait(&bus->changed, &bus->lock, &until);
+	bus->waiting_for_room--;
+	pthread_mutex_unlock(&bus->lock);
+}
+
+bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct message *message,
+	struct instant deadline)
+{
+	rd_kafka_resp_err_t code;
+	for (;;) {
+		pthread_rwlock_rdlock(&bus->producer_lock);
+		code = bus->producer == NULL
+			       ? RD_KAFKA_RESP_ERR__FATAL
+			       : producer_send(bus->producer, message, opaque_of(l, slot));
+		pthread_rwlock_unlock(&bus->producer_lock);
+		if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL || !instant_before(clock_now(), deadline))
+			break;
+		wait_for_room(bus, deadline);
+	}
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+		return true;
+	bus_refuse(bus, l, slot, verdict_of(code), rd_kafka_err2str(code));
+	return false;
+}
+
+/* Under the lock: what has no verdict by now is late. */
+static void give_up(struct bus *bus, struct ledger *l)
+{
+	char reason[sizeof bus->trouble + 64];
+	snprintf(reason, sizeof reason, "not acknowledged in time%s%s",
+		bus->trouble[0] != '\0' ? ": " : "", bus->trouble);
+	for (size_t slot = 0; slot < l->count; slot++)
+		ledger_record(l, slot, VERDICT_LATE, reason);
+}
+
+void bus_await(struct bus *bus, struct ledger *l, struct instant deadline)
+{
+	struct timespec until = instant_timespec(deadline);
+	pthread_mutex_lock(&bus->lock);
+	while (!ledger_complete(l) && instant_before(clock_now(), deadline))
+		pthread_cond_timedwait(&bus->changed, &bus->lock, &until);
+	if (!ledger_complete(l))
+		give_up(bus, l);
+	pthread_mutex_unlock(&bus->lock);
+}

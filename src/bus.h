@@ -1,0 +1,53 @@
+/*
+ * bus - the producer: sends messages to Kafka and notes in ledgers what the broker said of each.
+ * The only place that includes librdkafka.
+ *
+ * One bus serves all workers of the process, at the same time.  A thread of its own takes the
+ * broker's reports.  Only a message's own report without an error makes VERDICT_STORED; a refusal
+ * by the producer itself never gets a report and is noted at once.  A producer that reports a
+ * fatal error is replaced by a new one; messages that it had not settled are VERDICT_LATE.
+ */
+#ifndef SIGNALBUS_BUS_H
+#define SIGNALBUS_BUS_H
+
+#include "clock.h"
+#include "config.h"
+#include "encode.h"
+#include "error.h"
+#include "ledger.h"
+
+#include <stdbool.h>
+
+struct bus;
+
+/* A config_property_check: whether librdkafka takes the property, and signalbus allows it. */
+bool bus_check_property(const struct property *p, struct error *e);
+
+/* Start a producer for the properties of the configuration, which it borrows.  Does not wait for a
+ * broker.  ERROR_CONFIG where the properties do not fit together. */
+struct bus *bus_new(const struct config *config, struct error *e);
+
+/* Messages that are not acknowledged are dropped. */
+void bus_free(struct bus *bus);
+
+/* Open l for a burst of count messages: verdicts arrive in it, from another thread, until
+ * bus_end().  At most BUS_LEDGERS_MAX are open at a time. */
+enum { BUS_LEDGERS_MAX = 256 };
+void bus_begin(struct bus *bus, struct ledger *l, size_t count);
+
+/* Send a message, whose bytes are copied, for a slot.  Waits while the producer's queue is full,
+ * until deadline.  Returns false where the producer refused it; the verdict is in the ledger. */
+bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct message *message,
+	struct instant deadline);
+
+/* Note a verdict that did not come from the producer. */
+void bus_refuse(struct bus *bus, struct ledger *l, size_t slot, enum verdict v, const char *reason);
+
+/* Wait until each slot of l has a verdict.  Those that have none at deadline become
+ * VERDICT_LATE, with the last trouble that the producer told of as their reason. */
+void bus_await(struct bus *bus, struct ledger *l, struct instant deadline);
+
+/* Close l: it belongs to the caller again, and reports that still come for it are ignored. */
+void bus_end(struct bus *bus, struct ledger *l);
+
+#endif

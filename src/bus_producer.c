@@ -1,0 +1,209 @@
+#include "bus_producer.h"
+
+#include "bus.h"
+#include "log.h"
+#include "text.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct producer {
+	rd_kafka_t *handle;
+	pthread_mutex_t lock;
+	/* Under lock: the topics that were sent to. */
+	rd_kafka_topic_t **topics;
+	size_t topic_count;
+};
+
+/* Where signalbus's defaults differ from librdkafka's. */
+static const struct {
+	const char *name, *value;
+} presets[] = {
+	{ "acks", "all" },
+	{ "enable.idempotence", "true" },
+	/* A burst is complete when its last message is handed over; waiting only delays it. */
+	{ "linger.ms", "0" },
+	/* The Java client's, so that a key lands on the same partition whoever sends it. */
+	{ "partitioner", "murmur2_random" },
+	{ "client.id", "signalbus" },
+	/* A broker that comes back is found within a second; librdkafka's default is ten. */
+	{ "reconnect.backoff.max.ms", "1000" },
+};
+
+/* Properties that may not be other than this; NULL: may not be set at all. */
+static const struct {
+	const char *name, *value, *why;
+} fixed[] = {
+	{ "acks", "all", "a signal is deleted only when all replicas have it" },
+	{ "acks", "-1", "a signal is deleted only when all replicas have it" },
+	{ "request.required.acks", "all", "a signal is deleted only when all replicas have it" },
+	{ "request.required.acks", "-1", "a signal is deleted only when all replicas have it" },
+	{ "enable.idempotence", "true", "retries would repeat and reorder messages" },
+	{ "transactional.id", NULL, "signalbus sets it" },
+};
+
+static bool check_fixed(const struct property *p, struct error *e)
+{
+	size_t named = SIZE_MAX;
+	for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
+		if (strcmp(fixed[i].name, p->name) != 0)
+			continue;
+		if (fixed[i].value != NULL && strcmp(fixed[i].value, p->value) == 0)
+			return true;
+		named = named == SIZE_MAX ? i : named;
+	}
+	if (named == SIZE_MAX)
+		return true;
+	if (fixed[named].value == NULL)
+		return error_set(e, ERROR_CONFIG, "may not be set: %s", fixed[named].why);
+	return error_set(e, ERROR_CONFIG, "must be %s, not %s: %s", fixed[named].value, p->value,
+		fixed[named].why);
+}
+
+static bool set_property(
+	rd_kafka_conf_t *conf, const char *name, const char *value, struct error *e)
+{
+	char reason[512];
+	if (rd_kafka_conf_set(conf, name, value, reason, sizeof reason) == RD_KAFKA_CONF_OK)
+		return true;
+	return error_set(e, ERROR_CONFIG, "%s", reason);
+}
+
+bool bus_check_property(const struct property *p, struct error *e)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	bool ok = set_property(conf, p->name, p->value, e) && check_fixed(p, e);
+	rd_kafka_conf_destroy(conf);
+	return ok;
+}
+
+static void on_log(const rd_kafka_t *producer, int level, const char *facility, const char *text)
+{
+	(void)producer;
+	(void)level;
+	log_debug("kafka: %s: %s", facility, text);
+}
+
+static bool set_milliseconds(
+	rd_kafka_conf_t *conf, const char *name, double seconds, struct error *e)
+{
+	char value[32];
+	snprintf(value, sizeof value, "%.0f", seconds * 1000);
+	return set_property(conf, name, value, e);
+}
+
+static bool configure(rd_kafka_conf_t *conf, const struct config *config, struct error *e)
+{
+	for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++)
+		if (!set_property(conf, presets[i].name, presets[i].value, e))
+			return false;
+	/* Rows are locked while their messages are on the way: not for librdkafka's five
+	 * minutes.  That a topic is missing shall be known before time is up. */
+	if (!set_milliseconds(conf, "message.timeout.ms", config->timeout, e) ||
+		!set_milliseconds(
+			conf, "topic.metadata.propagation.max.ms", config->timeout / 2, e))
+		return false;
+	for (size_t i = 0; i < config->kafka_count; i++)
+		if (!set_property(conf, config->kafka[i].name, config->kafka[i].value, e))
+			return false;
+	return true;
+}
+
+static rd_kafka_t *handle_new(rd_kafka_conf_t *conf, const struct config *config, struct error *e)
+{
+	char reason[512];
+	rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
+	if (handle != NULL)
+		return handle;
+	struct place at = config->kafka[0].place;
+	if (rd_kafka_last_error() == RD_KAFKA_RESP_ERR__INVALID_ARG)
+		error_set(e, ERROR_CONFIG, "%s:%u: kafka: %s", at.file, at.line, reason);
+	else
+		error_set(e, ERROR_BROKER, "kafka: cannot make a producer: %s", reason);
+	rd_kafka_conf_destroy(conf);
+	return NULL;
+}
+
+struct producer *producer_new(const struct config *config,
+	const struct producer_callbacks *callbacks, void *arg, int wake_fd, struct error *e)
+{
+	static const uint64_t one = 1;
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	if (!configure(conf, config, e)) {
+		rd_kafka_conf_destroy(conf);
+		return NULL;
+	}
+	rd_kafka_conf_set_opaque(conf, arg);
+	rd_kafka_conf_set_dr_msg_cb(conf, callbacks->report);
+	rd_kafka_conf_set_error_cb(conf, callbacks->error);
+	rd_kafka_conf_set_log_cb(conf, on_log);
+	rd_kafka_t *handle = handle_new(conf, config, e);
+	if (handle == NULL)
+		return NULL;
+	rd_kafka_queue_t *reports = rd_kafka_queue_get_main(handle);
+	rd_kafka_queue_io_event_enable(reports, wake_fd, &one, sizeof one);
+	rd_kafka_queue_destroy(reports);
+	struct producer *p = memory_new(1, sizeof *p);
+	p->handle = handle;
+	pthread_mutex_init(&p->lock, NULL);
+	return p;
+}
+
+void producer_free(struct producer *p)
+{
+	if (p == NULL)
+		return;
+	for (size_t i = 0; i < p->topic_count; i++)
+		rd_kafka_topic_destroy(p->topics[i]);
+	rd_kafka_destroy(p->handle);
+	pthread_mutex_destroy(&p->lock);
+	free(p->topics);
+	free(p);
+}
+
+void producer_poll(struct producer *p)
+{
+	while (rd_kafka_poll(p->handle, 0) > 0)
+		;
+}
+
+void producer_fatal_error(const struct producer *p, char *reason, size_t size)
+{
+	reason[0] = '\0';
+	rd_kafka_fatal_error(p->handle, reason, size);
+}
+
+/* The handle of a topic; NULL where librdkafka refuses the name.  Making it asks for the topic's
+ * leaders at once; a topic that rd_kafka_producev() knows by name only is asked for by a timer, up
+ * to a second later. */
+static rd_kafka_topic_t *topic_handle(struct producer *p, const char *name)
+{
+	rd_kafka_topic_t *topic = NULL;
+	pthread_mutex_lock(&p->lock);
+	for (size_t i = 0; i < p->topic_count && topic == NULL; i++)
+		if (strcmp(rd_kafka_topic_name(p->topics[i]), name) == 0)
+			topic = p->topics[i];
+	if (topic == NULL && (topic = rd_kafka_topic_new(p->handle, name, NULL)) != NULL) {
+		p->topics = memory_resize(p->topics, p->topic_count + 1, sizeof *p->topics);
+		p->topics[p->topic_count++] = topic;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return topic;
+}
+
+/* producev, since produceva() with headers crashes on an unknown partition before librdkafka
+ * 2.12.1 (confluentinc/librdkafka, CHANGELOG of that version). */
+rd_kafka_resp_err_t producer_send(struct producer *p, const struct message *message, void *opaque)
+{
+	rd_kafka_topic_t *topic = topic_handle(p, message->topic);
+	if (topic == NULL)
+		return RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
+	return rd_kafka_producev(p->handle, RD_KAFKA_V_RKT(topic),
+		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+		RD_KAFKA_V_KEY(message->key, message->key_length),
+		RD_KAFKA_V_VALUE((char *)(uintptr_t)message->value, message->value_length),
+		RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
+}

@@ -1,0 +1,94 @@
+#include "catalog.h"
+
+#include "text.h"
+
+#include <stdlib.h>
+
+static bool describe_table(
+	struct db *db, struct instant deadline, struct model *m, char **oid, struct error *e)
+{
+	static const char sql[] = "SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relkind "
+				  "= 'p' OR c.relhassubclass,"
+				  " c.relkind IN ('r', 'p')"
+				  " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON "
+				  "n.oid = c.relnamespace"
+				  " WHERE c.oid = pg_catalog.to_regclass($1)";
+	struct rows *rows;
+	const char *const values[] = { m->config->table };
+	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
+	if (!db_call(db, call, deadline, e))
+		return e->kind == ERROR_DATABASE ? model_error(m, "table", e, "%s", e->text)
+						 : false;
+	bool found = rows_count(rows) == 1;
+	bool is_table = found && rows_value(rows, 0, 3)[0] == 't';
+	if (is_table) {
+		*oid = text_copy(rows_value(rows, 0, 0));
+		model_set_table(m, rows_value(rows, 0, 1), rows_value(rows, 0, 2)[0] == 't');
+	}
+	rows_free(rows);
+	if (!found)
+		return model_error(m, "table", e, "table %s does not exist", m->config->table);
+	return is_table || model_error(m, "table", e, "%s is not a table", m->config->table);
+}
+
+/* Columns in their order, each with the type that its domain comes down to. */
+static bool describe_columns(
+	struct db *db, struct instant deadline, struct model *m, const char *oid, struct error *e)
+{
+	static const char sql[] =
+		"WITH RECURSIVE base AS ("
+		" SELECT a.attnum, a.attname, a.atttypid AS oid, a.atttypid AS declared"
+		" FROM pg_catalog.pg_attribute a"
+		" WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped"
+		" UNION ALL SELECT base.attnum, base.attname, t.typbasetype, base.declared"
+		" FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid WHERE t.typtype = 'd')"
+		" SELECT base.attname, base.oid, pg_catalog.format_type(base.declared, -1)"
+		" FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid"
+		" WHERE t.typtype <> 'd' ORDER BY base.attnum";
+	struct rows *rows;
+	const char *const values[] = { oid };
+	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
+	if (!db_call(db, call, deadline, e))
+		return false;
+	for (size_t i = 0; i < rows_count(rows); i++)
+		model_add_column(m, rows_value(rows, i, 0),
+			(unsigned)strtoul(rows_value(rows, i, 1), NULL, 10),
+			rows_value(rows, i, 2));
+	rows_free(rows);
+	return true;
+}
+
+static bool describe_key(
+	struct db *db, struct instant deadline, struct model *m, const char *oid, struct error *e)
+{
+	static const char sql[] =
+		"SELECT a.attname FROM pg_catalog.pg_index i"
+		" CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)"
+		" JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
+		" WHERE i.indrelid = $1::oid AND i.indisprimary AND k.place <= i.indnkeyatts"
+		" ORDER BY k.place";
+	struct rows *rows;
+	const char *const values[] = { oid };
+	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
+	if (!db_call(db, call, deadline, e))
+		return false;
+	for (size_t i = 0; i < rows_count(rows); i++)
+		model_add_primary_key(m, rows_value(rows, i, 0));
+	rows_free(rows);
+	return true;
+}
+
+struct model *catalog_read(struct db *db, const struct config *config, size_t index,
+	struct instant deadline, struct error *e)
+{
+	struct model *m = model_new(config, index);
+	char *oid = NULL;
+	bool ok = describe_table(db, deadline, m, &oid, e) &&
+		  describe_columns(db, deadline, m, oid, e) &&
+		  describe_key(db, deadline, m, oid, e) && model_resolve(m, e);
+	free(oid);
+	if (ok)
+		return m;
+	model_free(m);
+	return NULL;
+}

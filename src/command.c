@@ -1,0 +1,88 @@
+#include "command.h"
+
+#include "bus.h"
+#include "error.h"
+#include "text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static enum log_level level_of(
+	const struct command_line *line, const struct config *config, enum log_level level)
+{
+	if (line->verbosity < 0)
+		return LOG_LEVEL_ERROR;
+	if (line->verbosity > 0)
+		return line->verbosity == 1 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
+	return config != NULL && config->log_level >= 0 ? (enum log_level)config->log_level : level;
+}
+
+static void warn_if_open(const struct config *c)
+{
+	struct stat st;
+	if (c->holds_password && stat(c->file, &st) == 0 && S_ISREG(st.st_mode) &&
+		(st.st_mode & S_IROTH))
+		log_warning("%s holds a password and others may read it; chmod o-r it, or keep the "
+			    "password in a file of its own",
+			c->file);
+}
+
+struct config *command_load(const struct command_line *line, enum log_level level)
+{
+	struct problems problems = { 0 };
+	struct config *config = config_load(line->config_file, bus_check_property, &problems);
+	log_set_level(level_of(line, config, level));
+	for (size_t i = 0; i < problems.count; i++)
+		log_problem(problems.lines[i]);
+	problems_free(&problems);
+	if (config != NULL)
+		warn_if_open(config);
+	return config;
+}
+
+static bool is_in(const char *name, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void warn_of_unknown(const struct config *config, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		bool known = false;
+		for (size_t k = 0; k < config->model_count; k++)
+			known = known || strcmp(config->models[k].name, names[i]) == 0;
+		if (!known)
+			log_warning("A signal with name \"%s\" does not exist.", names[i]);
+	}
+}
+
+size_t *command_select(const struct command_line *line, const struct config *config, size_t *count)
+{
+	size_t *models = memory_new(config->model_count, sizeof *models);
+	*count = 0;
+	warn_of_unknown(config, line->names, line->name_count);
+	warn_of_unknown(config, line->excluded, line->excluded_count);
+	if (line->name_count > 0 && line->excluded_count > 0)
+		log_warning("Both NAMEs and --exclude are given; both are applied.");
+	for (size_t i = 0; i < config->model_count; i++) {
+		const char *name = config->models[i].name;
+		if (line->name_count > 0 && !is_in(name, line->names, line->name_count))
+			continue;
+		if (!is_in(name, line->excluded, line->excluded_count))
+			models[(*count)++] = i;
+	}
+	return models;
+}
+
+int command_finish_output(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	log_error("cannot write to standard output");
+	return 1;
+}

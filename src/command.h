@@ -1,0 +1,47 @@
+/*
+ * command - what a command of the command line gets, and the commands.  Main thread only.
+ */
+#ifndef SIGNALBUS_COMMAND_H
+#define SIGNALBUS_COMMAND_H
+
+#include "config.h"
+#include "log.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The command line, parsed. */
+struct command_line {
+	const char *config_file;
+	int verbosity; /* -1: quiet; 0; 1: -v; 2: -vv */
+	double wait;
+	double repeat; /* seconds; negative: once */
+	unsigned jobs;
+	double watch; /* seconds; negative: once */
+	const char **names;
+	size_t name_count;
+	const char **excluded;
+	size_t excluded_count;
+};
+
+/* Each returns the exit status. */
+typedef int command(const struct command_line *line);
+
+command cmd_flush, cmd_flushmany, cmd_flushordered; /* cmd_flush.c */
+command cmd_signals, cmd_pending;                   /* cmd_inspect.c */
+
+/* Exit statuses, beside those of error_exit_status(). */
+enum { EXIT_WRONG_USAGE = 2, EXIT_WRONG_CONFIG = 78 };
+
+/* Load the configuration that the command line names, and set the log level by both; level is for
+ * where neither says.  NULL where the configuration is wrong; each problem has been printed. */
+struct config *command_load(const struct command_line *line, enum log_level level);
+
+/* The models (indexes) that NAMEs and --exclude leave, in configuration order, to be freed.  An
+ * unknown name is a warning. */
+size_t *command_select(const struct command_line *line, const struct config *config, size_t *count);
+
+/* Flush standard output.  Returns the exit status, which says whether all of it was written. */
+int command_finish_output(void);
+
+#endif

@@ -1,0 +1,247 @@
+#include "config.h"
+
+#include "config_value.h"
+#include "nearest.h"
+#include "text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Far more than anybody writes; keeps a wrong path to a huge file from filling memory. */
+#define FILE_MAX_BYTES (16 << 20)
+
+static value_reader read_models;
+static value_reader skip_defaults;
+
+static value_reader *const value_readers[] = {
+	[SETTING_STRING] = value_read_string,
+	[SETTING_SECRET] = value_read_secret,
+	[SETTING_BOOLEAN] = value_read_boolean,
+	[SETTING_INTEGER] = value_read_integer,
+	[SETTING_SECONDS] = value_read_seconds,
+	[SETTING_CHOICE] = value_read_choice,
+	[SETTING_STRINGS] = value_read_strings,
+	[SETTING_PROPERTIES] = value_read_properties,
+	[SETTING_MODELS] = read_models,
+	[SETTING_DEFAULTS] = skip_defaults,
+};
+
+static void unknown_setting(
+	struct reader *r, const struct setting_table *table, const config_setting_t *s)
+{
+	struct nearest nearest = nearest_to(config_setting_name(s));
+	for (size_t i = 0; i < table->count; i++)
+		nearest_offer(&nearest, table->rows[i].name);
+	if (nearest.best != NULL)
+		problems_add(r->problems, value_place(r->config, s),
+			"unknown %s \"%s\"; did you mean \"%s\"?", table->what, nearest.wanted,
+			nearest.best);
+	else
+		problems_add(r->problems, value_place(r->config, s), "unknown %s \"%s\"",
+			table->what, nearest.wanted);
+}
+
+/* Read the members of group into target, by the rows of table. */
+static void read_group(struct reader *r, const config_setting_t *group,
+	const struct setting_table *table, void *target)
+{
+	for (int i = 0; i < config_setting_length(group); i++) {
+		const config_setting_t *s = config_setting_get_elem(group, (unsigned)i);
+		const struct setting *row = setting_find(table, config_setting_name(s));
+		if (row != NULL)
+			value_readers[row->type](r, row, s, (char *)target + row->field);
+		else
+			unknown_setting(r, table, s);
+	}
+}
+
+static void check_required(
+	struct reader *r, const config_setting_t *group, const struct setting_table *table)
+{
+	for (size_t i = 0; i < table->count; i++)
+		if (table->rows[i].required &&
+			config_setting_get_member(group, table->rows[i].name) == NULL)
+			problems_add(r->problems, value_place(r->config, group),
+				"the %s \"%s\" is missing", table->what, table->rows[i].name);
+}
+
+/* What every model starts from: the presets, and "defaults" on top of them. */
+static void read_defaults(struct reader *r, const config_setting_t *root)
+{
+	static const char *const own[] = { "name", "table" };
+	value_set_presets(&model_settings, &r->defaults);
+	const config_setting_t *s = config_setting_get_member(root, "defaults");
+	if (s == NULL)
+		return;
+	if (!config_setting_is_group(s)) {
+		value_wrong_type(r, s, "a group");
+		return;
+	}
+	read_group(r, s, &model_settings, &r->defaults);
+	for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+		const config_setting_t *member = config_setting_get_member(s, own[i]);
+		if (member != NULL)
+			problems_add(r->problems, value_place(r->config, member),
+				"\"%s\" belongs to a model, not to defaults", own[i]);
+	}
+}
+
+/* Nothing to do: read_defaults() came before the models, which need them. */
+static void skip_defaults(
+	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
+{
+	(void)r;
+	(void)row;
+	(void)s;
+	(void)field;
+}
+
+static bool name_is_taken(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->model_count; i++)
+		if (c->models[i].name != NULL && strcmp(c->models[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static void read_model(struct reader *r, const config_setting_t *s)
+{
+	struct config *c = r->config;
+	struct model_config m = r->defaults;
+	m.source = s;
+	read_group(r, s, &model_settings, &m);
+	check_required(r, s, &model_settings);
+	if (m.topic == NULL)
+		m.topic = m.name;
+	if (m.name != NULL && name_is_taken(c, m.name))
+		problems_add(r->problems, config_place(c, &m, "name"),
+			"another model is named \"%s\" already", m.name);
+	c->models[c->model_count++] = m;
+}
+
+static void read_models(
+	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
+{
+	(void)field;
+	if (!config_setting_is_list(s)) {
+		value_wrong_type(
+			r, s, "a list of groups such as ( { name = \"A\"; table = \"a\"; } )");
+		return;
+	}
+	int count = config_setting_length(s);
+	if (count == 0)
+		problems_add(
+			r->problems, value_place(r->config, s), "%s must not be empty", row->name);
+	r->config->models = memory_new((size_t)count, sizeof *r->config->models);
+	for (int i = 0; i < count; i++) {
+		const config_setting_t *element = config_setting_get_elem(s, (unsigned)i);
+		if (config_setting_is_group(element))
+			read_model(r, element);
+		else
+			value_wrong_type(r, element, "a group");
+	}
+}
+
+/* The whole file as a string to be freed; NULL with a problem.  It may be a pipe. */
+static char *read_file(const char *file, struct problems *problems)
+{
+	struct text content = { 0 };
+	char buffer[65536];
+	ssize_t got = -1;
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	int reason = errno;
+	while (fd >= 0 && (got = read(fd, buffer, sizeof buffer)) > 0 &&
+		content.length <= FILE_MAX_BYTES)
+		text_add(&content, buffer, (size_t)got);
+	if (fd >= 0 && got < 0)
+		reason = errno;
+	if (fd >= 0)
+		close(fd);
+	text_add(&content, "", 0);
+	const struct place start = { file, 1 };
+	if (got < 0)
+		problems_add(
+			problems, start, "cannot read the configuration: %s", strerror(reason));
+	else if (content.length > FILE_MAX_BYTES)
+		problems_add(problems, start, "the configuration is larger than 16 MiB");
+	else if (strlen(content.text) != content.length)
+		problems_add(problems, start, "the configuration is not text: it has NUL bytes");
+	else
+		return content.text;
+	text_free(&content);
+	return NULL;
+}
+
+static struct config *config_new(const char *file)
+{
+	struct config *c = memory_new(1, sizeof *c);
+	c->memory = memory_new(1, sizeof *c->memory);
+	c->memory->file = text_copy(file);
+	c->file = c->memory->file;
+	c->database = "";
+	c->instance = "signalbus";
+	config_init(&c->memory->tree);
+	char *path = text_copy(file);
+	config_set_include_dir(&c->memory->tree, dirname(path));
+	free(path);
+	return c;
+}
+
+static void read_tree(struct reader *r, const char *content)
+{
+	struct config_t *tree = &r->config->memory->tree;
+	if (!config_read_string(tree, content)) {
+		const char *file = config_error_file(tree);
+		struct place at = { file != NULL ? file : r->config->file,
+			(unsigned)config_error_line(tree) };
+		problems_add(r->problems, at, "%s", config_error_text(tree));
+		return;
+	}
+	value_set_presets(&top_settings, r->config);
+	read_defaults(r, config_root_setting(tree));
+	read_group(r, config_root_setting(tree), &top_settings, r->config);
+	check_required(r, config_root_setting(tree), &top_settings);
+}
+
+struct config *config_load(
+	const char *file, config_property_check *check, struct problems *problems)
+{
+	char *content = read_file(file, problems);
+	if (content == NULL)
+		return NULL;
+	size_t before = problems->count;
+	struct reader r = { config_new(file), { 0 }, check, problems };
+	read_tree(&r, content);
+	free(content);
+	if (problems->count == before)
+		return r.config;
+	config_free(r.config);
+	return NULL;
+}
+
+void config_free(struct config *c)
+{
+	if (c == NULL)
+		return;
+	struct config_memory *m = c->memory;
+	config_destroy(&m->tree);
+	for (size_t i = 0; i < m->owned_count; i++)
+		free(m->owned[i]);
+	free(m->owned);
+	free(m->file);
+	free(m);
+	free(c->kafka);
+	free(c->models);
+	free(c);
+}
+
+struct place config_place(const struct config *c, const struct model_config *m, const char *setting)
+{
+	const config_setting_t *group = m->source;
+	const config_setting_t *s = config_setting_get_member(group, setting);
+	return value_place(c, s != NULL ? s : group);
+}

@@ -1,0 +1,68 @@
+/*
+ * config - the configuration file as structures.  The only place that includes libconfig.
+ *
+ * Loading blocks on reading files only.  All strings belong to the struct config and live until
+ * config_free(); a loaded configuration does not change, so any thread may read it.
+ */
+#ifndef SIGNALBUS_CONFIG_H
+#define SIGNALBUS_CONFIG_H
+
+#include "error.h"
+#include "problems.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct strings {
+	const char **items;
+	size_t count;
+};
+
+/* What the file says of a signal model. */
+struct model_config {
+	const char *name;
+	const char *table;
+	const char *topic; /* the name where the file says nothing */
+	const char *key;   /* NULL: messages have no key */
+	long long burst_count;
+	bool autoflush;
+	struct strings order_by;
+	const void *source; /* for config_place() */
+};
+
+/* A property for librdkafka, under librdkafka's name. */
+struct property {
+	const char *name;
+	const char *value;
+	struct place place;
+};
+
+struct config {
+	const char *file;
+	const char *database;
+	struct property *kafka;
+	size_t kafka_count;
+	struct model_config *models;
+	size_t model_count;
+	const char *instance;
+	double timeout;      /* seconds */
+	int log_level;       /* enum log_level, or -1: as the command sees fit */
+	bool holds_password; /* written in the file itself */
+	struct config_memory *memory;
+};
+
+/* Says whether the producer would take a property.  Returns false with e where it would not. */
+typedef bool config_property_check(const struct property *p, struct error *e);
+
+/* Read file.  Every mistake is added to problems; returns the configuration to be freed with
+ * config_free(), or NULL where there was any. */
+struct config *config_load(
+	const char *file, config_property_check *check, struct problems *problems);
+
+void config_free(struct config *c);
+
+/* Where in the file a model's setting stands; the model itself where the setting is not there. */
+struct place config_place(
+	const struct config *c, const struct model_config *m, const char *setting);
+
+#endif

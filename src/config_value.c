@@ -1,0 +1,289 @@
+#include "config_value.h"
+
+#include "text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct place value_place(const struct config *c, const config_setting_t *s)
+{
+	const char *file = config_setting_source_file(s);
+	return (struct place){ file != NULL ? file : c->file, config_setting_source_line(s) };
+}
+
+/* Let the configuration own s. */
+static const char *keep(struct config *c, char *s)
+{
+	struct config_memory *m = c->memory;
+	m->owned = memory_resize(m->owned, m->owned_count + 1, sizeof *m->owned);
+	m->owned[m->owned_count++] = s;
+	return s;
+}
+
+static const char *type_name(const config_setting_t *s)
+{
+	switch (config_setting_type(s)) {
+	case CONFIG_TYPE_GROUP:
+		return "a group";
+	case CONFIG_TYPE_INT:
+	case CONFIG_TYPE_INT64:
+		return "an integer";
+	case CONFIG_TYPE_FLOAT:
+		return "a number";
+	case CONFIG_TYPE_STRING:
+		return "a string";
+	case CONFIG_TYPE_BOOL:
+		return "a boolean";
+	case CONFIG_TYPE_ARRAY:
+		return "an array";
+	case CONFIG_TYPE_LIST:
+		return "a list";
+	default:
+		return "nothing";
+	}
+}
+
+void value_wrong_type(struct reader *r, const config_setting_t *s, const char *expected)
+{
+	problems_add(r->problems, value_place(r->config, s), "%s must be %s, not %s",
+		config_setting_name(s) ? config_setting_name(s) : "each element", expected,
+		type_name(s));
+}
+
+void value_read_string(
+	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
+{
+	const char *value = config_setting_get_string(s);
+	if (value == NULL)
+		value_wrong_type(r, s, "a string");
+	else if (value[0] == '\0')
+		problems_add(
+			r->problems, value_place(r->config, s), "%s must not be empty", row->name);
+	else
+		*(const char **)field = value;
+}
+
+/* The content of a secret's file without the line feed at its end; NULL with a problem. */
+static const char *secret_from_file(struct reader *r, const config_setting_t *s, const char *path)
+{
+	char buffer[4096];
+	FILE *f = fopen(path, "re");
+	size_t length = f != NULL ? fread(buffer, 1, sizeof buffer, f) : 0;
+	bool failed = f == NULL || ferror(f);
+	int reason = errno;
+	if (f != NULL)
+		fclose(f);
+	if (failed || length == sizeof buffer || memchr(buffer, '\0', length) != NULL) {
+		problems_add(r->problems, value_place(r->config, s), "cannot read %s: %s", path,
+			failed ? strerror(reason) : "too long or not text");
+		return NULL;
+	}
+	while (length > 0 && (buffer[length - 1] == '\n' || buffer[length - 1] == '\r'))
+		length--;
+	return keep(r->config, text_copy_bytes(buffer, length));
+}
+
+static const char *secret_from_environment(
+	struct reader *r, const config_setting_t *s, const char *name)
+{
+	const char *value = getenv(name);
+	if (value == NULL)
+		problems_add(r->problems, value_place(r->config, s),
+			"environment variable %s is not set", name);
+	return value != NULL ? keep(r->config, text_copy(value)) : NULL;
+}
+
+/* Whether a string in the file looks like one to be kept from others. */
+static bool is_password(const char *setting, const char *value)
+{
+	const char *scheme = strstr(value, "://");
+	const char *at = scheme != NULL ? strchr(scheme, '@') : NULL;
+	const char *colon = scheme != NULL ? strchr(scheme + 3, ':') : NULL;
+	return strstr(setting, "password") != NULL || strstr(setting, "secret") != NULL ||
+	       strcasestr(value, "password") != NULL || (at != NULL && colon != NULL && colon < at);
+}
+
+void value_read_secret(
+	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
+{
+	(void)row;
+	const char *name;
+	const char *value = NULL;
+	bool alone = config_setting_is_group(s) && config_setting_length(s) == 1;
+	if (config_setting_get_string(s) != NULL) {
+		value = config_setting_get_string(s);
+		if (is_password(config_setting_name(s), value))
+			r->config->holds_password = true;
+	} else if (alone && config_setting_lookup_string(s, "file", &name)) {
+		value = secret_from_file(r, s, name);
+	} else if (alone && config_setting_lookup_string(s, "env", &name)) {
+		value = secret_from_environment(r, s, name);
+	} else {
+		value_wrong_type(r, s, "a string, { file = \"PATH\"; } or { env = \"NAME\"; }");
+	}
+	if (value != NULL)
+		*(const char **)field = value;
+}
+
+void value_read_boolean(
+	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
+{
+	(void)row;
+	if (config_setting_type(s) == CONFIG_TYPE_BOOL)
+		*(bool *)field = config_setting_get_bool(s);
+	else
+		value_wrong_type(r, s, "true or false");
+}
+
+static bool in_range(
+	struct reader *r, const struct setting *row, const config_setting_t *s, double value)
+{
+	if (value >= row->min && value <= row->max)
+		return true;
+	problems_add(r->problems, value_place(r->config, s), "%s must be %.10g to %.10g, not %.10g",
+		row->name, row->min, row->max, value);
+	return false;
+}
+
+static bool is_integer(const config_setting_t *s)
+{
+	return config_setting_type(s) == CONFIG_TYPE_INT ||
+	       config_setting_type(s) == CONFIG_TYPE_INT64;
+}
+
+void value_read_integer(
+	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
+{
+	if (!is_integer(s))
+		value_wrong_type(r, s, "an integer");
+	else if (in_range(r, row, s, (double)config_setting_get_int64(s)))
+		*(long long *)field = config_setting_get_int64(s);
+}
+
+void value_read_seconds(
+	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
+{
+	if (!config_setting_is_number(s)) {
+		value_wrong_type(r, s, "a number of seconds");
+		return;
+	}
+	double value =
+		is_integer(s) ? (double)config_setting_get_int64(s) : config_setting_get_float(s);
+	if (in_range(r, row, s, value))
+		*(double *)field = value;
+}
+
+void value_read_choice(
+	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
+{
+	const char *value = config_setting_get_string(s);
+	if (value == NULL) {
+		value_wrong_type(r, s, "a string");
+		return;
+	}
+	struct text known = { 0 };
+	for (int i = 0; row->choices[i] != NULL; i++) {
+		if (strcmp(row->choices[i], value) == 0) {
+			*(int *)field = i;
+			text_free(&known);
+			return;
+		}
+		text_addf(&known, "%s\"%s\"", i > 0 ? ", " : "", row->choices[i]);
+	}
+	problems_add(r->problems, value_place(r->config, s), "%s must be one of %s, not \"%s\"",
+		row->name, known.text, value);
+	text_free(&known);
+}
+
+void value_read_strings(
+	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
+{
+	if (!config_setting_is_list(s) && !config_setting_is_array(s)) {
+		value_wrong_type(r, s, "a list of strings such as ( \"id\" )");
+		return;
+	}
+	int count = config_setting_length(s);
+	if (count == 0)
+		problems_add(
+			r->problems, value_place(r->config, s), "%s must not be empty", row->name);
+	struct strings *strings = field;
+	strings->items =
+		(const char **)keep(r->config, memory_new((size_t)count, sizeof *strings->items));
+	strings->count = 0;
+	for (int i = 0; i < count; i++) {
+		const config_setting_t *element = config_setting_get_elem(s, (unsigned)i);
+		if (config_setting_get_string(element) == NULL)
+			value_wrong_type(r, element, "a string");
+		else
+			strings->items[strings->count++] = config_setting_get_string(element);
+	}
+}
+
+/* The text of a property's value as librdkafka reads it; NULL with a problem. */
+static const char *property_value(struct reader *r, const config_setting_t *s)
+{
+	const char *secret = NULL;
+	switch (config_setting_type(s)) {
+	case CONFIG_TYPE_INT:
+	case CONFIG_TYPE_INT64:
+		return keep(r->config, text_format("%lld", config_setting_get_int64(s)));
+	case CONFIG_TYPE_FLOAT:
+		return keep(r->config, text_format("%.15g", config_setting_get_float(s)));
+	case CONFIG_TYPE_BOOL:
+		return config_setting_get_bool(s) ? "true" : "false";
+	default:
+		value_read_secret(r, NULL, s, &secret);
+		return secret;
+	}
+}
+
+void value_read_properties(
+	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
+{
+	(void)field;
+	if (!config_setting_is_group(s)) {
+		value_wrong_type(r, s, "a group");
+		return;
+	}
+	int count = config_setting_length(s);
+	struct config *c = r->config;
+	if (config_setting_get_member(s, "bootstrap_servers") == NULL &&
+		config_setting_get_member(s, "metadata_broker_list") == NULL)
+		problems_add(r->problems, value_place(c, s),
+			"%s: \"bootstrap_servers\" is missing: which broker to ask first",
+			row->name);
+	c->kafka = memory_new((size_t)count, sizeof *c->kafka);
+	for (int i = 0; i < count; i++) {
+		const config_setting_t *element = config_setting_get_elem(s, (unsigned)i);
+		char *name = text_copy(config_setting_name(element));
+		for (char *p = name; (p = strchr(p, '_')) != NULL;)
+			*p = '.';
+		struct property p = { keep(c, name), property_value(r, element),
+			value_place(c, element) };
+		struct error e;
+		if (p.value == NULL)
+			continue;
+		if (!r->check(&p, &e))
+			problems_add(r->problems, p.place, "%s.%s: %s", row->name,
+				config_setting_name(element), e.text);
+		c->kafka[c->kafka_count++] = p;
+	}
+}
+
+void value_set_presets(const struct setting_table *table, void *target)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		const struct setting *row = &table->rows[i];
+		void *field = (char *)target + row->field;
+		if (row->type == SETTING_BOOLEAN)
+			*(bool *)field = row->preset != 0;
+		else if (row->type == SETTING_INTEGER)
+			*(long long *)field = (long long)row->preset;
+		else if (row->type == SETTING_SECONDS)
+			*(double *)field = row->preset;
+		else if (row->type == SETTING_CHOICE)
+			*(int *)field = (int)row->preset;
+	}
+}

@@ -1,0 +1,49 @@
+/*
+ * config_value - read one value of the configuration file, by its row in the table of settings.
+ * Private to config.c, with which it shares libconfig.
+ */
+#ifndef SIGNALBUS_CONFIG_VALUE_H
+#define SIGNALBUS_CONFIG_VALUE_H
+
+#include "config.h"
+#include "settings.h"
+
+#include <libconfig.h>
+
+struct config_memory {
+	struct config_t tree; /* strings of the configuration point into it */
+	char *file;
+	char **owned; /* strings that are not in the file: secrets, converted names */
+	size_t owned_count;
+};
+
+/* A loading in progress. */
+struct reader {
+	struct config *config;
+	struct model_config defaults; /* what a model starts from */
+	config_property_check *check;
+	struct problems *problems;
+};
+
+/* Set field by s, or add a problem and leave field alone. */
+typedef void value_reader(
+	struct reader *r, const struct setting *row, const config_setting_t *s, void *field);
+
+value_reader value_read_string;
+value_reader value_read_secret;
+value_reader value_read_boolean;
+value_reader value_read_integer;
+value_reader value_read_seconds;
+value_reader value_read_choice;
+value_reader value_read_strings;
+value_reader value_read_properties;
+
+/* Set the fields of target that have a preset in the table. */
+void value_set_presets(const struct setting_table *table, void *target);
+
+/* Add the problem that s has another type than expected. */
+void value_wrong_type(struct reader *r, const config_setting_t *s, const char *expected);
+
+struct place value_place(const struct config *c, const config_setting_t *s);
+
+#endif

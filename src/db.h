@@ -1,0 +1,57 @@
+/*
+ * db - one PostgreSQL session.  The only place that includes libpq.  A session belongs to one
+ * thread at a time.
+ *
+ * Calls that talk to the server block until deadline.  A session whose deadline passed, or whose
+ * connection failed, is closed on the spot: the server ends its transaction, and by its own
+ * statement_timeout the statement too.  (Cancelling instead would need a second connection, over
+ * the same network that does not answer.)
+ */
+#ifndef SIGNALBUS_DB_H
+#define SIGNALBUS_DB_H
+
+#include "clock.h"
+#include "error.h"
+#include "rows.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct db;
+
+/* A session that is not connected.  timeout (seconds) becomes the server's limits for this
+ * session, and the kernel's for an unanswered connection. */
+struct db *db_new(const char *conninfo, double timeout);
+void db_free(struct db *db);
+
+/* Connect, with settings that make the text forms of values independent of the environment.
+ * Fails with ERROR_CONNECTION, or ERROR_STOPPED where the process is asked to stop meanwhile. */
+bool db_connect(struct db *db, struct instant deadline, struct error *e);
+bool db_connected(const struct db *db);
+
+/* Forget the session; whatever was open in it is rolled back. */
+void db_disconnect(struct db *db);
+
+/* Whether a transaction is open, also a failed one. */
+bool db_in_transaction(const struct db *db);
+
+/* One statement of a run. */
+struct db_call {
+	const char *sql;           /* its text, or … */
+	const char *prepared;      /* … the name of a prepared one; with both: prepare it */
+	const char *const *values; /* of its parameters; NULL is NULL */
+	int value_count;
+	struct rows **rows; /* where the result goes, if wanted */
+	size_t *affected;   /* where the number of affected rows goes, if wanted */
+};
+
+/* Send all calls in one round trip and await all results.  The first error skips the calls after
+ * it; results that came before it are there and belong to the caller all the same (others are
+ * NULL).  Calls outside a transaction are one transaction. */
+bool db_run(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
+	struct error *e);
+
+/* db_run() of a single call. */
+bool db_call(struct db *db, struct db_call call, struct instant deadline, struct error *e);
+
+#endif

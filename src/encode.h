@@ -1,0 +1,41 @@
+/*
+ * encode - a claimed row to a Kafka message.  Pure.  The only place that includes cJSON.
+ *
+ * The value is a compact JSON object whose members are, in column order, what PostgreSQL's
+ * to_json() gives for them; bytea is base64.
+ */
+#ifndef SIGNALBUS_ENCODE_H
+#define SIGNALBUS_ENCODE_H
+
+#include "error.h"
+#include "model.h"
+#include "rows.h"
+#include "text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct encoder;
+
+/* A message; a NULL key is no key.  What it points to belongs to the row and to the encoder, and
+ * is good until the next row. */
+struct message {
+	const char *topic;
+	const char *key;
+	size_t key_length;
+	const char *value;
+	size_t value_length;
+};
+
+/* An encoder for rows of a model, which it borrows.  It belongs to one thread. */
+struct encoder *encoder_new(const struct model *m);
+void encoder_free(struct encoder *enc);
+
+/* Encode the row with these fields.  Fails with ERROR_REJECTED: this row can never be a message. */
+bool encode_row(
+	struct encoder *enc, const struct field *fields, struct message *message, struct error *e);
+
+/* Add "(id)=(5)", which row this is, for people. */
+void encode_identity(const struct model *m, const struct field *fields, struct text *t);
+
+#endif

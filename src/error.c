@@ -1,0 +1,64 @@
+#include "error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	enum error_policy policy;
+	int exit_status; /* 75 and 78 are EX_TEMPFAIL and EX_CONFIG of sysexits.h */
+} kinds[ERROR_KINDS] = {
+	[ERROR_NONE] = { POLICY_GIVE_UP, 0 },
+	[ERROR_CONFIG] = { POLICY_GIVE_UP, 78 },
+	[ERROR_CONNECTION] = { POLICY_CONNECT, 1 },
+	[ERROR_CONFLICT] = { POLICY_RETRY, 1 },
+	[ERROR_PLAN] = { POLICY_PREPARE, 1 },
+	[ERROR_DATABASE] = { POLICY_GIVE_UP, 1 },
+	[ERROR_BROKER] = { POLICY_WAIT, 1 },
+	[ERROR_TOPIC] = { POLICY_WAIT, 1 },
+	[ERROR_REJECTED] = { POLICY_GIVE_UP, 1 },
+	[ERROR_BUSY] = { POLICY_GIVE_UP, 75 },
+	[ERROR_STOPPED] = { POLICY_GIVE_UP, 0 },
+};
+
+bool error_vset(struct error *e, enum error_kind kind, const char *format, va_list args)
+{
+	e->kind = kind;
+	vsnprintf(e->text, sizeof e->text, format, args);
+	/* One error is one line; what libraries say often ends with, or has, line feeds. */
+	size_t length = strlen(e->text);
+	while (length > 0 && e->text[length - 1] == '\n')
+		e->text[--length] = '\0';
+	for (char *p = e->text; (p = strpbrk(p, "\r\n\t")) != NULL;)
+		*p = ' ';
+	return false;
+}
+
+bool error_set(struct error *e, enum error_kind kind, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	error_vset(e, kind, format, args);
+	va_end(args);
+	return false;
+}
+
+bool error_prefix(struct error *e, const char *format, ...)
+{
+	char prefix[256];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(prefix, sizeof prefix, format, args);
+	va_end(args);
+	const struct error old = *e;
+	return error_set(e, old.kind, "%s: %s", prefix, old.text);
+}
+
+enum error_policy error_policy(enum error_kind kind)
+{
+	return kinds[kind].policy;
+}
+
+int error_exit_status(enum error_kind kind)
+{
+	return kinds[kind].exit_status;
+}

@@ -1,0 +1,349 @@
+#include "flusher.h"
+
+#include "burst.h"
+#include "log.h"
+#include "position.h"
+#include "retry.h"
+#include "stop.h"
+#include "store.h"
+#include "text.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+/* Noted keys are fetched so many at a time, or a burst at a time where that is more. */
+#define NOTED_AT_ONCE 1000
+
+/* A model being flushed, by all workers. */
+struct target {
+	size_t index; /* in the configuration */
+	struct position *position;
+	atomic_bool failed;
+};
+
+struct worker {
+	struct flusher *flusher;
+	struct store *store;
+	struct burst *burst;
+	struct retry retry;
+	unsigned short dice[3]; /* of erand48(3) */
+	/* FLUSH_NOTED: fetched keys of a model, and the first that is not done yet. */
+	struct rows *keys;
+	size_t next_key;
+	pthread_t thread;
+};
+
+struct flusher {
+	const struct flush_plan *plan;
+	struct target *targets;
+	struct worker *workers;
+	unsigned worker_count;
+	struct progress progress;
+	atomic_bool aborted; /* database or broker are away: no model can go on */
+	/* Under lock: */
+	pthread_mutex_t lock;
+	struct error error; /* what the run failed with; ERROR_NONE: nothing */
+};
+
+struct flusher *flusher_new(const struct flush_plan *plan)
+{
+	struct flusher *f = memory_new(1, sizeof *f);
+	f->plan = plan;
+	pthread_mutex_init(&f->lock, NULL);
+	f->targets = memory_new(plan->model_count, sizeof *f->targets);
+	for (size_t i = 0; i < plan->model_count; i++) {
+		f->targets[i].index = plan->models[i];
+		f->targets[i].position = position_new();
+	}
+	f->worker_count = plan->jobs;
+	f->workers = memory_new(f->worker_count, sizeof *f->workers);
+	for (unsigned i = 0; i < f->worker_count; i++) {
+		struct worker *w = &f->workers[i];
+		w->flusher = f;
+		w->store = store_new(plan->config);
+		w->burst = burst_new(plan->config, w->store, plan->bus);
+		w->dice[0] = (unsigned short)(clock_now().ns >> 8);
+		w->dice[1] = (unsigned short)i;
+	}
+	return f;
+}
+
+void flusher_free(struct flusher *f)
+{
+	if (f == NULL)
+		return;
+	for (unsigned i = 0; i < f->worker_count; i++) {
+		burst_free(f->workers[i].burst);
+		store_free(f->workers[i].store);
+	}
+	for (size_t i = 0; i < f->plan->model_count; i++)
+		position_free(f->targets[i].position);
+	free(f->workers);
+	free(f->targets);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+}
+
+/* A model's failure: log it, once, and remember it.  A wrong configuration is told as the reader
+ * of the configuration tells it. */
+static void fail(struct flusher *f, struct target *t, const struct error *e)
+{
+	if (e->kind == ERROR_STOPPED || atomic_exchange(&t->failed, true))
+		return;
+	if (e->kind == ERROR_CONNECTION || e->kind == ERROR_BROKER)
+		if (atomic_exchange(&f->aborted, true))
+			return;
+	pthread_mutex_lock(&f->lock);
+	if (f->error.kind == ERROR_NONE || f->error.kind == ERROR_BUSY)
+		f->error = *e;
+	pthread_mutex_unlock(&f->lock);
+	if (e->kind == ERROR_CONFIG)
+		log_problem(e->text);
+	else
+		log_error("Caught error while sending pending signals: %s", e->text);
+}
+
+/* Wait as the error's kind wants it.  Returns false where there is no point in trying again, or
+ * the process is asked to stop. */
+static bool wait_to_retry(struct worker *w, const struct error *e)
+{
+	double delay;
+	if (!retry_again(&w->retry, e->kind, clock_now(), erand48(w->dice), &delay))
+		return false;
+	if (w->retry.waits == 1 && w->retry.conflicts == 0)
+		log_warning("%s; trying again", e->text);
+	else
+		log_debug("%s; trying again in %.1f s", e->text, delay);
+	return !stop_wait(instant_after(clock_now(), delay));
+}
+
+/* Whether to try again after an error that the flushing of a model met. */
+static bool recover(struct worker *w, const struct target *t, const struct error *e)
+{
+	if (error_policy(e->kind) == POLICY_PREPARE)
+		store_forget(w->store, t->index);
+	return wait_to_retry(w, e);
+}
+
+/* Connect if need be, as often as it takes until the worker's patience is at its end. */
+static bool ensure_connected(struct worker *w, struct error *e)
+{
+	while (!store_connected(w->store)) {
+		struct instant deadline = instant_after(w->retry.since, w->retry.patience);
+		if (store_connect(w->store, deadline, e))
+			return true;
+		if (!wait_to_retry(w, e))
+			return false;
+	}
+	return true;
+}
+
+static void note_sent(struct worker *w, const struct burst_result *result)
+{
+	progress_add(&w->flusher->progress, result->sent);
+	if (result->sent > 0)
+		retry_success(&w->retry, clock_now());
+}
+
+/* One step of a discipline with a model: sets *more to whether another one is to follow. */
+typedef bool step(
+	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e);
+
+static bool may_go_on(const struct flusher *f, const struct target *t)
+{
+	return !atomic_load(&t->failed) && !atomic_load(&f->aborted) && !stop_requested();
+}
+
+/* Take steps until there are no more, the model has failed or the process is asked to stop. */
+static void take_steps(struct worker *w, struct target *t, step *take_step)
+{
+	struct error e;
+	bool more = true;
+	w->retry = retry_new(w->flusher->plan->config->timeout, clock_now());
+	while (more && may_go_on(w->flusher, t)) {
+		const struct model *m = NULL;
+		if (!ensure_connected(w, &e)) {
+			fail(w->flusher, t, &e);
+			return;
+		}
+		m = store_model(w->store, t->index, &e);
+		if ((m == NULL || !take_step(w, t, m, &more, &e)) && !recover(w, t, &e)) {
+			fail(w->flusher, t, &e);
+			return;
+		}
+	}
+}
+
+/* That the table is there and fits the configuration: store_model() has found out. */
+static bool describe_step(
+	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
+{
+	(void)w;
+	(void)t;
+	(void)m;
+	(void)e;
+	*more = false;
+	return true;
+}
+
+static bool count_step(
+	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
+{
+	(void)t;
+	size_t count;
+	if (!store_count(w->store, m, &count, e))
+		return false;
+	progress_expect(&w->flusher->progress, count);
+	*more = false;
+	return true;
+}
+
+/* A burst from the position on; at the end of the table the rows that were left behind, too. */
+static bool many_step(
+	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
+{
+	struct burst_result result;
+	struct burst_order order = { .model = m, .kind = CLAIM_FIRST, .position = t->position };
+	bool ok = burst_run(w->burst, &order, &result, e);
+	note_sent(w, &result);
+	if (ok && result.claimed == 0) {
+		struct place_in_table start = { 0 };
+		position_set(t->position, &start);
+		*more = !result.from_start;
+	}
+	return ok;
+}
+
+static bool ordered_step(
+	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
+{
+	(void)t;
+	struct burst_result result;
+	if (!store_lock(w->store, m, e))
+		return false;
+	struct burst_order order = { .model = m, .kind = CLAIM_ORDERED };
+	bool ok = burst_run(w->burst, &order, &result, e);
+	note_sent(w, &result);
+	*more = !ok || result.claimed > 0;
+	return ok;
+}
+
+static bool note_step(
+	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
+{
+	(void)t;
+	*more = false;
+	return store_note(w->store, m, e);
+}
+
+/* Fetch keys until there are some; *more is false at the end of the note.  A note goes with its
+ * session: then what is pending now is noted instead. */
+static bool fetch_keys(struct worker *w, const struct model *m, bool *more, struct error *e)
+{
+	size_t count = (size_t)m->config->burst_count;
+	if (w->keys != NULL)
+		return true;
+	if (!store_has_note(w->store, m->index) && !store_note(w->store, m, e))
+		return false;
+	if (!store_noted(w->store, m, count > NOTED_AT_ONCE ? count : NOTED_AT_ONCE, &w->keys, e))
+		return false;
+	w->next_key = 0;
+	*more = rows_count(w->keys) > 0;
+	return true;
+}
+
+static void drop_keys(struct worker *w)
+{
+	rows_free(w->keys);
+	w->keys = NULL;
+}
+
+/* A burst of noted keys. */
+static bool noted_step(
+	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
+{
+	(void)t;
+	struct burst_result result;
+	if (!fetch_keys(w, m, more, e))
+		return false;
+	size_t left = rows_count(w->keys) - w->next_key;
+	size_t burst_count = (size_t)m->config->burst_count;
+	struct burst_order order = { .model = m,
+		.kind = CLAIM_NOTED,
+		.keys = w->keys,
+		.first_key = w->next_key,
+		.key_count = left < burst_count ? left : burst_count };
+	bool ok = left == 0 || burst_run(w->burst, &order, &result, e);
+	if (left > 0)
+		note_sent(w, &result);
+	if (ok)
+		w->next_key += order.key_count;
+	if (ok && w->next_key == rows_count(w->keys))
+		drop_keys(w);
+	return ok;
+}
+
+static void *work(void *arg)
+{
+	static step *const steps[] = {
+		[FLUSH_NOTED] = noted_step, [FLUSH_MANY] = many_step, [FLUSH_ORDERED] = ordered_step
+	};
+	struct worker *w = arg;
+	const struct flush_plan *plan = w->flusher->plan;
+	for (size_t i = 0; i < plan->model_count; i++) {
+		struct target *t = &w->flusher->targets[i];
+		take_steps(w, t, steps[plan->discipline]);
+		drop_keys(w);
+		store_unlock(w->store, t->index);
+	}
+	return NULL;
+}
+
+/* The first worker works in this thread, the others in threads of their own. */
+static void work_all(struct flusher *f)
+{
+	for (unsigned i = 1; i < f->worker_count; i++)
+		if (pthread_create(&f->workers[i].thread, NULL, work, &f->workers[i]) != 0)
+			abort();
+	work(&f->workers[0]);
+	for (unsigned i = 1; i < f->worker_count; i++)
+		pthread_join(f->workers[i].thread, NULL);
+}
+
+/* Take the steps with each model in turn, with the first worker. */
+static void each_model(struct flusher *f, step *take_step)
+{
+	for (size_t i = 0; i < f->plan->model_count; i++)
+		take_steps(&f->workers[0], &f->targets[i], take_step);
+}
+
+static void run(struct flusher *f)
+{
+	const struct flush_plan *plan = f->plan;
+	each_model(f, describe_step);
+	if (f->error.kind == ERROR_CONFIG)
+		return;
+	if (plan->show_progress)
+		each_model(f, count_step);
+	if (plan->discipline == FLUSH_NOTED) {
+		each_model(f, note_step);
+		if (!atomic_load(&f->aborted))
+			stop_wait(instant_after(clock_now(), plan->wait));
+	}
+	work_all(f);
+}
+
+bool flusher_run(struct flusher *f, size_t *sent, struct error *e)
+{
+	f->error.kind = ERROR_NONE;
+	atomic_store(&f->aborted, false);
+	for (size_t i = 0; i < f->plan->model_count; i++)
+		atomic_store(&f->targets[i].failed, false);
+	progress_init(&f->progress, f->plan->show_progress);
+	run(f);
+	progress_end(&f->progress);
+	*sent += f->progress.sent;
+	*e = f->error;
+	return e->kind == ERROR_NONE;
+}

@@ -1,0 +1,32 @@
+/*
+ * log - lines for people on standard error.  Any thread; each line is one write(2), so that lines
+ * never mix.  A standard error that is closed or full does not matter.
+ *
+ * Lines begin with the time (UTC) and the level; under journald (JOURNAL_STREAM names standard
+ * error, see sd-daemon(3)) with "<N>" instead of both.
+ */
+#ifndef SIGNALBUS_LOG_H
+#define SIGNALBUS_LOG_H
+
+#include <stdbool.h>
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+/* The names of the levels in their order, ended by NULL: what log_level may be. */
+extern const char *const log_level_names[];
+
+/* Set the least urgent level that is printed.  Call before other threads start. */
+void log_set_level(enum log_level level);
+
+/* Whether a line of this level would be printed. */
+bool log_enabled(enum log_level level);
+
+void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A line as it is, at any level: what is wrong with a configuration or a command line. */
+void log_problem(const char *line);
+
+#endif

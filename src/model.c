@@ -1,0 +1,242 @@
+#include "model.h"
+
+#include "nearest.h"
+#include "text.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Types whose text is enough to write what to_json() writes; the numbers are those of pg_type.dat,
+ * which never change.  For all others the server is asked for to_json(), which costs it more. */
+static const struct {
+	unsigned oid;
+	enum value_form form;
+} forms[] = {
+	{ 16, FORM_BOOLEAN },  /* bool */
+	{ 17, FORM_BYTES },    /* bytea */
+	{ 19, FORM_STRING },   /* name */
+	{ 20, FORM_NUMBER },   /* int8 */
+	{ 21, FORM_NUMBER },   /* int2 */
+	{ 23, FORM_NUMBER },   /* int4 */
+	{ 25, FORM_STRING },   /* text */
+	{ 114, FORM_JSON },    /* json */
+	{ 700, FORM_NUMBER },  /* float4 */
+	{ 701, FORM_NUMBER },  /* float8 */
+	{ 1042, FORM_STRING }, /* bpchar */
+	{ 1043, FORM_STRING }, /* varchar */
+	{ 1700, FORM_NUMBER }, /* numeric */
+	{ 2950, FORM_STRING }, /* uuid */
+	{ 3802, FORM_JSON },   /* jsonb */
+};
+
+static enum value_form form_of(unsigned type_oid)
+{
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
+		if (forms[i].oid == type_oid)
+			return forms[i].form;
+	return FORM_SERVER;
+}
+
+struct model *model_new(const struct config *file, size_t index)
+{
+	struct model *m = memory_new(1, sizeof *m);
+	m->file = file;
+	m->config = &file->models[index];
+	m->index = index;
+	m->key_field = NO_FIELD;
+	return m;
+}
+
+void model_free(struct model *m)
+{
+	if (m == NULL)
+		return;
+	for (size_t i = 0; i < m->column_count; i++) {
+		free(m->columns[i].name);
+		free(m->columns[i].type);
+	}
+	free(m->relation);
+	free(m->columns);
+	free(m->primary_key);
+	free(m->order);
+	free(m->outputs);
+	free(m->value_fields);
+	free(m->primary_key_fields);
+	free(m);
+}
+
+void model_set_table(struct model *m, const char *relation, bool is_parent)
+{
+	m->relation = text_copy(relation);
+	m->is_parent = is_parent;
+}
+
+void model_add_column(struct model *m, const char *name, unsigned type_oid, const char *type)
+{
+	m->columns = memory_resize(m->columns, m->column_count + 1, sizeof *m->columns);
+	m->columns[m->column_count++] =
+		(struct column){ text_copy(name), text_copy(type), form_of(type_oid) };
+}
+
+static size_t column_find(const struct model *m, const char *name)
+{
+	for (size_t i = 0; i < m->column_count; i++)
+		if (strcmp(m->columns[i].name, name) == 0)
+			return i;
+	return NO_FIELD;
+}
+
+void model_add_primary_key(struct model *m, const char *column_name)
+{
+	size_t count = m->primary_key_count + 1;
+	m->primary_key = memory_resize(m->primary_key, count, sizeof *m->primary_key);
+	m->primary_key[m->primary_key_count++] = column_find(m, column_name);
+}
+
+bool model_error(
+	const struct model *m, const char *setting, struct error *e, const char *format, ...)
+{
+	char message[sizeof e->text / 2];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(message, sizeof message, format, args);
+	va_end(args);
+	struct place at = config_place(m->file, m->config, setting);
+	return error_set(e, ERROR_CONFIG, "%s:%u: %s", at.file, at.line, message);
+}
+
+static bool no_such_column(
+	const struct model *m, const char *setting, const char *name, struct error *e)
+{
+	struct nearest nearest = nearest_to(name);
+	for (size_t i = 0; i < m->column_count; i++)
+		nearest_offer(&nearest, m->columns[i].name);
+	if (nearest.best == NULL)
+		return model_error(m, setting, e, "%s: table %s has no column \"%s\"", setting,
+			m->relation, name);
+	return model_error(m, setting, e, "%s: table %s has no column \"%s\"; did you mean \"%s\"?",
+		setting, m->relation, name, nearest.best);
+}
+
+/* The field of a claimed row that holds the column in this form; asked for once at the most. */
+static size_t field_of(struct model *m, size_t column, bool as_json)
+{
+	for (size_t i = 0; i < m->output_count; i++)
+		if (m->outputs[i].column == column && m->outputs[i].as_json == as_json)
+			return ROW_FIXED_FIELDS + i;
+	m->outputs = memory_resize(m->outputs, m->output_count + 1, sizeof *m->outputs);
+	m->outputs[m->output_count] = (struct output){ column, as_json };
+	return ROW_FIXED_FIELDS + m->output_count++;
+}
+
+/* Take " DESC" or " ASC" off the end of name.  Returns whether it was DESC. */
+static bool cut_direction(char *name)
+{
+	static const struct {
+		const char *word;
+		bool descending;
+	} directions[] = { { "asc", false }, { "desc", true } };
+	size_t end = strlen(name);
+	while (end > 0 && name[end - 1] == ' ')
+		end--;
+	for (size_t i = 0; i < 2; i++) {
+		size_t length = strlen(directions[i].word);
+		if (end <= length + 1 || name[end - length - 1] != ' ' ||
+			strncasecmp(name + end - length, directions[i].word, length) != 0)
+			continue;
+		end -= length;
+		while (end > 0 && name[end - 1] == ' ')
+			end--;
+		name[end] = '\0';
+		return directions[i].descending;
+	}
+	return false;
+}
+
+/* Make the name of a "quoted" one, in place. */
+static void unquote(char *name)
+{
+	size_t length = strlen(name);
+	if (length < 2 || name[0] != '"' || name[length - 1] != '"')
+		return;
+	name[length - 1] = '\0';
+	char *to = name;
+	for (const char *from = name + 1; *from != '\0'; from++) {
+		if (from[0] == '"' && from[1] == '"')
+			from++;
+		*to++ = *from;
+	}
+	*to = '\0';
+}
+
+/* The column that text names: as it stands, or quoted as in SQL. */
+static size_t column_named(const struct model *m, const char *text)
+{
+	size_t column = column_find(m, text);
+	if (column != NO_FIELD)
+		return column;
+	char *name = text_copy(text);
+	unquote(name);
+	column = column_find(m, name);
+	free(name);
+	return column;
+}
+
+static void add_order(struct model *m, size_t column, bool descending)
+{
+	for (size_t i = 0; i < m->order_count; i++)
+		if (m->order[i].column == column)
+			return; /* a second mention cannot change the order */
+	m->order = memory_resize(m->order, m->order_count + 1, sizeof *m->order);
+	m->order[m->order_count++] = (struct order_item){ column, descending };
+}
+
+static bool resolve_order(struct model *m, struct error *e)
+{
+	const struct strings *order_by = &m->config->order_by;
+	for (size_t i = 0; i < order_by->count; i++) {
+		char *name = text_copy(order_by->items[i]);
+		bool whole = column_find(m, name) != NO_FIELD;
+		bool descending = !whole && cut_direction(name);
+		size_t column = column_named(m, name);
+		if (column == NO_FIELD)
+			no_such_column(m, "order_by", name, e);
+		else
+			add_order(m, column, descending);
+		free(name);
+		if (column == NO_FIELD)
+			return false;
+	}
+	/* The primary key breaks ties, so that the order is total and repeatable. */
+	for (size_t i = 0; i < m->primary_key_count; i++)
+		add_order(m, m->primary_key[i], false);
+	return true;
+}
+
+static bool resolve_key(struct model *m, struct error *e)
+{
+	if (m->config->key == NULL)
+		return true;
+	size_t column = column_named(m, m->config->key);
+	if (column == NO_FIELD)
+		return no_such_column(m, "key", m->config->key, e);
+	m->key_field = field_of(m, column, false);
+	return true;
+}
+
+bool model_resolve(struct model *m, struct error *e)
+{
+	if (m->primary_key_count == 0)
+		return model_error(m, "table", e, "table %s has no primary key", m->relation);
+	m->value_fields = memory_new(m->column_count, sizeof *m->value_fields);
+	for (size_t i = 0; i < m->column_count; i++)
+		m->value_fields[i] = field_of(m, i, m->columns[i].form == FORM_SERVER);
+	m->primary_key_fields = memory_new(m->primary_key_count, sizeof *m->primary_key_fields);
+	for (size_t i = 0; i < m->primary_key_count; i++)
+		m->primary_key_fields[i] = field_of(m, m->primary_key[i], false);
+	return resolve_key(m, e) && resolve_order(m, e);
+}

@@ -1,0 +1,85 @@
+/*
+ * model - a signal model: what the file says and what the catalog says of its table, brought
+ * together.  Pure: the store tells what it read from the catalog.  A model belongs to one worker.
+ */
+#ifndef SIGNALBUS_MODEL_H
+#define SIGNALBUS_MODEL_H
+
+#include "config.h"
+#include "error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* How a value that PostgreSQL printed becomes JSON that equals PostgreSQL's to_json(). */
+enum value_form {
+	FORM_STRING,  /* escape it */
+	FORM_NUMBER,  /* as it is; NaN and infinities are strings */
+	FORM_BOOLEAN, /* t and f */
+	FORM_JSON,    /* as it is: json and jsonb */
+	FORM_BYTES,   /* \x…: base64 */
+	FORM_SERVER,  /* to_json() on the server, then as it is */
+};
+
+struct column {
+	char *name;
+	char *type; /* as in SQL, for casts */
+	enum value_form form;
+};
+
+struct order_item {
+	size_t column;
+	bool descending;
+};
+
+/* One expression of the list that a claim selects, after ROW_FIXED_FIELDS. */
+struct output {
+	size_t column;
+	bool as_json; /* to_json(column), else the column */
+};
+
+/* The fields that each claimed row begins with, whatever the model. */
+enum { ROW_CTID, ROW_TABLEOID, ROW_FIXED_FIELDS };
+
+#define NO_FIELD SIZE_MAX
+
+struct model {
+	const struct config *file;
+	const struct model_config *config;
+	size_t index;   /* in the configuration's list */
+	char *relation; /* schema and table, quoted for SQL */
+	bool is_parent; /* partitioned or inherited from: a ctid is not unique in it */
+	struct column *columns;
+	size_t column_count;
+	size_t *primary_key; /* columns */
+	size_t primary_key_count;
+	struct order_item *order; /* order_by, then what is left of the primary key */
+	size_t order_count;
+	struct output *outputs;
+	size_t output_count;
+	/* Indexes of the fields of a claimed row. */
+	size_t key_field;     /* the message key's; NO_FIELD: no key */
+	size_t *value_fields; /* the members of the value, one a column */
+	size_t *primary_key_fields;
+};
+
+/* The model number index of the configuration, with nothing known of its table. */
+struct model *model_new(const struct config *file, size_t index);
+void model_free(struct model *m);
+
+/* What the catalog says, to be told in this order: the table, its columns in their order, the
+ * columns of the primary key (names, in the key's order), then model_resolve(). */
+void model_set_table(struct model *m, const char *relation, bool is_parent);
+void model_add_column(struct model *m, const char *name, unsigned type_oid, const char *type);
+void model_add_primary_key(struct model *m, const char *column_name);
+
+/* Find the columns that the settings name.  Returns false with ERROR_CONFIG, text beginning with
+ * FILE:LINE:, where one does not exist. */
+bool model_resolve(struct model *m, struct error *e);
+
+/* Fill e with FILE:LINE: of the model's setting and a message.  Always returns false. */
+bool model_error(const struct model *m, const char *setting, struct error *e, const char *format,
+	...) __attribute__((format(printf, 4, 5)));
+
+#endif

@@ -1,0 +1,49 @@
+#include "nearest.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#define NAME_MAX_LENGTH 64
+
+static size_t least(size_t a, size_t b, size_t c)
+{
+	size_t ab = a < b ? a : b;
+	return ab < c ? ab : c;
+}
+
+/* Levenshtein's distance, upper and lower case alike, one row at a time. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[NAME_MAX_LENGTH + 1];
+	size_t columns = strlen(b);
+	for (size_t j = 0; j <= columns; j++)
+		row[j] = j;
+	for (size_t i = 1; a[i - 1] != '\0'; i++) {
+		size_t diagonal = row[0];
+		row[0] = i;
+		for (size_t j = 1; j <= columns; j++) {
+			size_t change = diagonal + (tolower((unsigned char)a[i - 1]) !=
+							   tolower((unsigned char)b[j - 1]));
+			diagonal = row[j];
+			row[j] = least(change, row[j] + 1, row[j - 1] + 1);
+		}
+	}
+	return row[columns];
+}
+
+struct nearest nearest_to(const char *wanted)
+{
+	/* Up to a third of the letters may be wrong, but one always may. */
+	return (struct nearest){ .wanted = wanted, .distance = strlen(wanted) / 3 + 2 };
+}
+
+void nearest_offer(struct nearest *n, const char *candidate)
+{
+	if (strlen(n->wanted) > NAME_MAX_LENGTH || strlen(candidate) > NAME_MAX_LENGTH)
+		return;
+	size_t d = distance(n->wanted, candidate);
+	if (d < n->distance) {
+		n->distance = d;
+		n->best = candidate;
+	}
+}

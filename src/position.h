@@ -1,0 +1,35 @@
+/*
+ * position - how far into a table the senders of a model have come.  Any thread.
+ *
+ * Rows before the position are gone, are being sent, were locked by others, or were committed
+ * late.  So the position only saves the way over dead rows: a sweep from the beginning, now and
+ * then and before a table counts as empty, finds what was left behind it.
+ */
+#ifndef SIGNALBUS_POSITION_H
+#define SIGNALBUS_POSITION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct position;
+
+/* A row's place in its table: the values of its position fields, as text.  count 0: the beginning.
+ * Zero-initialised is the beginning; emptied by place_free(). */
+struct place_in_table {
+	char **values;
+	size_t count;
+};
+
+struct position *position_new(void);
+void position_free(struct position *p);
+
+/* A copy of the place, which the caller frees with place_free(). */
+struct place_in_table position_get(struct position *p);
+
+/* Move on to a place, and take its ownership. */
+void position_set(struct position *p, struct place_in_table *place);
+
+void place_add(struct place_in_table *place, const char *value);
+void place_free(struct place_in_table *place);
+
+#endif

@@ -1,0 +1,26 @@
+#include "problems.h"
+
+#include "error.h"
+#include "text.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+void problems_add(struct problems *p, struct place at, const char *format, ...)
+{
+	struct error e; /* makes one line of the message */
+	va_list args;
+	va_start(args, format);
+	error_vset(&e, ERROR_CONFIG, format, args);
+	va_end(args);
+	p->lines = memory_resize(p->lines, p->count + 1, sizeof *p->lines);
+	p->lines[p->count++] = text_format("%s:%u: %s", at.file, at.line, e.text);
+}
+
+void problems_free(struct problems *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		free(p->lines[i]);
+	free(p->lines);
+	*p = (struct problems){ 0 };
+}

@@ -1,0 +1,26 @@
+/*
+ * problems - what is wrong with a configuration, all of it, as lines "FILE:LINE: message".  Pure.
+ */
+#ifndef SIGNALBUS_PROBLEMS_H
+#define SIGNALBUS_PROBLEMS_H
+
+#include <stddef.h>
+
+/* Zero-initialised is empty. */
+struct problems {
+	char **lines;
+	size_t count;
+};
+
+/* A place in a configuration file.  file is borrowed. */
+struct place {
+	const char *file;
+	unsigned line;
+};
+
+void problems_add(struct problems *p, struct place at, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+void problems_free(struct problems *p);
+
+#endif

@@ -1,0 +1,95 @@
+#include "settings.h"
+
+#include "config.h"
+#include "log.h"
+
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+#define BURST_COUNT_MAX 100000
+
+static const struct setting top_rows[] = {
+	{ .name = "database",
+		.type = SETTING_SECRET,
+		.field = offsetof(struct config, database),
+		.help = "libpq connection string or URI; PG* variables and ~/.pgpass apply" },
+	{ .name = "kafka",
+		.type = SETTING_PROPERTIES,
+		.required = true,
+		.field = offsetof(struct config, kafka),
+		.help = "librdkafka producer properties, \"_\" for \".\"" },
+	{ .name = "models",
+		.type = SETTING_MODELS,
+		.required = true,
+		.field = offsetof(struct config, models),
+		.help = "list of groups, one a signal model, in the order of treatment" },
+	{ .name = "defaults",
+		.type = SETTING_DEFAULTS,
+		.help = "model settings that apply where a model sets none" },
+	{ .name = "instance",
+		.type = SETTING_STRING,
+		.field = offsetof(struct config, instance),
+		.help = "names this bus where several share a database or a broker" },
+	{ .name = "timeout",
+		.type = SETTING_SECONDS,
+		.field = offsetof(struct config, timeout),
+		.preset = 30.0,
+		.min = 0.1,
+		.max = 3600,
+		.help = "seconds to wait for the database or the broker" },
+	{ .name = "log_level",
+		.type = SETTING_CHOICE,
+		.field = offsetof(struct config, log_level),
+		.choices = log_level_names,
+		.preset = -1,
+		.help = "least urgent messages that are logged" },
+};
+
+static const struct setting model_rows[] = {
+	{ .name = "name",
+		.type = SETTING_STRING,
+		.required = true,
+		.field = offsetof(struct model_config, name),
+		.help = "unique name of the model" },
+	{ .name = "table",
+		.type = SETTING_STRING,
+		.required = true,
+		.field = offsetof(struct model_config, table),
+		.help = "signal table, as in SQL" },
+	{ .name = "topic",
+		.type = SETTING_STRING,
+		.field = offsetof(struct model_config, topic),
+		.help = "Kafka topic" },
+	{ .name = "key",
+		.type = SETTING_STRING,
+		.field = offsetof(struct model_config, key),
+		.help = "column whose text is the message key" },
+	{ .name = "burst_count",
+		.type = SETTING_INTEGER,
+		.field = offsetof(struct model_config, burst_count),
+		.preset = 1,
+		.min = 1,
+		.max = BURST_COUNT_MAX,
+		.help = "most signals that are sent and deleted in one transaction" },
+	{ .name = "autoflush",
+		.type = SETTING_BOOLEAN,
+		.field = offsetof(struct model_config, autoflush),
+		.preset = 1,
+		.help = "whether the daemon sends this model's signals" },
+	{ .name = "order_by",
+		.type = SETTING_STRINGS,
+		.field = offsetof(struct model_config, order_by),
+		.help = "columns, each with DESC where wanted, that order flushordered" },
+};
+
+const struct setting_table top_settings = { top_rows, COUNT(top_rows), "setting" };
+const struct setting_table model_settings = { model_rows, COUNT(model_rows), "model setting" };
+
+const struct setting *setting_find(const struct setting_table *table, const char *name)
+{
+	for (size_t i = 0; i < table->count; i++)
+		if (strcmp(table->rows[i].name, name) == 0)
+			return &table->rows[i];
+	return NULL;
+}

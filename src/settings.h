@@ -1,0 +1,47 @@
+/*
+ * settings - every setting of the configuration file, one row each.  The reader, its messages and
+ * the documentation test all go by these rows.  Pure data.
+ */
+#ifndef SIGNALBUS_SETTINGS_H
+#define SIGNALBUS_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum setting_type {
+	SETTING_STRING,     /* const char *; not empty */
+	SETTING_SECRET,     /* const char *; a string, { file = … } or { env = … } */
+	SETTING_BOOLEAN,    /* bool */
+	SETTING_INTEGER,    /* long long, within min and max */
+	SETTING_SECONDS,    /* double, within min and max */
+	SETTING_CHOICE,     /* int: the index in choices */
+	SETTING_STRINGS,    /* struct strings; a list of strings, not empty */
+	SETTING_PROPERTIES, /* the group "kafka" */
+	SETTING_MODELS,     /* the list "models" */
+	SETTING_DEFAULTS,   /* the group "defaults" */
+};
+
+struct setting {
+	const char *name;
+	enum setting_type type;
+	bool required;
+	size_t field; /* offset in struct config or struct model_config */
+	const char *const *choices;
+	double preset; /* of booleans and numbers, and the index of a choice */
+	double min, max;
+	const char *help;
+};
+
+struct setting_table {
+	const struct setting *rows;
+	size_t count;
+	const char *what; /* how messages call an entry: "setting", "model setting" */
+};
+
+extern const struct setting_table top_settings;
+extern const struct setting_table model_settings;
+
+/* The row of a name, or NULL. */
+const struct setting *setting_find(const struct setting_table *table, const char *name);
+
+#endif

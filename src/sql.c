@@ -1,0 +1,162 @@
+#include "sql.h"
+
+#include <string.h>
+
+static void add_string(struct text *t, const char *s)
+{
+	text_add(t, s, strlen(s));
+}
+
+static void add_quoted(struct text *t, const char *name)
+{
+	add_string(t, "\"");
+	for (const char *p = name; *p != '\0'; p++) {
+		if (*p == '"')
+			add_string(t, "\"");
+		text_add(t, p, 1);
+	}
+	add_string(t, "\"");
+}
+
+static void add_column(struct text *t, const struct model *m, size_t column)
+{
+	add_string(t, "signal.");
+	add_quoted(t, m->columns[column].name);
+}
+
+static void add_outputs(struct text *t, const struct model *m)
+{
+	add_string(t, "SELECT signal.ctid, signal.tableoid");
+	for (size_t i = 0; i < m->output_count; i++) {
+		const struct output *o = &m->outputs[i];
+		add_string(t, o->as_json ? ", to_json(" : ", ");
+		add_column(t, m, o->column);
+		add_string(t, o->as_json ? ")" : "");
+	}
+	text_addf(t, " FROM %s AS signal", m->relation);
+}
+
+static void add_primary_key(struct text *t, const struct model *m)
+{
+	for (size_t i = 0; i < m->primary_key_count; i++) {
+		add_string(t, i > 0 ? ", " : "");
+		add_column(t, m, m->primary_key[i]);
+	}
+}
+
+static void add_parameters(struct text *t, const struct model *m, const char *suffix)
+{
+	for (size_t i = 0; i < m->primary_key_count; i++)
+		text_addf(t, "%s$%zu::%s%s", i > 0 ? ", " : "", i + 1,
+			m->columns[m->primary_key[i]].type, suffix);
+}
+
+static void add_next(struct text *t, const struct model *m)
+{
+	if (!m->is_parent) {
+		add_string(t, " WHERE signal.ctid > $1::tid");
+		return;
+	}
+	add_string(t, " WHERE (");
+	add_primary_key(t, m);
+	add_string(t, ") > (");
+	add_parameters(t, m, "");
+	add_string(t, ")");
+}
+
+static void add_noted(struct text *t, const struct model *m)
+{
+	add_string(t, " WHERE (");
+	add_primary_key(t, m);
+	add_string(t, ") IN (SELECT * FROM unnest(");
+	add_parameters(t, m, "[]");
+	add_string(t, "))");
+}
+
+static void add_order(struct text *t, const struct model *m)
+{
+	for (size_t i = 0; i < m->order_count; i++) {
+		add_string(t, i > 0 ? ", " : " ORDER BY ");
+		add_column(t, m, m->order[i].column);
+		add_string(t, m->order[i].descending ? " DESC" : "");
+	}
+}
+
+char *sql_claim(const struct model *m, enum claim_kind kind)
+{
+	struct text t = { 0 };
+	add_outputs(&t, m);
+	if (kind == CLAIM_NEXT)
+		add_next(&t, m);
+	else if (kind == CLAIM_NOTED)
+		add_noted(&t, m);
+	else if (kind == CLAIM_FIRST && !m->is_parent)
+		/* Without a condition a scan of a large table may begin anywhere in it
+		 * (synchronize_seqscans), and the position would pass over what is before. */
+		add_string(&t, " WHERE signal.ctid > '(0,0)'::tid");
+
+	if (kind == CLAIM_ORDERED) {
+		add_order(&t, m);
+	} else if (m->is_parent && kind != CLAIM_NOTED) {
+		add_string(&t, " ORDER BY ");
+		add_primary_key(&t, m);
+	}
+	text_addf(&t, " LIMIT %lld FOR UPDATE OF signal%s", m->config->burst_count,
+		kind == CLAIM_ORDERED ? "" : " SKIP LOCKED");
+	return t.text;
+}
+
+char *sql_delete(const struct model *m)
+{
+	return text_format("DELETE FROM %s AS signal"
+			   " WHERE signal.ctid = ANY ($1::tid[]) AND signal.tableoid = $2::oid",
+		m->relation);
+}
+
+char *sql_note(const struct model *m)
+{
+	struct text t = { 0 };
+	text_addf(&t, "DECLARE noted_%zu NO SCROLL CURSOR WITH HOLD FOR SELECT ", m->index);
+	add_primary_key(&t, m);
+	text_addf(&t, " FROM %s AS signal", m->relation);
+	return t.text;
+}
+
+char *sql_noted(const struct model *m, size_t count)
+{
+	return text_format("FETCH FORWARD %zu FROM noted_%zu", count, m->index);
+}
+
+char *sql_count(const struct model *m)
+{
+	return text_format("SELECT count(*) FROM %s AS signal", m->relation);
+}
+
+size_t sql_position_count(const struct model *m)
+{
+	return m->is_parent ? m->primary_key_count : 1;
+}
+
+size_t sql_position_field(const struct model *m, size_t i)
+{
+	return m->is_parent ? m->primary_key_fields[i] : ROW_CTID;
+}
+
+void sql_array_add(struct text *array, const char *value)
+{
+	add_string(array, array->length > 0 ? ",\"" : "{\"");
+	for (size_t plain; *value != '\0'; value += plain) {
+		plain = strcspn(value, "\"\\");
+		if (plain == 0) {
+			add_string(array, "\\");
+			plain = 1;
+		}
+		text_add(array, value, plain);
+	}
+	add_string(array, "\"");
+}
+
+void sql_array_end(struct text *array)
+{
+	add_string(array, array->length > 0 ? "}" : "{}");
+}

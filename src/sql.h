@@ -1,0 +1,44 @@
+/*
+ * sql - the statements that signalbus sends for a model, as text.  Pure.  The caller frees what is
+ * returned.  In every statement the signal table goes by the name "signal".
+ */
+#ifndef SIGNALBUS_SQL_H
+#define SIGNALBUS_SQL_H
+
+#include "model.h"
+#include "text.h"
+
+/* Which rows a claim takes; each is a prepared statement of its own. */
+enum claim_kind {
+	CLAIM_FIRST,   /* any rows, from the beginning of the table */
+	CLAIM_NEXT,    /* any rows behind a position: sql_position_count() parameters */
+	CLAIM_NOTED,   /* the rows with these primary keys: an array for each column of it */
+	CLAIM_ORDERED, /* the first rows in the model's order */
+	CLAIM_KINDS
+};
+
+/* Claims lock the rows they return.  All but CLAIM_ORDERED pass over rows that others have locked:
+ * those are being sent already.  CLAIM_ORDERED waits for them, since nothing may overtake them. */
+char *sql_claim(const struct model *m, enum claim_kind kind);
+
+/* Delete claimed rows: $1 is an array of ctids, $2 the tableoid that they belong to.  Claimed rows
+ * are locked, so their ctids cannot change before the transaction ends. */
+char *sql_delete(const struct model *m);
+
+/* Note the primary keys of all pending rows in a cursor that outlives its transaction. */
+char *sql_note(const struct model *m);
+char *sql_noted(const struct model *m, size_t count); /* fetch count noted keys */
+
+char *sql_count(const struct model *m);
+
+/* The fields of a claimed row that make up a position, and how many they are.  A plain table's
+ * position is a ctid: a scan that begins at a page passes over no dead rows before it.  Where a
+ * ctid is not unique it is the primary key. */
+size_t sql_position_count(const struct model *m);
+size_t sql_position_field(const struct model *m, size_t i);
+
+/* Make an array literal: begin with an empty text, add values, end. */
+void sql_array_add(struct text *array, const char *value);
+void sql_array_end(struct text *array);
+
+#endif

@@ -1,0 +1,399 @@
+#include "store.h"
+
+#include "catalog.h"
+#include "db.h"
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The server's limits (see db.c) come first, so that what is heard is its reason. */
+#define GRACE_S 1.0
+
+/* The ordered lock's key, from the instance and the table.  Advisory locks are a database's own,
+ * and hashtextextended() is PostgreSQL's hash function of text to 64 bits. */
+#define LOCK_KEY "hashtextextended('signalbus ordered ' || $1 || ' ' || $2, 0)"
+
+struct store {
+	const struct config *config;
+	struct db *db;
+	struct described *models; /* one for each of the configuration */
+};
+
+/* A model as far as this session knows it. */
+struct described {
+	struct model *model;
+	bool prepared[CLAIM_KINDS];
+	bool prepared_delete;
+	bool noted;
+	bool locked;         /* the ordered lock is this session's */
+	unsigned generation; /* part of the statements' names: each is prepared once a session */
+};
+
+struct store *store_new(const struct config *config)
+{
+	struct store *s = memory_new(1, sizeof *s);
+	s->config = config;
+	s->db = db_new(config->database, config->timeout);
+	s->models = memory_new(config->model_count, sizeof *s->models);
+	return s;
+}
+
+void store_free(struct store *s)
+{
+	if (s == NULL)
+		return;
+	store_disconnect(s);
+	db_free(s->db);
+	free(s->models);
+	free(s);
+}
+
+static struct instant deadline_of(const struct store *s)
+{
+	return instant_after(clock_now(), s->config->timeout + GRACE_S);
+}
+
+bool store_connect(struct store *s, struct instant deadline, struct error *e)
+{
+	store_disconnect(s);
+	return db_connect(s->db, deadline, e);
+}
+
+bool store_connected(const struct store *s)
+{
+	return db_connected(s->db);
+}
+
+void store_forget(struct store *s, size_t index)
+{
+	struct described *d = &s->models[index];
+	model_free(d->model);
+	*d = (struct described){
+		.noted = d->noted, .locked = d->locked, .generation = d->generation + 1
+	};
+}
+
+void store_disconnect(struct store *s)
+{
+	for (size_t i = 0; i < s->config->model_count; i++) {
+		store_forget(s, i);
+		s->models[i].noted = s->models[i].locked = false;
+	}
+	db_disconnect(s->db);
+}
+
+void store_abandon(struct store *s)
+{
+	struct error ignored;
+	if (db_in_transaction(s->db) &&
+		!db_call(s->db, (struct db_call){ .sql = "ROLLBACK" }, deadline_of(s), &ignored))
+		store_disconnect(s);
+}
+
+/* One statement with text parameters that returns rows, without a transaction around it. */
+static bool query(struct store *s, struct db_call call, struct error *e)
+{
+	return db_call(s->db, call, deadline_of(s), e);
+}
+
+const struct model *store_model(struct store *s, size_t index, struct error *e)
+{
+	struct described *d = &s->models[index];
+	if (d->model == NULL)
+		d->model = catalog_read(s->db, s->config, index, deadline_of(s), e);
+	return d->model;
+}
+
+/* Statements that may take the server long: no limit but a connection that is dead. */
+static bool run_unlimited(struct store *s, struct db_call call, struct error *e)
+{
+	const struct db_call calls[] = { { .sql = "BEGIN" },
+		{ .sql = "SET LOCAL statement_timeout = 0" }, call, { .sql = "COMMIT" } };
+	if (db_run(s->db, calls, 4, INSTANT_NEVER, e))
+		return true;
+	store_abandon(s);
+	return false;
+}
+
+bool store_count(struct store *s, const struct model *m, size_t *count, struct error *e)
+{
+	struct rows *rows;
+	char *sql = sql_count(m);
+	bool ok = run_unlimited(s, (struct db_call){ .sql = sql, .rows = &rows }, e);
+	if (ok)
+		*count = strtoul(rows_value(rows, 0, 0), NULL, 10);
+	rows_free(rows);
+	free(sql);
+	return ok;
+}
+
+static bool close_note(struct store *s, const struct model *m, struct error *e)
+{
+	char *sql = text_format("CLOSE noted_%zu", m->index);
+	s->models[m->index].noted = false;
+	bool ok = query(s, (struct db_call){ .sql = sql }, e);
+	free(sql);
+	return ok;
+}
+
+bool store_note(struct store *s, const struct model *m, struct error *e)
+{
+	if (store_has_note(s, m->index) && !close_note(s, m, e))
+		return false;
+	char *sql = sql_note(m);
+	bool ok = run_unlimited(s, (struct db_call){ .sql = sql }, e);
+	s->models[m->index].noted = ok;
+	free(sql);
+	return ok;
+}
+
+bool store_has_note(const struct store *s, size_t index)
+{
+	return s->models[index].noted;
+}
+
+bool store_noted(
+	struct store *s, const struct model *m, size_t count, struct rows **keys, struct error *e)
+{
+	char *sql = sql_noted(m, count);
+	bool ok = query(s, (struct db_call){ .sql = sql, .rows = keys }, e);
+	free(sql);
+	return ok && (rows_count(*keys) > 0 || close_note(s, m, e));
+}
+
+/* Say who has the ordered lock that values name.  Always returns false. */
+static bool say_holder(struct store *s, const char *const *values, struct error *e)
+{
+	static const char sql[] =
+		"SELECT l.pid, a.application_name, coalesce(host(a.client_addr), 'this host')"
+		" FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)"
+		" WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted"
+		" AND (l.classid::int8 << 32 | l.objid::int8) = " LOCK_KEY
+		" AND l.database = (SELECT oid FROM pg_database WHERE datname = "
+		"current_database())";
+	struct rows *rows;
+	struct db_call call = { .sql = sql, .values = values, .value_count = 2, .rows = &rows };
+	if (!query(s, call, e))
+		return false;
+	if (rows_count(rows) > 0)
+		error_set(e, ERROR_BUSY,
+			"table %s is being flushed in order by another process: server process %s, "
+			"\"%s\" on %s; try later",
+			values[1], rows_value(rows, 0, 0),
+			rows_value(rows, 0, 1) != NULL ? rows_value(rows, 0, 1) : "unknown",
+			rows_value(rows, 0, 2));
+	else
+		error_set(e, ERROR_BUSY,
+			"table %s was being flushed in order by another process until now; try "
+			"again",
+			values[1]);
+	rows_free(rows);
+	return false;
+}
+
+bool store_lock(struct store *s, const struct model *m, struct error *e)
+{
+	struct rows *rows;
+	bool *locked = &s->models[m->index].locked;
+	const char *const values[] = { s->config->instance, m->relation };
+	struct db_call call = { .sql = "SELECT pg_catalog.pg_try_advisory_lock(" LOCK_KEY ")",
+		.values = values,
+		.value_count = 2,
+		.rows = &rows };
+	if (*locked)
+		return true;
+	if (!query(s, call, e))
+		return false;
+	*locked = rows_value(rows, 0, 0)[0] == 't';
+	rows_free(rows);
+	return *locked || say_holder(s, values, e);
+}
+
+static bool unlock(struct store *s, const struct model *m)
+{
+	struct error ignored;
+	const char *const values[] = { s->config->instance, m->relation };
+	struct db_call call = { .sql = "SELECT pg_catalog.pg_advisory_unlock(" LOCK_KEY ")",
+		.values = values,
+		.value_count = 2 };
+	return query(s, call, &ignored);
+}
+
+void store_unlock(struct store *s, size_t index)
+{
+	struct described *d = &s->models[index];
+	if (!d->locked)
+		return;
+	d->locked = false;
+	if (d->model == NULL || !unlock(s, d->model))
+		store_disconnect(s);
+}
+
+/* The name of a model's prepared statement, to be freed; prepares sql (taken and freed) under it
+ * unless *done already.  NULL with e where that fails. */
+static char *prepare(struct store *s, const struct model *m, const char *what, char *sql,
+	bool *done, struct error *e)
+{
+	char *name = text_format("%s_%zu_%u", what, m->index, s->models[m->index].generation);
+	if (!*done)
+		*done = query(s, (struct db_call){ .prepared = name, .sql = sql }, e);
+	free(sql);
+	if (*done)
+		return name;
+	free(name);
+	return NULL;
+}
+
+/* The array literals of a slice of noted keys, one for each column of the key. */
+static char **key_arrays(const struct model *m, const struct claim_request *r)
+{
+	char **arrays = memory_new(m->primary_key_count, sizeof *arrays);
+	for (size_t column = 0; column < m->primary_key_count; column++) {
+		struct text array = { 0 };
+		for (size_t i = 0; i < r->key_count; i++)
+			sql_array_add(&array, rows_value(r->keys, r->first_key + i, column));
+		sql_array_end(&array);
+		arrays[column] = array.text;
+	}
+	return arrays;
+}
+
+static void free_arrays(char **arrays, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(arrays[i]);
+	free(arrays);
+}
+
+bool store_claim(struct store *s, const struct model *m, const struct claim_request *request,
+	struct claim *claim, struct error *e)
+{
+	static const char *const names[] = { "claim_first", "claim_next", "claim_noted",
+		"claim_ordered" };
+	*claim = (struct claim){ 0 };
+	char *name = prepare(s, m, names[request->kind], sql_claim(m, request->kind),
+		&s->models[m->index].prepared[request->kind], e);
+	if (name == NULL)
+		return false;
+	struct db_call calls[] = { { .sql = "BEGIN" }, { .prepared = name, .rows = &claim->rows } };
+	char **arrays = NULL;
+	if (request->kind == CLAIM_NOTED) {
+		arrays = key_arrays(m, request);
+		calls[1].values = (const char *const *)arrays;
+		calls[1].value_count = (int)m->primary_key_count;
+	} else if (request->kind == CLAIM_NEXT) {
+		calls[1].values = (const char *const *)request->from->values;
+		calls[1].value_count = (int)request->from->count;
+	}
+	bool ok = db_run(s->db, calls, 2, deadline_of(s), e);
+	free_arrays(arrays, arrays != NULL ? m->primary_key_count : 0);
+	free(name);
+	if (ok)
+		claim->count = rows_count(claim->rows);
+	if (claim->count == 0) {
+		claim_free(claim);
+		store_abandon(s);
+	}
+	return ok;
+}
+
+void claim_free(struct claim *claim)
+{
+	rows_free(claim->rows);
+	*claim = (struct claim){ 0 };
+}
+
+/* The deletions of a burst: one statement for each table that its rows are from, which are several
+ * only where the signal table is partitioned. */
+struct deletion {
+	const char *oid; /* borrowed from the claim */
+	struct text ctids;
+	const char *values[2];
+	size_t affected;
+};
+
+struct deletions {
+	struct deletion *items;
+	size_t count;
+	size_t rows;
+};
+
+static struct deletion *deletion_from(struct deletions *d, const char *oid)
+{
+	for (size_t i = d->count; i > 0; i--)
+		if (strcmp(d->items[i - 1].oid, oid) == 0)
+			return &d->items[i - 1];
+	d->items = memory_resize(d->items, d->count + 1, sizeof *d->items);
+	d->items[d->count] = (struct deletion){ .oid = oid };
+	return &d->items[d->count++];
+}
+
+static struct deletions deletions_of(const struct claim *claim, const bool *deletable)
+{
+	struct deletions d = { 0 };
+	for (size_t i = 0; i < claim->count; i++) {
+		if (!deletable[i])
+			continue;
+		struct deletion *from = deletion_from(&d, rows_value(claim->rows, i, ROW_TABLEOID));
+		sql_array_add(&from->ctids, rows_value(claim->rows, i, ROW_CTID));
+		d.rows++;
+	}
+	for (size_t i = 0; i < d.count; i++)
+		sql_array_end(&d.items[i].ctids);
+	return d;
+}
+
+static void deletions_free(struct deletions *d)
+{
+	for (size_t i = 0; i < d->count; i++)
+		text_free(&d->items[i].ctids);
+	free(d->items);
+}
+
+static bool delete_and_commit(
+	struct store *s, struct deletions *d, const char *statement, struct error *e)
+{
+	struct db_call *calls = memory_new(d->count + 1, sizeof *calls);
+	for (size_t i = 0; i < d->count; i++) {
+		struct deletion *item = &d->items[i];
+		item->values[0] = item->ctids.text;
+		item->values[1] = item->oid;
+		calls[i] = (struct db_call){ .prepared = statement,
+			.values = item->values,
+			.value_count = 2,
+			.affected = &item->affected };
+	}
+	calls[d->count] = (struct db_call){ .sql = "COMMIT" };
+	bool ok = db_run(s->db, calls, d->count + 1, deadline_of(s), e);
+	free(calls);
+	return ok;
+}
+
+/* A trigger, a rule or a policy that keeps rows would have them sent again and again. */
+static bool check_deleted(const struct model *m, const struct deletions *d, struct error *e)
+{
+	size_t gone = 0;
+	for (size_t i = 0; i < d->count; i++)
+		gone += d->items[i].affected;
+	if (gone == d->rows)
+		return true;
+	return error_set(e, ERROR_DATABASE,
+		"deleting %zu sent signals from table %s removed %zu; does a trigger or a rule "
+		"keep rows?",
+		d->rows, m->relation, gone);
+}
+
+bool store_settle(struct store *s, const struct model *m, const struct claim *claim,
+	const bool *deletable, struct error *e)
+{
+	char *name =
+		prepare(s, m, "delete", sql_delete(m), &s->models[m->index].prepared_delete, e);
+	struct deletions d = deletions_of(claim, deletable);
+	bool ok = name != NULL && delete_and_commit(s, &d, name, e) && check_deleted(m, &d, e);
+	deletions_free(&d);
+	free(name);
+	if (!ok)
+		store_abandon(s);
+	return ok;
+}

@@ -1,0 +1,86 @@
+/*
+ * store - the signal tables: describe, count, note, claim, delete.  Nobody else speaks SQL.
+ *
+ * A store is one database session and belongs to one worker.  All calls block, until the time-out
+ * that the store was made with has passed since the call (counting and noting: as long as the
+ * server works on it).  Errors are of the database's kinds; after any error no transaction is open.
+ */
+#ifndef SIGNALBUS_STORE_H
+#define SIGNALBUS_STORE_H
+
+#include "clock.h"
+#include "error.h"
+#include "model.h"
+#include "position.h"
+#include "rows.h"
+#include "sql.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct store;
+
+/* A store for the models of a configuration, which it borrows; not connected. */
+struct store *store_new(const struct config *config);
+void store_free(struct store *s);
+
+bool store_connect(struct store *s, struct instant deadline, struct error *e);
+bool store_connected(const struct store *s);
+void store_disconnect(struct store *s);
+
+/* The model number index with what the catalog says of it, read when it is first asked for.
+ * Returns NULL with e; ERROR_CONFIG where table and configuration do not fit.  The model belongs
+ * to the store and lives until store_forget() or store_disconnect(). */
+const struct model *store_model(struct store *s, size_t index, struct error *e);
+
+/* Forget a model and its statements, since its table has changed. */
+void store_forget(struct store *s, size_t index);
+
+/* How many signals of a model are pending. */
+bool store_count(struct store *s, const struct model *m, size_t *count, struct error *e);
+
+/* Note which signals of a model are pending now, on the server: a cursor keeps their keys. */
+bool store_note(struct store *s, const struct model *m, struct error *e);
+bool store_has_note(const struct store *s, size_t index);
+
+/* The next noted keys of a model, at most count; none when all were fetched.  The keys go to
+ * rows_free(). */
+bool store_noted(
+	struct store *s, const struct model *m, size_t count, struct rows **keys, struct error *e);
+
+/* Take the ordered lock of a model for this session, if it has not got it.  ERROR_BUSY, with the
+ * holder's process in the text, where another session has it. */
+bool store_lock(struct store *s, const struct model *m, struct error *e);
+
+/* Give the ordered lock back, if this session has it; a session that cannot is closed, and the
+ * lock goes with it. */
+void store_unlock(struct store *s, size_t index);
+
+/* Which rows to claim. */
+struct claim_request {
+	enum claim_kind kind;
+	const struct place_in_table *from; /* CLAIM_NEXT: rows behind it */
+	const struct rows *keys;           /* CLAIM_NOTED: rows with the keys … */
+	size_t first_key, key_count;       /* … of this slice */
+};
+
+/* The rows of a burst: locked, in an open transaction.  Freed by claim_free(). */
+struct claim {
+	struct rows *rows;
+	size_t count;
+};
+
+/* Begin a transaction and lock a burst.  Without rows no transaction is left open. */
+bool store_claim(struct store *s, const struct model *m, const struct claim_request *request,
+	struct claim *claim, struct error *e);
+void claim_free(struct claim *claim);
+
+/* Delete the rows whose deletable is true, and commit.  count of them are expected to go; where
+ * fewer went (a trigger may keep rows) that is an error, though what went is gone. */
+bool store_settle(struct store *s, const struct model *m, const struct claim *claim,
+	const bool *deletable, struct error *e);
+
+/* Roll back.  Where that fails the session is closed, which comes to the same. */
+void store_abandon(struct store *s);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * text - a string that grows, and copies of strings.  Pure; out of memory aborts, which is safe by
+ * design: rows are deleted only after their messages are stored.
+ */
+#ifndef SIGNALBUS_TEXT_H
+#define SIGNALBUS_TEXT_H
+
+#include <stddef.h>
+
+/* Zero-initialised is empty; text is NULL until something is added, then always ends with NUL. */
+struct text {
+	char *text;
+	size_t length;
+	size_t size;
+};
+
+void text_add(struct text *t, const char *bytes, size_t length);
+void text_addf(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Forget the contents, keep the memory. */
+void text_clear(struct text *t);
+
+/* Release the memory; t is empty afterwards. */
+void text_free(struct text *t);
+
+/* Copies and arrays that the caller frees with free(3); never NULL. */
+char *text_copy(const char *s);
+char *text_copy_bytes(const char *bytes, size_t length);
+char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* calloc(3) and reallocarray(3) that abort instead of returning NULL. */
+void *memory_new(size_t count, size_t size);
+void *memory_resize(void *p, size_t count, size_t size);
+
+#endif
