@@ -2,6 +2,7 @@
 
 #include "bus.h"
 #include "log.h"
+#include "nearest.h"
 #include "text.h"
 
 #include <pthread.h>
@@ -72,10 +73,49 @@ static bool set_property(
 	return error_set(e, ERROR_CONFIG, "%s", reason);
 }
 
+/* The properties that librdkafka knows, as its documentation: a line each, the name first. */
+static char *known_properties(void)
+{
+	char *documentation = NULL;
+	size_t size = 0;
+	FILE *memory = open_memstream(&documentation, &size);
+	if (memory == NULL)
+		abort();
+	rd_kafka_conf_properties_show(memory);
+	fclose(memory);
+	return documentation;
+}
+
+static bool unknown_property(const char *name, struct error *e)
+{
+	struct nearest nearest = nearest_to(name);
+	char *known = known_properties();
+	char *rest = NULL;
+	for (char *line = strtok_r(known, "\n", &rest); line != NULL;
+		line = strtok_r(NULL, "\n", &rest)) {
+		line[strcspn(line, " ")] = '\0';
+		nearest_offer(&nearest, line);
+	}
+	if (nearest.best != NULL)
+		error_set(e, ERROR_CONFIG,
+			"librdkafka has no property \"%s\"; did you mean \"%s\"?", name,
+			nearest.best);
+	else
+		error_set(e, ERROR_CONFIG, "librdkafka has no property \"%s\"", name);
+	free(known);
+	return false;
+}
+
 bool bus_check_property(const struct property *p, struct error *e)
 {
+	char reason[512];
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	bool ok = set_property(conf, p->name, p->value, e) && check_fixed(p, e);
+	rd_kafka_conf_res_t res = rd_kafka_conf_set(conf, p->name, p->value, reason, sizeof reason);
+	bool ok = res == RD_KAFKA_CONF_OK && check_fixed(p, e);
+	if (res == RD_KAFKA_CONF_UNKNOWN)
+		unknown_property(p->name, e);
+	else if (res == RD_KAFKA_CONF_INVALID)
+		error_set(e, ERROR_CONFIG, "%s", reason);
 	rd_kafka_conf_destroy(conf);
 	return ok;
 }

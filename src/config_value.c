@@ -10,7 +10,8 @@
 struct place value_place(const struct config *c, const config_setting_t *s)
 {
 	const char *file = config_setting_source_file(s);
-	return (struct place){ file != NULL ? file : c->file, config_setting_source_line(s) };
+	unsigned line = config_setting_source_line(s); /* 0 of what is the file as a whole */
+	return (struct place){ file != NULL ? file : c->file, line > 0 ? line : 1 };
 }
 
 /* Let the configuration own s. */

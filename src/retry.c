@@ -13,6 +13,7 @@ void retry_success(struct retry *r, struct instant now)
 bool retry_again(
 	struct retry *r, enum error_kind kind, struct instant now, double dice, double *delay)
 {
+	double left = r->patience - instant_seconds(r->since, now);
 	switch (error_policy(kind)) {
 	case POLICY_RETRY:
 	case POLICY_PREPARE:
@@ -21,8 +22,9 @@ bool retry_again(
 	case POLICY_CONNECT:
 	case POLICY_WAIT:
 		*delay = clock_backoff_delay(++r->waits, dice);
-		/* A wait that would end after the time is up need not begin. */
-		return instant_seconds(r->since, now) + *delay < r->patience;
+		if (*delay > left) /* the last try is when the time is up */
+			*delay = left;
+		return left > 0;
 	case POLICY_GIVE_UP:
 		break;
 	}
