@@ -254,12 +254,17 @@ bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct messa
 {
 	rd_kafka_resp_err_t code;
 	for (;;) {
+		/* A process that was frozen for long must not send what others may have sent. */
+		if (!instant_before(clock_now(), deadline)) {
+			bus_refuse(bus, l, slot, VERDICT_LATE, "no time is left to send it");
+			return false;
+		}
 		pthread_rwlock_rdlock(&bus->producer_lock);
 		code = bus->producer == NULL
 			       ? RD_KAFKA_RESP_ERR__FATAL
 			       : producer_send(bus->producer, message, opaque_of(l, slot));
 		pthread_rwlock_unlock(&bus->producer_lock);
-		if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL || !instant_before(clock_now(), deadline))
+		if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
 			break;
 		wait_for_room(bus, deadline);
 	}

@@ -36,7 +36,8 @@ enum { BUS_LEDGERS_MAX = 256 };
 void bus_begin(struct bus *bus, struct ledger *l, size_t count);
 
 /* Send a message, whose bytes are copied, for a slot.  Waits while the producer's queue is full,
- * until deadline.  Returns false where the producer refused it; the verdict is in the ledger. */
+ * until deadline; nothing is sent after it.  Returns false where the producer refused it; the
+ * verdict is in the ledger. */
 bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct message *message,
 	struct instant deadline);
 
