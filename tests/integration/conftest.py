@@ -1,0 +1,95 @@
+"""
+Fixtures of the integration tests: real servers for the session, and for each test a schema,
+topics and a configuration of its own.  A tool that is missing fails the tests, with its name.
+"""
+
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.dont_write_bytecode = True
+for variable in [name for name in os.environ if name.startswith("PG")]:
+    del os.environ[variable]  # they would lead the tests to somebody else's server
+
+from runner import Signalbus  # noqa: E402
+from schemas import Schema  # noqa: E402
+from servers import Kafka, Postgres, TempFolder  # noqa: E402
+from topics import Topics  # noqa: E402
+
+TEST_SECONDS = 240
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    with Postgres() as server:
+        server.create_database()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka():
+    with Kafka() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def deadline():
+    """Nothing hangs for ever: a test that takes too long fails where it stands."""
+    def give_up(*_):
+        raise AssertionError(f"the test took more than {TEST_SECONDS} s")
+    previous = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(TEST_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.fixture
+def schema(postgres):
+    own = Schema(postgres)
+    yield own
+    own.drop()
+
+
+@pytest.fixture
+def topics(kafka):
+    return Topics(kafka)
+
+
+@pytest.fixture
+def make_topic(topics):
+    return topics.make
+
+
+@pytest.fixture
+def consume(topics):
+    return topics.consume
+
+
+@pytest.fixture
+def count_in_log(topics):
+    return topics.count_in_log
+
+
+@pytest.fixture(scope="session")
+def workspace():
+    """A folder that disappears with the session (pytest's own tmp_path stays)."""
+    folder = TempFolder("tests")
+    yield folder.path
+    folder.remove()
+
+
+@pytest.fixture
+def folder(workspace):
+    return Path(tempfile.mkdtemp(dir=workspace))
+
+
+@pytest.fixture
+def signalbus(folder, postgres, kafka, schema):  # the schema is dropped after the runs are gone
+    runner = Signalbus(folder, postgres.conninfo(), kafka.bootstrap)
+    yield runner
+    runner.discard()
