@@ -82,6 +82,8 @@ static bool claim(struct burst *b, const struct burst_order *order, struct burst
 	result->from_start = request.kind == CLAIM_FIRST;
 	bool ok = store_claim(b->store, b->model, &request, &b->claim, e);
 	result->claimed = b->claim.count;
+	result->held_back = b->claim.held_back;
+	result->held_seconds = b->claim.held_seconds;
 	place_free(&from);
 	if (ok && b->claim.count > 0 && order->position != NULL)
 		move_on(b, order->position);
