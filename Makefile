@@ -22,7 +22,7 @@ PACKAGES := libpq rdkafka libcjson libconfig
 SOURCES := main.c command.c cmd_flush.c cmd_inspect.c \
 	config.c config_value.c settings.c problems.c nearest.c \
 	model.c sql.c catalog.c db.c store.c store_lock.c store_order.c barrier.c position.c \
-	encode.c bus.c bus_producer.c ledger.c \
+	encode.c bus.c bus_producer.c bus_verdict.c ledger.c \
 	burst.c flusher.c progress.c retry.c \
 	log.c error.c clock.c stop.c text.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)

@@ -344,7 +344,15 @@ def session_terminated_with_a_successor(running, schema, signalbus, kafka):
 
 
 def frozen_longer_than_timeout(running, schema, signalbus, kafka):
-    running.send(signal.SIGSTOP)
+    """Amid a burst; between two it would keep the lock."""
+    def is_frozen_amid_a_burst():
+        running.send(signal.SIGSTOP)
+        states = schema.execute("SELECT state FROM pg_stat_activity "
+                                "WHERE application_name = 'signalbus'")
+        if ("idle in transaction",) not in states:
+            running.send(signal.SIGCONT)
+        return ("idle in transaction",) in states
+    schema.wait_until(is_frozen_amid_a_burst, what="frozen amid a burst")
     before = schema.value("SELECT coalesce(min(id), 0) FROM t")
     successor = signalbus.start("flushordered", "-r", 0.01)
     schema.wait_until(lambda: schema.value("SELECT coalesce(min(id), 1e9) FROM t") > before,
