@@ -23,8 +23,8 @@ PACKAGES := libpq rdkafka libcjson libconfig $(if $(HAVE_SYSTEMD),libsystemd)
 
 SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_triggers.c \
 	config.c config_value.c settings.c problems.c nearest.c \
-	model.c sql.c catalog.c db.c store.c position.c \
-	encode.c bus.c bus_producer.c ledger.c \
+	model.c sql.c catalog.c db.c store.c store_lock.c store_order.c barrier.c position.c \
+	encode.c bus.c bus_producer.c bus_verdict.c ledger.c \
 	burst.c flusher.c progress.c retry.c \
 	daemon.c due.c listen.c health.c service.c \
 	log.c error.c clock.c stop.c text.c

@@ -16,6 +16,7 @@ struct burst {
 	struct claim claim;
 	struct field *fields; /* of the row being encoded */
 	bool in_order;
+	struct bus *via;         /* the bus, or the one for bursts in order */
 	struct instant deadline; /* for the broker's answers */
 };
 
@@ -82,6 +83,8 @@ static bool claim(struct burst *b, const struct burst_order *order, struct burst
 	result->from_start = request.kind == CLAIM_FIRST;
 	bool ok = store_claim(b->store, b->model, &request, &b->claim, e);
 	result->claimed = b->claim.count;
+	result->held_back = b->claim.held_back;
+	result->held_seconds = b->claim.held_seconds;
 	place_free(&from);
 	if (ok && b->claim.count > 0 && order->position != NULL)
 		move_on(b, order->position);
@@ -95,8 +98,8 @@ static bool send_row(struct burst *b, size_t row, struct ledger *l, size_t slot)
 	struct error e;
 	rows_fields(b->claim.rows, row, b->fields, ROW_FIXED_FIELDS + b->model->output_count);
 	if (encode_row(b->encoder, b->fields, &message, &e))
-		return bus_send(b->bus, l, slot, &message, b->deadline);
-	bus_refuse(b->bus, l, slot, VERDICT_REJECTED, e.text);
+		return bus_send(b->via, l, slot, &message, b->deadline);
+	bus_refuse(b->via, l, slot, VERDICT_REJECTED, e.text);
 	return false;
 }
 
@@ -104,14 +107,14 @@ static bool send_row(struct burst *b, size_t row, struct ledger *l, size_t slot)
 static void send_rows(struct burst *b, struct ledger *l, const size_t *rows, size_t count)
 {
 	bool refused = false;
-	bus_begin(b->bus, l, count);
+	bus_begin(b->via, l, count);
 	for (size_t slot = 0; slot < count; slot++)
 		if (refused && b->in_order)
-			bus_refuse(b->bus, l, slot, VERDICT_UNSENT, NULL);
+			bus_refuse(b->via, l, slot, VERDICT_UNSENT, NULL);
 		else if (!send_row(b, rows != NULL ? rows[slot] : slot, l, slot))
 			refused = true;
-	bus_await(b->bus, l, b->deadline);
-	bus_end(b->bus, l);
+	bus_await(b->via, l, b->deadline);
+	bus_end(b->via, l);
 }
 
 static bool is_rejected(const struct burst *b, size_t row)
@@ -205,6 +208,10 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
 	struct error *e)
 {
 	*result = (struct burst_result){ 0 };
+	bool in_order = order->kind == CLAIM_ORDERED;
+	b->via = in_order ? bus_ordered(b->bus, e) : b->bus;
+	if (b->via == NULL)
+		return false;
 	begin(b, order);
 	bool ok = claim(b, order, result, e);
 	if (ok && b->claim.count > 0) {

@@ -30,7 +30,10 @@ struct burst_order {
 
 /* What became of it. */
 struct burst_result {
-	bool from_start; /* claimed from the beginning of the table */
+	bool from_start;     /* claimed from the beginning of the table */
+	bool held_back;      /* CLAIM_ORDERED: nothing claimed, since open transactions may commit
+				earlier rows; run it again in a while */
+	double held_seconds; /* for how long that has been so */
 	size_t claimed;
 	size_t sent;        /* stored by the broker, and deleted */
 	double ack_seconds; /* from the first message to the last acknowledgement */

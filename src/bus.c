@@ -1,6 +1,7 @@
 #include "bus.h"
 
 #include "bus_producer.h"
+#include "bus_verdict.h"
 #include "log.h"
 #include "text.h"
 
@@ -21,6 +22,8 @@
 #define TICK_MS            100
 #define PROBE_INTERVAL_S   0.2
 #define STALE_AFTER_S      60.0
+#define REPLACEMENT_S      1.0
+#define VERDICTS_S         0.2
 
 struct bus {
 	const struct config *config;
@@ -35,6 +38,9 @@ struct bus {
 	struct instant next_probe;
 	unsigned failed_probes;
 	struct instant down_since; /* or since the producer was replaced for that */
+	/* Where bursts are sent in order: */
+	bool in_order;
+	atomic_bool is_broken; /* something was not stored: nothing more may be sent */
 	/* All below is under lock; changed says that some of it has changed. */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -43,39 +49,11 @@ struct bus {
 	uint64_t last_burst;
 	unsigned waiting_for_room;
 	bool watching;
-	bool is_up;        /* the broker answered when it was last asked */
-	bool in_doubt;     /* it should be asked again */
-	char trouble[512]; /* the last that the producer told of; empty after a success */
+	bool is_up;          /* the broker answered when it was last asked */
+	bool in_doubt;       /* it should be asked again */
+	struct bus *ordered; /* made when first asked for */
+	char trouble[512];   /* the last that the producer told of; empty after a success */
 };
-
-/* What is to be made of librdkafka's errors.  An unknown one is VERDICT_LATE: the row is kept and
- * tried again. */
-static const struct {
-	rd_kafka_resp_err_t code;
-	enum verdict verdict;
-} verdicts[] = {
-	{ RD_KAFKA_RESP_ERR_NO_ERROR, VERDICT_STORED },
-	{ RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, VERDICT_TOPIC },
-	{ RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, VERDICT_TOPIC },
-	{ RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, VERDICT_TOPIC },
-	{ RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, VERDICT_TOPIC },
-	{ RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, VERDICT_REJECTED },
-	{ RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, VERDICT_REJECTED },
-	{ RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE, VERDICT_REJECTED },
-	{ RD_KAFKA_RESP_ERR_INVALID_RECORD, VERDICT_REJECTED },
-	{ RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, VERDICT_REJECTED },
-	{ RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, VERDICT_REJECTED },
-	{ RD_KAFKA_RESP_ERR__INVALID_ARG, VERDICT_REJECTED }, /* such as too long a topic name */
-	{ RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, VERDICT_REJECTED },
-};
-
-static enum verdict verdict_of(rd_kafka_resp_err_t code)
-{
-	for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++)
-		if (verdicts[i].code == code)
-			return verdicts[i].verdict;
-	return VERDICT_LATE;
-}
 
 static void *opaque_of(const struct ledger *l, size_t slot)
 {
@@ -97,9 +75,11 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void
 	(void)handle;
 	struct bus *bus = arg;
 	uint64_t word = (uint64_t)(uintptr_t)report->_private;
-	enum verdict v = verdict_of(report->err);
+	enum verdict v = bus_verdict_of(report->err);
 	if (report->err == RD_KAFKA_RESP_ERR__FATAL)
 		bus->is_fatal = true;
+	if (v != VERDICT_STORED && bus->in_order)
+		atomic_store(&bus->is_broken, true); /* before anybody learns of the verdict */
 	pthread_mutex_lock(&bus->lock);
 	if (v == VERDICT_STORED)
 		bus->trouble[0] = '\0';
@@ -139,21 +119,51 @@ static void settle_lost(struct bus *bus)
 	pthread_mutex_unlock(&bus->lock);
 }
 
-/* Put a new producer in the place of one with a fatal error, which can never send again. */
-static void replace_producer(struct bus *bus)
+static void make_producer(struct bus *bus, struct error *e)
+{
+	const struct producer_use use = { .callbacks = callbacks,
+		.arg = bus,
+		.wake_fd = bus->wake_fd,
+		.in_order = bus->in_order };
+	bus->producer = producer_new(bus->config, &use, e);
+}
+
+static void log_replacement(const struct bus *bus)
 {
 	char reason[512];
+	producer_fatal_error(bus->producer, reason, sizeof reason);
+	if (bus->in_order) /* who sends in order tells what was not stored, and why */
+		log_debug("kafka: the producer for ordered bursts is replaced: %s", reason);
+	else
+		log_warning("kafka: the producer is replaced after a fatal error: %s", reason);
+}
+
+/* The reports of a rejected batch come right behind the fatal error that is made of it, and which
+ * message is rejected must not get lost. */
+static void await_verdicts(struct bus *bus)
+{
+	struct instant deadline = instant_after(clock_now(), VERDICTS_S);
+	while (bus->in_order && bus->producer != NULL && !atomic_load(&bus->is_broken) &&
+		instant_before(clock_now(), deadline))
+		producer_poll(bus->producer, 1);
+}
+
+/* Put a new producer in the place of one with a fatal error, which can never send again, or of one
+ * that would go on behind a gap. */
+static void replace_producer(struct bus *bus)
+{
 	struct error e;
+	await_verdicts(bus);
 	pthread_rwlock_wrlock(&bus->producer_lock);
 	if (bus->producer != NULL) {
-		producer_fatal_error(bus->producer, reason, sizeof reason);
-		log_warning("kafka: the producer is replaced after a fatal error: %s", reason);
+		log_replacement(bus);
 		producer_free(bus->producer);
 	}
-	bus->producer = producer_new(bus->config, &callbacks, bus, bus->wake_fd, &e);
+	make_producer(bus, &e);
 	if (bus->producer == NULL)
 		log_error("%s", e.text);
 	bus->is_fatal = bus->producer == NULL; /* else again, later */
+	atomic_store(&bus->is_broken, false);
 	pthread_rwlock_unlock(&bus->producer_lock);
 	settle_lost(bus);
 }
@@ -209,8 +219,8 @@ static void *report_loop(void *arg)
 		ssize_t ignored = read(bus->wake_fd, &count, sizeof count);
 		(void)ignored;
 		if (bus->producer != NULL)
-			producer_poll(bus->producer);
-		if (bus->is_fatal)
+			producer_poll(bus->producer, 0);
+		if (bus->is_fatal || atomic_load(&bus->is_broken))
 			replace_producer(bus);
 		if (must_probe(bus))
 			probe(bus);
@@ -251,14 +261,15 @@ bool bus_await_up(struct bus *bus, struct instant deadline)
 	return is_up;
 }
 
-struct bus *bus_new(const struct config *config, struct error *e)
+static struct bus *make(const struct config *config, bool in_order, struct error *e)
 {
 	struct bus *bus = memory_new(1, sizeof *bus);
 	bus->config = config;
+	bus->in_order = in_order;
 	bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (bus->wake_fd < 0)
 		abort();
-	bus->producer = producer_new(config, &callbacks, bus, bus->wake_fd, e);
+	make_producer(bus, e);
 	if (bus->producer == NULL) {
 		close(bus->wake_fd);
 		free(bus);
@@ -276,10 +287,25 @@ struct bus *bus_new(const struct config *config, struct error *e)
 	return bus;
 }
 
+struct bus *bus_new(const struct config *config, struct error *e)
+{
+	return make(config, false, e);
+}
+
+struct bus *bus_ordered(struct bus *bus, struct error *e)
+{
+	pthread_mutex_lock(&bus->lock);
+	if (bus->ordered == NULL)
+		bus->ordered = make(bus->config, true, e);
+	pthread_mutex_unlock(&bus->lock);
+	return bus->ordered;
+}
+
 void bus_free(struct bus *bus)
 {
 	if (bus == NULL)
 		return;
+	bus_free(bus->ordered);
 	atomic_store(&bus->leaving, true);
 	wake(bus);
 	pthread_join(bus->reporter, NULL);
@@ -291,11 +317,21 @@ void bus_free(struct bus *bus)
 	free(bus);
 }
 
+/* Under the lock: wait for the new producer, if there is to be one. */
+static void await_replacement(struct bus *bus)
+{
+	struct instant deadline = instant_after(clock_now(), REPLACEMENT_S);
+	struct timespec until = instant_timespec(deadline);
+	while (atomic_load(&bus->is_broken) && instant_before(clock_now(), deadline))
+		pthread_cond_timedwait(&bus->changed, &bus->lock, &until);
+}
+
 void bus_begin(struct bus *bus, struct ledger *l, size_t count)
 {
 	if (count > SLOT_MASK)
 		abort();
 	pthread_mutex_lock(&bus->lock);
+	await_replacement(bus);
 	if (bus->ledger_count == BUS_LEDGERS_MAX)
 		abort();
 	ledger_begin(l, ++bus->last_burst, count);
@@ -341,6 +377,10 @@ bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct messa
 			bus_refuse(bus, l, slot, VERDICT_LATE, "no time is left to send it");
 			return false;
 		}
+		if (atomic_load(&bus->is_broken)) {
+			bus_refuse(bus, l, slot, VERDICT_LATE, "one before it was not stored");
+			return false;
+		}
 		pthread_rwlock_rdlock(&bus->producer_lock);
 		code = bus->producer == NULL
 			       ? RD_KAFKA_RESP_ERR__FATAL
@@ -352,8 +392,17 @@ bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct messa
 	}
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return true;
-	bus_refuse(bus, l, slot, verdict_of(code), rd_kafka_err2str(code));
+	bus_refuse(bus, l, slot, bus_verdict_of(code), rd_kafka_err2str(code));
 	return false;
+}
+
+/* What the producer has still got must not be sent, and even less a part of it. */
+static void break_off(struct bus *bus)
+{
+	const uint64_t one = 1;
+	atomic_store(&bus->is_broken, true);
+	if (write(bus->wake_fd, &one, sizeof one) < 0)
+		abort(); /* an eventfd takes far more ones than it gets */
 }
 
 /* Under the lock: what has no verdict by now is late. */
@@ -365,6 +414,8 @@ static void give_up(struct bus *bus, struct ledger *l)
 	for (size_t slot = 0; slot < l->count; slot++)
 		ledger_record(l, slot, VERDICT_LATE, reason);
 	bus->in_doubt = true;
+	if (bus->in_order)
+		break_off(bus);
 }
 
 void bus_await(struct bus *bus, struct ledger *l, struct instant deadline)

@@ -27,6 +27,22 @@ bool bus_check_property(const struct property *p, struct error *e);
  * broker.  ERROR_CONFIG where the properties do not fit together. */
 struct bus *bus_new(const struct config *config, struct error *e);
 
+/* The bus for bursts that are sent in order, which belongs to bus; made when first asked for.  Its
+ * producer sends without gaps: a message of a partition is stored only where all that were sent
+ * before it since the producer was made are stored.
+ *
+ *   - A message that the broker rejects is a fatal error (enable.gapless.guarantee).  Batches that
+ *     are on the way behind it are refused by the broker, since their sequence numbers do not
+ *     fit, and without a new producer they are not sent again.
+ *   - No message expires in the producer (message.timeout.ms=0), since what was handed over a
+ *     little later might not.  So a sender that was frozen goes on where it had stopped.
+ *   - Whatever else is not stored, or not acknowledged by a burst's deadline, has the producer
+ *     replaced.  Until that is done bus_send() refuses and bus_begin() waits.
+ *
+ * Only messages to other partitions, which Kafka keeps in no order with them, may be stored though
+ * an earlier one is rejected. */
+struct bus *bus_ordered(struct bus *bus, struct error *e);
+
 /* Messages that are not acknowledged are dropped. */
 void bus_free(struct bus *bus);
 

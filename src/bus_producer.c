@@ -175,6 +175,13 @@ static struct place place_of(const struct config *config, const char *reason)
 	return config->kafka[0].place;
 }
 
+/* Whatever the configuration says. */
+static bool configure_order(rd_kafka_conf_t *conf, struct error *e)
+{
+	return set_property(conf, "enable.gapless.guarantee", "true", e) &&
+	       set_property(conf, "message.timeout.ms", "0", e);
+}
+
 static rd_kafka_t *handle_new(rd_kafka_conf_t *conf, const struct config *config, struct error *e)
 {
 	char reason[512];
@@ -190,24 +197,24 @@ static rd_kafka_t *handle_new(rd_kafka_conf_t *conf, const struct config *config
 	return NULL;
 }
 
-struct producer *producer_new(const struct config *config,
-	const struct producer_callbacks *callbacks, void *arg, int wake_fd, struct error *e)
+struct producer *producer_new(
+	const struct config *config, const struct producer_use *use, struct error *e)
 {
 	static const uint64_t one = 1;
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	if (!configure(conf, config, e)) {
+	if (!configure(conf, config, e) || (use->in_order && !configure_order(conf, e))) {
 		rd_kafka_conf_destroy(conf);
 		return NULL;
 	}
-	rd_kafka_conf_set_opaque(conf, arg);
-	rd_kafka_conf_set_dr_msg_cb(conf, callbacks->report);
-	rd_kafka_conf_set_error_cb(conf, callbacks->error);
+	rd_kafka_conf_set_opaque(conf, use->arg);
+	rd_kafka_conf_set_dr_msg_cb(conf, use->callbacks.report);
+	rd_kafka_conf_set_error_cb(conf, use->callbacks.error);
 	rd_kafka_conf_set_log_cb(conf, on_log);
 	rd_kafka_t *handle = handle_new(conf, config, e);
 	if (handle == NULL)
 		return NULL;
 	rd_kafka_queue_t *reports = rd_kafka_queue_get_main(handle);
-	rd_kafka_queue_io_event_enable(reports, wake_fd, &one, sizeof one);
+	rd_kafka_queue_io_event_enable(reports, use->wake_fd, &one, sizeof one);
 	rd_kafka_queue_destroy(reports);
 	struct producer *p = memory_new(1, sizeof *p);
 	p->handle = handle;
@@ -227,10 +234,10 @@ void producer_free(struct producer *p)
 	free(p);
 }
 
-void producer_poll(struct producer *p)
+void producer_poll(struct producer *p, int wait_ms)
 {
-	while (rd_kafka_poll(p->handle, 0) > 0)
-		;
+	while (rd_kafka_poll(p->handle, wait_ms) > 0)
+		wait_ms = 0;
 }
 
 bool producer_probe(struct producer *p, struct error *e)

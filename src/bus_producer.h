@@ -13,19 +13,25 @@
 
 struct producer;
 
-/* Called from within producer_poll(), with the arg of producer_new(). */
+/* Called from within producer_poll(). */
 struct producer_callbacks {
 	void (*report)(rd_kafka_t *handle, const rd_kafka_message_t *report, void *arg);
 	void (*error)(rd_kafka_t *handle, int code, const char *reason, void *arg);
 };
 
-/* Make a producer that writes to the eventfd wake_fd when producer_poll() has something to do. */
-struct producer *producer_new(const struct config *config,
-	const struct producer_callbacks *callbacks, void *arg, int wake_fd, struct error *e);
+struct producer_use {
+	struct producer_callbacks callbacks;
+	void *arg;     /* of the callbacks */
+	int wake_fd;   /* an eventfd that it writes to when producer_poll() has something to do */
+	bool in_order; /* without gaps: see bus_ordered() */
+};
+
+struct producer *producer_new(
+	const struct config *config, const struct producer_use *use, struct error *e);
 void producer_free(struct producer *p);
 
-/* Call the callbacks for all that has happened; does not wait. */
-void producer_poll(struct producer *p);
+/* Call the callbacks for all that has happened; waits for wait_ms until something does. */
+void producer_poll(struct producer *p, int wait_ms);
 
 /* Ask the cluster for its brokers; waits for the answer for half a second.  Why there is none is in
  * e. */

@@ -37,12 +37,17 @@ static bool describe_columns(
 {
 	static const char sql[] =
 		"WITH RECURSIVE base AS ("
-		" SELECT a.attnum, a.attname, a.atttypid AS oid, a.atttypid AS declared"
-		" FROM pg_catalog.pg_attribute a"
+		" SELECT a.attnum, a.attname, a.atttypid AS oid, a.atttypid AS declared,"
+		" a.attidentity <> '' OR coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid)"
+		" LIKE 'nextval(%', false) AS is_serial"
+		" FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d"
+		" ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
 		" WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped"
-		" UNION ALL SELECT base.attnum, base.attname, t.typbasetype, base.declared"
-		" FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid WHERE t.typtype = 'd')"
-		" SELECT base.attname, base.oid, pg_catalog.format_type(base.declared, -1)"
+		" UNION ALL SELECT base.attnum, base.attname, t.typbasetype, base.declared,"
+		" base.is_serial FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid WHERE "
+		"t.typtype = 'd')"
+		" SELECT base.attname, base.oid, pg_catalog.format_type(base.declared, -1),"
+		" base.is_serial"
 		" FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid"
 		" WHERE t.typtype <> 'd' ORDER BY base.attnum";
 	struct rows *rows;
@@ -50,10 +55,13 @@ static bool describe_columns(
 	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
 	if (!db_call(db, call, deadline, e))
 		return false;
-	for (size_t i = 0; i < rows_count(rows); i++)
-		model_add_column(m, rows_value(rows, i, 0),
-			(unsigned)strtoul(rows_value(rows, i, 1), NULL, 10),
+	for (size_t i = 0; i < rows_count(rows); i++) {
+		const char *name = rows_value(rows, i, 0);
+		model_add_column(m, name, (unsigned)strtoul(rows_value(rows, i, 1), NULL, 10),
 			rows_value(rows, i, 2));
+		if (rows_value(rows, i, 3)[0] == 't')
+			model_set_serial(m, name);
+	}
 	rows_free(rows);
 	return true;
 }

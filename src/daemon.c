@@ -17,9 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TICK_S        1.0 /* a worker shows that it is alive at least so often */
-#define CONNECT_S     5.0 /* for one try to connect */
-#define STANDBY_S     1.0 /* between looks at an ordered lock that another process holds */
+#define TICK_S        1.0   /* a worker shows that it is alive at least so often */
+#define CONNECT_S     5.0   /* for one try to connect */
+#define STANDBY_S     1.0   /* between looks at an ordered lock that another process holds */
+#define HELD_PAUSE_S  0.005 /* between looks at writers that hold an order back */
 #define PENDING_BOUND 100000
 #define ALIVE_GRACE_S 10.0
 
@@ -214,7 +215,7 @@ static void handle_error(struct worker *w, size_t model, const struct error *e)
 		lose_session(w);
 	else if (error_policy(e->kind) == POLICY_PREPARE)
 		store_forget(w->store, model);
-	due_done(w->daemon->due, model, DUE_FAILED, delay);
+	due_done(w->daemon->due, model, DUE_LATER, delay);
 }
 
 static void serve(struct worker *w, size_t model, enum due_reason reason)
@@ -229,6 +230,10 @@ static void serve(struct worker *w, size_t model, enum due_reason reason)
 		return;
 	}
 	note_success(w->daemon, model);
+	if (result.held_back) {
+		due_done(w->daemon->due, model, DUE_LATER, HELD_PAUSE_S);
+		return;
+	}
 	bool is_full = result.claimed >= (size_t)m->config->burst_count;
 	due_done(w->daemon->due, model, is_full ? DUE_FULL : DUE_EMPTIED, 0);
 }

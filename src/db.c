@@ -258,7 +258,7 @@ static bool take_result(const struct db_call *c, PGresult *result, struct error 
 static bool receive_call(struct db *db, const struct db_call *c, struct instant deadline,
 	bool *failed, struct error *e)
 {
-	PGresult *result;
+	PGresult *result = NULL;
 	struct error own;
 	if (!next_result(db, deadline, &result, e))
 		return false;
@@ -279,7 +279,7 @@ static bool receive_call(struct db *db, const struct db_call *c, struct instant 
 /* The result that answers the sync at the end of a run. */
 static bool receive_sync(struct db *db, struct instant deadline, struct error *e)
 {
-	PGresult *result;
+	PGresult *result = NULL;
 	if (!next_result(db, deadline, &result, e))
 		return false;
 	bool synced = PQresultStatus(result) == PGRES_PIPELINE_SYNC;

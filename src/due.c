@@ -160,7 +160,7 @@ void due_done(struct due *d, size_t model, enum due_outcome outcome, double dela
 	pthread_mutex_lock(&d->lock);
 	m->active--;
 	m->more = outcome == DUE_FULL;
-	if (outcome == DUE_FAILED) {
+	if (outcome == DUE_LATER) {
 		m->pause = instant_after(clock_now(), delay);
 		m->look = m->pause; /* then all of it */
 	}

@@ -26,7 +26,7 @@ enum due_reason {
 enum due_outcome {
 	DUE_EMPTIED, /* nothing is left that can be seen */
 	DUE_FULL,    /* there is probably more */
-	DUE_FAILED,  /* not before the delay is over */
+	DUE_LATER,   /* not before the delay is over */
 };
 
 /* A board for models 0 to count - 1, served by workers; all are due at once.  poll_interval
@@ -49,7 +49,7 @@ void due_announce_all(struct due *d);
 bool due_take(struct due *d, unsigned worker, struct instant deadline, size_t *model,
 	enum due_reason *reason);
 
-/* Give a model back; delay (seconds) is for DUE_FAILED. */
+/* Give a model back; delay (seconds) is for DUE_LATER. */
 void due_done(struct due *d, size_t model, enum due_outcome outcome, double delay);
 
 /* The worker has the model's ordered lock: none but it may take the model from now on. */

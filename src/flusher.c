@@ -15,11 +15,16 @@
 /* Noted keys are fetched so many at a time, or a burst at a time where that is more. */
 #define NOTED_AT_ONCE 1000
 
+/* Between two tries with models that are held back by writers. */
+#define HELD_PAUSE_S 0.005
+
 /* A model being flushed, by all workers. */
 struct target {
 	size_t index; /* in the configuration */
 	struct position *position;
 	atomic_bool failed;
+	bool held_back;     /* FLUSH_ORDERED: by a writer, since … */
+	struct retry retry; /* … its last progress */
 };
 
 struct worker {
@@ -155,11 +160,15 @@ static bool may_go_on(const struct flusher *f, const struct target *t)
 	return !atomic_load(&t->failed) && !atomic_load(&f->aborted) && !stop_requested();
 }
 
-/* Take steps until there are no more, the model has failed or the process is asked to stop. */
+/* Take steps until there are no more, the model has failed or is held back, or the process is asked
+ * to stop. */
 static void take_steps(struct worker *w, struct target *t, step *take_step)
 {
 	struct error e;
 	bool more = true;
+	if (t->held_back)
+		w->retry = t->retry;
+	t->held_back = false;
 	while (more && may_go_on(w->flusher, t)) {
 		const struct model *m = NULL;
 		if (!ensure_connected(w, &e)) {
@@ -168,7 +177,8 @@ static void take_steps(struct worker *w, struct target *t, step *take_step)
 		}
 		m = store_model(w->store, t->index, &e);
 		if (m != NULL && take_step(w, t, m, &more, &e)) {
-			retry_success(&w->retry, clock_now());
+			if (!t->held_back)
+				retry_success(&w->retry, clock_now());
 		} else if (!recover(w, t, &e)) {
 			fail(w->flusher, t, &e);
 			return;
@@ -216,10 +226,10 @@ static bool many_step(
 	return ok;
 }
 
+/* Writers are not waited for here, so that they delay no other models. */
 static bool ordered_step(
 	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
 {
-	(void)t;
 	struct burst_result result;
 	if (!store_lock(w->store, m, e))
 		return false;
@@ -227,7 +237,13 @@ static bool ordered_step(
 	bool ok = burst_run(w->burst, &order, &result, e);
 	note_sent(w, &result);
 	*more = !ok || result.claimed > 0;
-	return ok;
+	if (!ok || !result.held_back)
+		return ok;
+	if (instant_seconds(w->retry.since, clock_now()) >= w->retry.patience)
+		return store_say_writer(w->store, m, e);
+	t->held_back = true;
+	t->retry = w->retry;
+	return true;
 }
 
 static bool note_step(
@@ -285,6 +301,26 @@ static bool noted_step(
 	return ok;
 }
 
+static void flush_target(struct worker *w, struct target *t, step *take_step)
+{
+	take_steps(w, t, take_step);
+	drop_keys(w);
+	if (!t->held_back)
+		store_unlock(w->store, t->index);
+}
+
+/* Go on with a model that is held back.  Returns whether it still is. */
+static bool flush_held(struct worker *w, struct target *t)
+{
+	if (t->held_back)
+		flush_target(w, t, ordered_step);
+	if (t->held_back && !may_go_on(w->flusher, t)) {
+		t->held_back = false;
+		store_unlock(w->store, t->index);
+	}
+	return t->held_back;
+}
+
 static void *work(void *arg)
 {
 	static step *const steps[] = {
@@ -292,11 +328,14 @@ static void *work(void *arg)
 	};
 	struct worker *w = arg;
 	const struct flush_plan *plan = w->flusher->plan;
-	for (size_t i = 0; i < plan->model_count; i++) {
-		struct target *t = &w->flusher->targets[i];
-		take_steps(w, t, steps[plan->discipline]);
-		drop_keys(w);
-		store_unlock(w->store, t->index);
+	for (size_t i = 0; i < plan->model_count; i++)
+		flush_target(w, &w->flusher->targets[i], steps[plan->discipline]);
+	for (size_t left = plan->model_count; left > 0;) {
+		left = 0;
+		for (size_t i = 0; i < plan->model_count; i++)
+			left += flush_held(w, &w->flusher->targets[i]);
+		if (left > 0)
+			stop_wait(instant_after(clock_now(), HELD_PAUSE_S));
 	}
 	return NULL;
 }

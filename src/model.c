@@ -79,7 +79,7 @@ void model_add_column(struct model *m, const char *name, unsigned type_oid, cons
 {
 	m->columns = memory_resize(m->columns, m->column_count + 1, sizeof *m->columns);
 	m->columns[m->column_count++] =
-		(struct column){ text_copy(name), text_copy(type), form_of(type_oid) };
+		(struct column){ text_copy(name), text_copy(type), form_of(type_oid), false };
 }
 
 static size_t column_find(const struct model *m, const char *name)
@@ -88,6 +88,11 @@ static size_t column_find(const struct model *m, const char *name)
 		if (strcmp(m->columns[i].name, name) == 0)
 			return i;
 	return NO_FIELD;
+}
+
+void model_set_serial(struct model *m, const char *column_name)
+{
+	m->columns[column_find(m, column_name)].is_serial = true;
 }
 
 void model_add_primary_key(struct model *m, const char *column_name)
@@ -214,6 +219,9 @@ static bool resolve_order(struct model *m, struct error *e)
 	/* The primary key breaks ties, so that the order is total and repeatable. */
 	for (size_t i = 0; i < m->primary_key_count; i++)
 		add_order(m, m->primary_key[i], false);
+	/* A primary key of one column that is all of the order is taken for a serial number, too.
+	 */
+	m->serial_order = m->order_count == 1 || m->columns[m->order[0].column].is_serial;
 	return true;
 }
 

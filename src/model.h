@@ -26,6 +26,7 @@ struct column {
 	char *name;
 	char *type; /* as in SQL, for casts */
 	enum value_form form;
+	bool is_serial; /* a sequence gives its values */
 };
 
 struct order_item {
@@ -56,6 +57,7 @@ struct model {
 	size_t primary_key_count;
 	struct order_item *order; /* order_by, then what is left of the primary key */
 	size_t order_count;
+	bool serial_order; /* the place in the order is handed out, ascending (or descending) */
 	struct output *outputs;
 	size_t output_count;
 	/* Indexes of the fields of a claimed row. */
@@ -72,6 +74,7 @@ void model_free(struct model *m);
  * columns of the primary key (names, in the key's order), then model_resolve(). */
 void model_set_table(struct model *m, const char *relation, bool is_parent);
 void model_add_column(struct model *m, const char *name, unsigned type_oid, const char *type);
+void model_set_serial(struct model *m, const char *column_name); /* for those that are */
 void model_add_primary_key(struct model *m, const char *column_name);
 
 /* Find the columns that the settings name.  Returns false with ERROR_CONFIG, text beginning with

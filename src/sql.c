@@ -106,6 +106,37 @@ char *sql_claim(const struct model *m, enum claim_kind kind)
 	return t.text;
 }
 
+char *sql_list(const struct model *m, size_t count)
+{
+	struct text t = { 0 };
+	add_string(&t, "SELECT ");
+	add_primary_key(&t, m);
+	text_addf(&t, " FROM %s AS signal", m->relation);
+	add_order(&t, m);
+	text_addf(&t, " LIMIT %zu", count);
+	return t.text;
+}
+
+/* RowExclusiveLock is what INSERT, COPY, UPDATE, DELETE and MERGE take, in addition to whatever
+ * stronger lock their transaction may hold; an insert into a partition that is addressed directly
+ * holds it on that partition only. */
+char *sql_writers(const struct model *m, bool among)
+{
+	static const char plain[] = " AND l.relation = $1::pg_catalog.regclass";
+	static const char with_children[] =
+		" AND l.relation IN (WITH RECURSIVE family AS ("
+		"SELECT $1::pg_catalog.regclass::pg_catalog.oid AS oid"
+		" UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i"
+		" JOIN family ON i.inhparent = family.oid) SELECT oid FROM family)";
+	return text_format("SELECT DISTINCT l.virtualtransaction, l.pid FROM pg_catalog.pg_locks l"
+			   " WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock'"
+			   " AND l.granted AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()"
+			   " AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d"
+			   " WHERE d.datname = pg_catalog.current_database())%s%s",
+		m->is_parent ? with_children : plain,
+		among ? " AND l.virtualtransaction = ANY ($2::pg_catalog.text[])" : "");
+}
+
 char *sql_delete(const struct model *m)
 {
 	return text_format("DELETE FROM %s AS signal"

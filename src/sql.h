@@ -8,6 +8,9 @@
 #include "model.h"
 #include "text.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+
 /* Which rows a claim takes; each is a prepared statement of its own. */
 enum claim_kind {
 	CLAIM_FIRST,   /* any rows, from the beginning of the table */
@@ -20,6 +23,14 @@ enum claim_kind {
 /* Claims lock the rows they return.  All but CLAIM_ORDERED pass over rows that others have locked:
  * those are being sent already.  CLAIM_ORDERED waits for them, since nothing may overtake them. */
 char *sql_claim(const struct model *m, enum claim_kind kind);
+
+/* The primary keys of the first count rows in the model's order, as visible; nothing is locked. */
+char *sql_list(const struct model *m, size_t count);
+
+/* The transactions that hold the lock of a writer on the table $1 (a regclass) or a table that
+ * inherits from it: virtualtransaction and pid, NULL where it is prepared.  With among: only those
+ * of them whose virtualtransactions are in the array $2. */
+char *sql_writers(const struct model *m, bool among);
 
 /* Delete claimed rows: $1 is an array of ctids, $2 the tableoid that they belong to.  Claimed rows
  * are locked, so their ctids cannot change before the transaction ends. */

@@ -1,7 +1,7 @@
 #include "store.h"
 
 #include "catalog.h"
-#include "db.h"
+#include "store_own.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -9,27 +9,6 @@
 
 /* The server's limits (see db.c) come first, so that what is heard is its reason. */
 #define GRACE_S 1.0
-
-/* The ordered lock's key, from the instance and the table.  Advisory locks are a database's own,
- * and hashtextextended() is PostgreSQL's hash function of text to 64 bits. */
-#define LOCK_KEY "hashtextextended('signalbus ordered ' || $1 || ' ' || $2, 0)"
-
-struct store {
-	const struct config *config;
-	struct db *db;
-	struct described *models; /* one for each of the configuration */
-};
-
-/* A model as far as this session knows it. */
-struct described {
-	struct model *model;
-	bool is_stale; /* to be read anew before it is used again; somebody may still hold it */
-	bool prepared[CLAIM_KINDS];
-	bool prepared_delete;
-	bool noted;
-	bool locked;         /* the ordered lock is this session's */
-	unsigned generation; /* part of the statements' names: each is prepared once a session */
-};
 
 struct store *store_new(const struct config *config)
 {
@@ -45,13 +24,15 @@ void store_free(struct store *s)
 	if (s == NULL)
 		return;
 	db_free(s->db);
-	for (size_t i = 0; i < s->config->model_count; i++)
+	for (size_t i = 0; i < s->config->model_count; i++) {
+		barrier_reset(&s->models[i].ordering.barrier);
 		model_free(s->models[i].model);
+	}
 	free(s->models);
 	free(s);
 }
 
-static struct instant deadline_of(const struct store *s)
+struct instant store_deadline(const struct store *s)
 {
 	return instant_after(clock_now(), s->config->timeout + GRACE_S);
 }
@@ -85,14 +66,13 @@ void store_abandon(struct store *s)
 {
 	struct error ignored;
 	if (db_in_transaction(s->db) &&
-		!db_call(s->db, (struct db_call){ .sql = "ROLLBACK" }, deadline_of(s), &ignored))
+		!db_call(s->db, (struct db_call){ .sql = "ROLLBACK" }, store_deadline(s), &ignored))
 		store_disconnect(s);
 }
 
-/* One statement with text parameters that returns rows, without a transaction around it. */
-static bool query(struct store *s, struct db_call call, struct error *e)
+bool store_query(struct store *s, struct db_call call, struct error *e)
 {
-	return db_call(s->db, call, deadline_of(s), e);
+	return db_call(s->db, call, store_deadline(s), e);
 }
 
 const struct model *store_model(struct store *s, size_t index, struct error *e)
@@ -100,11 +80,12 @@ const struct model *store_model(struct store *s, size_t index, struct error *e)
 	struct described *d = &s->models[index];
 	if (d->model != NULL && !d->is_stale)
 		return d->model;
+	barrier_reset(&d->ordering.barrier);
 	model_free(d->model);
 	*d = (struct described){ .noted = d->noted,
 		.locked = d->locked,
 		.generation = d->generation + 1,
-		.model = catalog_read(s->db, s->config, index, deadline_of(s), e) };
+		.model = catalog_read(s->db, s->config, index, store_deadline(s), e) };
 	return d->model;
 }
 
@@ -112,7 +93,7 @@ const struct model *store_model(struct store *s, size_t index, struct error *e)
 static bool run_count(struct store *s, char *sql, size_t *count, struct error *e)
 {
 	struct rows *rows;
-	bool ok = query(s, (struct db_call){ .sql = sql, .rows = &rows }, e);
+	bool ok = store_query(s, (struct db_call){ .sql = sql, .rows = &rows }, e);
 	if (ok)
 		*count = strtoul(rows_value(rows, 0, 0), NULL, 10);
 	rows_free(rows);
@@ -135,7 +116,7 @@ static bool close_note(struct store *s, const struct model *m, struct error *e)
 {
 	char *sql = text_format("CLOSE noted_%zu", m->index);
 	s->models[m->index].noted = false;
-	bool ok = query(s, (struct db_call){ .sql = sql }, e);
+	bool ok = store_query(s, (struct db_call){ .sql = sql }, e);
 	free(sql);
 	return ok;
 }
@@ -145,7 +126,7 @@ bool store_note(struct store *s, const struct model *m, struct error *e)
 	if (store_has_note(s, m->index) && !close_note(s, m, e))
 		return false;
 	char *sql = sql_note(m);
-	bool ok = query(s, (struct db_call){ .sql = sql }, e);
+	bool ok = store_query(s, (struct db_call){ .sql = sql }, e);
 	s->models[m->index].noted = ok;
 	free(sql);
 	return ok;
@@ -160,87 +141,17 @@ bool store_noted(
 	struct store *s, const struct model *m, size_t count, struct rows **keys, struct error *e)
 {
 	char *sql = sql_noted(m, count);
-	bool ok = query(s, (struct db_call){ .sql = sql, .rows = keys }, e);
+	bool ok = store_query(s, (struct db_call){ .sql = sql, .rows = keys }, e);
 	free(sql);
 	return ok && (rows_count(*keys) > 0 || close_note(s, m, e));
 }
 
-/* Say who has the ordered lock that values name.  Always returns false. */
-static bool say_holder(struct store *s, const char *const *values, struct error *e)
-{
-	static const char sql[] =
-		"SELECT l.pid, a.application_name, coalesce(host(a.client_addr), 'this host')"
-		" FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)"
-		" WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted"
-		" AND (l.classid::int8 << 32 | l.objid::int8) = " LOCK_KEY
-		" AND l.database = (SELECT oid FROM pg_database WHERE datname = "
-		"current_database())";
-	struct rows *rows;
-	struct db_call call = { .sql = sql, .values = values, .value_count = 2, .rows = &rows };
-	if (!query(s, call, e))
-		return false;
-	if (rows_count(rows) > 0)
-		error_set(e, ERROR_BUSY,
-			"table %s is being flushed in order by another process: server process %s, "
-			"\"%s\" on %s; try later",
-			values[1], rows_value(rows, 0, 0),
-			rows_value(rows, 0, 1) != NULL ? rows_value(rows, 0, 1) : "unknown",
-			rows_value(rows, 0, 2));
-	else
-		error_set(e, ERROR_BUSY,
-			"table %s was being flushed in order by another process until now; try "
-			"again",
-			values[1]);
-	rows_free(rows);
-	return false;
-}
-
-bool store_lock(struct store *s, const struct model *m, struct error *e)
-{
-	struct rows *rows;
-	bool *locked = &s->models[m->index].locked;
-	const char *const values[] = { s->config->instance, m->relation };
-	struct db_call call = { .sql = "SELECT pg_catalog.pg_try_advisory_lock(" LOCK_KEY ")",
-		.values = values,
-		.value_count = 2,
-		.rows = &rows };
-	if (*locked)
-		return true;
-	if (!query(s, call, e))
-		return false;
-	*locked = rows_value(rows, 0, 0)[0] == 't';
-	rows_free(rows);
-	return *locked || say_holder(s, values, e);
-}
-
-static bool unlock(struct store *s, const struct model *m)
-{
-	struct error ignored;
-	const char *const values[] = { s->config->instance, m->relation };
-	struct db_call call = { .sql = "SELECT pg_catalog.pg_advisory_unlock(" LOCK_KEY ")",
-		.values = values,
-		.value_count = 2 };
-	return query(s, call, &ignored);
-}
-
-void store_unlock(struct store *s, size_t index)
-{
-	struct described *d = &s->models[index];
-	if (!d->locked)
-		return;
-	d->locked = false;
-	if (d->model == NULL || !unlock(s, d->model))
-		store_disconnect(s);
-}
-
-/* The name of a model's prepared statement, to be freed; prepares sql (taken and freed) under it
- * unless *done already.  NULL with e where that fails. */
-static char *prepare(struct store *s, const struct model *m, const char *what, char *sql,
-	bool *done, struct error *e)
+char *store_prepare(struct store *s, const struct model *m, const char *what, char *sql, bool *done,
+	struct error *e)
 {
 	char *name = text_format("%s_%zu_%u", what, m->index, s->models[m->index].generation);
 	if (!*done)
-		*done = query(s, (struct db_call){ .prepared = name, .sql = sql }, e);
+		*done = store_query(s, (struct db_call){ .prepared = name, .sql = sql }, e);
 	free(sql);
 	if (*done)
 		return name;
@@ -269,13 +180,27 @@ static void free_arrays(char **arrays, size_t count)
 	free(arrays);
 }
 
+static bool claim_ordered(
+	struct store *s, const struct model *m, struct claim *claim, struct error *e)
+{
+	bool ok = store_claim_ordered(s, m, claim, e);
+	if (ok && claim->count > 0)
+		return true;
+	rows_free(claim->rows);
+	claim->rows = NULL;
+	claim->count = 0;
+	store_abandon(s);
+	return ok;
+}
+
 bool store_claim(struct store *s, const struct model *m, const struct claim_request *request,
 	struct claim *claim, struct error *e)
 {
-	static const char *const names[] = { "claim_first", "claim_next", "claim_noted",
-		"claim_ordered" };
+	static const char *const names[] = { "claim_first", "claim_next", "claim_noted" };
 	*claim = (struct claim){ 0 };
-	char *name = prepare(s, m, names[request->kind], sql_claim(m, request->kind),
+	if (request->kind == CLAIM_ORDERED)
+		return claim_ordered(s, m, claim, e);
+	char *name = store_prepare(s, m, names[request->kind], sql_claim(m, request->kind),
 		&s->models[m->index].prepared[request->kind], e);
 	if (name == NULL)
 		return false;
@@ -289,7 +214,7 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 		calls[1].values = (const char *const *)request->from->values;
 		calls[1].value_count = (int)request->from->count;
 	}
-	bool ok = db_run(s->db, calls, 2, deadline_of(s), e);
+	bool ok = db_run(s->db, calls, 2, store_deadline(s), e);
 	free_arrays(arrays, arrays != NULL ? m->primary_key_count : 0);
 	free(name);
 	if (ok)
@@ -368,7 +293,7 @@ static bool delete_and_commit(
 			.affected = &item->affected };
 	}
 	calls[d->count] = (struct db_call){ .sql = "COMMIT" };
-	bool ok = db_run(s->db, calls, d->count + 1, deadline_of(s), e);
+	bool ok = db_run(s->db, calls, d->count + 1, store_deadline(s), e);
 	free(calls);
 	return ok;
 }
@@ -390,12 +315,15 @@ static bool check_deleted(const struct model *m, const struct deletions *d, stru
 bool store_settle(struct store *s, const struct model *m, const struct claim *claim,
 	const bool *deletable, struct error *e)
 {
-	char *name =
-		prepare(s, m, "delete", sql_delete(m), &s->models[m->index].prepared_delete, e);
+	char *name = store_prepare(
+		s, m, "delete", sql_delete(m), &s->models[m->index].prepared_delete, e);
 	struct deletions d = deletions_of(claim, deletable);
 	bool ok = name != NULL && delete_and_commit(s, &d, name, e) && check_deleted(m, &d, e);
 	deletions_free(&d);
 	free(name);
+	if (ok && claim->in_order)
+		barrier_note_sent(&s->models[m->index].ordering.barrier, m, claim->rows, deletable,
+			claim->count);
 	if (!ok)
 		store_abandon(s);
 	return ok;

@@ -70,10 +70,17 @@ struct claim_request {
 /* The rows of a burst: locked, in an open transaction.  Freed by claim_free(). */
 struct claim {
 	struct rows *rows;
-	size_t count;
+	size_t count; /* rows behind these are locked too, but not the burst's */
+	/* CLAIM_ORDERED: */
+	bool in_order;
+	bool held_back; /* there are no rows since a writer's open transaction may commit earlier
+			   ones: claim again, soon */
+	double held_seconds; /* for how long that has been so */
 };
 
-/* Begin a transaction and lock a burst.  Without rows no transaction is left open. */
+/* Begin a transaction and lock a burst.  Without rows no transaction is left open.  CLAIM_ORDERED
+ * needs the ordered lock; it waits a few hundredths of a second at most for writers that hold it
+ * back, and warns, once, of those that have done so for ten seconds. */
 bool store_claim(struct store *s, const struct model *m, const struct claim_request *request,
 	struct claim *claim, struct error *e);
 void claim_free(struct claim *claim);
@@ -82,6 +89,9 @@ void claim_free(struct claim *claim);
  * fewer went (a trigger may keep rows) that is an error, though what went is gone. */
 bool store_settle(struct store *s, const struct model *m, const struct claim *claim,
 	const bool *deletable, struct error *e);
+
+/* Say in e which open transaction holds the order back.  Always returns false. */
+bool store_say_writer(struct store *s, const struct model *m, struct error *e);
 
 /* Roll back.  Where that fails the session is closed, which comes to the same. */
 void store_abandon(struct store *s);

@@ -1,0 +1,14 @@
+/*
+ * bus_verdict - what librdkafka's errors mean for a signal.  Pure.  Private to bus.c, with which it
+ * shares librdkafka.
+ */
+#ifndef SIGNALBUS_BUS_VERDICT_H
+#define SIGNALBUS_BUS_VERDICT_H
+
+#include "ledger.h"
+
+#include <librdkafka/rdkafka.h>
+
+enum verdict bus_verdict_of(rd_kafka_resp_err_t code);
+
+#endif

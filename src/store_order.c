@@ -1,0 +1,251 @@
+#include "store_own.h"
+
+#include "log.h"
+#include "stop.h"
+#include "text.h"
+
+#include <stdlib.h>
+
+/* A list serves all bursts until it is used up, so it is longer than most bursts: making it costs
+ * a small part of claiming as many rows, and writers are waited for once a list. */
+#define LIST_ROWS 10000
+
+/* How long a claim waits for writers; the caller may have other models to serve. */
+#define PATIENCE_S 0.02
+
+/* Between two looks at pg_locks. */
+#define PAUSE_MIN_S 0.001
+#define PAUSE_MAX_S 0.02
+
+#define WARN_AFTER_S 10.0
+
+#define BEGIN "BEGIN ISOLATION LEVEL READ COMMITTED"
+
+/* One ordered claim. */
+struct attempt {
+	struct store *store;
+	const struct model *model;
+	struct ordering *ordering;
+	struct barrier *barrier;
+	char *list, *writers, *take; /* names of the prepared statements */
+	struct instant until;        /* when to stop waiting for writers */
+	struct rows *claimed;        /* in a transaction; NULL: nothing is claimed */
+};
+
+static bool prepare_all(struct attempt *a, struct error *e)
+{
+	struct store *s = a->store;
+	const struct model *m = a->model;
+	size_t burst = (size_t)m->config->burst_count;
+	char *list = sql_list(m, burst > LIST_ROWS ? burst : LIST_ROWS);
+	a->list = store_prepare(s, m, "list", list, &a->ordering->prepared_list, e);
+	if (a->list == NULL)
+		return false;
+	a->writers = store_prepare(
+		s, m, "writers", sql_writers(m, false), &a->ordering->prepared_writers, e);
+	if (a->writers == NULL)
+		return false;
+	a->take = store_prepare(s, m, "claim_ordered", sql_claim(m, CLAIM_ORDERED),
+		&s->models[m->index].prepared[CLAIM_ORDERED], e);
+	return a->take != NULL;
+}
+
+/* Make a list and look for writers: S1 and L of barrier.h.  Where none are expected the claim, S2,
+ * comes along in the same round trip. */
+static bool begin(struct attempt *a, struct error *e)
+{
+	struct ordering *o = a->ordering;
+	struct rows *list = NULL, *writers = NULL;
+	const char *const values[] = { a->model->relation };
+	struct db_call calls[] = { { .sql = BEGIN }, { .prepared = a->list, .rows = &list },
+		{ .prepared = a->writers, .values = values, .value_count = 1, .rows = &writers },
+		{ .prepared = a->take, .rows = &a->claimed } };
+	struct instant deadline = store_deadline(a->store);
+	bool ok = o->in_doubt ? db_run(a->store->db, calls + 1, 2, deadline, e)
+			      : db_run(a->store->db, calls, 4, deadline, e);
+	if (ok) {
+		o->in_doubt = rows_count(writers) > 0;
+		o->is_warned = false;
+		o->pause = PAUSE_MIN_S;
+		barrier_begin(a->barrier, a->model, list, writers, clock_now());
+		list = NULL;
+	}
+	rows_free(list);
+	rows_free(writers);
+	return ok;
+}
+
+/* Claim the first rows: S2 of barrier.h. */
+static bool take(struct attempt *a, struct error *e)
+{
+	const struct db_call calls[] = { { .sql = BEGIN },
+		{ .prepared = a->take, .rows = &a->claimed } };
+	return db_run(a->store->db, calls, 2, store_deadline(a->store), e);
+}
+
+/* Give back what is claimed. */
+static bool release(struct attempt *a, struct error *e)
+{
+	rows_free(a->claimed);
+	a->claimed = NULL;
+	store_abandon(a->store);
+	return store_connected(a->store) ||
+	       error_set(e, ERROR_CONNECTION, "database: the session is lost");
+}
+
+/* Look which of the awaited writers are still there. */
+static bool look(struct attempt *a, struct error *e)
+{
+	struct rows *writers;
+	struct text among = { 0 };
+	for (size_t i = 0; i < a->barrier->awaited_count; i++)
+		sql_array_add(&among, a->barrier->awaited[i]);
+	sql_array_end(&among);
+	const char *const values[] = { a->model->relation, among.text };
+	char *name = store_prepare(a->store, a->model, "awaited", sql_writers(a->model, true),
+		&a->ordering->prepared_awaited, e);
+	struct db_call call = {
+		.prepared = name, .values = values, .value_count = 2, .rows = &writers
+	};
+	bool ok = name != NULL && store_query(a->store, call, e);
+	if (ok) {
+		barrier_look(a->barrier, writers);
+		rows_free(writers);
+	}
+	text_free(&among);
+	free(name);
+	return ok;
+}
+
+/* Wait for the end of the awaited writers: W of barrier.h. */
+static bool await_writers(struct attempt *a, struct error *e)
+{
+	struct ordering *o = a->ordering;
+	while (look(a, e)) {
+		struct instant now = clock_now();
+		if (a->barrier->state != BARRIER_HELD || !instant_before(now, a->until))
+			return true;
+		if (stop_wait(instant_earlier(instant_after(now, o->pause), a->until)))
+			return true;
+		o->pause = o->pause * 2 < PAUSE_MAX_S ? o->pause * 2 : PAUSE_MAX_S;
+	}
+	return false;
+}
+
+/* From the list to the claim, as far as it goes.  Sets *count to how many rows may be sent; none
+ * with an open barrier: the list is of no more use. */
+static bool try_claim(struct attempt *a, size_t *count, struct error *e)
+{
+	struct barrier *b = a->barrier;
+	*count = 0;
+	if (b->state == BARRIER_NONE && !begin(a, e))
+		return false;
+	if (b->state == BARRIER_HELD && (!release(a, e) || !await_writers(a, e)))
+		return false;
+	if (b->state != BARRIER_OPEN)
+		return true;
+	if (a->claimed == NULL && !take(a, e))
+		return false;
+	*count = barrier_admit(b, a->model, a->claimed);
+	return true;
+}
+
+/* Claim, with a new list where the rest of the old one is gone, or other rows come before it. */
+static bool claim_listed(struct attempt *a, size_t *count, bool *held_back, struct error *e)
+{
+	for (;;) {
+		if (!try_claim(a, count, e))
+			return false;
+		*held_back = a->barrier->state == BARRIER_HELD;
+		if (*count > 0 || a->barrier->state != BARRIER_OPEN)
+			return true;
+		barrier_reset(a->barrier);
+		*held_back = !instant_before(clock_now(), a->until);
+		if (!release(a, e) || *held_back)
+			return store_connected(a->store);
+	}
+}
+
+/* Who an awaited writer is, for people.  The age of another role's session is seen only with the
+ * role pg_read_all_stats. */
+static bool describe_writer(struct store *s, const char *writer, struct text *t, struct error *e)
+{
+	static const char sql[] =
+		"SELECT l.pid, coalesce(p.gid, a.application_name, ''), pg_catalog.round(EXTRACT("
+		"epoch FROM pg_catalog.clock_timestamp() - coalesce(p.prepared, a.xact_start)))"
+		" FROM pg_catalog.pg_locks l"
+		" LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid"
+		" LEFT JOIN pg_catalog.pg_locks x ON l.pid IS NULL AND x.pid IS NULL"
+		" AND x.locktype = 'transactionid' AND x.virtualtransaction = l.virtualtransaction"
+		" LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = x.transactionid"
+		" WHERE l.locktype = 'relation' AND l.virtualtransaction = $1"
+		" ORDER BY 3 DESC NULLS LAST LIMIT 1";
+	struct rows *rows;
+	const char *const values[] = { writer };
+	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
+	if (!store_query(s, call, e))
+		return false;
+	bool found = rows_count(rows) > 0;
+	if (!found)
+		text_addf(t, "a transaction that has just ended");
+	else if (rows_value(rows, 0, 0) != NULL)
+		text_addf(t, "the open transaction of server process %s (\"%s\")",
+			rows_value(rows, 0, 0), rows_value(rows, 0, 1));
+	else
+		text_addf(t, "the prepared transaction \"%s\"", rows_value(rows, 0, 1));
+	if (found && rows_value(rows, 0, 2) != NULL)
+		text_addf(t, ", %s s old", rows_value(rows, 0, 2));
+	rows_free(rows);
+	return true;
+}
+
+bool store_say_writer(struct store *s, const struct model *m, struct error *e)
+{
+	const struct barrier *b = &s->models[m->index].ordering.barrier;
+	struct text who = { 0 };
+	if (b->state != BARRIER_HELD)
+		text_addf(&who, "transactions that have just ended");
+	else if (!describe_writer(s, b->awaited[0], &who, e))
+		return false;
+	error_set(e, ERROR_DATABASE,
+		"model \"%s\": the order is held back by %s: it has written to table %s and may "
+		"yet commit earlier signals",
+		m->config->name, who.text, m->relation);
+	text_free(&who);
+	return false;
+}
+
+/* For how long writers have been holding the order back; people are told when that lasts. */
+static double hold_seconds(struct attempt *a)
+{
+	struct error e;
+	if (a->barrier->state != BARRIER_HELD)
+		return 0;
+	double seconds = instant_seconds(a->barrier->since, clock_now());
+	if (seconds >= WARN_AFTER_S && !a->ordering->is_warned) {
+		a->ordering->is_warned = true;
+		store_say_writer(a->store, a->model, &e);
+		log_warning("%s", e.text);
+	}
+	return seconds;
+}
+
+bool store_claim_ordered(
+	struct store *s, const struct model *m, struct claim *claim, struct error *e)
+{
+	struct ordering *o = &s->models[m->index].ordering;
+	struct attempt a = { .store = s,
+		.model = m,
+		.ordering = o,
+		.barrier = &o->barrier,
+		.until = instant_after(clock_now(), PATIENCE_S) };
+	bool ok = prepare_all(&a, e) && claim_listed(&a, &claim->count, &claim->held_back, e);
+	claim->in_order = true;
+	claim->rows = a.claimed;
+	if (ok && claim->held_back)
+		claim->held_seconds = hold_seconds(&a);
+	free(a.list);
+	free(a.writers);
+	free(a.take);
+	return ok;
+}

@@ -1,0 +1,53 @@
+/*
+ * store_own - what the files of the store share.  Private to store*.c.
+ */
+#ifndef SIGNALBUS_STORE_OWN_H
+#define SIGNALBUS_STORE_OWN_H
+
+#include "barrier.h"
+#include "db.h"
+#include "store.h"
+
+/* How the ordered claims of a model stand. */
+struct ordering {
+	struct barrier barrier;
+	bool in_doubt;  /* writers were met the last time, so a claim in advance would be in vain */
+	double pause;   /* seconds before the next look for awaited writers */
+	bool is_warned; /* that they take long */
+	bool prepared_list, prepared_writers, prepared_awaited;
+};
+
+/* A model as far as this session knows it. */
+struct described {
+	struct model *model;
+	bool is_stale; /* to be read anew before it is used again; somebody may still hold it */
+	bool prepared[CLAIM_KINDS];
+	bool prepared_delete;
+	bool noted;
+	bool locked; /* the ordered lock is this session's */
+	struct ordering ordering;
+	unsigned generation; /* part of the statements' names: each is prepared once a session */
+};
+
+struct store {
+	const struct config *config;
+	struct db *db;
+	struct described *models; /* one for each of the configuration */
+};
+
+/* When a call that begins now has to be answered. */
+struct instant store_deadline(const struct store *s);
+
+/* One statement with text parameters, without a transaction around it. */
+bool store_query(struct store *s, struct db_call call, struct error *e);
+
+/* The name of a model's prepared statement, to be freed; prepares sql (taken and freed) under it
+ * unless *done already.  NULL with e where that fails. */
+char *store_prepare(struct store *s, const struct model *m, const char *what, char *sql, bool *done,
+	struct error *e);
+
+/* A claim in the model's order (store_order.c). */
+bool store_claim_ordered(
+	struct store *s, const struct model *m, struct claim *claim, struct error *e);
+
+#endif
