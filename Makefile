@@ -20,9 +20,9 @@ BINARY   := $(BUILD)/signalbus
 PACKAGES := libpq rdkafka libcjson libconfig
 
 SOURCES := main.c command.c cmd_flush.c cmd_inspect.c \
-	config.c config_value.c settings.c problems.c nearest.c \
-	model.c sql.c catalog.c db.c store.c position.c \
-	encode.c bus.c bus_producer.c ledger.c \
+	config.c config_value.c config_item.c settings.c problems.c nearest.c \
+	model.c shape.c template.c sql.c catalog.c db.c store.c position.c \
+	encode.c bytes.c bus.c bus_producer.c ledger.c \
 	burst.c flusher.c progress.c retry.c \
 	log.c error.c clock.c stop.c text.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -31,16 +31,17 @@ OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 # upwards fails to link.
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
 	test_encode test_config test_burst
+MODEL := model shape template nearest text error
 test_clock_OBJECTS   := clock
 test_text_OBJECTS    := text
 test_nearest_OBJECTS := nearest
 test_ledger_OBJECTS  := ledger text
 test_retry_OBJECTS   := retry clock error
-test_model_OBJECTS   := model nearest text error
-test_sql_OBJECTS     := sql model nearest text error
-test_encode_OBJECTS  := encode model nearest text error
-test_config_OBJECTS  := config config_value settings problems nearest text error log
-test_burst_OBJECTS   := burst ledger encode model sql nearest position text error clock
+test_model_OBJECTS   := $(MODEL)
+test_sql_OBJECTS     := sql $(MODEL)
+test_encode_OBJECTS  := encode bytes $(MODEL)
+test_config_OBJECTS  := config config_value config_item settings problems nearest text error log
+test_burst_OBJECTS   := burst ledger encode bytes sql position clock $(MODEL)
 UNIT_BINARIES := $(UNIT_TESTS:%=$(BUILD)/unit/%)
 
 CPPFLAGS_ALL = -D_GNU_SOURCE -DSIGNALBUS_VERSION='"$(VERSION)"' -Isrc \

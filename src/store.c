@@ -10,8 +10,8 @@
 /* The server's limits (see db.c) come first, so that what is heard is its reason. */
 #define GRACE_S 1.0
 
-/* The ordered lock's key, from the instance and the table.  Advisory locks are a database's own,
- * and hashtextextended() is PostgreSQL's hash function of text to 64 bits. */
+/* The ordered lock's key, from the instance and the model's scope.  Advisory locks are a database's
+ * own, and hashtextextended() is PostgreSQL's hash function of text to 64 bits. */
 #define LOCK_KEY "hashtextextended('signalbus ordered ' || $1 || ' ' || $2, 0)"
 
 struct store {
@@ -196,7 +196,7 @@ bool store_lock(struct store *s, const struct model *m, struct error *e)
 {
 	struct rows *rows;
 	bool *locked = &s->models[m->index].locked;
-	const char *const values[] = { s->config->instance, m->relation };
+	const char *const values[] = { s->config->instance, m->scope };
 	struct db_call call = { .sql = "SELECT pg_catalog.pg_try_advisory_lock(" LOCK_KEY ")",
 		.values = values,
 		.value_count = 2,
@@ -213,7 +213,7 @@ bool store_lock(struct store *s, const struct model *m, struct error *e)
 static bool unlock(struct store *s, const struct model *m)
 {
 	struct error ignored;
-	const char *const values[] = { s->config->instance, m->relation };
+	const char *const values[] = { s->config->instance, m->scope };
 	struct db_call call = { .sql = "SELECT pg_catalog.pg_advisory_unlock(" LOCK_KEY ")",
 		.values = values,
 		.value_count = 2 };
