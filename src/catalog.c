@@ -85,11 +85,13 @@ static bool probe(struct db *db, struct instant deadline, struct db_call call, s
 {
 	struct error own;
 	bool ok = db_call(db, call, deadline, &own);
-	if (!ok && own.kind != ERROR_DATABASE)
-		*e = own;
-	else if (!ok)
-		error_set(e, ERROR_CONFIG, "%s:%u: %s", at.file, at.line, own.text);
-	return ok;
+	if (ok)
+		return true;
+	/* A probe has no plan to be out of date: what is not supported (0A000) never will be. */
+	if (own.kind == ERROR_DATABASE || own.kind == ERROR_PLAN)
+		return error_set(e, ERROR_CONFIG, "%s:%u: %s", at.file, at.line, own.text);
+	*e = own;
+	return false;
 }
 
 static bool describe_expressions(struct db *db, struct instant deadline, struct model *m,

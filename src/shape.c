@@ -188,7 +188,7 @@ static bool resolve_topic(struct model *m, struct error *e)
 {
 	struct error wrong;
 	if (!template_parse(&m->topic, m->config->topic, &wrong))
-		return model_error(m, "topic", e, "%s", wrong.text);
+		return model_error(m, "topic", e, "topic: %s", wrong.text);
 	for (size_t i = 0; i < m->topic.count; i++) {
 		struct template_part *part = &m->topic.parts[i];
 		size_t column;

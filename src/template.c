@@ -55,13 +55,13 @@ bool template_parse(struct template *t, const char *text, struct error *e)
 		}
 		const char *end = text[0] == '{' ? name_end(text + 1) : NULL;
 		if (text[0] == '{' && end == NULL)
-			return error_set(e, ERROR_CONFIG, "topic: \"{\" without its \"}\"");
+			return error_set(e, ERROR_CONFIG, "\"{\" without its \"}\"");
 		if (text[0] == '}')
-			return error_set(e, ERROR_CONFIG, "topic: \"}\" without its \"{\"");
+			return error_set(e, ERROR_CONFIG, "\"}\" without its \"{\"");
 		if (end == NULL)
 			return topic_check(whole, ERROR_CONFIG, e);
 		if (end == text + 1)
-			return error_set(e, ERROR_CONFIG, "topic: no column's name in \"{}\"");
+			return error_set(e, ERROR_CONFIG, "no column's name in \"{}\"");
 		add_part(t, text + 1, (size_t)(end - text) - 1, true);
 		text = end + 1;
 	}
