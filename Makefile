@@ -19,10 +19,10 @@ BINARY   := $(BUILD)/signalbus
 
 PACKAGES := libpq rdkafka libcjson libconfig
 
-SOURCES := main.c command.c cmd_flush.c cmd_inspect.c \
+SOURCES := main.c command.c cmd_flush.c cmd_inspect.c cmd_schema.c \
 	config.c config_value.c config_item.c settings.c problems.c nearest.c \
-	model.c shape.c template.c sql.c catalog.c db.c store.c position.c \
-	encode.c bytes.c bus.c bus_producer.c ledger.c \
+	model.c shape.c template.c sql.c catalog.c catalog_facts.c facts.c db.c store.c position.c \
+	encode.c bytes.c schema.c bus.c bus_producer.c ledger.c \
 	burst.c flusher.c progress.c retry.c \
 	log.c error.c clock.c stop.c text.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)

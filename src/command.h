@@ -29,6 +29,7 @@ typedef int command(const struct command_line *line);
 
 command cmd_flush, cmd_flushmany, cmd_flushordered; /* cmd_flush.c */
 command cmd_signals, cmd_pending;                   /* cmd_inspect.c */
+command cmd_schema;                                 /* cmd_schema.c */
 
 /* Exit statuses, beside those of error_exit_status(). */
 enum { EXIT_WRONG_USAGE = 2, EXIT_WRONG_CONFIG = 78 };
