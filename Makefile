@@ -30,7 +30,7 @@ OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 # Each unit test links just what it tests and what that stands on, so that a module that reaches
 # upwards fails to link.
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
-	test_encode test_config test_burst
+	test_encode test_config test_burst test_template test_message test_schema
 MODEL := model shape template nearest text error
 test_clock_OBJECTS   := clock
 test_text_OBJECTS    := text
@@ -42,6 +42,9 @@ test_sql_OBJECTS     := sql $(MODEL)
 test_encode_OBJECTS  := encode bytes $(MODEL)
 test_config_OBJECTS  := config config_value config_item settings problems nearest text error log
 test_burst_OBJECTS   := burst ledger encode bytes sql position clock $(MODEL)
+test_template_OBJECTS := template text error
+test_message_OBJECTS := encode bytes sql $(MODEL)
+test_schema_OBJECTS  := schema facts $(MODEL)
 UNIT_BINARIES := $(UNIT_TESTS:%=$(BUILD)/unit/%)
 
 CPPFLAGS_ALL = -D_GNU_SOURCE -DSIGNALBUS_VERSION='"$(VERSION)"' -Isrc \
@@ -69,11 +72,10 @@ $(BUILD)/unit/%.o: tests/unit/%.c Makefile
 	$(CC) $(CPPFLAGS_ALL) $(shell pkg-config --cflags check) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 .SECONDEXPANSION:
-$(UNIT_BINARIES): $(BUILD)/unit/%: $(BUILD)/unit/%.o $$($$*_OBJECTS:%=$(BUILD)/$$(percent).o)
+$(UNIT_BINARIES): $(BUILD)/unit/%: $(BUILD)/unit/%.o $$(addprefix $(BUILD)/,$$(addsuffix .o,$$($$*_OBJECTS)))
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs check) \
-		$(if $(filter encode,$($*_OBJECTS)),$(shell pkg-config --libs libcjson)) \
+		$(if $(filter encode schema,$($*_OBJECTS)),$(shell pkg-config --libs libcjson)) \
 		$(if $(filter config,$($*_OBJECTS)),$(shell pkg-config --libs libconfig))
-percent := %
 
 install: all ## install under DESTDIR, PREFIX (default /usr/local), sysconfdir (default /etc)
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 \
