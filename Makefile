@@ -55,8 +55,8 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 	$(LDFLAGS)
 
 .DELETE_ON_ERROR:
-.PHONY: all install uninstall clean help demo check check-unit check-integration check-asan lint \
-	format deps-build deps-test deps-demo deps-lint
+.PHONY: all install uninstall clean help demo check check-unit check-integration check-asan \
+	check-values fuzz lint format deps-build deps-test deps-demo deps-fuzz deps-lint
 
 all: $(BINARY) ## build build/signalbus
 
@@ -116,13 +116,28 @@ check-asan: ## run all tests with the address and undefined behaviour sanitizers
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99 UBSAN_OPTIONS=halt_on_error=1 \
 		$(MAKE) check BUILD=build/asan SANITIZE=address,undefined CFLAGS="-O1 -g"
 
+check-values: ## compare a million rows of mixed types with PostgreSQL's own to_json
+	SIGNALBUS_VALUE_ROWS=1000000 $(MAKE) check-integration T=mixed_types
+
+# Seconds, and what it links: the pure way of a row.
+FUZZ_SECONDS ?= 60
+FUZZ_SOURCES := tests/fuzz/fuzz_message.c $(patsubst %,src/%.c,encode bytes $(MODEL))
+
+fuzz: deps-fuzz ## drive placeholders and the encoder with libFuzzer for FUZZ_SECONDS (60)
+	@mkdir -p $(BUILD)/fuzz/corpus
+	clang -std=c11 -g -O1 -D_GNU_SOURCE -Isrc $(WARNINGS) -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all $(shell pkg-config --cflags libcjson) $(FUZZ_SOURCES) \
+		$(shell pkg-config --libs libcjson) -o $(BUILD)/fuzz/fuzz_message
+	cd $(BUILD)/fuzz && ./fuzz_message -max_total_time=$(FUZZ_SECONDS) -max_len=8192 \
+		-dict=$(CURDIR)/tests/fuzz/message.dict -print_final_stats=1 -verbosity=0 corpus
+
 lint: deps-lint ## check format, warnings, sizes, layers and documentation
 	@tests/lint/run
 
 format: ## format the sources as the house style wants it
 	clang-format -i src/*.[ch] tests/unit/*.[ch]
 
-deps-build deps-demo deps-test deps-lint: deps-%:
+deps-build deps-demo deps-test deps-fuzz deps-lint: deps-%:
 	@tests/install-deps $*
 
 help: ## print this list
