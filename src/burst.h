@@ -32,7 +32,8 @@ struct burst_order {
 struct burst_result {
 	bool from_start; /* claimed from the beginning of the table */
 	size_t claimed;
-	size_t sent; /* stored by the broker, and deleted */
+	size_t sent;        /* stored by the broker, and deleted */
+	double ack_seconds; /* from the first message to the last acknowledgement */
 };
 
 struct burst *burst_new(const struct config *config, struct store *store, struct bus *bus);

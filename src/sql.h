@@ -30,6 +30,13 @@ char *sql_note(const struct model *m);
 char *sql_noted(const struct model *m, size_t count); /* fetch count noted keys */
 
 char *sql_count(const struct model *m);
+char *sql_count_some(const struct model *m, size_t bound); /* counts bound at most */
+
+/* Add to t the statements that install (drop: remove) the triggers which announce new rows, one for
+ * each table and a function that they share; safe to run twice.  with_function: remove it too. */
+void sql_triggers_begin(struct text *t, bool drop);
+void sql_trigger(struct text *t, const struct model *m, bool drop);
+void sql_triggers_end(struct text *t, bool with_function);
 
 /* Find out whether an expression of the settings, or the condition "where", fits the table: reads
  * no row.  The second column is the expression, with its type.  The shape of the statement has

@@ -23,6 +23,7 @@ struct store {
 /* A model as far as this session knows it. */
 struct described {
 	struct model *model;
+	bool is_stale; /* to be read anew before it is used again; somebody may still hold it */
 	bool prepared[CLAIM_KINDS];
 	bool prepared_delete;
 	bool noted;
@@ -43,8 +44,9 @@ void store_free(struct store *s)
 {
 	if (s == NULL)
 		return;
-	store_disconnect(s);
 	db_free(s->db);
+	for (size_t i = 0; i < s->config->model_count; i++)
+		model_free(s->models[i].model);
 	free(s->models);
 	free(s);
 }
@@ -67,11 +69,7 @@ bool store_connected(const struct store *s)
 
 void store_forget(struct store *s, size_t index)
 {
-	struct described *d = &s->models[index];
-	model_free(d->model);
-	*d = (struct described){
-		.noted = d->noted, .locked = d->locked, .generation = d->generation + 1
-	};
+	s->models[index].is_stale = true;
 }
 
 void store_disconnect(struct store *s)
@@ -100,32 +98,37 @@ static bool query(struct store *s, struct db_call call, struct error *e)
 const struct model *store_model(struct store *s, size_t index, struct error *e)
 {
 	struct described *d = &s->models[index];
-	if (d->model == NULL)
-		d->model = catalog_read(s->db, s->config, index, deadline_of(s), e);
+	if (d->model != NULL && !d->is_stale)
+		return d->model;
+	model_free(d->model);
+	*d = (struct described){ .noted = d->noted,
+		.locked = d->locked,
+		.generation = d->generation + 1,
+		.model = catalog_read(s->db, s->config, index, deadline_of(s), e) };
 	return d->model;
 }
 
-/* Statements that may take the server long: no limit but a connection that is dead. */
-static bool run_unlimited(struct store *s, struct db_call call, struct error *e)
-{
-	const struct db_call calls[] = { { .sql = "BEGIN" },
-		{ .sql = "SET LOCAL statement_timeout = 0" }, call, { .sql = "COMMIT" } };
-	if (db_run(s->db, calls, 4, INSTANT_NEVER, e))
-		return true;
-	store_abandon(s);
-	return false;
-}
-
-bool store_count(struct store *s, const struct model *m, size_t *count, struct error *e)
+/* Run a statement that counts, which is freed. */
+static bool run_count(struct store *s, char *sql, size_t *count, struct error *e)
 {
 	struct rows *rows;
-	char *sql = sql_count(m);
-	bool ok = run_unlimited(s, (struct db_call){ .sql = sql, .rows = &rows }, e);
+	bool ok = query(s, (struct db_call){ .sql = sql, .rows = &rows }, e);
 	if (ok)
 		*count = strtoul(rows_value(rows, 0, 0), NULL, 10);
 	rows_free(rows);
 	free(sql);
 	return ok;
+}
+
+bool store_count(struct store *s, const struct model *m, size_t *count, struct error *e)
+{
+	return run_count(s, sql_count(m), count, e);
+}
+
+bool store_count_some(
+	struct store *s, const struct model *m, size_t bound, size_t *count, struct error *e)
+{
+	return run_count(s, sql_count_some(m, bound), count, e);
 }
 
 static bool close_note(struct store *s, const struct model *m, struct error *e)
@@ -142,7 +145,7 @@ bool store_note(struct store *s, const struct model *m, struct error *e)
 	if (store_has_note(s, m->index) && !close_note(s, m, e))
 		return false;
 	char *sql = sql_note(m);
-	bool ok = run_unlimited(s, (struct db_call){ .sql = sql }, e);
+	bool ok = query(s, (struct db_call){ .sql = sql }, e);
 	s->models[m->index].noted = ok;
 	free(sql);
 	return ok;

@@ -364,6 +364,10 @@ START_TEST(notes_and_counts_honour_where)
 	ck_assert_str_eq(note, "DECLARE noted_0 NO SCROLL CURSOR WITH HOLD FOR SELECT signal.\"id\""
 			       " FROM shop.\"order\" AS signal WHERE (a OR b\n)");
 	ck_assert_str_eq(count, "SELECT count(*) FROM shop.\"order\" AS signal WHERE (a OR b\n)");
+	char *some = sql_count_some(s->model, 7);
+	ck_assert_str_eq(some, "SELECT count(*) FROM (SELECT FROM shop.\"order\" AS signal"
+			       " WHERE (a OR b\n) LIMIT 7) AS bounded");
+	free(some);
 	ck_assert_str_eq(s->model->scope, "shop.\"order\" WHERE a OR b");
 	free(note);
 	free(count);
