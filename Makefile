@@ -102,6 +102,8 @@ install: all ## install under DESTDIR, PREFIX (default /usr/local), sysconfdir (
 	install -m 644 man/signalbus.1 $(DESTDIR)$(mandir)/man1/
 	install -m 644 man/signalbus.conf.5 $(DESTDIR)$(mandir)/man5/
 	install -m 644 README.md LICENSE signalbus.conf.example conf/signalbus.cron $(DESTDIR)$(docdir)/
+	install -d $(DESTDIR)$(docdir)/examples
+	install -m 644 conf/examples/* $(DESTDIR)$(docdir)/examples/
 	install -m 644 conf/signalbus.service conf/signalbus@.service $(DESTDIR)$(unitdir)/
 	install -m 644 conf/signalbus.sysusers $(DESTDIR)$(sysusersdir)/signalbus.conf
 	install -m 644 conf/signalbus.tmpfiles $(DESTDIR)$(tmpfilesdir)/signalbus.conf
