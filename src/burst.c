@@ -1,5 +1,6 @@
 #include "burst.h"
 
+#include "encode.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -165,6 +166,16 @@ static void add_row(const struct burst *b, size_t row, struct text *t)
 	encode_identity(b->model, b->fields, t);
 }
 
+/* The topic of a row that was sent; good until the next row is encoded. */
+static const char *topic_of(const struct burst *b, size_t row)
+{
+	struct message message;
+	struct error e;
+	rows_fields(b->claim.rows, row, b->fields, ROW_FIXED_FIELDS + b->model->output_count);
+	encode_row(b->encoder, b->fields, &message, &e);
+	return message.topic;
+}
+
 /* What the ledger's heaviest verdict means for the burst. */
 static bool set_failure(const struct burst *b, size_t stored, struct error *e)
 {
@@ -174,7 +185,7 @@ static bool set_failure(const struct burst *b, size_t stored, struct error *e)
 	const struct model_config *m = b->model->config;
 	if (entry->verdict == VERDICT_TOPIC)
 		return error_set(e, ERROR_TOPIC, "model \"%s\": topic \"%s\": %s", m->name,
-			m->topic, reason);
+			topic_of(b, row), reason);
 	if (entry->verdict != VERDICT_REJECTED)
 		return error_set(e, ERROR_BROKER,
 			"model \"%s\": %zu of %zu signals were not stored within %g s: %s", m->name,
