@@ -75,13 +75,14 @@ static bool claim(struct burst *b, const struct burst_order *order, struct burst
 		.from = &from,
 		.keys = order->keys,
 		.first_key = order->first_key,
-		.key_count = order->key_count };
+		.key_count = order->key_count,
+		.from_start = order->from_start };
 	if (order->position != NULL) {
 		from = position_get(order->position);
 		request.kind = from.count > 0 ? CLAIM_NEXT : CLAIM_FIRST;
 	}
-	result->from_start = request.kind == CLAIM_FIRST;
 	bool ok = store_claim(b->store, b->model, &request, &b->claim, e);
+	result->from_start = request.kind == CLAIM_FIRST || b->claim.from_start;
 	result->claimed = b->claim.count;
 	result->held_back = b->claim.held_back;
 	result->held_seconds = b->claim.held_seconds;
