@@ -17,15 +17,19 @@ PYTHON   ?= /usr/bin/python3
 BUILD    ?= build
 BINARY   := $(BUILD)/signalbus
 
-PACKAGES := libpq rdkafka libcjson libconfig
+# libsystemd tells systemd how the daemon does; the daemon works without it, too.
+HAVE_SYSTEMD := $(shell pkg-config --exists libsystemd && echo yes)
+PACKAGES := libpq rdkafka libcjson libconfig $(if $(HAVE_SYSTEMD),libsystemd)
 
-SOURCES := main.c command.c cmd_flush.c cmd_inspect.c \
+SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_triggers.c \
 	config.c config_value.c settings.c problems.c nearest.c \
 	model.c sql.c catalog.c db.c store.c store_lock.c store_order.c barrier.c position.c \
 	encode.c bus.c bus_producer.c bus_verdict.c ledger.c \
 	burst.c flusher.c progress.c retry.c \
+	daemon.c due.c listen.c health.c service.c \
 	log.c error.c clock.c stop.c text.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 
 # Each unit test links just what it tests and what that stands on, so that a module that reaches
 # upwards fails to link.
@@ -44,19 +48,19 @@ test_burst_OBJECTS   := burst ledger encode model sql nearest position text erro
 UNIT_BINARIES := $(UNIT_TESTS:%=$(BUILD)/unit/%)
 
 CPPFLAGS_ALL = -D_GNU_SOURCE -DSIGNALBUS_VERSION='"$(VERSION)"' -Isrc \
-	$(shell pkg-config --cflags $(PACKAGES)) $(CPPFLAGS)
+	$(if $(HAVE_SYSTEMD),-DHAVE_SYSTEMD) $(shell pkg-config --cflags $(PACKAGES)) $(CPPFLAGS)
 CFLAGS_ALL   = -std=c11 -pthread $(WARNINGS) $(if $(SANITIZE),,$(HARDENING)) $(CFLAGS) \
 	$(SANITIZE:%=-fsanitize=%)
 LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%=-fsanitize=%) \
 	$(LDFLAGS)
 
 .DELETE_ON_ERROR:
-.PHONY: all install uninstall clean help demo check check-unit check-integration check-asan lint \
+.PHONY: all install uninstall clean help demo check check-unit check-integration check-asan check-tsan lint \
 	format deps-build deps-test deps-demo deps-lint
 
 all: $(BINARY) ## build build/signalbus
 
-$(BINARY): $(OBJECTS)
+$(BINARY): $(OBJECTS) $(TSAN_OBJECTS)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs $(PACKAGES))
 
 $(BUILD)/%.o: src/%.c Makefile
@@ -67,6 +71,10 @@ $(BUILD)/unit/%.o: tests/unit/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(shell pkg-config --cflags check) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
+$(BUILD)/tests/%.o: tests/tsan/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
+
 .SECONDEXPANSION:
 $(UNIT_BINARIES): $(BUILD)/unit/%: $(BUILD)/unit/%.o $$($$*_OBJECTS:%=$(BUILD)/$$(percent).o)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs check) \
@@ -74,18 +82,35 @@ $(UNIT_BINARIES): $(BUILD)/unit/%: $(BUILD)/unit/%.o $$($$*_OBJECTS:%=$(BUILD)/$
 		$(if $(filter config,$($*_OBJECTS)),$(shell pkg-config --libs libconfig))
 percent := %
 
+unitdir     := $(PREFIX)/lib/systemd/system
+sysusersdir := $(PREFIX)/lib/sysusers.d
+tmpfilesdir := $(PREFIX)/lib/tmpfiles.d
+# What is in conf names the default paths.
+REPATH := sed -e 's|/usr/local/bin/|$(bindir)/|g' -e 's|/etc/signalbus|$(sysconfdir)/signalbus|g'
+# Without libsystemd the daemon cannot tell systemd how it does.
+REUNIT := $(REPATH) $(if $(HAVE_SYSTEMD),,-e 's/^Type=notify/Type=exec/' -e '/^WatchdogSec=/d')
+
 install: all ## install under DESTDIR, PREFIX (default /usr/local), sysconfdir (default /etc)
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 \
-		$(DESTDIR)$(docdir) $(DESTDIR)$(sysconfdir)/signalbus
+		$(DESTDIR)$(docdir) $(DESTDIR)$(unitdir) $(DESTDIR)$(sysusersdir) \
+		$(DESTDIR)$(tmpfilesdir) $(DESTDIR)$(sysconfdir)/signalbus
 	install -m 755 $(BINARY) $(DESTDIR)$(bindir)/signalbus
 	install -m 644 man/signalbus.1 $(DESTDIR)$(mandir)/man1/
 	install -m 644 man/signalbus.conf.5 $(DESTDIR)$(mandir)/man5/
-	install -m 644 README.md LICENSE signalbus.conf.example $(DESTDIR)$(docdir)/
+	install -m 644 README.md LICENSE signalbus.conf.example conf/signalbus.cron $(DESTDIR)$(docdir)/
+	install -m 644 conf/signalbus.service conf/signalbus@.service $(DESTDIR)$(unitdir)/
+	install -m 644 conf/signalbus.sysusers $(DESTDIR)$(sysusersdir)/signalbus.conf
+	install -m 644 conf/signalbus.tmpfiles $(DESTDIR)$(tmpfilesdir)/signalbus.conf
+	$(REUNIT) -i $(DESTDIR)$(unitdir)/signalbus.service $(DESTDIR)$(unitdir)/signalbus@.service
+	$(REPATH) -i $(DESTDIR)$(tmpfilesdir)/signalbus.conf $(DESTDIR)$(docdir)/signalbus.cron
 
 uninstall: ## remove what install installed, but configuration
 	rm -f $(DESTDIR)$(bindir)/signalbus $(DESTDIR)$(mandir)/man1/signalbus.1 \
-		$(DESTDIR)$(mandir)/man5/signalbus.conf.5
+		$(DESTDIR)$(mandir)/man5/signalbus.conf.5 $(DESTDIR)$(unitdir)/signalbus.service \
+		$(DESTDIR)$(unitdir)/signalbus@.service $(DESTDIR)$(sysusersdir)/signalbus.conf \
+		$(DESTDIR)$(tmpfilesdir)/signalbus.conf
 	rm -rf $(DESTDIR)$(docdir)
+	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(sysconfdir)/signalbus
 
 clean: ## remove what was built (Kafka's jars stay in build/kafka)
 	find $(BUILD) -mindepth 1 -maxdepth 1 ! -name kafka -exec rm -rf {} +
@@ -112,6 +137,11 @@ check-integration: deps-test ## run the tests on real servers; T= chooses some (
 check-asan: ## run all tests with the address and undefined behaviour sanitizers
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99 UBSAN_OPTIONS=halt_on_error=1 \
 		$(MAKE) check BUILD=build/asan SANITIZE=address,undefined CFLAGS="-O1 -g"
+
+check-tsan: ## run the tests of what has threads with the thread sanitizer
+	TSAN_OPTIONS=exitcode=66:suppressions=$(abspath tests/tsan/suppressions) \
+		$(MAKE) check-integration T="daemon or flushmany" BUILD=build/tsan SANITIZE=thread \
+		CFLAGS="-O1 -g"
 
 lint: deps-lint ## check format, warnings, sizes, layers and documentation
 	@tests/lint/run

@@ -216,8 +216,10 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
 	begin(b, order);
 	bool ok = claim(b, order, result, e);
 	if (ok && b->claim.count > 0) {
+		struct instant start = clock_now();
 		send_rows(b, &b->ledger, NULL, b->claim.count);
 		isolate_rejected(b);
+		result->ack_seconds = instant_seconds(start, clock_now());
 		ok = settle(b, result, e);
 	}
 	end(b);

@@ -36,7 +36,8 @@ struct burst_result {
 				earlier rows; run it again in a while */
 	double held_seconds; /* for how long that has been so */
 	size_t claimed;
-	size_t sent; /* stored by the broker, and deleted */
+	size_t sent;        /* stored by the broker, and deleted */
+	double ack_seconds; /* from the first message to the last acknowledgement */
 };
 
 struct burst *burst_new(const struct config *config, struct store *store, struct bus *bus);

@@ -19,9 +19,11 @@
 #define SLOT_MASK ((UINT64_C(1) << SLOT_BITS) - 1)
 
 #define QUEUE_FULL_RETRY_S 0.1
+#define TICK_MS            100
+#define PROBE_INTERVAL_S   0.2
+#define STALE_AFTER_S      60.0
 #define REPLACEMENT_S      1.0
 #define VERDICTS_S         0.2
-#define PRODUCER_RETRY_MS  1000
 
 struct bus {
 	const struct config *config;
@@ -31,7 +33,11 @@ struct bus {
 	pthread_t reporter;
 	int wake_fd; /* readable: there are reports, or it is time to leave */
 	atomic_bool leaving;
-	bool is_fatal; /* the reporter's own */
+	/* The reporter's own: */
+	bool is_fatal;
+	struct instant next_probe;
+	unsigned failed_probes;
+	struct instant down_since; /* or since the producer was replaced for that */
 	/* Where bursts are sent in order: */
 	bool in_order;
 	atomic_bool is_broken; /* something was not stored: nothing more may be sent */
@@ -42,6 +48,9 @@ struct bus {
 	size_t ledger_count;
 	uint64_t last_burst;
 	unsigned waiting_for_room;
+	bool watching;
+	bool is_up;          /* the broker answered when it was last asked */
+	bool in_doubt;       /* it should be asked again */
 	struct bus *ordered; /* made when first asked for */
 	char trouble[512];   /* the last that the producer told of; empty after a success */
 };
@@ -88,11 +97,11 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg
 	log_debug("kafka: %s", reason);
 	if (code == RD_KAFKA_RESP_ERR__FATAL)
 		bus->is_fatal = true;
-	/* Which broker cannot be reached, and why, says more than that none can. */
-	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
-		return;
 	pthread_mutex_lock(&bus->lock);
-	snprintf(bus->trouble, sizeof bus->trouble, "%s", reason);
+	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+		bus->in_doubt = true;
+	else /* which broker cannot be reached, and why, says more than that none can */
+		snprintf(bus->trouble, sizeof bus->trouble, "%s", reason);
 	pthread_mutex_unlock(&bus->lock);
 }
 
@@ -159,13 +168,53 @@ static void replace_producer(struct bus *bus)
 	settle_lost(bus);
 }
 
+static bool must_probe(struct bus *bus)
+{
+	pthread_mutex_lock(&bus->lock);
+	bool must = bus->watching && (bus->in_doubt || !bus->is_up);
+	pthread_mutex_unlock(&bus->lock);
+	return must && !instant_before(clock_now(), bus->next_probe);
+}
+
+/* Under the lock: note whether the broker answers, and tell people when that has changed. */
+static void note_probe(struct bus *bus, bool is_up, const char *reason)
+{
+	if (is_up && !bus->is_up)
+		log_info("kafka: the broker answers");
+	else if (!is_up && (bus->is_up || bus->failed_probes == 0))
+		log_warning("kafka: the broker does not answer: %s; waiting for it",
+			bus->trouble[0] != '\0' ? bus->trouble : reason);
+	bus->is_up = is_up;
+	bus->in_doubt = false;
+	if (is_up)
+		pthread_cond_broadcast(&bus->changed);
+}
+
+static void probe(struct bus *bus)
+{
+	struct error e;
+	bool is_up = bus->producer != NULL && producer_probe(bus->producer, &e);
+	struct instant now = clock_now();
+	pthread_mutex_lock(&bus->lock);
+	if (!is_up && bus->is_up)
+		bus->down_since = now;
+	note_probe(bus, is_up, bus->producer != NULL ? e.text : "there is no producer");
+	pthread_mutex_unlock(&bus->lock);
+	bus->failed_probes = is_up ? 0 : bus->failed_probes + 1;
+	bus->next_probe = instant_after(now, is_up ? 0 : PROBE_INTERVAL_S);
+	if (!is_up && instant_seconds(bus->down_since, now) > STALE_AFTER_S) {
+		bus->down_since = now;
+		replace_producer(bus);
+	}
+}
+
 static void *report_loop(void *arg)
 {
 	struct bus *bus = arg;
 	struct pollfd fd = { .fd = bus->wake_fd, .events = POLLIN };
 	uint64_t count;
 	while (!atomic_load(&bus->leaving)) {
-		poll(&fd, 1, PRODUCER_RETRY_MS);
+		poll(&fd, 1, TICK_MS);
 		/* Emptied before the queue is: what comes in between wakes again. */
 		ssize_t ignored = read(bus->wake_fd, &count, sizeof count);
 		(void)ignored;
@@ -173,8 +222,43 @@ static void *report_loop(void *arg)
 			producer_poll(bus->producer, 0);
 		if (bus->is_fatal || atomic_load(&bus->is_broken))
 			replace_producer(bus);
+		if (must_probe(bus))
+			probe(bus);
 	}
 	return NULL;
+}
+
+/* Make the reporter look around now. */
+static void wake(struct bus *bus)
+{
+	const uint64_t one = 1;
+	if (write(bus->wake_fd, &one, sizeof one) < 0)
+		abort(); /* an eventfd takes far more ones than it gets */
+}
+
+void bus_watch(struct bus *bus)
+{
+	pthread_mutex_lock(&bus->lock);
+	bus->watching = true;
+	bus->down_since = clock_now();
+	pthread_mutex_unlock(&bus->lock);
+	wake(bus);
+}
+
+bool bus_is_up(struct bus *bus)
+{
+	return bus_await_up(bus, clock_now());
+}
+
+bool bus_await_up(struct bus *bus, struct instant deadline)
+{
+	struct timespec until = instant_timespec(deadline);
+	pthread_mutex_lock(&bus->lock);
+	while (!bus->is_up && instant_before(clock_now(), deadline))
+		pthread_cond_timedwait(&bus->changed, &bus->lock, &until);
+	bool is_up = bus->is_up;
+	pthread_mutex_unlock(&bus->lock);
+	return is_up;
 }
 
 static struct bus *make(const struct config *config, bool in_order, struct error *e)
@@ -222,10 +306,8 @@ void bus_free(struct bus *bus)
 	if (bus == NULL)
 		return;
 	bus_free(bus->ordered);
-	const uint64_t one = 1;
 	atomic_store(&bus->leaving, true);
-	if (write(bus->wake_fd, &one, sizeof one) < 0)
-		abort();
+	wake(bus);
 	pthread_join(bus->reporter, NULL);
 	producer_free(bus->producer);
 	close(bus->wake_fd);
@@ -331,6 +413,7 @@ static void give_up(struct bus *bus, struct ledger *l)
 		bus->trouble[0] != '\0' ? ": " : "", bus->trouble);
 	for (size_t slot = 0; slot < l->count; slot++)
 		ledger_record(l, slot, VERDICT_LATE, reason);
+	bus->in_doubt = true;
 	if (bus->in_order)
 		break_off(bus);
 }

@@ -46,6 +46,15 @@ struct bus *bus_ordered(struct bus *bus, struct error *e);
 /* Messages that are not acknowledged are dropped. */
 void bus_free(struct bus *bus);
 
+/* From now on, find out whether the broker answers, at once and whenever there is doubt, and log
+ * when that changes.  A producer that has been without any broker for a minute is replaced, since
+ * what it knows of the cluster may be stale. */
+void bus_watch(struct bus *bus);
+
+/* Whether the broker answers, as far as is known; wait for that, until deadline at most. */
+bool bus_is_up(struct bus *bus);
+bool bus_await_up(struct bus *bus, struct instant deadline);
+
 /* Open l for a burst of count messages: verdicts arrive in it, from another thread, until
  * bus_end().  At most BUS_LEDGERS_MAX are open at a time. */
 enum { BUS_LEDGERS_MAX = 256 };

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PROBE_MS 500
+
 struct producer {
 	rd_kafka_t *handle;
 	pthread_mutex_t lock;
@@ -22,16 +24,17 @@ struct producer {
 /* Where signalbus's defaults differ from librdkafka's. */
 static const struct {
 	const char *name, *value;
+	const char *unless; /* not where this property is set, which may not fit */
 } presets[] = {
-	{ "acks", "all" },
-	{ "enable.idempotence", "true" },
+	{ "acks", "all", NULL },
+	{ "enable.idempotence", "true", NULL },
 	/* A burst is complete when its last message is handed over; waiting only delays it. */
-	{ "linger.ms", "0" },
+	{ "linger.ms", "0", NULL },
 	/* The Java client's, so that a key lands on the same partition whoever sends it. */
-	{ "partitioner", "murmur2_random" },
-	{ "client.id", "signalbus" },
+	{ "partitioner", "murmur2_random", NULL },
+	{ "client.id", "signalbus", NULL },
 	/* A broker that comes back is found within a second; librdkafka's default is ten. */
-	{ "reconnect.backoff.max.ms", "1000" },
+	{ "reconnect.backoff.max.ms", "1000", "reconnect.backoff.ms" },
 };
 
 /* Properties that may not be other than this; NULL: may not be set at all. */
@@ -44,6 +47,8 @@ static const struct {
 	{ "request.required.acks", "-1", "a signal is deleted only when all replicas have it" },
 	{ "enable.idempotence", "true", "retries would repeat and reorder messages" },
 	{ "transactional.id", NULL, "signalbus sets it" },
+	{ "delivery.report.only.error", "false", "a signal is deleted when its report has come" },
+	{ "test.mock.num.brokers", NULL, "messages would go to a broker that is none" },
 };
 
 static bool check_fixed(const struct property *p, struct error *e)
@@ -135,10 +140,19 @@ static bool set_milliseconds(
 	return set_property(conf, name, value, e);
 }
 
+static bool is_overruled(const struct config *config, const char *by)
+{
+	for (size_t i = 0; by != NULL && i < config->kafka_count; i++)
+		if (strcmp(config->kafka[i].name, by) == 0)
+			return true;
+	return false;
+}
+
 static bool configure(rd_kafka_conf_t *conf, const struct config *config, struct error *e)
 {
 	for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++)
-		if (!set_property(conf, presets[i].name, presets[i].value, e))
+		if (!is_overruled(config, presets[i].unless) &&
+			!set_property(conf, presets[i].name, presets[i].value, e))
 			return false;
 	/* Rows are locked while their messages are on the way: not for librdkafka's five
 	 * minutes.  That a topic is missing shall be known before time is up. */
@@ -150,6 +164,15 @@ static bool configure(rd_kafka_conf_t *conf, const struct config *config, struct
 		if (!set_property(conf, config->kafka[i].name, config->kafka[i].value, e))
 			return false;
 	return true;
+}
+
+/* Where the property stands that librdkafka names as the reason, or else the first one. */
+static struct place place_of(const struct config *config, const char *reason)
+{
+	for (size_t i = 0; i < config->kafka_count; i++)
+		if (strstr(reason, config->kafka[i].name) != NULL)
+			return config->kafka[i].place;
+	return config->kafka[0].place;
 }
 
 /* Whatever the configuration says. */
@@ -165,7 +188,7 @@ static rd_kafka_t *handle_new(rd_kafka_conf_t *conf, const struct config *config
 	rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
 	if (handle != NULL)
 		return handle;
-	struct place at = config->kafka[0].place;
+	struct place at = place_of(config, reason);
 	if (rd_kafka_last_error() == RD_KAFKA_RESP_ERR__INVALID_ARG)
 		error_set(e, ERROR_CONFIG, "%s:%u: kafka: %s", at.file, at.line, reason);
 	else
@@ -215,6 +238,16 @@ void producer_poll(struct producer *p, int wait_ms)
 {
 	while (rd_kafka_poll(p->handle, wait_ms) > 0)
 		wait_ms = 0;
+}
+
+bool producer_probe(struct producer *p, struct error *e)
+{
+	const struct rd_kafka_metadata *metadata;
+	rd_kafka_resp_err_t code = rd_kafka_metadata(p->handle, 0, NULL, &metadata, PROBE_MS);
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return error_set(e, ERROR_BROKER, "%s", rd_kafka_err2str(code));
+	rd_kafka_metadata_destroy(metadata);
+	return true;
 }
 
 void producer_fatal_error(const struct producer *p, char *reason, size_t size)

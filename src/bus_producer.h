@@ -33,6 +33,10 @@ void producer_free(struct producer *p);
 /* Call the callbacks for all that has happened; waits for wait_ms until something does. */
 void producer_poll(struct producer *p, int wait_ms);
 
+/* Ask the cluster for its brokers; waits for the answer for half a second.  Why there is none is in
+ * e. */
+bool producer_probe(struct producer *p, struct error *e);
+
 /* Why the producer can never send again. */
 void producer_fatal_error(const struct producer *p, char *reason, size_t size);
 

@@ -18,6 +18,7 @@ struct command_line {
 	double repeat; /* seconds; negative: once */
 	unsigned jobs;
 	double watch; /* seconds; negative: once */
+	bool drop;
 	const char **names;
 	size_t name_count;
 	const char **excluded;
@@ -27,8 +28,10 @@ struct command_line {
 /* Each returns the exit status. */
 typedef int command(const struct command_line *line);
 
+command cmd_run;                                    /* cmd_run.c */
 command cmd_flush, cmd_flushmany, cmd_flushordered; /* cmd_flush.c */
 command cmd_signals, cmd_pending;                   /* cmd_inspect.c */
+command cmd_triggers;                               /* cmd_triggers.c */
 
 /* Exit statuses, beside those of error_exit_status(). */
 enum { EXIT_WRONG_USAGE = 2, EXIT_WRONG_CONFIG = 78 };

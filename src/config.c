@@ -19,6 +19,7 @@ static value_reader skip_defaults;
 
 static value_reader *const value_readers[] = {
 	[SETTING_STRING] = value_read_string,
+	[SETTING_TEXT] = value_read_text,
 	[SETTING_SECRET] = value_read_secret,
 	[SETTING_BOOLEAN] = value_read_boolean,
 	[SETTING_INTEGER] = value_read_integer,
@@ -184,6 +185,7 @@ static struct config *config_new(const char *file)
 	c->file = c->memory->file;
 	c->database = "";
 	c->instance = "signalbus";
+	c->notify_channel = "signalbus";
 	config_init(&c->memory->tree);
 	char *path = text_copy(file);
 	config_set_include_dir(&c->memory->tree, dirname(path));

@@ -44,10 +44,14 @@ struct config {
 	size_t kafka_count;
 	struct model_config *models;
 	size_t model_count;
+	bool autoflush;
 	const char *instance;
-	double timeout;      /* seconds */
-	int log_level;       /* enum log_level, or -1: as the command sees fit */
-	bool holds_password; /* written in the file itself */
+	long long workers;
+	double poll_interval;       /* seconds */
+	const char *notify_channel; /* empty: none */
+	double timeout;             /* seconds */
+	int log_level;              /* enum log_level, or -1: as the command sees fit */
+	bool holds_password;        /* written in the file itself */
 	struct config_memory *memory;
 };
 

@@ -53,17 +53,26 @@ void value_wrong_type(struct reader *r, const config_setting_t *s, const char *e
 		type_name(s));
 }
 
+void value_read_text(
+	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
+{
+	(void)row;
+	const char *value = config_setting_get_string(s);
+	if (value == NULL)
+		value_wrong_type(r, s, "a string");
+	else
+		*(const char **)field = value;
+}
+
 void value_read_string(
 	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
 {
 	const char *value = config_setting_get_string(s);
-	if (value == NULL)
-		value_wrong_type(r, s, "a string");
-	else if (value[0] == '\0')
+	if (value != NULL && value[0] == '\0')
 		problems_add(
 			r->problems, value_place(r->config, s), "%s must not be empty", row->name);
 	else
-		*(const char **)field = value;
+		value_read_text(r, row, s, field);
 }
 
 /* The content of a secret's file without the line feed at its end; NULL with a problem. */

@@ -30,6 +30,7 @@ typedef void value_reader(
 	struct reader *r, const struct setting *row, const config_setting_t *s, void *field);
 
 value_reader value_read_string;
+value_reader value_read_text;
 value_reader value_read_secret;
 value_reader value_read_boolean;
 value_reader value_read_integer;

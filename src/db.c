@@ -29,6 +29,8 @@ static const struct {
 	{ "0A000", ERROR_PLAN },       /* cached plan must not change result type */
 	{ "40001", ERROR_CONFLICT },   /* serialization failure */
 	{ "40P01", ERROR_CONFLICT },   /* deadlock */
+	{ "42703", ERROR_PLAN },       /* no such column: renamed or dropped */
+	{ "42P01", ERROR_PLAN },       /* no such table: likewise */
 	{ "53", ERROR_CONNECTION },    /* out of disk, memory or connections */
 	{ "55P03", ERROR_CONFLICT },   /* lock not available */
 	{ "57014", ERROR_CONNECTION }, /* canceled, by statement_timeout or by hand */
@@ -256,7 +258,7 @@ static bool take_result(const struct db_call *c, PGresult *result, struct error 
 static bool receive_call(struct db *db, const struct db_call *c, struct instant deadline,
 	bool *failed, struct error *e)
 {
-	PGresult *result;
+	PGresult *result = NULL;
 	struct error own;
 	if (!next_result(db, deadline, &result, e))
 		return false;
@@ -277,7 +279,7 @@ static bool receive_call(struct db *db, const struct db_call *c, struct instant 
 /* The result that answers the sync at the end of a run. */
 static bool receive_sync(struct db *db, struct instant deadline, struct error *e)
 {
-	PGresult *result;
+	PGresult *result = NULL;
 	if (!next_result(db, deadline, &result, e))
 		return false;
 	bool synced = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
@@ -311,6 +313,30 @@ bool db_run(struct db *db, const struct db_call *calls, size_t count, struct ins
 bool db_call(struct db *db, struct db_call call, struct instant deadline, struct error *e)
 {
 	return db_run(db, &call, 1, deadline, e);
+}
+
+static void take_notifications(struct db *db, const struct db_listening *l)
+{
+	for (PGnotify *n; (n = PQnotifies(db->conn)) != NULL; PQfreemem(n))
+		l->notify(l->arg, n->extra);
+}
+
+bool db_listen(struct db *db, const struct db_listening *l, struct error *e)
+{
+	struct pollfd fds[] = { { .fd = PQsocket(db->conn), .events = POLLIN },
+		{ .fd = l->wake_fd, .events = POLLIN } };
+	take_notifications(db, l); /* that came along with an answer */
+	for (;;) {
+		int ms = instant_poll_ms(l->deadline, clock_now());
+		int ready = poll(fds, 2, ms);
+		if (ms == 0 || fds[1].revents != 0)
+			return true;
+		if (ready <= 0)
+			continue;
+		if (!PQconsumeInput(db->conn))
+			return connection_error(db, e);
+		take_notifications(db, l);
+	}
 }
 
 /* struct rows is never defined: it is libpq's result under a name that hides libpq. */

@@ -54,4 +54,16 @@ bool db_run(struct db *db, const struct db_call *calls, size_t count, struct ins
 /* db_run() of a single call. */
 bool db_call(struct db *db, struct db_call call, struct instant deadline, struct error *e);
 
+/* What is wanted of db_listen(). */
+struct db_listening {
+	int wake_fd; /* readable: return at once */
+	struct instant deadline;
+	void (*notify)(void *arg, const char *payload);
+	void *arg;
+};
+
+/* Call notify for each notification that comes, until the deadline or until wake_fd is readable.
+ * Returns false with e where the session is lost. */
+bool db_listen(struct db *db, const struct db_listening *l, struct error *e);
+
 #endif

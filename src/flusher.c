@@ -149,7 +149,7 @@ static bool ensure_connected(struct worker *w, struct error *e)
 static void note_sent(struct worker *w, const struct burst_result *result)
 {
 	progress_add(&w->flusher->progress, result->sent);
-	if (result->sent > 0)
+	if (result->sent > 0) /* also by a burst that failed in part */
 		retry_success(&w->retry, clock_now());
 }
 
@@ -168,8 +168,8 @@ static void take_steps(struct worker *w, struct target *t, step *take_step)
 {
 	struct error e;
 	bool more = true;
-	w->retry =
-		t->held_back ? t->retry : retry_new(w->flusher->plan->config->timeout, clock_now());
+	if (t->held_back)
+		w->retry = t->retry;
 	t->held_back = false;
 	t->from_start = false;
 	while (more && may_go_on(w->flusher, t)) {
@@ -179,7 +179,10 @@ static void take_steps(struct worker *w, struct target *t, step *take_step)
 			return;
 		}
 		m = store_model(w->store, t->index, &e);
-		if ((m == NULL || !take_step(w, t, m, &more, &e)) && !recover(w, t, &e)) {
+		if (m != NULL && take_step(w, t, m, &more, &e)) {
+			if (!t->held_back)
+				retry_success(&w->retry, clock_now());
+		} else if (!recover(w, t, &e)) {
 			fail(w->flusher, t, &e);
 			return;
 		}
@@ -377,12 +380,23 @@ static void run(struct flusher *f)
 	work_all(f);
 }
 
+/* Tables may have changed since the last run. */
+static void prepare_worker(struct worker *w)
+{
+	const struct flush_plan *plan = w->flusher->plan;
+	w->retry = retry_new(plan->config->timeout, clock_now());
+	for (size_t i = 0; i < plan->model_count; i++)
+		store_forget(w->store, plan->models[i]);
+}
+
 bool flusher_run(struct flusher *f, size_t *sent, struct error *e)
 {
 	f->error.kind = ERROR_NONE;
 	atomic_store(&f->aborted, false);
 	for (size_t i = 0; i < f->plan->model_count; i++)
 		atomic_store(&f->targets[i].failed, false);
+	for (unsigned i = 0; i < f->worker_count; i++)
+		prepare_worker(&f->workers[i]);
 	progress_init(&f->progress, f->plan->show_progress);
 	run(f);
 	progress_end(&f->progress);

@@ -21,6 +21,8 @@
 #define DEFAULT_CONFIG_FILE "/etc/signalbus/signalbus.conf"
 #define JOBS_MAX            64
 #define SECONDS_MAX         1e6
+#define WATCH_DEFAULT_S     2
+#define WATCH_MIN_S         0.1
 
 static const struct {
 	const char *name;
@@ -30,6 +32,8 @@ static const struct {
 	const char *synopsis;
 	const char *help;
 } commands[] = {
+	{ "run", cmd_run, "", false, "",
+		"send signals as soon as they are committed, until stopped" },
 	{ "flush", cmd_flush, "wre", true, "[-w SECONDS] [-r SECONDS] [-e NAME]... [NAME]...",
 		"send what is pending now and still there after a wait" },
 	{ "flushmany", cmd_flushmany, "rje", true, "[-r SECONDS] [-j N] [-e NAME]... [NAME]...",
@@ -39,6 +43,8 @@ static const struct {
 	{ "signals", cmd_signals, "", false, "", "print the names of the models" },
 	{ "pending", cmd_pending, "W", false, "[--watch [SECONDS]]",
 		"print how many signals are pending" },
+	{ "triggers", cmd_triggers, "D", true, "[--drop] [NAME]...",
+		"print the SQL of the triggers that wake the daemon" },
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -49,7 +55,7 @@ static const struct {
 	bool is_short;
 	bool global;
 	const char *name;
-	const char *argument; /* NULL: takes none */
+	const char *argument; /* NULL: takes none; in brackets: may be left out */
 	const char *help;
 } options[] = {
 	{ 'c', true, true, "config", "FILE",
@@ -63,7 +69,9 @@ static const struct {
 	{ 'r', true, false, "repeat", "SECONDS", "flush again every SECONDS until stopped" },
 	{ 'e', true, false, "exclude", "NAME", "leave a model out; may be given several times" },
 	{ 'j', true, false, "jobs", "N", "flushmany: use N connections (default: 1)" },
-	{ 'W', false, false, "watch", NULL, "pending: print again every SECONDS (default: 2)" },
+	{ 'W', false, false, "watch", "[SECONDS]",
+		"pending: print again every SECONDS (default: 2)" },
+	{ 'D', false, false, "drop", NULL, "triggers: print the SQL that removes them" },
 };
 
 #define OPTION_COUNT (sizeof options / sizeof options[0])
@@ -160,7 +168,10 @@ static bool apply_option(struct parser *p, char letter, const char *argument)
 		line->jobs = (unsigned)jobs;
 		return true;
 	case 'W':
-		line->watch = 2;
+		line->watch = WATCH_DEFAULT_S;
+		return argument == NULL || parse_seconds(argument, WATCH_MIN_S, &line->watch);
+	case 'D':
+		line->drop = true;
 		return true;
 	default:
 		return false;
@@ -249,7 +260,8 @@ static int take_names(struct parser *p, size_t command_index, char **names, size
 		p->line.name_count = count;
 		return 0;
 	}
-	if (count == 1 && p->line.watch >= 0 && parse_seconds(names[0], 0.1, &p->line.watch))
+	if (count == 1 && p->line.watch >= 0 &&
+		parse_seconds(names[0], WATCH_MIN_S, &p->line.watch))
 		return 0;
 	return count == 0 ? 0 : usage_error("unexpected argument \"%s\"", names[0]);
 }

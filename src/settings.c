@@ -8,6 +8,7 @@
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 #define BURST_COUNT_MAX 100000
+#define WORKERS_MAX     64
 
 static const struct setting top_rows[] = {
 	{ .name = "database",
@@ -27,10 +28,33 @@ static const struct setting top_rows[] = {
 	{ .name = "defaults",
 		.type = SETTING_DEFAULTS,
 		.help = "model settings that apply where a model sets none" },
+	{ .name = "autoflush",
+		.type = SETTING_BOOLEAN,
+		.field = offsetof(struct config, autoflush),
+		.preset = 1,
+		.help = "false: the daemon sends nothing" },
 	{ .name = "instance",
 		.type = SETTING_STRING,
 		.field = offsetof(struct config, instance),
 		.help = "names this bus where several share a database or a broker" },
+	{ .name = "workers",
+		.type = SETTING_INTEGER,
+		.field = offsetof(struct config, workers),
+		.preset = 2,
+		.min = 1,
+		.max = WORKERS_MAX,
+		.help = "database connections that the daemon flushes with" },
+	{ .name = "poll_interval",
+		.type = SETTING_SECONDS,
+		.field = offsetof(struct config, poll_interval),
+		.preset = 1.0,
+		.min = 0.01,
+		.max = 86400,
+		.help = "seconds between looks at a table that no notification announced" },
+	{ .name = "notify_channel",
+		.type = SETTING_TEXT,
+		.field = offsetof(struct config, notify_channel),
+		.help = "PostgreSQL channel that wakes the daemon; \"\": poll only" },
 	{ .name = "timeout",
 		.type = SETTING_SECONDS,
 		.field = offsetof(struct config, timeout),

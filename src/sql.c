@@ -175,6 +175,59 @@ char *sql_count(const struct model *m)
 	return text_format("SELECT count(*) FROM %s AS signal", m->relation);
 }
 
+char *sql_count_some(const struct model *m, size_t bound)
+{
+	return text_format("SELECT count(*) FROM (SELECT FROM %s AS signal LIMIT %zu) AS bounded",
+		m->relation, bound);
+}
+
+void sql_triggers_begin(struct text *t, bool drop)
+{
+	add_string(t, "BEGIN;\n");
+	if (drop)
+		return;
+	add_string(t, "CREATE OR REPLACE FUNCTION signalbus_notify() RETURNS trigger LANGUAGE "
+		      "plpgsql AS $$\n"
+		      "BEGIN\n"
+		      "  PERFORM pg_catalog.pg_notify(TG_ARGV[0],"
+		      " pg_catalog.format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME));\n"
+		      "  RETURN NULL;\n"
+		      "END $$;\n");
+}
+
+/* A constant in SQL.  Standard strings: only quotes are doubled. */
+static void add_constant(struct text *t, const char *s)
+{
+	add_string(t, "'");
+	for (; *s != '\0'; s++) {
+		if (*s == '\'')
+			add_string(t, "'");
+		text_add(t, s, 1);
+	}
+	add_string(t, "'");
+}
+
+void sql_trigger(struct text *t, const struct model *m, bool drop)
+{
+	if (drop) {
+		text_addf(t, "DROP TRIGGER IF EXISTS signalbus_notify ON %s;\n", m->relation);
+		return;
+	}
+	text_addf(t,
+		"CREATE OR REPLACE TRIGGER signalbus_notify AFTER INSERT ON %s\n"
+		"  FOR EACH STATEMENT EXECUTE FUNCTION signalbus_notify(",
+		m->relation);
+	add_constant(t, m->file->notify_channel);
+	add_string(t, ");\n");
+}
+
+void sql_triggers_end(struct text *t, bool with_function)
+{
+	if (with_function)
+		add_string(t, "DROP FUNCTION IF EXISTS signalbus_notify();\n");
+	add_string(t, "COMMIT;\n");
+}
+
 size_t sql_position_count(const struct model *m)
 {
 	return m->is_parent ? m->primary_key_count : 1;

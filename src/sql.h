@@ -44,6 +44,13 @@ char *sql_note(const struct model *m);
 char *sql_noted(const struct model *m, size_t count); /* fetch count noted keys */
 
 char *sql_count(const struct model *m);
+char *sql_count_some(const struct model *m, size_t bound); /* counts bound at most */
+
+/* Add to t the statements that install (drop: remove) the triggers which announce new rows, one for
+ * each table and a function that they share; safe to run twice.  with_function: remove it too. */
+void sql_triggers_begin(struct text *t, bool drop);
+void sql_trigger(struct text *t, const struct model *m, bool drop);
+void sql_triggers_end(struct text *t, bool with_function);
 
 /* The fields of a claimed row that make up a position, and how many they are.  A plain table's
  * position is a ctid: a scan that begins at a page passes over no dead rows before it.  Where a

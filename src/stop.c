@@ -12,32 +12,84 @@
 /* The signal flags of this process; a handler can reach nothing else. */
 static atomic_int first_signal;
 static int wake_fd = -1;
+static atomic_bool reload;
+static int reload_fd = -1;
+
+static int new_eventfd(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd < 0)
+		abort();
+	return fd;
+}
+
+static void write_one(int fd)
+{
+	const uint64_t one = 1;
+	if (write(fd, &one, sizeof one) < 0)
+		abort(); /* an eventfd takes far more ones than there are signals */
+}
+
+/* End by a signal; process 1 does not end by one that it does not handle. */
+static void end_by(int number)
+{
+	signal(number, SIG_DFL);
+	raise(number);
+	if (getpid() == 1)
+		_exit(128 + number);
+}
 
 static void on_signal(int number)
 {
 	int saved_errno = errno;
 	int none = 0;
-	if (!atomic_compare_exchange_strong(&first_signal, &none, number)) {
-		signal(number, SIG_DFL);
-		raise(number);
-	}
-	const uint64_t one = 1;
-	if (write(wake_fd, &one, sizeof one) < 0)
-		abort(); /* an eventfd takes far more ones than there are signals */
+	if (!atomic_compare_exchange_strong(&first_signal, &none, number))
+		end_by(number); /* takes effect when the handler returns */
+	write_one(wake_fd);
+	errno = saved_errno;
+}
+
+static void on_hangup(int number)
+{
+	(void)number;
+	int saved_errno = errno;
+	atomic_store(&reload, true);
+	write_one(reload_fd);
 	errno = saved_errno;
 }
 
 void stop_install(void)
 {
-	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (wake_fd < 0)
-		abort();
+	wake_fd = new_eventfd();
 	struct sigaction sa = { .sa_handler = on_signal };
 	sigemptyset(&sa.sa_mask);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
 	sa.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &sa, NULL);
+}
+
+void stop_install_reload(void)
+{
+	reload_fd = new_eventfd();
+	struct sigaction sa = { .sa_handler = on_hangup };
+	sigemptyset(&sa.sa_mask);
+	sigaction(SIGHUP, &sa, NULL);
+}
+
+bool stop_take_reload(void)
+{
+	uint64_t count;
+	ssize_t ignored = read(reload_fd, &count, sizeof count);
+	(void)ignored;
+	return atomic_exchange(&reload, false);
+}
+
+void stop_wait_reload(struct instant deadline)
+{
+	struct pollfd fds[] = { { .fd = wake_fd, .events = POLLIN },
+		{ .fd = reload_fd, .events = POLLIN } };
+	poll(fds, 2, instant_poll_ms(deadline, clock_now()));
 }
 
 bool stop_requested(void)
@@ -49,8 +101,7 @@ void stop_by_signal(void)
 {
 	if (!stop_requested())
 		return;
-	signal(atomic_load(&first_signal), SIG_DFL);
-	raise(atomic_load(&first_signal));
+	end_by(atomic_load(&first_signal));
 }
 
 int stop_fd(void)

@@ -18,6 +18,15 @@ void stop_install(void);
 /* True from the first signal on. */
 bool stop_requested(void);
 
+/* Have SIGHUP noted too, as the wish to reload the configuration. */
+void stop_install_reload(void);
+
+/* Whether SIGHUP came since the last call. */
+bool stop_take_reload(void);
+
+/* Wait until deadline, or for the first SIGTERM, SIGINT or SIGHUP. */
+void stop_wait_reload(struct instant deadline);
+
 /* Where the process is asked to stop, end it by that signal, as shells and systemd expect of a
  * program that did not finish its work.  Returns where it is not. */
 void stop_by_signal(void);

@@ -23,8 +23,11 @@ void store_free(struct store *s)
 {
 	if (s == NULL)
 		return;
-	store_disconnect(s);
 	db_free(s->db);
+	for (size_t i = 0; i < s->config->model_count; i++) {
+		ordering_reset(&s->models[i].ordering);
+		model_free(s->models[i].model);
+	}
 	free(s->models);
 	free(s);
 }
@@ -47,12 +50,7 @@ bool store_connected(const struct store *s)
 
 void store_forget(struct store *s, size_t index)
 {
-	struct described *d = &s->models[index];
-	ordering_reset(&d->ordering);
-	model_free(d->model);
-	*d = (struct described){
-		.noted = d->noted, .locked = d->locked, .generation = d->generation + 1
-	};
+	s->models[index].is_stale = true;
 }
 
 void store_disconnect(struct store *s)
@@ -69,7 +67,7 @@ void store_abandon(struct store *s)
 	struct error ignored;
 	if (db_in_transaction(s->db) &&
 		!db_call(s->db, (struct db_call){ .sql = "ROLLBACK" }, store_deadline(s), &ignored))
-		db_disconnect(s->db); /* the models stay until store_connect(): callers use them */
+		store_disconnect(s);
 }
 
 bool store_query(struct store *s, struct db_call call, struct error *e)
@@ -80,32 +78,38 @@ bool store_query(struct store *s, struct db_call call, struct error *e)
 const struct model *store_model(struct store *s, size_t index, struct error *e)
 {
 	struct described *d = &s->models[index];
-	if (d->model == NULL)
-		d->model = catalog_read(s->db, s->config, index, store_deadline(s), e);
+	if (d->model != NULL && !d->is_stale)
+		return d->model;
+	ordering_reset(&d->ordering);
+	model_free(d->model);
+	*d = (struct described){ .noted = d->noted,
+		.locked = d->locked,
+		.generation = d->generation + 1,
+		.model = catalog_read(s->db, s->config, index, store_deadline(s), e) };
 	return d->model;
 }
 
-/* Statements that may take the server long: no limit but a connection that is dead. */
-static bool run_unlimited(struct store *s, struct db_call call, struct error *e)
-{
-	const struct db_call calls[] = { { .sql = "BEGIN" },
-		{ .sql = "SET LOCAL statement_timeout = 0" }, call, { .sql = "COMMIT" } };
-	if (db_run(s->db, calls, 4, INSTANT_NEVER, e))
-		return true;
-	store_abandon(s);
-	return false;
-}
-
-bool store_count(struct store *s, const struct model *m, size_t *count, struct error *e)
+/* Run a statement that counts, which is freed. */
+static bool run_count(struct store *s, char *sql, size_t *count, struct error *e)
 {
 	struct rows *rows;
-	char *sql = sql_count(m);
-	bool ok = run_unlimited(s, (struct db_call){ .sql = sql, .rows = &rows }, e);
+	bool ok = store_query(s, (struct db_call){ .sql = sql, .rows = &rows }, e);
 	if (ok)
 		*count = strtoul(rows_value(rows, 0, 0), NULL, 10);
 	rows_free(rows);
 	free(sql);
 	return ok;
+}
+
+bool store_count(struct store *s, const struct model *m, size_t *count, struct error *e)
+{
+	return run_count(s, sql_count(m), count, e);
+}
+
+bool store_count_some(
+	struct store *s, const struct model *m, size_t bound, size_t *count, struct error *e)
+{
+	return run_count(s, sql_count_some(m, bound), count, e);
 }
 
 static bool close_note(struct store *s, const struct model *m, struct error *e)
@@ -122,7 +126,7 @@ bool store_note(struct store *s, const struct model *m, struct error *e)
 	if (store_has_note(s, m->index) && !close_note(s, m, e))
 		return false;
 	char *sql = sql_note(m);
-	bool ok = run_unlimited(s, (struct db_call){ .sql = sql }, e);
+	bool ok = store_query(s, (struct db_call){ .sql = sql }, e);
 	s->models[m->index].noted = ok;
 	free(sql);
 	return ok;

@@ -1,9 +1,9 @@
 /*
  * store - the signal tables: describe, count, note, claim, delete.  Nobody else speaks SQL.
  *
- * A store is one database session and belongs to one worker.  All calls block, until the time-out
- * that the store was made with has passed since the call (counting and noting: as long as the
- * server works on it).  Errors are of the database's kinds; after any error no transaction is open.
+ * A store is one database session and belongs to one worker.  All calls block, until `timeout` of
+ * the configuration has passed since the call.  Errors are of the database's kinds; after any error
+ * no transaction is open.
  */
 #ifndef SIGNALBUS_STORE_H
 #define SIGNALBUS_STORE_H
@@ -28,16 +28,19 @@ bool store_connect(struct store *s, struct instant deadline, struct error *e);
 bool store_connected(const struct store *s);
 void store_disconnect(struct store *s);
 
-/* The model number index with what the catalog says of it, read when it is first asked for.
- * Returns NULL with e; ERROR_CONFIG where table and configuration do not fit.  The model belongs
- * to the store and lives until store_forget() or store_disconnect(). */
+/* The model number index with what the catalog says of it, which is read when it is first asked
+ * for in a session, and after store_forget().  Returns NULL with e; ERROR_CONFIG where table and
+ * configuration do not fit.  The model is good until it is asked for again. */
 const struct model *store_model(struct store *s, size_t index, struct error *e);
 
-/* Forget a model and its statements, since its table has changed. */
+/* Read the model and prepare its statements anew when it is asked for again: its table has
+ * changed. */
 void store_forget(struct store *s, size_t index);
 
-/* How many signals of a model are pending. */
+/* How many signals of a model are pending; store_count_some() stops counting at bound. */
 bool store_count(struct store *s, const struct model *m, size_t *count, struct error *e);
+bool store_count_some(
+	struct store *s, const struct model *m, size_t bound, size_t *count, struct error *e);
 
 /* Note which signals of a model are pending now, on the server: a cursor keeps their keys. */
 bool store_note(struct store *s, const struct model *m, struct error *e);

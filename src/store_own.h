@@ -26,6 +26,7 @@ struct ordering {
 /* A model as far as this session knows it. */
 struct described {
 	struct model *model;
+	bool is_stale; /* to be read anew before it is used again; somebody may still hold it */
 	bool prepared[CLAIM_KINDS];
 	bool prepared_delete;
 	bool noted;

@@ -1,4 +1,4 @@
-"""Writes libconfig's syntax from Python's values: dict is a group, list a list, the rest scalars."""
+"""Writes libconfig's syntax from Python's values: a dict is a group, a list is a list."""
 
 ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\f": "\\f"}
 

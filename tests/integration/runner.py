@@ -9,8 +9,17 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from libconfig import render
 from servers import ROOT, Process, clean_environment, wait_until
+
+FAILED = "Caught error while sending pending signals: "
+
+# The commands that flush, without flush's wait; for tests that all of them have to pass.
+FLUSHES = {"flush": ("flush", "-w", "0"), "flushmany": ("flushmany",),
+           "flushordered": ("flushordered",)}
+every_flush = pytest.mark.parametrize("flush", FLUSHES.values(), ids=FLUSHES.keys())
 
 BINARY = Path(os.environ.get("SIGNALBUS", ROOT / "build" / "signalbus")).absolute()
 
@@ -42,6 +51,13 @@ class Completed:
         assert self.stdout == "" and self.stderr == "", f"expected silence of\n{self}"
         return self
 
+    def expect_failure(self):
+        """Status 1, and one line that says why; returns the reason."""
+        self.expect(1)
+        reasons = [line.split(FAILED)[1] for line in self.stderr.splitlines() if FAILED in line]
+        assert len(reasons) == 1 and reasons[0], f"expected one reason in\n{self}"
+        return reasons[0]
+
     def logged(self, text):
         """Whether one log line ends with text: time stamp and level may stand before it."""
         return any(line.endswith(text) for line in self.stderr.splitlines())
@@ -71,6 +87,9 @@ class Running:
 
     def is_alive(self):
         return self.popen.poll() is None
+
+    def seconds(self):
+        return time.monotonic() - self.started
 
     def output(self):
         return self.stdout.read_text()
@@ -111,7 +130,7 @@ class Running:
 
     def completed(self):
         return Completed(" ".join(self.command), self.popen.returncode, self.output(), self.log(),
-                         time.monotonic() - self.started)
+                         self.seconds())
 
 
 # A process inherits the peak memory of the one that forked it, so the run to be measured must be
@@ -197,6 +216,11 @@ class Signalbus:
 def model(name, table, topic=None, **settings):
     """A model's group; without a topic it is the name, as in the program."""
     return {"name": name, "table": table, **({"topic": topic} if topic else {}), **settings}
+
+
+def repeats(numbers):
+    """How many of them have been there before."""
+    return len(numbers) - len(set(numbers))
 
 
 def ids(messages, member="id"):

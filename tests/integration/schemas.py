@@ -105,6 +105,11 @@ class Schema:
                             "FROM pg_stat_activity WHERE datname = current_database() "
                             "AND backend_type = 'client backend' AND NOT pid = ANY (%s)", own)
 
+    def end_backends(self):
+        """Ends what a killed signalbus left running on the server: its transaction rolls back."""
+        for pid, *_ in self.backends():
+            self.execute("SELECT pg_terminate_backend(%s, 10000)", pid)
+
     def wait_until(self, condition, timeout=20, what="condition"):
         return wait_until(condition, timeout, what)
 

@@ -375,7 +375,8 @@ rootLogger.appenderRef.out.ref = out
         own = {
             "process.roles": "broker,controller",
             "node.id": self.node,
-            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "listeners": f"PLAINTEXT://{self.address},"
+                         f"CONTROLLER://127.0.0.1:{self.controller_port}",
             "advertised.listeners": f"PLAINTEXT://{self.address}",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
@@ -445,7 +446,8 @@ class Kafka:
         subprocess.run([fetch, KAFKA_LIB], check=True, timeout=900, stdin=subprocess.DEVNULL)
         for broker in self.brokers:
             broker.configure(self.settings)
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # Kafka takes 16 bytes in base64; a letter in front, since "-" would begin an option.
+        cluster = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:].rstrip("=")
         for process in [broker.format(cluster) for broker in self.brokers]:
             if process.popen.wait(timeout=60) != 0:
                 raise ServerError(f"formatting Kafka's storage failed\n{process.log_tail()}")

@@ -24,7 +24,7 @@ def open_consumer(kafka):
     return Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": uuid.uuid4().hex,
                      "enable.auto.commit": False, "enable.partition.eof": True,
                      "isolation.level": "read_committed", "reconnect.backoff.ms": 50,
-                     "log_level": 0})
+                     "fetch.wait.max.ms": 10, "log_level": 0})
 
 
 def partitions_of(consumer, topic):

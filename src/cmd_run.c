@@ -1,0 +1,144 @@
+/*
+ * cmd_run - the daemon's main thread: signals, configurations, systemd, the statistics line.
+ */
+#include "bus.h"
+#include "clock.h"
+#include "command.h"
+#include "daemon.h"
+#include "error.h"
+#include "service.h"
+#include "stop.h"
+
+#include <stdio.h>
+
+#define TICK_S       0.2
+#define STATISTICS_S 60.0
+#define STATUS_S     10.0
+
+/* What runs under one configuration. */
+struct running {
+	struct config *config;
+	struct bus *bus;
+	struct daemon *daemon;
+};
+
+/* What is told of it, in the log and to systemd. */
+struct telling {
+	bool ready;
+	size_t sent;        /* since the process started */
+	size_t sent_before; /* when the last statistics line was written */
+	double worst_ack;
+	struct instant next_statistics, next_status, next_alive, last_statistics;
+};
+
+/* Make ready to run under the configuration as it is now; problems have been printed. */
+static int load(const struct command_line *line, struct running *r)
+{
+	struct error e;
+	*r = (struct running){ .config = command_load(line, LOG_LEVEL_INFO) };
+	if (r->config == NULL)
+		return EXIT_WRONG_CONFIG;
+	r->bus = bus_new(r->config, &e);
+	if (r->bus != NULL)
+		return 0;
+	log_problem(e.text);
+	config_free(r->config);
+	return error_exit_status(e.kind);
+}
+
+static void start(struct running *r)
+{
+	bus_watch(r->bus);
+	r->daemon = daemon_start(r->config, r->bus);
+}
+
+static void stop(struct running *r)
+{
+	daemon_stop(r->daemon);
+	bus_free(r->bus);
+	config_free(r->config);
+}
+
+/* A wrong file leaves everything as it is. */
+static void reload(const struct command_line *line, struct running *r, struct telling *t)
+{
+	struct running next;
+	service_reloading();
+	if (load(line, &next) != 0) {
+		log_error("the configuration is wrong; the one from before stays in force");
+	} else {
+		t->sent += daemon_report(r->daemon).sent;
+		stop(r);
+		*r = next;
+		start(r);
+		log_info("the configuration was reloaded");
+	}
+	service_ready();
+}
+
+static void tell_status(const struct running *r, struct telling *t)
+{
+	char status[128];
+	size_t pending;
+	bool more;
+	if (daemon_count(r->daemon, &pending, &more))
+		snprintf(status, sizeof status, "%zu sent, %zu%s pending", t->sent, pending,
+			more ? "+" : "");
+	else
+		snprintf(status, sizeof status, "%zu sent, waiting for the database", t->sent);
+	service_status(status);
+	struct instant now = clock_now();
+	t->next_status = instant_after(now, STATUS_S);
+	if (instant_before(now, t->next_statistics))
+		return;
+	double seconds = instant_seconds(t->last_statistics, now);
+	log_info("%s, %.0f/s, slowest acknowledgement %.3f s", status,
+		(double)(t->sent - t->sent_before) / seconds, t->worst_ack);
+	t->sent_before = t->sent;
+	t->worst_ack = 0;
+	t->last_statistics = now;
+	t->next_statistics = instant_after(now, STATISTICS_S);
+}
+
+static void tell(const struct running *r, struct telling *t)
+{
+	struct daemon_report report = daemon_report(r->daemon);
+	struct instant now = clock_now();
+	t->sent += report.sent;
+	if (report.worst_ack > t->worst_ack)
+		t->worst_ack = report.worst_ack;
+	if (report.is_ready && !t->ready) {
+		t->ready = true;
+		service_ready();
+	}
+	if (report.is_alive && !instant_before(now, t->next_alive)) {
+		service_alive();
+		t->next_alive = instant_after(now, service_watchdog_interval() / 3);
+	}
+	if (t->ready && !instant_before(now, t->next_status))
+		tell_status(r, t);
+}
+
+int cmd_run(const struct command_line *line)
+{
+	struct running r;
+	struct instant now = clock_now();
+	struct telling t = { .last_statistics = now,
+		.next_statistics = instant_after(now, STATISTICS_S) };
+	stop_install_reload();
+	int status = load(line, &r);
+	if (status != 0)
+		return status;
+	log_info("started");
+	start(&r);
+	while (!stop_requested()) {
+		if (stop_take_reload())
+			reload(line, &r, &t);
+		tell(&r, &t);
+		stop_wait_reload(instant_after(clock_now(), TICK_S));
+	}
+	service_stopping();
+	stop(&r);
+	log_info("stopped");
+	return 0;
+}

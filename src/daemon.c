@@ -1,0 +1,377 @@
+#include "daemon.h"
+
+#include "burst.h"
+#include "due.h"
+#include "health.h"
+#include "listen.h"
+#include "log.h"
+#include "position.h"
+#include "retry.h"
+#include "stop.h"
+#include "store.h"
+#include "text.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TICK_S        1.0   /* a worker shows that it is alive at least so often */
+#define CONNECT_S     5.0   /* for one try to connect */
+#define STANDBY_S     1.0   /* between looks at an ordered lock that another process holds */
+#define HELD_PAUSE_S  0.005 /* between looks at writers that hold an order back */
+#define PENDING_BOUND 100000
+#define ALIVE_GRACE_S 10.0
+
+/* What the workers know of a model together; under lock. */
+struct model_state {
+	struct position *position;
+	struct retry retry;
+	unsigned failures;
+	char *failing;  /* what was logged when it stopped; NULL: it goes well */
+	bool stands_by; /* another process holds its ordered lock, which has been logged */
+};
+
+struct worker {
+	struct daemon *daemon;
+	unsigned number;
+	struct store *store;
+	struct burst *burst;
+	struct retry connecting;
+	unsigned short dice[3];
+	_Atomic int64_t alive_ns; /* when it was seen to make progress */
+	pthread_t thread;
+};
+
+struct daemon {
+	const struct config *config;
+	struct bus *bus;
+	struct due *due;
+	struct health *health;
+	struct listener *listener;
+	struct worker *workers;
+	unsigned worker_count;
+	struct store *counter; /* the main thread's */
+	pthread_mutex_t lock;
+	struct model_state *states;
+	size_t sent;
+	double worst_ack;
+};
+
+static bool is_ordered(const struct daemon *d, size_t model)
+{
+	return d->config->models[model].order_by.count > 0;
+}
+
+static void show_alive(struct worker *w)
+{
+	atomic_store(&w->alive_ns, clock_now().ns);
+}
+
+static struct instant tick(void)
+{
+	return instant_after(clock_now(), TICK_S);
+}
+
+/* Close the session: what it held, rows and ordered locks, is free for others. */
+static void lose_session(struct worker *w)
+{
+	store_disconnect(w->store);
+	due_lost(w->daemon->due, w->number);
+}
+
+/* One try to connect, and a wait where it failed. */
+static void connect_once(struct worker *w)
+{
+	struct daemon *d = w->daemon;
+	struct error e;
+	double delay = 0;
+	double limit = d->config->timeout < CONNECT_S ? d->config->timeout : CONNECT_S;
+	lose_session(w);
+	if (store_connect(w->store, instant_after(clock_now(), limit), &e)) {
+		retry_success(&w->connecting, clock_now());
+		health_connected(d->health);
+		return;
+	}
+	if (e.kind != ERROR_STOPPED)
+		health_refused(d->health, e.text);
+	retry_again(&w->connecting, ERROR_CONNECTION, clock_now(), erand48(w->dice), &delay);
+	due_wait_closed(d->due, instant_after(clock_now(), delay));
+}
+
+/* Be connected, and know that the broker answers, so that no transaction is begun in vain.  False
+ * where that is not so yet. */
+static bool is_ready(struct worker *w)
+{
+	if (!store_connected(w->store)) {
+		connect_once(w);
+		return false;
+	}
+	return bus_await_up(w->daemon->bus, tick());
+}
+
+/* An ordered model is served by the session that holds its lock. */
+static bool may_serve(struct worker *w, const struct model *m, struct error *e)
+{
+	if (!is_ordered(w->daemon, m->index))
+		return true;
+	if (!store_lock(w->store, m, e))
+		return false;
+	due_keep(w->daemon->due, w->number, m->index);
+	return true;
+}
+
+static void start_over(struct position *position)
+{
+	struct place_in_table start = { 0 };
+	position_set(position, &start);
+}
+
+/* A burst; where the position shows nothing new, another from the beginning of the table. */
+static bool run_burst(struct worker *w, const struct model *m, enum due_reason reason,
+	struct burst_result *result, struct error *e)
+{
+	struct position *position = w->daemon->states[m->index].position;
+	struct burst_order order = { .model = m, .kind = CLAIM_ORDERED };
+	if (is_ordered(w->daemon, m->index))
+		return burst_run(w->burst, &order, result, e);
+	order.kind = CLAIM_FIRST;
+	order.position = position;
+	if (reason == DUE_TIME)
+		start_over(position);
+	bool ok = burst_run(w->burst, &order, result, e);
+	if (!ok || result->claimed > 0 || result->from_start)
+		return ok;
+	start_over(position);
+	return burst_run(w->burst, &order, result, e);
+}
+
+static void note_sent(struct daemon *d, const struct burst_result *result)
+{
+	pthread_mutex_lock(&d->lock);
+	d->sent += result->sent;
+	if (result->ack_seconds > d->worst_ack)
+		d->worst_ack = result->ack_seconds;
+	pthread_mutex_unlock(&d->lock);
+}
+
+static void note_success(struct daemon *d, size_t model)
+{
+	struct model_state *state = &d->states[model];
+	pthread_mutex_lock(&d->lock);
+	retry_success(&state->retry, clock_now());
+	state->failures = 0;
+	if (state->failing != NULL)
+		log_info("model \"%s\": goes on", d->config->models[model].name);
+	if (state->stands_by)
+		log_info("model \"%s\": took over the ordered lock", d->config->models[model].name);
+	free(state->failing);
+	state->failing = NULL;
+	state->stands_by = false;
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* Under the lock: say that a model has stopped, unless that was said already. */
+static void log_failure(struct model_state *state, const struct error *e)
+{
+	if (state->failing != NULL && strcmp(state->failing, e->text) == 0) {
+		log_debug("%s", e->text);
+		return;
+	}
+	log_error("Caught error while sending pending signals: %s", e->text);
+	free(state->failing);
+	state->failing = text_copy(e->text);
+}
+
+/* What to do about a model's error: seconds to leave it alone. */
+static double note_failure(struct worker *w, size_t model, const struct error *e)
+{
+	struct daemon *d = w->daemon;
+	struct model_state *state = &d->states[model];
+	double delay = 0, dice = erand48(w->dice);
+	pthread_mutex_lock(&d->lock);
+	bool expected = retry_again(&state->retry, e->kind, clock_now(), dice, &delay);
+	if (e->kind == ERROR_BUSY) {
+		if (!state->stands_by)
+			log_info("model \"%s\": stands by: %s", d->config->models[model].name,
+				e->text);
+		state->stands_by = true;
+		delay = d->config->poll_interval < STANDBY_S ? d->config->poll_interval : STANDBY_S;
+	} else if (!expected || e->kind == ERROR_TOPIC) {
+		log_failure(state, e);
+		delay = clock_backoff_delay(++state->failures, dice);
+	} else {
+		log_debug("%s", e->text);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return delay;
+}
+
+static void handle_error(struct worker *w, size_t model, const struct error *e)
+{
+	double delay = note_failure(w, model, e);
+	if (error_policy(e->kind) == POLICY_CONNECT)
+		lose_session(w);
+	else if (error_policy(e->kind) == POLICY_PREPARE)
+		store_forget(w->store, model);
+	due_done(w->daemon->due, model, DUE_LATER, delay);
+}
+
+static void serve(struct worker *w, size_t model, enum due_reason reason)
+{
+	struct error e;
+	struct burst_result result = { 0 };
+	const struct model *m = store_model(w->store, model, &e);
+	bool ok = m != NULL && may_serve(w, m, &e) && run_burst(w, m, reason, &result, &e);
+	note_sent(w->daemon, &result);
+	if (!ok) {
+		handle_error(w, model, &e);
+		return;
+	}
+	note_success(w->daemon, model);
+	if (result.held_back) {
+		due_done(w->daemon->due, model, DUE_LATER, HELD_PAUSE_S);
+		return;
+	}
+	bool is_full = result.claimed >= (size_t)m->config->burst_count;
+	due_done(w->daemon->due, model, is_full ? DUE_FULL : DUE_EMPTIED, 0);
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct due *due = w->daemon->due;
+	size_t model;
+	enum due_reason reason;
+	while (!due_wait_closed(due, clock_now())) {
+		show_alive(w);
+		if (is_ready(w) && due_take(due, w->number, tick(), &model, &reason))
+			serve(w, model, reason);
+	}
+	lose_session(w);
+	return NULL;
+}
+
+static void start_worker(struct daemon *d, unsigned number)
+{
+	struct worker *w = &d->workers[number];
+	w->daemon = d;
+	w->number = number;
+	w->store = store_new(d->config);
+	w->burst = burst_new(d->config, w->store, d->bus);
+	w->connecting = retry_new(INFINITY, clock_now());
+	w->dice[0] = (unsigned short)(clock_now().ns >> 8);
+	w->dice[1] = (unsigned short)number;
+	show_alive(w);
+	if (pthread_create(&w->thread, NULL, work, w) != 0)
+		abort();
+}
+
+static void set_up_models(struct daemon *d)
+{
+	const struct config *config = d->config;
+	d->states = memory_new(config->model_count, sizeof *d->states);
+	for (size_t i = 0; i < config->model_count; i++) {
+		d->states[i].position = position_new();
+		d->states[i].retry = retry_new(INFINITY, clock_now());
+		if (is_ordered(d, i))
+			due_set_ordered(d->due, i);
+		if (!config->autoflush || !config->models[i].autoflush)
+			due_set_off(d->due, i);
+	}
+}
+
+struct daemon *daemon_start(const struct config *config, struct bus *bus)
+{
+	struct daemon *d = memory_new(1, sizeof *d);
+	d->config = config;
+	d->bus = bus;
+	d->worker_count = (unsigned)config->workers;
+	d->due = due_new(config->model_count, d->worker_count, config->poll_interval);
+	d->health = health_new();
+	d->counter = store_new(config);
+	pthread_mutex_init(&d->lock, NULL);
+	set_up_models(d);
+	d->workers = memory_new(d->worker_count, sizeof *d->workers);
+	for (unsigned i = 0; i < d->worker_count; i++)
+		start_worker(d, i);
+	if (config->notify_channel[0] != '\0')
+		d->listener = listener_start(config, d->due, d->health);
+	return d;
+}
+
+void daemon_stop(struct daemon *d)
+{
+	due_close(d->due);
+	listener_stop(d->listener);
+	for (unsigned i = 0; i < d->worker_count; i++) {
+		pthread_join(d->workers[i].thread, NULL);
+		burst_free(d->workers[i].burst);
+		store_free(d->workers[i].store);
+	}
+	for (size_t i = 0; i < d->config->model_count; i++) {
+		position_free(d->states[i].position);
+		free(d->states[i].failing);
+	}
+	free(d->workers);
+	free(d->states);
+	store_free(d->counter);
+	health_free(d->health);
+	due_free(d->due);
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+}
+
+/* A worker waits for a database and a broker within a burst for a few times `timeout` at most. */
+static bool is_alive(const struct daemon *d)
+{
+	struct instant now = clock_now();
+	for (unsigned i = 0; i < d->worker_count; i++) {
+		struct instant seen = { atomic_load(&d->workers[i].alive_ns) };
+		if (instant_seconds(seen, now) > 4 * d->config->timeout + ALIVE_GRACE_S)
+			return false;
+	}
+	return true;
+}
+
+struct daemon_report daemon_report(struct daemon *d)
+{
+	struct daemon_report r = { .is_ready = health_is_up(d->health) && bus_is_up(d->bus),
+		.is_alive = is_alive(d) };
+	pthread_mutex_lock(&d->lock);
+	r.sent = d->sent;
+	r.worst_ack = d->worst_ack;
+	d->sent = 0;
+	d->worst_ack = 0;
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+static bool count_model(struct daemon *d, size_t model, size_t *pending, bool *more)
+{
+	struct error e;
+	size_t count;
+	const struct model *m = store_model(d->counter, model, &e);
+	if (m == NULL || !store_count_some(d->counter, m, PENDING_BOUND, &count, &e)) {
+		log_debug("counting: %s", e.text); /* a worker tells people what is wrong with it */
+		store_forget(d->counter, model);
+		return store_connected(d->counter);
+	}
+	*pending += count;
+	*more = *more || count == PENDING_BOUND;
+	return true;
+}
+
+bool daemon_count(struct daemon *d, size_t *pending, bool *more)
+{
+	struct error ignored;
+	bool ok = health_is_up(d->health);
+	*pending = 0;
+	*more = false;
+	if (ok && !store_connected(d->counter))
+		ok = store_connect(d->counter, instant_after(clock_now(), CONNECT_S), &ignored);
+	for (size_t i = 0; ok && i < d->config->model_count; i++)
+		ok = count_model(d, i, pending, more);
+	return ok;
+}

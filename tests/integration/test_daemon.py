@@ -1,0 +1,412 @@
+"""The daemon: `signalbus run` on the real servers."""
+
+import os
+import random
+import signal
+import socket
+import statistics
+import threading
+import time
+
+import pytest
+
+from runner import BINARY, ids, is_sanitized, model
+from servers import Kafka, Postgres, clean_environment, run_quietly, wait_until
+from topics import Topics, first_appearances
+
+SLOWER = 5 if is_sanitized() else 1
+
+
+def install_triggers(signalbus, schema, *words):
+    sql = signalbus("triggers", *words).expect(0).stdout
+    schema.execute(sql)
+
+
+def start(signalbus, *words):
+    daemon = signalbus.start("-v", "run", *words)
+    daemon.wait_log("database: connected")
+    daemon.wait_log("kafka: the broker answers")
+    return daemon
+
+
+def wait_empty(schema, table, timeout=30):
+    wait_until(lambda: schema.count(table) == 0, timeout, f"{table} empty")
+
+
+def seconds_until_gone(schema, table, number):
+    """Commits one row and says after how long it is gone."""
+    schema.insert_signals(table, 1, number)
+    begin = time.monotonic()
+    wait_until(lambda: schema.count(table) == 0, 20, "row gone", pause=0.001)
+    return time.monotonic() - begin
+
+
+def test_single_rows_are_gone_at_once_with_a_trigger(signalbus, schema, make_topic):
+    table = schema.make_signals("t")
+    signalbus.configure(model("A", table, make_topic()), poll_interval=60.0)
+    install_triggers(signalbus, schema)
+    daemon = start(signalbus)
+    seconds_until_gone(schema, "t", 0)  # the first one opens the topic
+    seconds = [seconds_until_gone(schema, "t", n) for n in range(1, 31)]
+    assert statistics.median(seconds) < 0.020 * SLOWER, seconds
+    daemon.stop().expect(0)
+
+
+def test_single_rows_are_gone_with_the_next_poll_without_a_trigger(signalbus, schema, make_topic):
+    table = schema.make_signals("t")
+    signalbus.configure(model("A", table, make_topic()), poll_interval=0.5)
+    daemon = start(signalbus)
+    seconds_until_gone(schema, "t", 0)
+    seconds = [seconds_until_gone(schema, "t", n) for n in range(1, 8)]
+    assert statistics.median(seconds) < 0.5 + 0.2 * SLOWER, seconds
+    assert max(seconds) < 2, seconds
+    assert "no trigger announces the signals of A" in daemon.log()
+    daemon.stop().expect(0)
+
+
+def test_rows_of_a_partitioned_table_are_announced(signalbus, schema, make_topic):
+    schema.execute("CREATE TABLE t (id bigint, payload text, PRIMARY KEY (id)) "
+                   "PARTITION BY RANGE (id)")
+    schema.execute("CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (100)")
+    signalbus.configure(model("A", schema.table("t"), make_topic()), poll_interval=60.0)
+    install_triggers(signalbus, schema)
+    daemon = start(signalbus)
+    seconds_until_gone(schema, "t", 0)
+    assert seconds_until_gone(schema, "t", 1) < 5
+    daemon.stop().expect(0)
+
+
+def test_triggers_can_be_installed_twice_and_dropped(signalbus, schema, make_topic):
+    for name in ("a", "b"):
+        schema.make_signals(name)
+    signalbus.configure(model("A", schema.table("a"), make_topic()),
+                        model("B", schema.table("b"), make_topic()))
+    count = "SELECT count(*) FROM pg_trigger WHERE tgrelid IN ('a'::regclass, 'b'::regclass)"
+    install_triggers(signalbus, schema)
+    install_triggers(signalbus, schema)
+    assert schema.value(count) == 2
+    install_triggers(signalbus, schema, "--drop", "A")
+    assert schema.value(count) == 1
+    install_triggers(signalbus, schema, "--drop")
+    assert schema.value(count) == 0
+    assert schema.value("SELECT to_regproc('signalbus_notify') IS NULL")
+
+
+def test_a_huge_backlog_does_not_starve_others(signalbus, schema, make_topic, consume):
+    big, small = schema.make_signals("big"), schema.make_signals("small")
+    topic = make_topic()
+    schema.insert_signals("big", 1_000_000)
+    signalbus.configure(model("Big", big, make_topic(), burst_count=500),
+                        model("Small", small, topic), poll_interval=60.0)
+    install_triggers(signalbus, schema)
+    daemon = start(signalbus)
+    seconds_until_gone(schema, "small", 0)
+    seconds = []
+    while schema.execute("SELECT 1 FROM big LIMIT 1"):
+        seconds.append(seconds_until_gone(schema, "small", len(seconds) + 1))
+    assert len(seconds) > 10, "the backlog was gone too soon"
+    assert statistics.median(seconds) < 0.1 * SLOWER, seconds
+    wait_empty(schema, "big", 120)
+    daemon.stop().expect(0)
+
+
+def test_two_daemons_send_each_row_once(signalbus, schema, make_topic, consume):
+    table, topic = schema.make_signals("t"), make_topic()
+    signalbus.configure(model("A", table, topic, burst_count=20), poll_interval=0.2)
+    daemons = [start(signalbus), start(signalbus)]
+    for first in range(1, 10_001, 500):
+        schema.insert_signals("t", 500, first)
+    wait_empty(schema, "t", 60)
+    for daemon in daemons:
+        daemon.stop().expect(0)
+    assert sorted(ids(consume(topic, 10_000))) == list(range(1, 10_001))
+
+
+def insert_slowly(schema, table, count, stop_after):
+    """Commits rows one by one, in the order of their ids, from another connection."""
+    connection = schema.connect(autocommit=True)
+    for number in range(1, count + 1):
+        schema.insert_signals(table, 1, number, connection)
+        stop_after(number)
+    connection.close()
+
+
+def test_order_holds_when_the_holder_is_killed(signalbus, schema, make_topic, topics):
+    table, topic = schema.make_signals("t"), make_topic()
+    signalbus.configure(model("A", table, topic, burst_count=50, order_by=["id"]),
+                        poll_interval=0.2)
+    holder = start(signalbus)
+    schema.insert_signals("t", 1, 0)
+    wait_empty(schema, "t")
+    follower = start(signalbus)
+    follower.wait_log("stands by")
+    insert_slowly(schema, "t", 3000, lambda n: n == 1500 and holder.kill())
+    wait_empty(schema, "t", 60)
+    follower.stop().expect(0)
+    assert "took over the ordered lock" in follower.log()
+    sent = ids(topics.read(topic, 3001))
+    assert first_appearances(sent) == list(range(0, 3001))
+    assert len(sent) - 3001 <= 50
+
+
+def test_a_follower_takes_over_from_a_holder_that_stops(signalbus, schema, make_topic):
+    table = schema.make_signals("t")
+    signalbus.configure(model("A", table, make_topic(), order_by=["id"]), poll_interval=0.5)
+    holder = start(signalbus)
+    schema.insert_signals("t", 1, 0)
+    wait_empty(schema, "t")
+    follower = start(signalbus)
+    follower.wait_log("stands by")
+    holder.stop().expect(0)
+    schema.insert_signals("t", 1, 1)
+    wait_empty(schema, "t", 2.5 * SLOWER)
+    follower.stop().expect(0)
+
+
+def test_a_session_that_is_terminated_is_replaced(signalbus, schema, make_topic, topics):
+    table, topic = schema.make_signals("t"), make_topic()
+    signalbus.configure(model("A", table, topic, burst_count=10, order_by=["id"]),
+                        model("B", schema.make_signals("u"), make_topic(), burst_count=10),
+                        poll_interval=0.2)
+    daemon = start(signalbus)
+    for first in range(1, 2001, 100):
+        schema.insert_signals("t", 100, first)
+        schema.insert_signals("u", 100, first)
+        schema.end_backends()
+    wait_empty(schema, "t")
+    wait_empty(schema, "u")
+    daemon.stop().expect(0)
+    assert first_appearances(ids(topics.read(topic, 2000))) == list(range(1, 2001))
+
+
+def test_clean_stops_repeat_nothing(signalbus, schema, make_topic, consume):
+    table, topic = schema.make_signals("t"), make_topic()
+    schema.insert_signals("t", 60_000)
+    signalbus.configure(model("A", table, topic, burst_count=10))
+    pause = random.Random(1)
+    for _ in range(20):
+        daemon = start(signalbus)
+        time.sleep(pause.uniform(0, 0.15))  # the moment of the stop is what varies
+        daemon.stop(pause.choice([signal.SIGTERM, signal.SIGINT])).expect(0)
+    assert 0 < schema.count("t") < 60_000
+    signalbus("flushmany", "-j", "2", timeout=120).expect(0)
+    assert sorted(ids(consume(topic, 60_000))) == list(range(1, 60_001))
+
+
+def test_a_paused_model_is_left_alone(signalbus, schema, make_topic):
+    for name in ("a", "b"):
+        schema.make_signals(name, 3)
+    signalbus.configure(model("A", schema.table("a"), make_topic(), autoflush=False),
+                        model("B", schema.table("b"), make_topic()), poll_interval=0.1)
+    daemon = start(signalbus)
+    wait_empty(schema, "b")
+    daemon.stop().expect(0)
+    assert schema.count("a") == 3
+    signalbus.configure(model("A", schema.table("a"), make_topic()), autoflush=False)
+    daemon = start(signalbus)
+    time.sleep(0.5)  # long enough for many polls
+    daemon.stop().expect(0)
+    assert schema.count("a") == 3
+
+
+def test_a_model_that_cannot_go_on_holds_up_no_other(signalbus, schema, make_topic, consume):
+    good, topic = schema.make_signals("good"), make_topic()
+    bad = schema.make_signals("bad", 1)
+    missing = make_topic.__self__.unique_name()
+    signalbus.configure(model("Gone", schema.table("gone"), make_topic()),
+                        model("Bad", bad, missing), model("Good", good, topic),
+                        poll_interval=0.1, timeout=2.0)
+    daemon = start(signalbus)
+    for number in range(20):
+        assert seconds_until_gone(schema, "good", number) < 5
+    daemon.wait_log("does not exist")
+    daemon.wait_log(f'topic "{missing}"')
+    schema.make_signals("gone", 3)
+    wait_empty(schema, "gone", 12)
+    make_topic(name=missing)
+    wait_empty(schema, "bad", 60)
+    daemon.wait_log('model "Gone": goes on')
+    daemon.wait_log('model "Bad": goes on')
+    daemon.stop().expect(0)
+    assert daemon.log().count("does not exist") == 1
+
+
+def test_a_rejected_message_stops_its_model_only(signalbus, schema, make_topic, consume):
+    table, topic = schema.make_signals("t", 4), make_topic()
+    schema.execute("INSERT INTO t SELECT 5, repeat('x', 2000000)")
+    good = schema.make_signals("good")
+    signalbus.configure(model("A", table, topic, burst_count=10), model("Good", good, make_topic()),
+                        poll_interval=0.1)
+    daemon = start(signalbus)
+    daemon.wait_log("(id)=(5) was rejected")
+    assert seconds_until_gone(schema, "good", 1) < 5
+    wait_until(lambda: schema.count("t") == 1, 10, "the neighbours gone")
+    daemon.stop().expect(0)
+    assert sorted(ids(consume(topic, 4))) == [1, 2, 3, 4]
+
+
+def test_a_reload_adds_changes_and_removes_models(signalbus, schema, make_topic, consume):
+    tables = {name: schema.make_signals(name) for name in "abc"}
+    topics = {name: make_topic() for name in "abcd"}
+    signalbus.configure(model("A", tables["a"], topics["a"]), model("B", tables["b"], topics["b"]),
+                        poll_interval=0.1)
+    daemon = start(signalbus)
+    for name in "ab":
+        seconds_until_gone(schema, name, 1)
+    signalbus.write("database = 3;")
+    daemon.send(signal.SIGHUP)
+    daemon.wait_log(f"{signalbus.config}:1: database must be")
+    seconds_until_gone(schema, "a", 2)  # the old one stays in force
+    signalbus.configure(model("B", tables["b"], topics["d"]), model("C", tables["c"], topics["c"]),
+                        poll_interval=0.1)
+    daemon.send(signal.SIGHUP)
+    daemon.wait_log("the configuration was reloaded")
+    schema.insert_signals("a", 1, 3)
+    for name in "bc":
+        seconds_until_gone(schema, name, 4)
+    assert schema.count("a") == 1
+    daemon.stop().expect(0)
+    assert ids(consume(topics["d"], 1)) == [4]
+
+
+def test_a_second_signal_leaves_at_once(signalbus, schema, make_topic, kafka):
+    table = schema.make_signals("t")
+    signalbus.configure(model("A", table, make_topic()), poll_interval=0.1, timeout=60.0)
+    daemon = start(signalbus)
+    seconds_until_gone(schema, "t", 1)
+    kafka.freeze()
+    try:
+        schema.insert_signals("t", 1, 2)
+        wait_until(lambda: any(state == "idle in transaction" for _, state, *_ in schema.backends()),
+                   10, "a burst under way")
+        daemon.send(signal.SIGTERM)
+        time.sleep(0.3)
+        assert daemon.is_alive(), "it did not settle the burst under way"
+        assert daemon.stop(timeout=2).returncode == -signal.SIGTERM
+    finally:
+        kafka.thaw()
+    assert schema.count("t") == 1
+
+
+def test_closed_standard_error_does_not_matter(signalbus, schema, make_topic):
+    table = schema.make_signals("t")
+    config = signalbus.configure(model("A", table, make_topic()), poll_interval=0.1)
+    reader, writer = os.pipe()
+    daemon = signalbus.start("-vv", "run", terminal=writer)
+    os.close(writer)
+    os.close(reader)
+    for number in range(3):
+        seconds_until_gone(schema, "t", number)
+    daemon.stop().expect(0)
+    assert config.exists()
+
+
+def test_an_idle_daemon_is_quiet(signalbus, schema, make_topic):
+    models = [model(f"M{n}", schema.make_signals(f"t{n}"), make_topic()) for n in range(20)]
+    signalbus.configure(*models, poll_interval=5.0)
+    install_triggers(signalbus, schema)
+    daemon = start(signalbus)
+    time.sleep(12)  # the start is not idle, and the server counts it up to ten seconds late
+    transactions = ("SELECT xact_commit + xact_rollback FROM pg_stat_database "
+                    "WHERE datname = current_database()")
+    cpu = cpu_seconds(daemon.pid)
+    before, begin = schema.value(transactions), time.monotonic()
+    time.sleep(11)
+    seconds = time.monotonic() - begin
+    per_second = (schema.value(transactions) - before) / seconds
+    assert per_second <= 12
+    assert (cpu_seconds(daemon.pid) - cpu) / seconds <= 0.010 * SLOWER
+    daemon.stop().expect(0)
+
+
+def cpu_seconds(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_notifications_that_do_not_arrive_are_told(signalbus, schema, make_topic):
+    """A session that cannot listen, as behind a proxy that pools transactions."""
+    table = schema.make_signals("t")
+    signalbus.configure(model("A", table, make_topic()), poll_interval=0.2, notify_channel="")
+    daemon = start(signalbus)
+    seconds_until_gone(schema, "t", 1)
+    assert "notifications" not in daemon.log()
+    assert not any("LISTEN" in query for _, _, query, _ in schema.backends())
+    daemon.stop().expect(0)
+
+
+class Systemd:
+    """What systemd is to a service: a socket that takes datagrams."""
+
+    def __init__(self, folder):
+        self.path = str(folder / "notify")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.messages = []
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        while True:
+            self.messages += self.socket.recv(4096).decode().split("\n")
+
+    def wait_for(self, message, timeout=10):
+        wait_until(lambda: any(m.startswith(message) for m in self.messages), timeout, message)
+
+
+def test_systemd_is_told(signalbus, schema, make_topic, folder):
+    systemd = Systemd(folder)
+    signalbus.configure(model("A", schema.make_signals("t", 2), make_topic()), poll_interval=0.2)
+    daemon = signalbus.start("run", environment={"NOTIFY_SOCKET": systemd.path,
+                                                 "WATCHDOG_USEC": "600000"})
+    systemd.wait_for("READY=1")
+    systemd.wait_for("STATUS=")
+    wait_until(lambda: systemd.messages.count("WATCHDOG=1") >= 3, 10, "three signs of life")
+    daemon.send(signal.SIGHUP)
+    systemd.wait_for("RELOADING=1")
+    daemon.stop().expect(0)
+    systemd.wait_for("STOPPING=1")
+    assert any("sent" in m and "pending" in m for m in systemd.messages if m.startswith("STATUS=")), \
+        systemd.messages
+
+
+@pytest.fixture
+def own_servers():
+    with Postgres() as postgres, Kafka() as kafka:
+        postgres.create_database()
+        yield postgres, kafka
+
+
+def test_servers_that_are_away_are_waited_for(own_servers, folder):
+    from runner import Signalbus
+    from schemas import Schema
+    postgres, kafka = own_servers
+    schema = Schema(postgres)
+    topic = Topics(kafka).make()
+    table = schema.make_signals("t", 10)
+    signalbus = Signalbus(folder, postgres.conninfo(), kafka.bootstrap)
+    signalbus.configure(model("A", table, topic), poll_interval=0.2)
+    postgres.stop()
+    kafka.stop()
+    daemon = signalbus.start("-v", "run")
+    try:
+        time.sleep(10)
+        assert daemon.is_alive()
+        assert len(daemon.log().splitlines()) < 10, daemon.log()
+        kafka.start()
+        postgres.start()
+        wait_empty(schema, "t", 5 * SLOWER)
+        kafka.kill()
+        schema.insert_signals("t", 10, 11)
+        daemon.wait_log("the broker does not answer")
+        wait_until(lambda: not any(state == "idle in transaction"
+                                   for _, state, *_ in schema.backends()), 40, "no open transaction")
+        kafka.start()
+        wait_empty(schema, "t", 5 * SLOWER)
+        postgres.stop("immediate")
+        postgres.start()
+        schema.insert_signals("t", 10, 21)
+        wait_empty(schema, "t", 5 * SLOWER)
+        daemon.stop().expect(0)
+        assert set(ids(Topics(kafka).read(topic, 30))) == set(range(1, 31))
+    finally:
+        signalbus.discard()
