@@ -74,7 +74,7 @@ struct claim {
 	size_t count; /* rows behind these are locked too, but not the burst's */
 	/* CLAIM_ORDERED: */
 	bool in_order;
-	bool from_start; /* there are none at all, not only none behind those sent last */
+	bool from_start; /* it was looked from the beginning, not only behind those sent last */
 	bool held_back;  /* there are no rows since a writer's open transaction may commit earlier
 			    ones: claim again, soon */
 	double held_seconds; /* for how long that has been so */
