@@ -34,7 +34,7 @@ TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 # Each unit test links just what it tests and what that stands on, so that a module that reaches
 # upwards fails to link.
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
-	test_encode test_config test_burst
+	test_encode test_config test_burst test_barrier
 test_clock_OBJECTS   := clock
 test_text_OBJECTS    := text
 test_nearest_OBJECTS := nearest
@@ -45,6 +45,7 @@ test_sql_OBJECTS     := sql model nearest text error
 test_encode_OBJECTS  := encode model nearest text error
 test_config_OBJECTS  := config config_value settings problems nearest text error log
 test_burst_OBJECTS   := burst ledger encode model sql nearest position text error clock
+test_barrier_OBJECTS := barrier text
 UNIT_BINARIES := $(UNIT_TESTS:%=$(BUILD)/unit/%)
 
 CPPFLAGS_ALL = -D_GNU_SOURCE -DSIGNALBUS_VERSION='"$(VERSION)"' -Isrc \
