@@ -77,11 +77,10 @@ $(BUILD)/tests/%.o: tests/tsan/%.c Makefile
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
 
 .SECONDEXPANSION:
-$(UNIT_BINARIES): $(BUILD)/unit/%: $(BUILD)/unit/%.o $$($$*_OBJECTS:%=$(BUILD)/$$(percent).o)
+$(UNIT_BINARIES): $(BUILD)/unit/%: $(BUILD)/unit/%.o $$(addprefix $(BUILD)/,$$(addsuffix .o,$$($$*_OBJECTS)))
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs check) \
 		$(if $(filter encode,$($*_OBJECTS)),$(shell pkg-config --libs libcjson)) \
 		$(if $(filter config,$($*_OBJECTS)),$(shell pkg-config --libs libconfig))
-percent := %
 
 unitdir     := $(PREFIX)/lib/systemd/system
 sysusersdir := $(PREFIX)/lib/sysusers.d

@@ -1,12 +1,14 @@
 #!/bin/bash
-# Shows signalbus at work: signals go from the tables of a throw-away PostgreSQL cluster to an
-# embedded Kafka broker.  Fails when the messages are not exactly what was committed.  Everything
-# lives in one temporary folder and is gone afterwards, also when interrupted.
+# Shows signalbus at work: its daemon sends signals from the tables of a throw-away PostgreSQL
+# cluster to an embedded Kafka broker as soon as they are committed.  Fails when the messages are
+# not exactly what was committed.  Everything lives in one temporary folder and is gone afterwards,
+# also when interrupted.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 signalbus=${SIGNALBUS:-$root/build/signalbus}
 topics=(orders.created payments.received)
+backlog=10000
 
 die() {
 	printf 'demo: %s\n' "$*" >&2
@@ -61,7 +63,7 @@ find_postgres() {
 
 check_tools() {
 	local tool
-	for tool in psql pg_isready kcat setpriv; do
+	for tool in psql pg_isready kcat setpriv mkfifo; do
 		command -v "$tool" >/dev/null || die "$tool not found (tests/install-deps demo)"
 	done
 	[ -x "$signalbus" ] || die "$signalbus not found: run make first"
@@ -113,7 +115,10 @@ remove_all() {
 	130 | 143) printf 'demo: interrupted\n' >&2 ;;
 	*) printf 'demo: failed\n' >&2 ;;
 	esac
-	[ -z "${broker_pid:-}" ] || kill -KILL "$broker_pid" 2>/dev/null || true
+	local pid
+	for pid in "${consumer_pids[@]}" ${daemon_pid:-} ${client_pid:-} ${broker_pid:-}; do
+		kill -KILL "$pid" 2>/dev/null || true
+	done
 	[ -z "${postgres_pid:-}" ] || kill -QUIT "$postgres_pid" 2>/dev/null || true
 	wait 2>/dev/null || true
 	rm -rf "$folder"
@@ -132,22 +137,106 @@ show_configuration() {
 	cat >"$folder/signalbus.conf" <<-END
 		database = "host=$folder/socket user=postgres dbname=shop";
 		kafka = { bootstrap_servers = "$broker"; };
+		poll_interval = 60.0;   # seconds: what follows is quick because of the triggers
 		models = (
 		  { name = "OrderCreated";     table = "order_created";
-		    topic = "orders.created";    key = "customer"; burst_count = 100; },
+		    topic = "orders.created";    key = "customer"; burst_count = 500; },
 		  { name = "PaymentReceived";  table = "payment_received";
-		    topic = "payments.received"; key = "customer"; burst_count = 100; }
+		    topic = "payments.received"; key = "customer"; burst_count = 500; }
 		);
 	END
 	chmod 600 "$folder/signalbus.conf"
 	indent <"$folder/signalbus.conf"
 }
 
-# What PostgreSQL itself says that the messages are to be: key and value of each committed row.
+log_has() {
+	kill -0 "$daemon_pid" 2>/dev/null || die "the daemon has ended: $(cat "$folder/daemon.log")"
+	grep -q "$1" "$folder/daemon.log"
+}
+
+start_daemon() {
+	printf '    $ signalbus run &\n'
+	setpriv --pdeathsig KILL "$signalbus" run 2>"$folder/daemon.log" &
+	daemon_pid=$!
+	await "the database" log_has 'database: connected'
+	await "the broker" log_has 'kafka: the broker answers'
+	indent <"$folder/daemon.log"
+}
+
+# What the daemon still logs is shown with the exit status, which has to be 0.
+stop_daemon() {
+	local logged status=0
+	logged=$(wc -l <"$folder/daemon.log")
+	printf '    $ kill -TERM %%1; wait %%1; echo $?\n'
+	kill -TERM "$daemon_pid"
+	wait "$daemon_pid" || status=$?
+	daemon_pid=
+	tail -n "+$((logged + 1))" "$folder/daemon.log" | indent
+	printf '    %s\n' "$status"
+	[ "$status" -eq 0 ] || die "the daemon ended with status $status"
+}
+
+# Prints messages as they come, with the time since their COMMIT; keys are in the file of commits.
+print_messages() {
+	local topic=$1 key value now begin
+	while read -r key value; do
+		now=${EPOCHREALTIME//[!0-9]/}
+		begin=$(sed -n "s/^$key //p" "$folder/commits")
+		printf '    + %3d ms  %s  %s  %s\n' "$(((now - begin + 500) / 1000))" "$topic" "$key" "$value"
+		printf '%s\n' "$key" >>"$folder/seen"
+	done
+}
+
+# The embedded broker answers a consumer only when its wait is over, so that has to be short.
+start_consumers() {
+	local topic
+	: >"$folder/seen"
+	for topic in "${topics[@]}"; do
+		setpriv --pdeathsig KILL kcat -q -u -C -b "$broker" -t "$topic" -f '%k %s\n' \
+			-X fetch.wait.max.ms=5 2>/dev/null > >(print_messages "$topic") &
+		consumer_pids+=($!)
+	done
+}
+
+stop_consumers() {
+	kill "${consumer_pids[@]}"
+	wait "${consumer_pids[@]}" 2>/dev/null || true
+	consumer_pids=()
+}
+
+start_client() {
+	mkfifo "$folder/client"
+	setpriv --pdeathsig KILL psql -qX -v ON_ERROR_STOP=1 shop <"$folder/client" &
+	client_pid=$!
+	exec {client}>"$folder/client"
+}
+
+# One transaction of the application: its own row, and the signals that tell of it.
+transact() {
+	local customer=$1 total=$2 end=$3
+	printf '    %s of %s, %s\n' "$end" "$customer" "$total"
+	cat >&"$client" <<-END
+		BEGIN;
+		INSERT INTO customer_order (customer, total) VALUES ('$customer', $total);
+		INSERT INTO order_created SELECT * FROM customer_order WHERE customer = '$customer';
+		INSERT INTO payment_received SELECT id, customer, total FROM customer_order
+		  WHERE customer = '$customer' AND total > 10;
+	END
+	printf '%s %s\n' "$customer" "${EPOCHREALTIME//[!0-9]/}" >>"$folder/commits"
+	printf '%s;\n' "$end" >&"$client"
+}
+
+seen() {
+	[ "$(wc -l <"$folder/seen")" -ge "$1" ]
+}
+
+# What PostgreSQL says that the messages are to be: key and value, told by the application's table.
 committed() {
 	PGTZ=UTC psql -qXAt shop <<-'END'
-		SELECT customer || ' ' || row_to_json(o) FROM order_created o
-		UNION ALL SELECT customer || ' ' || row_to_json(p) FROM payment_received p;
+		SELECT customer || ' ' || row_to_json(o) FROM customer_order o
+		UNION ALL SELECT customer || ' ' || row_to_json(p)
+		  FROM (SELECT id AS order_id, customer, total AS amount FROM customer_order
+		         WHERE total > 10) p;
 	END
 }
 
@@ -160,14 +249,23 @@ received() {
 
 # Compares messages with what was committed: nothing lost, nothing sent twice, no ghost.
 compare() {
+	committed | LC_ALL=C sort >"$folder/committed"
 	received | LC_ALL=C sort >"$folder/received"
-	diff -u "$folder/committed" "$folder/received" | indent ||
+	diff -u "$folder/committed" "$folder/received" >"$folder/difference" || {
+		head -n 20 "$folder/difference" >&2
 		die "the messages are not what was committed"
-	psql -qXAt shop -c "SELECT count(*) FROM (TABLE order_created) o" >"$folder/left"
-	psql -qXAt shop -c "SELECT count(*) FROM (TABLE payment_received) p" >>"$folder/left"
-	[ "$(sort -u "$folder/left")" = 0 ] || die "signals that were sent are still in their tables"
+	}
+	[ -s "$folder/committed" ] || die "nothing was committed"
+	printf '    %s messages, exactly what was committed, each once.\n' "$(wc -l <"$folder/received")"
 }
 
+# Shows what is pending, which has to be this many.
+show_pending() {
+	show signalbus pending | tee "$folder/pending"
+	grep -qx " *Total pending: $1" "$folder/pending" || die "pending should say $1"
+}
+
+consumer_pids=()
 check_tools
 find_postgres
 folder=$(mktemp -d "${TMPDIR:-/tmp}/signalbus-demo.XXXXXX")
@@ -176,6 +274,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 chmod 755 "$folder" # the user postgres has to get in
 unset "${!PG@}"     # no other server is to be met
+unset NOTIFY_SOCKET JOURNAL_STREAM
 export PGHOST=$folder/socket PGUSER=postgres KCAT_CONFIG=/dev/null
 export SIGNALBUS_CONFIG=$folder/signalbus.conf
 PATH=$(dirname "$signalbus"):$PATH
@@ -185,50 +284,66 @@ start_postgres
 start_broker
 printf '    PostgreSQL: %s\n    Kafka:      %s\n' "$folder/socket" "$broker"
 
-heading "2. Two signal tables: each row is a message that waits to be sent"
+heading "2. A table of the application, and two signal tables: each row waits to be sent"
 show_sql <<'END'
+CREATE TABLE customer_order (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  customer text NOT NULL, total numeric, ordered_at timestamptz DEFAULT now());
 CREATE TABLE order_created (
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  customer text NOT NULL, total numeric, ordered_at timestamptz, items jsonb);
+  id bigint PRIMARY KEY, customer text NOT NULL, total numeric, ordered_at timestamptz);
 CREATE TABLE payment_received (
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  customer text NOT NULL, amount numeric);
+  order_id bigint PRIMARY KEY, customer text NOT NULL, amount numeric);
 END
 
-heading "3. An application writes signals in its transactions; one of them is rolled back"
-show_sql <<'END'
-BEGIN;
-INSERT INTO order_created (customer, total, ordered_at, items) VALUES
-  ('alice', 19.90, '2026-11-23 18:00+01', '[{"sku": "tea", "count": 2}]'),
-  ('bob',    7.00, '2026-11-23 18:05+01', '[{"sku": "cup", "count": 1}]');
-COMMIT;
-
-BEGIN;
-INSERT INTO order_created (customer, total) VALUES ('mallory', 1000000.00);
-ROLLBACK;
-
-BEGIN;
-INSERT INTO payment_received (customer, amount) VALUES ('alice', 19.90);
-COMMIT;
-END
-committed | LC_ALL=C sort >"$folder/committed"
-
-heading "4. The configuration"
+heading "3. The configuration"
 show_configuration
 
-heading "5. What is pending"
-show signalbus pending
+heading "4. Triggers wake the daemon at commit"
+show signalbus triggers
+printf '    $ signalbus triggers | psql shop\n'
+signalbus triggers | psql -qX -v ON_ERROR_STOP=1 shop
 
-heading "6. signalbus sends it, and deletes a row only when the broker has stored its message"
-show signalbus -v flushmany
+heading "5. The daemon"
+start_daemon
 
-heading "7. What a consumer reads: key and value"
-for topic in "${topics[@]}"; do
-	show kcat -q -C -e -b "$broker" -t "$topic" -f '%k  %s\n'
-done
+heading "6. The application commits and rolls back; a consumer shows how long after a COMMIT it reads"
+start_consumers
+start_client
+printf "    (the first one opens the topic)\n"
+transact first 1.00 COMMIT
+await "the first message" seen 1
+transact alice 19.90 COMMIT
+await "alice's messages" seen 3
+transact bob 7.00 COMMIT
+await "bob's message" seen 4
+transact mallory 1000000.00 ROLLBACK
+transact carol 42.00 COMMIT
+await "carol's messages" seen 6
+transact mallory 2000000.00 ROLLBACK
+transact dave 9.99 COMMIT
+await "dave's message" seen 7
+exec {client}>&-
+wait "$client_pid" || die "the client failed"
+client_pid=
+stop_consumers
 
-heading "8. What is pending now"
-show signalbus pending
-
+heading "7. A clean stop: what is under way is settled, and the exit status is 0"
+stop_daemon
+show_pending 0
 compare
-heading "All $(wc -l <"$folder/committed") committed signals were sent once; what was rolled back was not."
+
+heading "8. While the daemon is away, the application goes on"
+show_sql <<END
+BEGIN;
+INSERT INTO customer_order (customer, total) SELECT 'erin', 5 FROM generate_series(1, $backlog);
+INSERT INTO order_created SELECT * FROM customer_order WHERE customer = 'erin';
+COMMIT;
+END
+show_pending "$backlog"
+
+heading "9. The backlog is sent by hand; the daemon would do so, too"
+show signalbus -v flushmany -j 2
+show_pending 0
+compare
+
+heading "All committed signals were sent once; what was rolled back was not."

@@ -1,0 +1,92 @@
+"""What the tables of the program name has to stand in the manual, the help and the example."""
+import re
+
+from tree import ROOT, Failure, output, text_of
+
+MAN_PAGE = "man/signalbus.1"
+SETTINGS_PAGE = "man/signalbus.conf.5"
+EXAMPLE = "signalbus.conf.example"
+BINARY = "build/signalbus"
+
+
+def rows(name, table, row):
+    """The texts that row, a regular expression, captures in a table of a source file, in order."""
+    found = re.search(rf"\b{table}\[\] = \{{\n(.*?)\n\}};", text_of(name), re.DOTALL)
+    texts = re.findall(row, found[1], re.MULTILINE) if found else []
+    if not texts:
+        raise Failure(f"{name}: no rows found in a table {table}[]; has its shape changed?")
+    return texts
+
+
+def options():
+    return rows("src/main.c", "options", r"^\t\{ '.',[^\"]*\"([^\"]+)\"")
+
+
+def commands():
+    return rows("src/main.c", "commands", r"^\t\{ \"([^\"]+)\"")
+
+
+def settings():
+    row = r"^\t\{ \.name = \"([^\"]+)\""
+    return [name for table in ("top_rows", "model_rows")
+            for name in rows("src/settings.c", table, row)]
+
+
+def page(name):
+    """A man page as people read it, each paragraph on one line."""
+    text_of(name)
+    printed = output("mandoc", "-T", "utf8", "-O", "width=1000", name)
+    return re.sub(r".\x08", "", printed)
+
+
+def help_text():
+    """What --help prints, of a program that is built from the sources as they are."""
+    output("make", "-s", "--no-print-directory", BINARY)
+    return output(str(ROOT / BINARY), "--help")
+
+
+def option(name):
+    """Matches a line that begins with an option, such as a short one, and has the option name."""
+    return rf"^\s*(?=-).*--{re.escape(name)}(?![\w-])"
+
+
+def item(name):
+    """Matches a line that begins with a name."""
+    return rf"^\s*{re.escape(name)}(?![\w-])"
+
+
+def assignment(name):
+    """Matches a setting with its value; a comment is fine."""
+    return rf"\b{re.escape(name)}\s*[=:]"
+
+
+def lacking(file, text, what, names, pattern):
+    """A finding for each name that text has less often than names has it: a setting of the program
+    and one of a model may have the same name, and each is to be described."""
+    for name in dict.fromkeys(names):
+        if len(re.findall(pattern(name), text, re.MULTILINE)) < names.count(name):
+            yield f"{file}:1: {what} {name} is missing"
+
+
+def check_manual():
+    """signalbus(1) describes each option and each command"""
+    text = page(MAN_PAGE)
+    yield from lacking(MAN_PAGE, text, "option", options(), option)
+    yield from lacking(MAN_PAGE, text, "command", commands(), item)
+
+
+def check_help():
+    """--help names each option and each command"""
+    text = help_text()
+    yield from lacking("src/main.c", text, "in --help, option", options(), option)
+    yield from lacking("src/main.c", text, "in --help, command", commands(), item)
+
+
+def check_settings():
+    """signalbus.conf(5) describes each setting"""
+    yield from lacking(SETTINGS_PAGE, page(SETTINGS_PAGE), "setting", settings(), item)
+
+
+def check_example():
+    """signalbus.conf.example has each setting"""
+    yield from lacking(EXAMPLE, text_of(EXAMPLE), "setting", settings(), assignment)

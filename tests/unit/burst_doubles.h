@@ -1,0 +1,293 @@
+/*
+ * burst_doubles - stands in for the store and the bus, as a script wants it, and watches that
+ * nothing is deleted that the broker has not stored.
+ *
+ * The claim finds the rows 0, 1, …; row n has id n + 1, key and value say which row a message is
+ * of.
+ */
+#ifndef SIGNALBUS_TEST_BURST_DOUBLES_H
+#define SIGNALBUS_TEST_BURST_DOUBLES_H
+
+#include "burst.h"
+#include "bus.h"
+#include "store.h"
+#include "text.h"
+
+#include "model_fixture.h"
+
+#include <stdio.h>
+
+enum { ROWS_MAX = 64, ATTEMPTS_MAX = 2 * ROWS_MAX };
+
+struct store {
+	int nothing;
+};
+
+struct bus {
+	int nothing;
+};
+
+struct rows {
+	size_t count;
+};
+
+/* What is wanted of the doubles.  Verdicts: VERDICT_NONE is VERDICT_STORED. */
+struct script {
+	size_t rows;                         /* that a claim finds */
+	enum error_kind claim_error;         /* ERROR_NONE: it succeeds */
+	enum error_kind settle_error;        /* the same */
+	bool poisoned[ROWS_MAX];             /* the broker rejects all that go with it */
+	enum verdict broker[ROWS_MAX];       /* else says this; VERDICT_LATE: never arrives */
+	enum verdict broker_again[ROWS_MAX]; /* and this from the second attempt on */
+	enum verdict producer[ROWS_MAX];     /* refuses it; VERDICT_NONE: takes it */
+	/* Says what the broker is to say of a row, in the place of broker and broker_again. */
+	enum verdict (*oracle)(size_t row);
+};
+
+/* From bus_begin() to bus_end(). */
+struct attempt {
+	size_t count; /* slots */
+	size_t sent;
+	size_t rows[ROWS_MAX]; /* that were sent, in their order … */
+	size_t slots[ROWS_MAX];
+	bool has[ROWS_MAX];
+	bool refused;
+};
+
+/* What happened. */
+struct seen {
+	struct attempt attempts[ATTEMPTS_MAX];
+	size_t attempt_count;
+	struct ledger *open;   /* between bus_begin() and bus_end() */
+	bool stored[ROWS_MAX]; /* the broker has said so, once at least */
+	bool in_order;
+	bool in_transaction;
+	struct instant claimed;
+	enum claim_kind kind;
+	struct claim_request request;
+	char from[32]; /* the request's first position value */
+	size_t claims, claims_open, settles, abandons;
+	bool deleted[ROWS_MAX];
+	size_t deleted_count;
+};
+
+static struct script script;
+static struct seen seen;
+
+static inline void check_claim(const struct claim *claim)
+{
+	ck_assert(seen.in_transaction);
+	ck_assert_uint_eq(claim->count, script.rows);
+}
+
+bool store_claim(struct store *s, const struct model *m, const struct claim_request *request,
+	struct claim *claim, struct error *e)
+{
+	(void)m;
+	ck_assert_ptr_nonnull(s);
+	ck_assert(!seen.in_transaction);
+	*claim = (struct claim){ 0 };
+	seen.claims++;
+	seen.request = *request;
+	seen.kind = request->kind;
+	seen.in_order = request->kind == CLAIM_ORDERED;
+	if (request->kind == CLAIM_NEXT)
+		snprintf(seen.from, sizeof seen.from, "%s", request->from->values[0]);
+	if (script.claim_error != ERROR_NONE)
+		return error_set(e, script.claim_error, "the claim failed");
+	if (script.rows > 0) {
+		claim->rows = memory_new(1, sizeof *claim->rows);
+		claim->rows->count = claim->count = script.rows;
+		seen.in_transaction = true;
+		seen.claims_open++;
+	}
+	seen.claimed = clock_now();
+	return true;
+}
+
+void claim_free(struct claim *claim)
+{
+	if (claim->rows != NULL)
+		seen.claims_open--;
+	rows_free(claim->rows);
+	*claim = (struct claim){ 0 };
+}
+
+/* The invariant that everything else serves. */
+bool store_settle(struct store *s, const struct model *m, const struct claim *claim,
+	const bool *deletable, struct error *e)
+{
+	(void)m;
+	ck_assert_ptr_nonnull(s);
+	check_claim(claim);
+	ck_assert_ptr_null(seen.open);
+	for (size_t row = 0; row < claim->count; row++)
+		ck_assert_msg(!deletable[row] || seen.stored[row],
+			"row %zu is deleted and was not stored", row);
+	seen.settles++;
+	seen.in_transaction = false;
+	if (script.settle_error != ERROR_NONE)
+		return error_set(e, script.settle_error, "the settling failed");
+	for (size_t row = 0; row < claim->count; row++) {
+		seen.deleted[row] = deletable[row];
+		seen.deleted_count += deletable[row];
+	}
+	return true;
+}
+
+void store_abandon(struct store *s)
+{
+	ck_assert_ptr_nonnull(s);
+	seen.abandons++;
+	seen.in_transaction = false;
+}
+
+const char *rows_value(const struct rows *r, size_t row, size_t column)
+{
+	static char values[4][32];
+	if (row >= r->count || column >= COUNT(values))
+		ck_abort_msg("row %zu and column %zu of %zu rows", row, column, r->count);
+	snprintf(values[ROW_CTID], sizeof values[0], "(0,%zu)", row + 1);
+	snprintf(values[ROW_TABLEOID], sizeof values[0], "16384");
+	snprintf(values[ROW_FIXED_FIELDS], sizeof values[0], "%zu", row + 1);
+	snprintf(values[ROW_FIXED_FIELDS + 1], sizeof values[0], "row %zu", row);
+	return values[column];
+}
+
+void rows_fields(const struct rows *r, size_t row, struct field *fields, size_t count)
+{
+	ck_assert_uint_eq(count, 4);
+	for (size_t i = 0; i < count; i++) {
+		fields[i].text = rows_value(r, row, i);
+		fields[i].length = strlen(fields[i].text);
+	}
+}
+
+void rows_free(struct rows *r)
+{
+	free(r);
+}
+
+static inline struct attempt *this_attempt(void)
+{
+	return &seen.attempts[seen.attempt_count - 1];
+}
+
+struct bus *bus_ordered(struct bus *bus, struct error *e)
+{
+	(void)e;
+	return bus;
+}
+
+void bus_begin(struct bus *bus, struct ledger *l, size_t count)
+{
+	ck_assert_ptr_nonnull(bus);
+	ck_assert_ptr_null(seen.open);
+	ck_assert(seen.in_transaction);
+	ck_assert_uint_gt(count, 0);
+	ck_assert_uint_lt(seen.attempt_count, ATTEMPTS_MAX);
+	seen.attempt_count++;
+	this_attempt()->count = count;
+	seen.open = l;
+	ledger_begin(l, seen.attempt_count, count);
+}
+
+/* Which row the message is of. */
+static inline size_t row_of(const struct message *message)
+{
+	char key[32], value[64];
+	ck_assert_uint_lt(message->key_length, sizeof key);
+	memcpy(key, message->key, message->key_length);
+	key[message->key_length] = '\0';
+	size_t row = strtoul(key, NULL, 10) - 1;
+	snprintf(value, sizeof value, "{\"id\":%zu,\"body\":\"row %zu\"}", row + 1, row);
+	ck_assert_str_eq(message->value, value);
+	ck_assert_uint_lt(row, script.rows);
+	return row;
+}
+
+/* In order, all that come before must have been stored or be on the way; else nobody is sent what
+ * the broker has. */
+static inline void check_may_send(const struct attempt *a, size_t row)
+{
+	for (size_t before = 0; seen.in_order && before < row; before++)
+		ck_assert_msg(seen.stored[before] || a->has[before],
+			"row %zu is sent in attempt %zu, and row %zu before it is not stored", row,
+			seen.attempt_count, before);
+	ck_assert_msg(seen.in_order || !seen.stored[row], "row %zu is repeated", row);
+	ck_assert_msg(!a->has[row], "row %zu is sent twice in one attempt", row);
+	ck_assert_msg(!seen.in_order || !a->refused, "row %zu is sent after a refusal", row);
+}
+
+bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct message *message,
+	struct instant deadline)
+{
+	struct attempt *a = this_attempt();
+	size_t row = row_of(message);
+	ck_assert_ptr_nonnull(bus);
+	ck_assert_ptr_eq(l, seen.open);
+	ck_assert(!instant_before(instant_after(seen.claimed, 3600), deadline));
+	check_may_send(a, row);
+	if (script.producer[row] != VERDICT_NONE) {
+		a->refused = true;
+		ck_assert(ledger_record(l, slot, script.producer[row], "refused"));
+		return false;
+	}
+	a->has[row] = true;
+	a->slots[a->sent] = slot;
+	a->rows[a->sent++] = row;
+	return true;
+}
+
+void bus_refuse(struct bus *bus, struct ledger *l, size_t slot, enum verdict v, const char *reason)
+{
+	ck_assert_ptr_nonnull(bus);
+	ck_assert_ptr_eq(l, seen.open);
+	ck_assert_int_ne(v, VERDICT_STORED);
+	ck_assert(ledger_record(l, slot, v, reason));
+}
+
+static inline enum verdict answer(const struct attempt *a, size_t row)
+{
+	for (size_t i = 0; i < a->sent; i++)
+		if (script.poisoned[a->rows[i]])
+			return VERDICT_REJECTED;
+	enum verdict v = script.oracle != NULL ? script.oracle(row)
+			 : seen.attempt_count > 1 && script.broker_again[row] != VERDICT_NONE
+				 ? script.broker_again[row]
+				 : script.broker[row];
+	return v == VERDICT_NONE ? VERDICT_STORED : v;
+}
+
+/* The reports come last row first, and twice, the second time with another verdict. */
+void bus_await(struct bus *bus, struct ledger *l, struct instant deadline)
+{
+	static const char *const reasons[] = {
+		[VERDICT_TOPIC] = "no such topic", [VERDICT_REJECTED] = "bad message"
+	};
+	const struct attempt *a = this_attempt();
+	(void)deadline;
+	ck_assert_ptr_nonnull(bus);
+	ck_assert_ptr_eq(l, seen.open);
+	for (size_t i = a->sent; i-- > 0;) {
+		enum verdict v = answer(a, a->rows[i]);
+		if (v == VERDICT_LATE)
+			continue;
+		seen.stored[a->rows[i]] = seen.stored[a->rows[i]] || v == VERDICT_STORED;
+		ck_assert(
+			ledger_record(l, a->slots[i], v, v == VERDICT_STORED ? NULL : reasons[v]));
+		ck_assert(!ledger_record(l, a->slots[i], VERDICT_REJECTED, "again"));
+	}
+	for (size_t slot = 0; slot < l->count; slot++)
+		ledger_record(l, slot, VERDICT_LATE, "no answer");
+	ck_assert(ledger_complete(l));
+}
+
+void bus_end(struct bus *bus, struct ledger *l)
+{
+	ck_assert_ptr_nonnull(bus);
+	ck_assert_ptr_eq(l, seen.open);
+	seen.open = NULL;
+}
+
+#endif

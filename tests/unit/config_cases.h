@@ -1,0 +1,252 @@
+/*
+ * config_cases - configurations, most of them with mistakes, and what becomes of them.
+ */
+#ifndef SIGNALBUS_TEST_CONFIG_CASES_H
+#define SIGNALBUS_TEST_CONFIG_CASES_H
+
+#include "config_fixture.h"
+
+/* Mistakes, and all that is said of them.  Line 1 is KAFKA, line 2 MODELS or MODEL. */
+static const struct {
+	const char *content, *problems;
+} mistakes[] = {
+	{ "", "bus.conf:1: the setting \"kafka\" is missing\n"
+	      "bus.conf:1: the setting \"models\" is missing\n" },
+	{ "# nothing but a comment\n", "bus.conf:1: the setting \"kafka\" is missing\n"
+				       "bus.conf:1: the setting \"models\" is missing\n" },
+	{ MODELS, "bus.conf:1: the setting \"kafka\" is missing\n" },
+	{ KAFKA, "bus.conf:1: the setting \"models\" is missing\n" },
+	{ KAFKA MODELS "timout = 5.0;\n",
+		"bus.conf:3: unknown setting \"timout\"; did you mean \"timeout\"?\n" },
+	{ KAFKA MODELS "\n\nTimeout = 5.0;\n",
+		"bus.conf:5: unknown setting \"Timeout\"; did you mean \"timeout\"?\n" },
+	{ KAFKA MODELS "something_else = 5.0;\n",
+		"bus.conf:3: unknown setting \"something_else\"\n" },
+	{ KAFKA MODEL "tpoic = \"t\";\nburst = 3; } );\n",
+		"bus.conf:3: unknown model setting \"tpoic\"; did you mean \"topic\"?\n"
+		"bus.conf:4: unknown model setting \"burst\"\n" },
+	{ KAFKA "models = (\n{ name = \"A\"; },\n{ table = \"b\"; },\n{ } );\n",
+		"bus.conf:3: the model setting \"table\" is missing\n"
+		"bus.conf:4: the model setting \"name\" is missing\n"
+		"bus.conf:5: the model setting \"name\" is missing\n"
+		"bus.conf:5: the model setting \"table\" is missing\n" },
+	{ KAFKA "models = ( { name = \"A\"; table = \"a\"; },\n{ name = \"B\"; table = \"a\"; },\n"
+		"{ table = \"a\";\nname = \"A\"; } );\n",
+		"bus.conf:5: another model is named \"A\" already\n" },
+	{ KAFKA MODELS "instance = \"a\";\ninstance = \"b\";\n",
+		"bus.conf:4: duplicate setting name\n" },
+	{ KAFKA MODEL "topic = \"a\";\ntopic = \"a\"; } );\n",
+		"bus.conf:4: duplicate setting name\n" },
+	{ KAFKA "models = ();\n", "bus.conf:2: models must not be empty\n" },
+	{ KAFKA MODEL "order_by = (); } );\n", "bus.conf:3: order_by must not be empty\n" },
+	{ KAFKA MODEL "order_by = []; } );\n", "bus.conf:3: order_by must not be empty\n" },
+	{ KAFKA "models = ( { name = \"\";\ntable = \"\";\ntopic = \"\";\nkey = \"\"; } );\n",
+		"bus.conf:2: name must not be empty\nbus.conf:3: table must not be empty\n"
+		"bus.conf:4: topic must not be empty\nbus.conf:5: key must not be empty\n" },
+	{ KAFKA MODELS "instance = \"\";\n", "bus.conf:3: instance must not be empty\n" },
+	{ KAFKA MODELS "log_level = \"loud\";\n",
+		"bus.conf:3: log_level must be one of \"error\", \"warning\", \"info\", \"debug\", "
+		"not \"loud\"\n" },
+	{ KAFKA MODELS "defaults = { name = \"A\"; topic = \"t\";\ntable = \"a\"; };\n",
+		"bus.conf:3: \"name\" belongs to a model, not to defaults\n"
+		"bus.conf:4: \"table\" belongs to a model, not to defaults\n" },
+	{ KAFKA MODELS "defaults = { burst_cuont = 3; };\n",
+		"bus.conf:3: unknown model setting \"burst_cuont\"; did you mean "
+		"\"burst_count\"?\n" },
+	{ KAFKA MODELS "defaults = { burst_count = 0; };\n",
+		"bus.conf:3: burst_count must be 1 to 100000, not 0\n" },
+	{ KAFKA "models = ( 1,\n( ),\n{ name = \"A\"; table = \"a\"; } );\n",
+		"bus.conf:2: each element must be a group, not an integer\n"
+		"bus.conf:3: each element must be a group, not a list\n" },
+	{ KAFKA MODEL "order_by = ( \"id\", 1,\n( \"x\" ) ); } );\n",
+		"bus.conf:3: each element must be a string, not an integer\n"
+		"bus.conf:4: each element must be a string, not a list\n" },
+	{ "kafka = { client_id = \"x\"; };\n" MODELS, "bus.conf:1: kafka: \"bootstrap_servers\" is "
+						      "missing: which broker to ask first\n" },
+	{ "kafka = { };\n" MODELS, "bus.conf:1: kafka: \"bootstrap_servers\" is missing: which "
+				   "broker to ask first\n" },
+	{ KAFKA MODELS "a b\n", "bus.conf:3: syntax error\n" },
+	{ KAFKA MODELS "instance = \"x\n", "bus.conf:4: syntax error\n" },
+	{ KAFKA MODELS "timeout = ;\n", "bus.conf:3: syntax error\n" },
+	{ KAFKA MODEL "", "bus.conf:3: syntax error\n" },
+	{ "\xff\xfe\x01" KAFKA MODELS, "bus.conf:1: syntax error\n" },
+	{ "kafka = 5;\n" MODELS, "bus.conf:1: kafka must be a group, not an integer\n" },
+	{ "kafka = ( );\n" MODELS, "bus.conf:1: kafka must be a group, not a list\n" },
+	{ KAFKA "models = { };\n", "bus.conf:2: models must be a list of groups such as ( { name ="
+				   " \"A\"; table = \"a\"; } ), not a group\n" },
+	{ KAFKA "models = [ 1 ];\n", "bus.conf:2: models must be a list of groups such as ( { name"
+				     " = \"A\"; table = \"a\"; } ), not an array\n" },
+	/* All at once. */
+	{ "kafka = {\n  bootstrap_servers = \"b:1\";\n  wrong_name = 5;\n};\n"
+	  "timout = 3;\nlog_level = 1;\n"
+	  "models = (\n  { name = \"A\"; table = 5; burst_count = 0; },\n"
+	  "  { name = \"A\"; tabel = \"a\"; autoflush = \"yes\"; },\n  7\n);\n",
+		"bus.conf:3: kafka.wrong_name: no such property: \"wrong.name\" = \"5\"\n"
+		"bus.conf:5: unknown setting \"timout\"; did you mean \"timeout\"?\n"
+		"bus.conf:6: log_level must be a string, not an integer\n"
+		"bus.conf:8: table must be a string, not an integer\n"
+		"bus.conf:8: burst_count must be 1 to 100000, not 0\n"
+		"bus.conf:9: unknown model setting \"tabel\"; did you mean \"table\"?\n"
+		"bus.conf:9: autoflush must be true or false, not a string\n"
+		"bus.conf:9: the model setting \"table\" is missing\n"
+		"bus.conf:9: another model is named \"A\" already\n"
+		"bus.conf:10: each element must be a group, not an integer\n" },
+};
+
+/* Settings, each with a value of another type than its own. */
+static const struct {
+	const char *setting, *value, *expected, *found;
+	bool in_model;
+} types[] = {
+	{ "instance", "5", "a string", "an integer", false },
+	{ "instance", "( \"a\" )", "a string", "a list", false },
+	{ "instance", "[ \"a\" ]", "a string", "an array", false },
+	{ "instance", "{ env = \"HOME\"; }", "a string", "a group", false },
+	{ "log_level", "true", "a string", "a boolean", false },
+	{ "timeout", "\"5\"", "a number of seconds", "a string", false },
+	{ "timeout", "true", "a number of seconds", "a boolean", false },
+	{ "timeout", "( 5 )", "a number of seconds", "a list", false },
+	{ "autoflush", "1", "true or false", "an integer", false },
+	{ "workers", "2.0", "an integer", "a number", false },
+	{ "notify_channel", "5", "a string", "an integer", false },
+	{ "database", "5L", "a string, { file = \"PATH\"; } or { env = \"NAME\"; }", "an integer",
+		false },
+	{ "database", "{ }", "a string, { file = \"PATH\"; } or { env = \"NAME\"; }", "a group",
+		false },
+	{ "database", "{ file = 5; }", "a string, { file = \"PATH\"; } or { env = \"NAME\"; }",
+		"a group", false },
+	{ "database", "{ path = \"/x\"; }", "a string, { file = \"PATH\"; } or { env = \"NAME\"; }",
+		"a group", false },
+	{ "database", "{ file = \"/x\"; env = \"X\"; }",
+		"a string, { file = \"PATH\"; } or { env = \"NAME\"; }", "a group", false },
+	{ "defaults", "( )", "a group", "a list", false },
+	{ "defaults", "5", "a group", "an integer", false },
+	{ "topic", "5", "a string", "an integer", true },
+	{ "key", "( \"id\" )", "a string", "a list", true },
+	{ "burst_count", "5.0", "an integer", "a number", true },
+	{ "burst_count", "\"5\"", "an integer", "a string", true },
+	{ "burst_count", "true", "an integer", "a boolean", true },
+	{ "autoflush", "1", "true or false", "an integer", true },
+	{ "autoflush", "\"true\"", "true or false", "a string", true },
+	{ "order_by", "\"id\"", "a list of strings such as ( \"id\" )", "a string", true },
+	{ "order_by", "{ }", "a list of strings such as ( \"id\" )", "a group", true },
+};
+
+/* Numbers at their limits. */
+static const struct {
+	const char *line, *problem; /* "": it is right */
+} ranges[] = {
+	{ "timeout = 0.1;", "" },
+	{ "timeout = 3600;", "" },
+	{ "timeout = 3600L;", "" },
+	{ "timeout = 0.0999;", "bus.conf:2: timeout must be 0.1 to 3600, not 0.0999\n" },
+	{ "timeout = 3600.5;", "bus.conf:2: timeout must be 0.1 to 3600, not 3600.5\n" },
+	{ "timeout = 0;", "bus.conf:2: timeout must be 0.1 to 3600, not 0\n" },
+	{ "timeout = -1;", "bus.conf:2: timeout must be 0.1 to 3600, not -1\n" },
+	{ "timeout = 1e400;", "bus.conf:2: timeout must be 0.1 to 3600, not inf\n" },
+	{ "poll_interval = 0.01;", "" },
+	{ "poll_interval = 86400;", "" },
+	{ "poll_interval = 0.009;",
+		"bus.conf:2: poll_interval must be 0.01 to 86400, not 0.009\n" },
+	{ "poll_interval = 86401;",
+		"bus.conf:2: poll_interval must be 0.01 to 86400, not 86401\n" },
+	{ "workers = 1;", "" },
+	{ "workers = 64;", "" },
+	{ "workers = 0;", "bus.conf:2: workers must be 1 to 64, not 0\n" },
+	{ "workers = 65;", "bus.conf:2: workers must be 1 to 64, not 65\n" },
+	{ "defaults = { burst_count = 1; };", "" },
+	{ "defaults = { burst_count = 0x10; };", "" },
+	{ "defaults = { burst_count = 100000; };", "" },
+	{ "defaults = { burst_count = 0; };",
+		"bus.conf:2: burst_count must be 1 to 100000, not 0\n" },
+	{ "defaults = { burst_count = -1; };",
+		"bus.conf:2: burst_count must be 1 to 100000, not -1\n" },
+	{ "defaults = { burst_count = 100001; };",
+		"bus.conf:2: burst_count must be 1 to 100000, not 100001\n" },
+	{ "defaults = { burst_count = 4294967297L; };",
+		"bus.conf:2: burst_count must be 1 to 100000, not 4294967297\n" },
+};
+
+/* A file that cannot be read, and the problem; it is where the path says, in the folder or not. */
+static const struct {
+	const char *path, *problem;
+} unreadable[] = {
+	{ "nowhere", "cannot read the configuration: No such file or directory" },
+	{ "", "cannot read the configuration: No such file or directory" },
+	{ "/", "cannot read the configuration: Is a directory" },
+	{ "/dev/zero", "the configuration is larger than 16 MiB" },
+	{ "/dev/null", "the setting \"kafka\" is missing" },
+};
+
+/* What is opened and closed, again and again. */
+static const struct {
+	const char *open, *close;
+	size_t depth;
+} nests[] = {
+	{ "a={", "};", 1000 },
+	{ "a={", "};", 1000000 },
+	{ "a=(", ");", 1000000 },
+	{ "models=(", ");", 100000 },
+	{ "{", "}", 1000000 },
+	{ "a={", "", 1000000 },
+};
+
+/* A configuration that includes the file "part", and that file. */
+static const struct {
+	const char *content, *part, *problems;
+} includes[] = {
+	{ KAFKA "models = (\n@include \"part\"\n);\n",
+		"{ name = \"A\"; table = \"a\"; },\n{ name = \"B\"; table = \"b\"; }\n", "" },
+	{ KAFKA "models = (\n@include \"part\"\n);\nx = 1;\n",
+		"{ name = \"A\"; table = \"a\"; },\n{ name = \"B\"; tabel = \"b\"; }\n",
+		"part:2: unknown model setting \"tabel\"; did you mean \"table\"?\n"
+		"part:2: the model setting \"table\" is missing\n"
+		"bus.conf:5: unknown setting \"x\"\n" },
+	{ KAFKA MODELS "@include \"part\"\n", "timeout = 5.0;\n", "" },
+	{ KAFKA MODELS "@include \"part\"\n", "\ntimeout = ;\n", "part:2: syntax error\n" },
+	{ KAFKA MODELS "@include \"nowhere\"\n", "", "bus.conf:3: cannot open include file\n" },
+	{ KAFKA MODELS "@include \"part\"\n", "@include \"part\"\n",
+		"part:1: include file nesting too deep\n" },
+	{ "@include \"bus.conf\"\n", "", "bus.conf:1: include file nesting too deep\n" },
+};
+
+/* Where a secret is to be read from, what is there, and what is read or else the problem. */
+static const struct {
+	const char *from, *name; /* a name with "/" is a path, others are in the test's folder */
+	const char *content;
+	const char *secret, *problem;
+} secrets[] = {
+	{ "file", "secret", "dbname=x", "dbname=x", NULL },
+	{ "file", "secret", "dbname=x\n", "dbname=x", NULL },
+	{ "file", "secret", "dbname=x \r\n\n", "dbname=x ", NULL },
+	{ "file", "secret", "two\nlines\n", "two\nlines", NULL },
+	{ "file", "secret", "", "", NULL },
+	{ "file", "other", "", NULL, "cannot read %s: No such file or directory" },
+	{ "file", "/", "", NULL, "cannot read %s: Is a directory" },
+	{ "file", "/dev/zero", "", NULL, "cannot read %s: too long or not text" },
+	{ "env", "/SIGNALBUS_TEST_SECRET", "", " from the environment ", NULL },
+	{ "env", "/SIGNALBUS_TEST_EMPTY", "", "", NULL },
+	{ "env", "/SIGNALBUS_TEST_UNSET", "", NULL, "environment variable %s is not set" },
+};
+
+/* A line of the configuration, and whether a password stands in it. */
+static const struct {
+	const char *line;
+	bool holds;
+} passwords[] = {
+	{ "database = \"host=h dbname=d\";", false },
+	{ "database = \"host=h password=p\";", true },
+	{ "database = \"host=h PASSWORD = p\";", true },
+	{ "database = \"postgresql://user:p@h:5432/d\";", true },
+	{ "database = \"postgresql://user@h:5432/d\";", false },
+	{ "database = \"postgresql://h:5432/d\";", false },
+	{ "database = \"postgresql://[::1]:5432/d\";", false },
+	{ "kafka = { bootstrap_servers = \"b:1\"; sasl_password = \"p\"; };", true },
+	{ "kafka = { bootstrap_servers = \"b:1\"; ssl_key_password = \"p\"; };", true },
+	{ "kafka = { bootstrap_servers = \"b:1\"; sasl_oauthbearer_client_secret = \"p\"; };",
+		true },
+	{ "kafka = { bootstrap_servers = \"b:1\"; sasl_username = \"u\"; };", false },
+	{ "kafka = { bootstrap_servers = \"b:1\"; sasl_password = { env = \"HOME\"; }; };", false },
+};
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * config_fixture - configuration files in a folder of the test's own, and what became of them.
+ */
+#ifndef SIGNALBUS_TEST_CONFIG_FIXTURE_H
+#define SIGNALBUS_TEST_CONFIG_FIXTURE_H
+
+#include "config.h"
+#include "text.h"
+
+#include "suite.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A file that is right, in parts. */
+#define KAFKA  "kafka = { bootstrap_servers = \"b:1\"; };\n"
+#define MODELS "models = ( { name = \"A\"; table = \"a\"; } );\n"
+#define MODEL  "models = ( { name = \"A\"; table = \"a\";\n"
+
+struct fixture {
+	char folder[32];
+	char *file; /* the configuration: bus.conf in it */
+	struct config *config;
+	struct problems problems;
+};
+
+static inline char *fixture_path(const struct fixture *f, const char *name)
+{
+	return text_format("%s/%s", f->folder, name);
+}
+
+static inline void fixture_write_bytes(
+	const struct fixture *f, const char *name, const char *bytes, size_t length)
+{
+	char *path = fixture_path(f, name);
+	FILE *file = fopen(path, "w");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_uint_eq(fwrite(bytes, 1, length, file), length);
+	ck_assert_int_eq(fclose(file), 0);
+	free(path);
+}
+
+static inline void fixture_write(const struct fixture *f, const char *name, const char *content)
+{
+	fixture_write_bytes(f, name, content, strlen(content));
+}
+
+static inline void fixture_init(struct fixture *f)
+{
+	*f = (struct fixture){ .folder = "/tmp/test_config.XXXXXX" };
+	ck_assert_ptr_nonnull(mkdtemp(f->folder));
+	f->file = fixture_path(f, "bus.conf");
+}
+
+static inline void fixture_free(struct fixture *f)
+{
+	DIR *folder = opendir(f->folder);
+	for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+		if (entry->d_name[0] != '.') {
+			char *path = fixture_path(f, entry->d_name);
+			unlink(path);
+			free(path);
+		}
+	closedir(folder);
+	rmdir(f->folder);
+	config_free(f->config);
+	problems_free(&f->problems);
+	free(f->file);
+}
+
+/* A config_property_check that takes all but "wrong.…". */
+static inline bool check_property(const struct property *p, struct error *e)
+{
+	if (strncmp(p->name, "wrong.", 6) != 0)
+		return true;
+	return error_set(e, ERROR_CONFIG, "no such property: \"%s\" = \"%s\"", p->name, p->value);
+}
+
+static inline void fixture_load(struct fixture *f)
+{
+	f->config = config_load(f->file, check_property, &f->problems);
+	ck_assert_int_eq(f->config == NULL, f->problems.count > 0);
+}
+
+/* All problems, a line each, with the folder's name cut off the beginning. */
+static inline char *fixture_problems(const struct fixture *f)
+{
+	struct text t = { 0 };
+	char prefix[sizeof f->folder + 1];
+	int length = snprintf(prefix, sizeof prefix, "%s/", f->folder);
+	text_add(&t, "", 0);
+	for (size_t i = 0; i < f->problems.count; i++) {
+		const char *line = f->problems.lines[i];
+		if (strncmp(line, prefix, (size_t)length) == 0)
+			line += length;
+		text_addf(&t, "%s\n", line);
+	}
+	return t.text;
+}
+
+/* Load content, and expect these problems. */
+static inline void fixture_expect(struct fixture *f, const char *content, const char *expected)
+{
+	fixture_write(f, "bus.conf", content);
+	fixture_load(f);
+	char *problems = fixture_problems(f);
+	ck_assert_str_eq(problems, expected);
+	free(problems);
+}
+
+#endif

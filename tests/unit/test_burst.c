@@ -1,0 +1,345 @@
+#include "burst.h"
+
+#include "burst_world.h"
+
+static const enum claim_kind kinds[] = { CLAIM_FIRST, CLAIM_NOTED, CLAIM_ORDERED };
+
+START_TEST(all_that_is_stored_is_deleted)
+{
+	begin();
+	script.rows = 8;
+	ck_assert(run(kinds[_i]));
+	check_deleted("dddddddd");
+	ck_assert_uint_eq(seen.attempt_count, 1);
+	ck_assert_uint_eq(seen.attempts[0].sent, 8);
+	for (size_t row = 0; row < 8; row++)
+		ck_assert_uint_eq(seen.attempts[0].rows[row], row);
+	ck_assert_uint_eq(world.result.sent, 8);
+	ck_assert_int_eq(world.result.from_start, kinds[_i] == CLAIM_FIRST);
+	end();
+}
+END_TEST
+
+START_TEST(nothing_claimed_is_nothing_sent_or_settled)
+{
+	begin();
+	ck_assert(run(kinds[_i]));
+	ck_assert_uint_eq(seen.attempt_count, 0);
+	ck_assert_uint_eq(seen.settles + seen.abandons, 0);
+	end();
+}
+END_TEST
+
+/* Errors that a claim or a settling ends with. */
+static const enum error_kind database_errors[] = { ERROR_CONNECTION, ERROR_CONFLICT, ERROR_PLAN,
+	ERROR_DATABASE };
+
+START_TEST(a_claim_that_fails_is_the_burst_s_failure)
+{
+	begin();
+	script.rows = 3;
+	script.claim_error = database_errors[_i];
+	ck_assert(!run(CLAIM_FIRST));
+	ck_assert_int_eq(world.error.kind, database_errors[_i]);
+	ck_assert_str_eq(world.error.text, "the claim failed");
+	ck_assert_uint_eq(seen.attempt_count, 0);
+	ck_assert_uint_eq(seen.settles + seen.abandons, 0);
+	end();
+}
+END_TEST
+
+START_TEST(a_settling_that_fails_is_the_burst_s_failure)
+{
+	begin();
+	script.rows = 3;
+	script.broker[1] = VERDICT_LATE;
+	script.settle_error = database_errors[_i];
+	ck_assert(!run(CLAIM_FIRST));
+	ck_assert_int_eq(world.error.kind, database_errors[_i]);
+	ck_assert_str_eq(world.error.text, "the settling failed");
+	ck_assert_uint_eq(world.result.sent, 0);
+	ck_assert_uint_eq(seen.abandons, 0);
+	end();
+}
+END_TEST
+
+/* What the broker says of each row: s it has it, l nothing, t the topic is missing, r it rejects
+ * the row, p and all that goes with it; in capitals, the producer refuses the row for that.  Then
+ * what is deleted (d), in how many attempts (0: no matter), and why the rest is not. */
+static const struct {
+	const char *what;
+	enum claim_kind kind;
+	const char *first, *again; /* at the first attempt, and at all others where not the same */
+	const char *deleted;
+	size_t attempts;
+	enum error_kind error;
+	const char *text; /* in the error's text */
+} outcomes[] = {
+	{ "late rows stay", CLAIM_FIRST, "slssl", "", "d.dd.", 1, ERROR_BROKER,
+		"model \"Order\": 2 of 5 signals were not stored within 30 s: no answer" },
+	{ "behind a late row the order ends", CLAIM_ORDERED, "sslss", "", "dd...", 1, ERROR_BROKER,
+		"model \"Order\": 3 of 5 signals were not stored within 30 s: no answer" },
+	{ "nothing stored is nothing deleted", CLAIM_FIRST, "llll", "", "....", 1, ERROR_BROKER,
+		"4 of 4 signals" },
+	{ "the same in order", CLAIM_ORDERED, "llll", "", "....", 1, ERROR_BROKER, "4 of 4" },
+	{ "a missing topic is not its rows' fault", CLAIM_NOTED, "tttt", "", "....", 1, ERROR_TOPIC,
+		"model \"Order\": topic \"orders\": no such topic" },
+	{ "nor in order", CLAIM_ORDERED, "sttt", "", "d...", 1, ERROR_TOPIC, "\"orders\"" },
+	{ "a topic weighs more than lateness", CLAIM_FIRST, "lstl", "", ".d..", 1, ERROR_TOPIC,
+		"\"orders\"" },
+	{ "the first of several bad rows is named", CLAIM_NOTED, "sssppsssp", "", "ddd..ddd.", 0,
+		ERROR_REJECTED, "signal (id)=(4) was rejected: bad message; it stays in table" },
+	{ "each bad row is sent alone", CLAIM_FIRST, "pppppppp", "", "........", 15, ERROR_REJECTED,
+		"(id)=(1)" },
+	{ "in order the first one is", CLAIM_ORDERED, "pppppppp", "", "........", 4, ERROR_REJECTED,
+		"(id)=(1)" },
+	{ "what is rejected with others has a second chance", CLAIM_FIRST, "ssrrrs", "ssssss",
+		"dddddd", 3, ERROR_NONE, "" },
+	{ "in order too, with what is behind", CLAIM_ORDERED, "ssrrrs", "ssssss", "dddddd", 3,
+		ERROR_NONE, "" },
+	{ "which may fail in other ways", CLAIM_FIRST, "rrrr", "slst", "d.d.", 3, ERROR_TOPIC,
+		"no such topic" },
+	{ "a bad row leaves late ones late", CLAIM_FIRST, "slrs", "", "d..d", 0, ERROR_REJECTED,
+		"(id)=(3)" },
+	{ "in order nothing overtakes a late row", CLAIM_ORDERED, "slrrr", "", "d....", 1,
+		ERROR_BROKER, "4 of 5" },
+	{ "nor one whose topic is missing", CLAIM_ORDERED, "strss", "", "d....", 1, ERROR_TOPIC,
+		"no such topic" },
+	{ "nor one that is late at the second attempt", CLAIM_ORDERED, "rrrr", "slss", "d...", 2,
+		ERROR_BROKER, "3 of 4" },
+	{ "nor when it is sent alone", CLAIM_ORDERED, "lpss", "", "....", 3, ERROR_BROKER,
+		"4 of 4" },
+	{ "a row that the producer refuses fails alone", CLAIM_FIRST, "ssRsss", "", "dd.ddd", 0,
+		ERROR_REJECTED, "signal (id)=(3) was rejected: refused" },
+	{ "also for lack of time", CLAIM_FIRST, "ssLsss", "", "dd.ddd", 1, ERROR_BROKER, "1 of 6" },
+	{ "in order it ends the burst", CLAIM_ORDERED, "ssRsss", "", "dd....", 0, ERROR_REJECTED,
+		"signal (id)=(3) was rejected: refused" },
+	{ "also for lack of time", CLAIM_ORDERED, "ssLsss", "", "dd....", 1, ERROR_BROKER,
+		"4 of 6" },
+	{ "also for the topic", CLAIM_ORDERED, "Tsssss", "", "......", 1, ERROR_TOPIC, "refused" },
+};
+
+static void write_script(const char *first, const char *again)
+{
+	static const char letters[] = "-sultr", capitals[] = "-SULTR";
+	script.rows = strlen(first);
+	for (size_t row = 0; row < script.rows; row++) {
+		const char *said = strchr(letters, first[row]);
+		const char *refused = strchr(capitals, first[row]);
+		script.poisoned[row] = first[row] == 'p';
+		if (said != NULL)
+			script.broker[row] = (enum verdict)(said - letters);
+		if (refused != NULL)
+			script.producer[row] = (enum verdict)(refused - capitals);
+		if (again[0] != '\0')
+			script.broker_again[row] =
+				(enum verdict)(strchr(letters, again[row]) - letters);
+	}
+}
+
+START_TEST(what_becomes_of_a_burst_depends_on_what_the_broker_says)
+{
+	begin();
+	write_script(outcomes[_i].first, outcomes[_i].again);
+	bool ok = run(outcomes[_i].kind);
+	check_deleted(outcomes[_i].deleted);
+	ck_assert_int_eq(ok, outcomes[_i].error == ERROR_NONE);
+	ck_assert_int_eq(world.error.kind, outcomes[_i].error);
+	ck_assert_msg(strstr(world.error.text, outcomes[_i].text) != NULL, "%s: %s",
+		outcomes[_i].what, world.error.text);
+	if (outcomes[_i].attempts > 0)
+		ck_assert_msg(seen.attempt_count == outcomes[_i].attempts, "%s: %zu attempts",
+			outcomes[_i].what, seen.attempt_count);
+	ck_assert_int_eq(seen.settles == 0, strchr(outcomes[_i].deleted, 'd') == NULL);
+	end();
+}
+END_TEST
+
+START_TEST(a_bad_row_fails_alone)
+{
+	char expected[] = "dddddddd", text[256];
+	begin();
+	script.rows = 8;
+	script.poisoned[_i] = true;
+	ck_assert(!run(CLAIM_FIRST));
+	expected[_i] = '.';
+	check_deleted(expected);
+	snprintf(text, sizeof text,
+		"model \"Order\": the message of signal (id)=(%d) was rejected: bad message; it "
+		"stays in table shop.\"order\"",
+		_i + 1);
+	ck_assert_int_eq(world.error.kind, ERROR_REJECTED);
+	ck_assert_str_eq(world.error.text, text);
+	/* All; then both halves, of the bad one its halves, and so on: 1 + 2 log2(8). */
+	ck_assert_uint_eq(seen.attempt_count, 7);
+	end();
+}
+END_TEST
+
+START_TEST(in_order_a_bad_row_stops_what_comes_behind_it)
+{
+	char expected[] = "........";
+	begin();
+	script.rows = 8;
+	script.poisoned[_i] = true;
+	ck_assert(!run(CLAIM_ORDERED));
+	memset(expected, 'd', (size_t)_i);
+	check_deleted(expected);
+	ck_assert_int_eq(world.error.kind, ERROR_REJECTED);
+	ck_assert_uint_le(seen.attempt_count, 7);
+	for (int row = _i + 1; row < 8; row++)
+		ck_assert(!seen.stored[row]);
+	end();
+}
+END_TEST
+
+static const size_t burst_sizes[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 33 };
+
+START_TEST(bad_rows_are_isolated_in_bursts_of_any_size)
+{
+	size_t n = burst_sizes[_i], halvings = 0;
+	while ((size_t)1 << halvings < n)
+		halvings++;
+	for (size_t bad = 0; bad < n; bad++) {
+		begin();
+		script.rows = n;
+		script.poisoned[bad] = true;
+		ck_assert(!run(CLAIM_FIRST));
+		ck_assert_uint_eq(seen.deleted_count, n - 1);
+		ck_assert(!seen.deleted[bad]);
+		ck_assert_uint_le(seen.attempt_count, 1 + 2 * halvings + (n == 1));
+		end();
+	}
+}
+END_TEST
+
+START_TEST(a_burst_is_run_again_and_again)
+{
+	static const size_t sizes[] = { 8, 3, 12, 1, 8 };
+	begin();
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		script = (struct script){ .rows = sizes[i] };
+		seen = (struct seen){ 0 };
+		if (i % 2 == 0)
+			script.broker[sizes[i] - 1] = VERDICT_LATE;
+		ck_assert_int_eq(run(CLAIM_FIRST), i % 2 == 1);
+		ck_assert_uint_eq(seen.deleted_count, sizes[i] - (i % 2 == 0));
+	}
+	end();
+}
+END_TEST
+
+START_TEST(noted_keys_reach_the_claim)
+{
+	struct rows keys = { 100 };
+	begin();
+	script.rows = 2;
+	ck_assert(run_order(&(struct burst_order){ .model = world.model,
+		.kind = CLAIM_NOTED,
+		.keys = &keys,
+		.first_key = 40,
+		.key_count = 7 }));
+	ck_assert_int_eq(seen.kind, CLAIM_NOTED);
+	ck_assert_ptr_eq(seen.request.keys, &keys);
+	ck_assert_uint_eq(seen.request.first_key, 40);
+	ck_assert_uint_eq(seen.request.key_count, 7);
+	end();
+}
+END_TEST
+
+static bool run_from(struct position *position)
+{
+	struct burst_order order = {
+		.model = world.model, .kind = CLAIM_FIRST, .position = position
+	};
+	seen = (struct seen){ 0 };
+	return run_order(&order);
+}
+
+/* Also past rows that fail: the sweep from the beginning finds them. */
+START_TEST(a_position_moves_on_with_what_was_claimed)
+{
+	struct position *position = position_new();
+	begin();
+	script.claim_error = ERROR_CONFLICT;
+	ck_assert(!run_from(position));
+	script = (struct script){ .rows = 3, .broker[2] = VERDICT_LATE };
+	ck_assert(!run_from(position));
+	ck_assert_int_eq(seen.kind, CLAIM_FIRST);
+	ck_assert(world.result.from_start);
+	script = (struct script){ .rows = 1 };
+	ck_assert(run_from(position));
+	ck_assert_int_eq(seen.kind, CLAIM_NEXT);
+	ck_assert(!world.result.from_start);
+	ck_assert_str_eq(seen.from, "(0,3)");
+	script.rows = 0;
+	ck_assert(run_from(position));
+	ck_assert_str_eq(seen.from, "(0,1)");
+	ck_assert(run_from(position));
+	ck_assert_str_eq(seen.from, "(0,1)");
+	end();
+	position_free(position);
+}
+END_TEST
+
+START_TEST(freeing_no_burst_is_fine)
+{
+	burst_free(NULL);
+}
+END_TEST
+
+static unsigned short dice[3];
+
+/* Mostly stored, of each failure some. */
+static enum verdict by_chance(size_t row)
+{
+	static const enum verdict verdicts[] = { VERDICT_LATE, VERDICT_TOPIC, VERDICT_REJECTED };
+	(void)row;
+	unsigned long n = (unsigned long)nrand48(dice);
+	return n % 6 < COUNT(verdicts) && n / 6 % 2 == 0 ? verdicts[n % 6] : VERDICT_STORED;
+}
+
+enum { SEEDS = 100, BURSTS_OF_A_SEED = 30 };
+
+/* Everything by chance, from a fixed list of seeds; what is checked is in the doubles and in
+ * check_burst(). */
+START_TEST(whatever_happens_only_what_is_stored_is_deleted)
+{
+	memcpy(dice, (unsigned short[]){ 1, 2, (unsigned short)_i }, sizeof dice);
+	begin();
+	for (int i = 0; i < BURSTS_OF_A_SEED; i++) {
+		seen = (struct seen){ 0 };
+		script = (struct script){ .rows = (size_t)nrand48(dice) % 24, .oracle = by_chance };
+		if (nrand48(dice) % 8 == 0)
+			script.settle_error = ERROR_CONFLICT;
+		for (size_t row = 0; row < script.rows; row++) {
+			script.poisoned[row] = nrand48(dice) % 24 == 0;
+			if (nrand48(dice) % 32 == 0)
+				script.producer[row] =
+					VERDICT_LATE + (enum verdict)(nrand48(dice) % 3);
+		}
+		run(kinds[nrand48(dice) % 3]);
+	}
+	end();
+}
+END_TEST
+
+int main(void)
+{
+	const struct test tests[] = {
+		{ all_that_is_stored_is_deleted, COUNT(kinds), 0 },
+		{ nothing_claimed_is_nothing_sent_or_settled, COUNT(kinds), 0 },
+		{ a_claim_that_fails_is_the_burst_s_failure, COUNT(database_errors), 0 },
+		{ a_settling_that_fails_is_the_burst_s_failure, COUNT(database_errors), 0 },
+		{ what_becomes_of_a_burst_depends_on_what_the_broker_says, COUNT(outcomes), 0 },
+		{ a_bad_row_fails_alone, 8, 0 },
+		{ in_order_a_bad_row_stops_what_comes_behind_it, 8, 0 },
+		{ bad_rows_are_isolated_in_bursts_of_any_size, COUNT(burst_sizes), 0 },
+		{ a_burst_is_run_again_and_again, 1, 0 },
+		{ noted_keys_reach_the_claim, 1, 0 },
+		{ a_position_moves_on_with_what_was_claimed, 1, 0 },
+		{ freeing_no_burst_is_fine, 1, 0 },
+		{ whatever_happens_only_what_is_stored_is_deleted, SEEDS, 0 },
+	};
+	return suite_run("burst", tests, COUNT(tests));
+}

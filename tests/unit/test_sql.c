@@ -1,0 +1,241 @@
+#include "sql.h"
+
+#include "model_fixture.h"
+
+static const struct told_column simple[] = {
+	{ "id", INT8_OID, "bigint" },
+	{ "body", JSONB_OID, "jsonb" },
+};
+
+static const struct told_column odd[] = {
+	{ "Tenant \"x\"", TEXT_OID, "character varying" },
+	{ "nr", INT4_OID, "integer" },
+	{ "day", DATE_OID, "date" },
+};
+
+/* Tables and what is said of them in the configuration. */
+struct table {
+	const struct told_column *columns;
+	size_t count;
+	bool odd_key; /* primary key ("Tenant ""x""", nr), else (id) */
+	bool is_parent;
+	const char *order_by[3];
+	long long burst_count;
+};
+
+/* fixture_model() parts names at spaces, so odd ones are added here. */
+static struct model *model_of(struct fixture *f, const struct table *t, const char **order_by)
+{
+	struct error e;
+	fixture_init(f);
+	f->settings.burst_count = t->burst_count;
+	memcpy(order_by, t->order_by, sizeof t->order_by);
+	f->settings.order_by.items = order_by;
+	while (f->settings.order_by.count < COUNT(t->order_by) &&
+		order_by[f->settings.order_by.count] != NULL)
+		f->settings.order_by.count++;
+	struct model *m = fixture_model(f, t->columns, t->count, t->odd_key ? "" : "id");
+	m->is_parent = t->is_parent;
+	if (t->odd_key) {
+		model_add_primary_key(m, "Tenant \"x\"");
+		model_add_primary_key(m, "nr");
+	}
+	ck_assert_msg(model_resolve(m, &e), "%s", e.text);
+	return m;
+}
+
+#define SIMPLE simple, COUNT(simple), false
+#define ODD    odd, COUNT(odd), true
+#define BODY   "SELECT signal.ctid, signal.tableoid, signal.\"id\", signal.\"body\""
+#define ODD_BODY                                                                                   \
+	"SELECT signal.ctid, signal.tableoid, signal.\"Tenant \"\"x\"\"\", signal.\"nr\","         \
+	" to_json(signal.\"day\")"
+#define FROM    " FROM shop.\"order\" AS signal"
+#define ODD_KEY "signal.\"Tenant \"\"x\"\"\", signal.\"nr\""
+
+static const struct {
+	struct table table;
+	enum claim_kind kind;
+	const char *sql;
+} claims[] = {
+	{ { SIMPLE, false, { NULL }, 7 }, CLAIM_FIRST,
+		BODY FROM " WHERE signal.ctid > '(0,0)'::tid LIMIT 7 FOR UPDATE OF signal SKIP "
+			  "LOCKED" },
+	{ { SIMPLE, false, { NULL }, 1 }, CLAIM_NEXT,
+		BODY FROM " WHERE signal.ctid > $1::tid LIMIT 1 FOR UPDATE OF signal SKIP "
+			  "LOCKED" },
+	{ { SIMPLE, false, { NULL }, 1 }, CLAIM_NOTED,
+		BODY FROM " WHERE (signal.\"id\") IN (SELECT * FROM unnest($1::bigint[]))"
+			  " LIMIT 1 FOR UPDATE OF signal SKIP LOCKED" },
+	{ { SIMPLE, false, { NULL }, 100000 }, CLAIM_ORDERED,
+		BODY FROM " ORDER BY signal.\"id\" LIMIT 100000 FOR UPDATE OF signal" },
+	{ { SIMPLE, false, { "id DESC" }, 1 }, CLAIM_ORDERED,
+		BODY FROM " ORDER BY signal.\"id\" DESC LIMIT 1 FOR UPDATE OF signal" },
+	{ { SIMPLE, true, { NULL }, 1 }, CLAIM_FIRST,
+		BODY FROM " ORDER BY signal.\"id\" LIMIT 1 FOR UPDATE OF signal SKIP LOCKED" },
+	{ { SIMPLE, true, { "body" }, 1 }, CLAIM_NEXT,
+		BODY FROM " WHERE (signal.\"id\") > ($1::bigint) ORDER BY signal.\"id\" LIMIT 1"
+			  " FOR UPDATE OF signal SKIP LOCKED" },
+	{ { ODD, false, { NULL }, 2 }, CLAIM_NEXT,
+		ODD_BODY FROM " WHERE signal.ctid > $1::tid LIMIT 2 FOR UPDATE OF signal SKIP "
+			      "LOCKED" },
+	{ { ODD, true, { NULL }, 2 }, CLAIM_NEXT,
+		ODD_BODY FROM " WHERE (" ODD_KEY ") > ($1::character varying, $2::integer)"
+			      " ORDER BY " ODD_KEY " LIMIT 2 FOR UPDATE OF signal SKIP LOCKED" },
+	{ { ODD, true, { NULL }, 2 }, CLAIM_NOTED,
+		ODD_BODY FROM " WHERE (" ODD_KEY ") IN (SELECT * FROM"
+			      " unnest($1::character varying[], $2::integer[]))"
+			      " LIMIT 2 FOR UPDATE OF signal SKIP LOCKED" },
+	{ { ODD, true, { "day DESC", "nr" }, 2 }, CLAIM_ORDERED,
+		ODD_BODY FROM " ORDER BY signal.\"day\" DESC, signal.\"nr\", signal.\"Tenant "
+			      "\"\"x\"\"\" LIMIT 2 FOR UPDATE OF signal" },
+	{ { ODD, false, { "\"Tenant \"\"x\"\"\" DESC" }, 2 }, CLAIM_ORDERED,
+		ODD_BODY FROM " ORDER BY signal.\"Tenant \"\"x\"\"\" DESC, signal.\"nr\" LIMIT 2"
+			      " FOR UPDATE OF signal" },
+};
+
+START_TEST(a_claim_locks_the_rows_of_its_kind)
+{
+	struct fixture f;
+	const char *order_by[3];
+	struct model *m = model_of(&f, &claims[_i].table, order_by);
+	char *sql = sql_claim(m, claims[_i].kind);
+	ck_assert_str_eq(sql, claims[_i].sql);
+	free(sql);
+	model_free(m);
+}
+END_TEST
+
+static void check_sql(char *sql, const char *expected)
+{
+	ck_assert_str_eq(sql, expected);
+	free(sql);
+}
+
+START_TEST(other_statements_name_the_table_as_the_catalog_does)
+{
+	struct fixture f;
+	const char *order_by[3];
+	const struct table table = { ODD, false, { NULL }, 5 };
+	struct model *m = model_of(&f, &table, order_by);
+	m->index = 12;
+	check_sql(sql_delete(m), "DELETE FROM shop.\"order\" AS signal WHERE signal.ctid = ANY "
+				 "($1::tid[]) AND signal.tableoid = $2::oid");
+	check_sql(sql_note(m), "DECLARE noted_12 NO SCROLL CURSOR WITH HOLD FOR SELECT " ODD_KEY
+			       " FROM shop.\"order\" AS signal");
+	check_sql(sql_noted(m, 1000), "FETCH FORWARD 1000 FROM noted_12");
+	check_sql(sql_count(m), "SELECT count(*) FROM shop.\"order\" AS signal");
+	check_sql(sql_count_some(m, 10001), "SELECT count(*) FROM (SELECT FROM shop.\"order\" AS "
+					    "signal LIMIT 10001) AS bounded");
+	model_free(m);
+}
+END_TEST
+
+START_TEST(a_percent_sign_in_a_name_is_a_percent_sign)
+{
+	static const struct told_column columns[] = { { "%s%n", TEXT_OID, "text" } };
+	struct fixture f;
+	fixture_init(&f);
+	struct model *m = fixture_resolved(&f, columns, 1, "%s%n");
+	check_sql(sql_claim(m, CLAIM_ORDERED),
+		"SELECT signal.ctid, signal.tableoid, signal.\"%s%n\" FROM shop.\"order\" AS "
+		"signal ORDER BY signal.\"%s%n\" LIMIT 100 FOR UPDATE OF signal");
+	model_free(m);
+}
+END_TEST
+
+START_TEST(triggers_quote_the_channel)
+{
+	static const struct told_column columns[] = { { "id", INT8_OID, "bigint" } };
+	struct fixture f;
+	struct text t = { 0 };
+	fixture_init(&f);
+	f.config.notify_channel = "it's";
+	struct model *m = fixture_resolved(&f, columns, 1, "id");
+	sql_trigger(&t, m, false);
+	ck_assert_str_eq(t.text, "CREATE OR REPLACE TRIGGER signalbus_notify AFTER INSERT ON "
+				 "shop.\"order\"\n  FOR EACH STATEMENT EXECUTE FUNCTION "
+				 "signalbus_notify('it''s');\n");
+	text_free(&t);
+	model_free(m);
+}
+END_TEST
+
+START_TEST(triggers_are_dropped_before_their_function)
+{
+	static const struct told_column columns[] = { { "id", INT8_OID, "bigint" } };
+	struct fixture f;
+	struct text t = { 0 };
+	fixture_init(&f);
+	struct model *m = fixture_resolved(&f, columns, 1, "id");
+	sql_triggers_begin(&t, true);
+	sql_trigger(&t, m, true);
+	sql_triggers_end(&t, true);
+	ck_assert_str_eq(t.text,
+		"BEGIN;\nDROP TRIGGER IF EXISTS signalbus_notify ON shop.\"order\";\n"
+		"DROP FUNCTION IF EXISTS signalbus_notify();\nCOMMIT;\n");
+	text_free(&t);
+	model_free(m);
+}
+END_TEST
+
+START_TEST(a_position_is_a_ctid_or_the_primary_key_where_ctids_are_not_unique)
+{
+	struct fixture f;
+	const char *order_by[3];
+	const struct table table = { ODD, false, { NULL }, 5 };
+	struct model *m = model_of(&f, &table, order_by);
+	ck_assert_uint_eq(sql_position_count(m), 1);
+	ck_assert_uint_eq(sql_position_field(m, 0), ROW_CTID);
+	m->is_parent = true;
+	ck_assert_uint_eq(sql_position_count(m), 2);
+	ck_assert_uint_eq(sql_position_field(m, 0), m->primary_key_fields[0]);
+	ck_assert_uint_eq(sql_position_field(m, 1), m->primary_key_fields[1]);
+	model_free(m);
+}
+END_TEST
+
+static const struct {
+	const char *values[4];
+	const char *literal;
+} arrays[] = {
+	{ { NULL }, "{}" },
+	{ { "1" }, "{\"1\"}" },
+	{ { "1", "22", "-3" }, "{\"1\",\"22\",\"-3\"}" },
+	{ { "" }, "{\"\"}" },
+	{ { "", "" }, "{\"\",\"\"}" },
+	{ { "NULL", "null" }, "{\"NULL\",\"null\"}" },
+	{ { "(0,1)", "(4294967295,65535)" }, "{\"(0,1)\",\"(4294967295,65535)\"}" },
+	{ { "a\"b" }, "{\"a\\\"b\"}" },
+	{ { "a\\b" }, "{\"a\\\\b\"}" },
+	{ { "\"", "\\" }, "{\"\\\"\",\"\\\\\"}" },
+	{ { "\\\"\"\\" }, "{\"\\\\\\\"\\\"\\\\\"}" },
+	{ { "{a,b}", " c " }, "{\"{a,b}\",\" c \"}" },
+	{ { "a\nb\t'" }, "{\"a\nb\t'\"}" },
+	{ { "\xc3\xa4\xf0\x9f\x98\x80" }, "{\"\xc3\xa4\xf0\x9f\x98\x80\"}" },
+};
+
+START_TEST(array_literals_quote_whatever_is_in_a_value)
+{
+	struct text array = { 0 };
+	for (size_t i = 0; i < COUNT(arrays[_i].values) && arrays[_i].values[i] != NULL; i++)
+		sql_array_add(&array, arrays[_i].values[i]);
+	sql_array_end(&array);
+	ck_assert_str_eq(array.text, arrays[_i].literal);
+	text_free(&array);
+}
+END_TEST
+
+int main(void)
+{
+	const struct test tests[] = {
+		{ a_claim_locks_the_rows_of_its_kind, COUNT(claims), 0 },
+		{ other_statements_name_the_table_as_the_catalog_does, 1, 0 },
+		{ a_percent_sign_in_a_name_is_a_percent_sign, 1, 0 },
+		{ triggers_quote_the_channel, 1, 0 },
+		{ triggers_are_dropped_before_their_function, 1, 0 },
+		{ a_position_is_a_ctid_or_the_primary_key_where_ctids_are_not_unique, 1, 0 },
+		{ array_literals_quote_whatever_is_in_a_value, COUNT(arrays), 0 },
+	};
+	return suite_run("sql", tests, COUNT(tests));
+}
