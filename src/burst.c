@@ -70,8 +70,7 @@ static void move_on(struct burst *b, struct position *position)
 /* Of the rows that were claimed in order, some may have to wait for the next burst. */
 static bool has_more(const struct burst *b)
 {
-	return b->claim.count >= (size_t)b->model->config->burst_count ||
-	       rows_count(b->claim.rows) > b->claim.count;
+	return b->claim.count >= (size_t)b->model->config->burst_count || b->claim.more;
 }
 
 static bool claim(struct burst *b, const struct burst_order *order, struct burst_result *result,

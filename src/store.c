@@ -184,6 +184,7 @@ static bool claim_ordered(
 	struct store *s, const struct model *m, bool sweep, struct claim *claim, struct error *e)
 {
 	bool ok = store_claim_ordered(s, m, sweep, claim, e);
+	claim->more = ok && claim->count > 0 && rows_count(claim->rows) > claim->count;
 	if (ok && claim->count > 0)
 		return true;
 	rows_free(claim->rows);

@@ -71,9 +71,10 @@ struct claim_request {
 /* The rows of a burst: locked, in an open transaction.  Freed by claim_free(). */
 struct claim {
 	struct rows *rows;
-	size_t count; /* rows behind these are locked too, but not the burst's */
+	size_t count;
 	/* CLAIM_ORDERED: */
 	bool in_order;
+	bool more;       /* rows behind these are locked too, but have to wait for the next burst */
 	bool from_start; /* it was looked from the beginning, not only behind those sent last */
 	bool held_back;  /* there are no rows since a writer's open transaction may commit earlier
 			    ones: claim again, soon */
