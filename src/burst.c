@@ -68,6 +68,12 @@ static void move_on(struct burst *b, struct position *position)
 	position_set(position, &place);
 }
 
+/* Of the rows that were claimed in order, some may have to wait for the next burst. */
+static bool has_more(const struct burst *b)
+{
+	return b->claim.count >= (size_t)b->model->config->burst_count || b->claim.more;
+}
+
 static bool claim(struct burst *b, const struct burst_order *order, struct burst_result *result,
 	struct error *e)
 {
@@ -76,16 +82,18 @@ static bool claim(struct burst *b, const struct burst_order *order, struct burst
 		.from = &from,
 		.keys = order->keys,
 		.first_key = order->first_key,
-		.key_count = order->key_count };
+		.key_count = order->key_count,
+		.from_start = order->from_start };
 	if (order->position != NULL) {
 		from = position_get(order->position);
 		request.kind = from.count > 0 ? CLAIM_NEXT : CLAIM_FIRST;
 	}
-	result->from_start = request.kind == CLAIM_FIRST;
 	bool ok = store_claim(b->store, b->model, &request, &b->claim, e);
+	result->from_start = request.kind == CLAIM_FIRST || b->claim.from_start;
 	result->claimed = b->claim.count;
 	result->held_back = b->claim.held_back;
 	result->held_seconds = b->claim.held_seconds;
+	result->more = ok && b->claim.count > 0 && has_more(b);
 	place_free(&from);
 	if (ok && b->claim.count > 0 && order->position != NULL)
 		move_on(b, order->position);
