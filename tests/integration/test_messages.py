@@ -327,8 +327,8 @@ def test_every_command_honours_where(signalbus, schema, make_topic, consume, com
     assert schema.count("t") == 9
 
 
-def test_ordered_models_of_one_table_do_not_wait_for_each_other(signalbus, schema, make_topic,
-                                                                consume):
+def test_ordered_models_of_one_table_have_locks_of_their_own(signalbus, schema, make_topic,
+                                                             consume):
     topic = make_topic()
     schema.execute("CREATE TABLE t (id int PRIMARY KEY)")
     schema.execute("INSERT INTO t SELECT generate_series(1, 4)")
@@ -336,12 +336,13 @@ def test_ordered_models_of_one_table_do_not_wait_for_each_other(signalbus, schem
     signalbus.configure(
         model("A", schema.table("t"), topic, where="id % 2 = 0", burst_count=4),
         model("B", schema.table("t"), topic, where="id % 2 = 1", burst_count=4))
-    runs = [signalbus.start("flushordered", name) for name in "AB"]
-    gate.wait_for(2)
+    first = signalbus.start("flushordered", "A")
+    gate.wait_for(1)
     again = signalbus("flushordered", "A").expect(75)
     assert "id % 2 = 0" in again.stderr
+    second = signalbus.start("flushordered", "B")  # waits for the other's transaction, as a writer's
     gate.open()
-    for run in runs:
+    for run in (first, second):
         run.finish().expect_silence()
     assert sorted(ids(consume(topic, 4))) == [1, 2, 3, 4]
 
