@@ -217,12 +217,14 @@ static bool many_step(
 	struct burst_result result;
 	struct burst_order order = { .model = m, .kind = CLAIM_FIRST, .position = t->position };
 	bool ok = burst_run(w->burst, &order, &result, e);
-	note_sent(w, &result);
-	if (ok && result.claimed == 0) {
+	if (ok && result.claimed == 0 && !result.from_start) {
+		/* In this same step: that there is nothing behind what failed is no success. */
 		struct place_in_table start = { 0 };
 		position_set(t->position, &start);
-		*more = !result.from_start;
+		ok = burst_run(w->burst, &order, &result, e);
 	}
+	note_sent(w, &result);
+	*more = !ok || result.claimed > 0;
 	return ok;
 }
 
