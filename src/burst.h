@@ -26,15 +26,17 @@ struct burst_order {
 	struct position *position; /* CLAIM_FIRST: where to begin instead, and moved on; or NULL */
 	const struct rows *keys;   /* CLAIM_NOTED */
 	size_t first_key, key_count;
+	bool from_start; /* CLAIM_ORDERED: look for rows before those sent last, too */
 };
 
 /* What became of it. */
 struct burst_result {
-	bool from_start;     /* claimed from the beginning of the table */
+	bool from_start;     /* claimed from the beginning of the table, or of the order */
 	bool held_back;      /* CLAIM_ORDERED: nothing claimed, since open transactions may commit
 				earlier rows; run it again in a while */
 	double held_seconds; /* for how long that has been so */
 	size_t claimed;
+	bool more;          /* there are more rows to claim at once, as far as is known */
 	size_t sent;        /* stored by the broker, and deleted */
 	double ack_seconds; /* from the first message to the last acknowledgement */
 };

@@ -39,8 +39,9 @@ static bool describe_columns(
 	static const char sql[] =
 		"WITH RECURSIVE base AS ("
 		" SELECT a.attnum, a.attname, a.atttypid AS oid, a.atttypid AS declared,"
-		" a.attidentity <> '' OR coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid)"
-		" LIKE 'nextval(%', false) AS is_serial"
+		" a.attnotnull AND (a.attidentity <> '' OR "
+		"coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid)"
+		" LIKE 'nextval(%', false)) AS is_serial"
 		" FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d"
 		" ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
 		" WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped"

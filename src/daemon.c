@@ -234,8 +234,7 @@ static void serve(struct worker *w, size_t model, enum due_reason reason)
 		due_done(w->daemon->due, model, DUE_LATER, HELD_PAUSE_S);
 		return;
 	}
-	bool is_full = result.claimed >= (size_t)m->config->burst_count;
-	due_done(w->daemon->due, model, is_full ? DUE_FULL : DUE_EMPTIED, 0);
+	due_done(w->daemon->due, model, result.more ? DUE_FULL : DUE_EMPTIED, 0);
 }
 
 static void *work(void *arg)

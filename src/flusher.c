@@ -23,7 +23,9 @@ struct target {
 	size_t index; /* in the configuration */
 	struct position *position;
 	atomic_bool failed;
-	bool held_back;     /* FLUSH_ORDERED: by a writer, since … */
+	/* FLUSH_ORDERED: */
+	bool from_start;    /* nothing is left but what may have come to the beginning */
+	bool held_back;     /* by a writer, since … */
 	struct retry retry; /* … its last progress */
 };
 
@@ -169,6 +171,7 @@ static void take_steps(struct worker *w, struct target *t, step *take_step)
 	if (t->held_back)
 		w->retry = t->retry;
 	t->held_back = false;
+	t->from_start = false;
 	while (more && may_go_on(w->flusher, t)) {
 		const struct model *m = NULL;
 		if (!ensure_connected(w, &e)) {
@@ -234,10 +237,13 @@ static bool ordered_step(
 	struct burst_result result;
 	if (!store_lock(w->store, m, e))
 		return false;
-	struct burst_order order = { .model = m, .kind = CLAIM_ORDERED };
+	struct burst_order order = {
+		.model = m, .kind = CLAIM_ORDERED, .from_start = t->from_start
+	};
 	bool ok = burst_run(w->burst, &order, &result, e);
 	note_sent(w, &result);
-	*more = !ok || result.claimed > 0;
+	t->from_start = ok && result.claimed == 0;
+	*more = !ok || result.claimed > 0 || !(result.from_start || result.held_back);
 	if (!ok || !result.held_back)
 		return ok;
 	if (instant_seconds(w->retry.since, clock_now()) >= w->retry.patience)

@@ -49,6 +49,7 @@ struct model *model_new(const struct config *file, size_t index)
 	m->config = &file->models[index];
 	m->index = index;
 	m->key_field = m->value_field = m->partition_field = m->timestamp_field = NO_FIELD;
+	m->floor_field = NO_FIELD;
 	return m;
 }
 
@@ -229,6 +230,8 @@ static bool resolve_order(struct model *m, struct error *e)
 	/* A primary key of one column that is all of the order is taken for a serial number, too.
 	 */
 	m->serial_order = m->order_count == 1 || m->columns[m->order[0].column].is_serial;
+	if (m->serial_order && !m->order[0].descending)
+		m->floor_field = shape_field(m, m->order[0].column);
 	return true;
 }
 

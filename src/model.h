@@ -27,7 +27,7 @@ struct column {
 	char *name;
 	char *type; /* as in SQL, for casts */
 	enum value_form form;
-	bool is_serial;    /* a sequence gives its values */
+	bool is_serial;    /* a sequence gives its values; never NULL */
 	unsigned type_oid; /* a domain's base type */
 };
 
@@ -82,7 +82,9 @@ struct model {
 	size_t primary_key_count;
 	struct order_item *order; /* order_by, then what is left of the primary key */
 	size_t order_count;
-	bool serial_order; /* the place in the order is handed out, ascending (or descending) */
+	bool serial_order;  /* the place in the order is handed out, ascending (or descending) */
+	size_t floor_field; /* a claimed row's place in an order of which rows that are sent leave
+			       nothing behind; NO_FIELD: the order is not of that kind */
 	struct output *outputs;
 	size_t output_count;
 	/* The shape of its messages.  Fields are those of a claimed row; NO_FIELD: has none. */

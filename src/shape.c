@@ -34,7 +34,7 @@ static size_t field_of(struct model *m, struct output output)
 	return ROW_FIXED_FIELDS + m->output_count++;
 }
 
-static size_t field_of_column(struct model *m, size_t column)
+size_t shape_field(struct model *m, size_t column)
 {
 	return field_of(m, (struct output){ .column = column, .form = m->columns[column].form });
 }
@@ -130,7 +130,7 @@ static bool resolve_value(struct model *m, struct error *e)
 	if (!resolve_column(m, "value", c->value, &column, e))
 		return false;
 	if (column != NO_FIELD) {
-		m->value_field = field_of_column(m, column);
+		m->value_field = shape_field(m, column);
 		return true;
 	}
 	if (c->fields.count > 0) {
@@ -150,7 +150,7 @@ static bool resolve_key(struct model *m, struct error *e)
 	if (!resolve_column(m, "key", m->config->key, &column, e))
 		return false;
 	if (column != NO_FIELD)
-		m->key_field = field_of_column(m, column);
+		m->key_field = shape_field(m, column);
 	return true;
 }
 
@@ -161,7 +161,7 @@ static bool resolve_partition(struct model *m, struct error *e)
 		(column != NO_FIELD && !check_type(m, "partition", column, &integers, e)))
 		return false;
 	if (column != NO_FIELD)
-		m->partition_field = field_of_column(m, column);
+		m->partition_field = shape_field(m, column);
 	return true;
 }
 
@@ -196,7 +196,7 @@ static bool resolve_topic(struct model *m, struct error *e)
 			continue;
 		if (!resolve_column(m, "topic", part->text, &column, e))
 			return false;
-		part->field = field_of_column(m, column);
+		part->field = shape_field(m, column);
 	}
 	return true;
 }
@@ -207,7 +207,7 @@ bool shape_resolve(struct model *m, struct error *e)
 		return false;
 	m->primary_key_fields = memory_new(m->primary_key_count, sizeof *m->primary_key_fields);
 	for (size_t i = 0; i < m->primary_key_count; i++)
-		m->primary_key_fields[i] = field_of_column(m, m->primary_key[i]);
+		m->primary_key_fields[i] = shape_field(m, m->primary_key[i]);
 	return resolve_key(m, e) && resolve_topic(m, e) && resolve_headers(m, e) &&
 	       resolve_partition(m, e) && resolve_timestamp(m, e);
 }

@@ -116,8 +116,16 @@ static void add_order(struct text *t, const struct model *m)
 	}
 }
 
+static void add_floor(struct text *t, const struct model *m)
+{
+	add_string(t, " WHERE ");
+	add_column(t, m, m->order[0].column);
+	text_addf(t, " >= $1::%s", m->columns[m->order[0].column].type);
+}
+
 char *sql_claim(const struct model *m, enum claim_kind kind)
 {
+	bool in_order = kind == CLAIM_ORDERED || kind == CLAIM_FLOOR;
 	struct text t = { 0 };
 	add_outputs(&t, m);
 	if (kind == CLAIM_NEXT)
@@ -128,25 +136,29 @@ char *sql_claim(const struct model *m, enum claim_kind kind)
 		/* Without a condition a scan of a large table may begin anywhere in it
 		 * (synchronize_seqscans), and the position would pass over what is before. */
 		add_string(&t, " WHERE signal.ctid > '(0,0)'::tid");
+	else if (kind == CLAIM_FLOOR)
+		add_floor(&t, m);
 	add_where(&t, m, kind == CLAIM_ORDERED || (kind == CLAIM_FIRST && m->is_parent));
-	if (kind == CLAIM_ORDERED) {
+	if (in_order) {
 		add_order(&t, m);
 	} else if (m->is_parent && kind != CLAIM_NOTED) {
 		add_string(&t, " ORDER BY ");
 		add_primary_key(&t, m);
 	}
 	text_addf(&t, " LIMIT %lld FOR UPDATE OF signal%s", m->config->burst_count,
-		kind == CLAIM_ORDERED ? "" : " SKIP LOCKED");
+		in_order ? "" : " SKIP LOCKED");
 	return t.text;
 }
 
-char *sql_list(const struct model *m, size_t count)
+char *sql_list(const struct model *m, size_t count, bool floor)
 {
 	struct text t = { 0 };
 	add_string(&t, "SELECT ");
 	add_primary_key(&t, m);
 	text_addf(&t, " FROM %s AS signal", m->relation);
-	add_where(&t, m, true);
+	if (floor)
+		add_floor(&t, m);
+	add_where(&t, m, !floor);
 	add_order(&t, m);
 	text_addf(&t, " LIMIT %zu", count);
 	return t.text;

@@ -17,15 +17,18 @@ enum claim_kind {
 	CLAIM_NEXT,    /* any rows behind a position: sql_position_count() parameters */
 	CLAIM_NOTED,   /* the rows with these primary keys: an array for each column of it */
 	CLAIM_ORDERED, /* the first rows in the model's order */
+	CLAIM_FLOOR,   /* the same, from a value of the floor field on: a parameter */
 	CLAIM_KINDS
 };
 
-/* Claims lock the rows they return.  All but CLAIM_ORDERED pass over rows that others have locked:
- * those are being sent already.  CLAIM_ORDERED waits for them, since nothing may overtake them. */
+/* Claims lock the rows they return.  Those in no order pass over rows that others have locked:
+ * those are being sent already.  The ordered ones wait for them, since nothing may overtake them.
+ */
 char *sql_claim(const struct model *m, enum claim_kind kind);
 
-/* The primary keys of the first count rows in the model's order, as visible; nothing is locked. */
-char *sql_list(const struct model *m, size_t count);
+/* The primary keys of the first count rows in the model's order, as visible; nothing is locked.
+ * With floor: from a value of the floor field on, which is a parameter. */
+char *sql_list(const struct model *m, size_t count, bool floor);
 
 /* The transactions that hold the lock of a writer on the table $1 (a regclass) or a table that
  * inherits from it: virtualtransaction and pid, NULL where it is prepared.  With among: only those

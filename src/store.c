@@ -25,7 +25,7 @@ void store_free(struct store *s)
 		return;
 	db_free(s->db);
 	for (size_t i = 0; i < s->config->model_count; i++) {
-		barrier_reset(&s->models[i].ordering.barrier);
+		ordering_reset(&s->models[i].ordering);
 		model_free(s->models[i].model);
 	}
 	free(s->models);
@@ -80,7 +80,7 @@ const struct model *store_model(struct store *s, size_t index, struct error *e)
 	struct described *d = &s->models[index];
 	if (d->model != NULL && !d->is_stale)
 		return d->model;
-	barrier_reset(&d->ordering.barrier);
+	ordering_reset(&d->ordering);
 	model_free(d->model);
 	*d = (struct described){ .noted = d->noted,
 		.locked = d->locked,
@@ -181,9 +181,10 @@ static void free_arrays(char **arrays, size_t count)
 }
 
 static bool claim_ordered(
-	struct store *s, const struct model *m, struct claim *claim, struct error *e)
+	struct store *s, const struct model *m, bool sweep, struct claim *claim, struct error *e)
 {
-	bool ok = store_claim_ordered(s, m, claim, e);
+	bool ok = store_claim_ordered(s, m, sweep, claim, e);
+	claim->more = ok && claim->count > 0 && rows_count(claim->rows) > claim->count;
 	if (ok && claim->count > 0)
 		return true;
 	rows_free(claim->rows);
@@ -199,7 +200,7 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 	static const char *const names[] = { "claim_first", "claim_next", "claim_noted" };
 	*claim = (struct claim){ 0 };
 	if (request->kind == CLAIM_ORDERED)
-		return claim_ordered(s, m, claim, e);
+		return claim_ordered(s, m, request->from_start, claim, e);
 	char *name = store_prepare(s, m, names[request->kind], sql_claim(m, request->kind),
 		&s->models[m->index].prepared[request->kind], e);
 	if (name == NULL)
@@ -322,8 +323,7 @@ bool store_settle(struct store *s, const struct model *m, const struct claim *cl
 	deletions_free(&d);
 	free(name);
 	if (ok && claim->in_order)
-		barrier_note_sent(&s->models[m->index].ordering.barrier, m, claim->rows, deletable,
-			claim->count);
+		ordering_note_sent(&s->models[m->index].ordering, m, claim, deletable);
 	if (!ok)
 		store_abandon(s);
 	return ok;

@@ -65,16 +65,19 @@ struct claim_request {
 	const struct place_in_table *from; /* CLAIM_NEXT: rows behind it */
 	const struct rows *keys;           /* CLAIM_NOTED: rows with the keys … */
 	size_t first_key, key_count;       /* … of this slice */
+	bool from_start; /* CLAIM_ORDERED: look for rows that sort before those sent last, too */
 };
 
 /* The rows of a burst: locked, in an open transaction.  Freed by claim_free(). */
 struct claim {
 	struct rows *rows;
-	size_t count; /* rows behind these are locked too, but not the burst's */
+	size_t count;
 	/* CLAIM_ORDERED: */
 	bool in_order;
-	bool held_back; /* there are no rows since a writer's open transaction may commit earlier
-			   ones: claim again, soon */
+	bool more;       /* rows behind these are locked too, but have to wait for the next burst */
+	bool from_start; /* it was looked from the beginning, not only behind those sent last */
+	bool held_back;  /* there are no rows since a writer's open transaction may commit earlier
+			    ones: claim again, soon */
 	double held_seconds; /* for how long that has been so */
 };
 

@@ -51,7 +51,7 @@ bool store_lock(struct store *s, const struct model *m, struct error *e)
 	*locked = rows_value(rows, 0, 0)[0] == 't';
 	rows_free(rows);
 	/* What was listed before may have been sent since then, and may have come again. */
-	barrier_reset(&s->models[m->index].ordering.barrier);
+	ordering_reset(&s->models[m->index].ordering);
 	return *locked || say_holder(s, values, e);
 }
 

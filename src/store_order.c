@@ -19,6 +19,10 @@
 
 #define WARN_AFTER_S 10.0
 
+/* Sweeps are this far apart at least, and take this part of the time at most. */
+#define SWEEP_S    1.0
+#define SWEEP_PART 0.02
+
 #define BEGIN "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 /* One ordered claim. */
@@ -27,59 +31,96 @@ struct attempt {
 	const struct model *model;
 	struct ordering *ordering;
 	struct barrier *barrier;
+	bool sweep;
 	char *list, *writers, *take; /* names of the prepared statements */
 	struct instant until;        /* when to stop waiting for writers */
 	struct rows *claimed;        /* in a transaction; NULL: nothing is claimed */
 };
 
-static bool prepare_all(struct attempt *a, struct error *e)
+static bool prepare_list(struct attempt *a, struct error *e)
 {
-	struct store *s = a->store;
-	const struct model *m = a->model;
-	size_t burst = (size_t)m->config->burst_count;
-	char *list = sql_list(m, burst > LIST_ROWS ? burst : LIST_ROWS);
-	a->list = store_prepare(s, m, "list", list, &a->ordering->prepared_list, e);
-	if (a->list == NULL)
-		return false;
-	a->writers = store_prepare(
-		s, m, "writers", sql_writers(m, false), &a->ordering->prepared_writers, e);
-	if (a->writers == NULL)
-		return false;
-	a->take = store_prepare(s, m, "claim_ordered", sql_claim(m, CLAIM_ORDERED),
-		&s->models[m->index].prepared[CLAIM_ORDERED], e);
+	struct ordering *o = a->ordering;
+	size_t burst = (size_t)a->model->config->burst_count;
+	free(a->list);
+	a->list = store_prepare(a->store, a->model, o->from_floor ? "list_floor" : "list",
+		sql_list(a->model, burst > LIST_ROWS ? burst : LIST_ROWS, o->from_floor),
+		o->from_floor ? &o->prepared_floor_list : &o->prepared_list, e);
+	if (a->list != NULL && a->writers == NULL)
+		a->writers = store_prepare(a->store, a->model, "writers",
+			sql_writers(a->model, false), &o->prepared_writers, e);
+	return a->list != NULL && a->writers != NULL;
+}
+
+static bool prepare_take(struct attempt *a, struct error *e)
+{
+	enum claim_kind kind = a->ordering->from_floor ? CLAIM_FLOOR : CLAIM_ORDERED;
+	free(a->take);
+	a->take = store_prepare(a->store, a->model,
+		kind == CLAIM_FLOOR ? "claim_floor" : "claim_ordered", sql_claim(a->model, kind),
+		&a->store->models[a->model->index].prepared[kind], e);
 	return a->take != NULL;
+}
+
+static void note_list(
+	struct attempt *a, struct rows *list, const struct rows *writers, struct instant start)
+{
+	struct ordering *o = a->ordering;
+	struct instant now = clock_now();
+	double apart = instant_seconds(start, now) / SWEEP_PART;
+	if (!o->from_floor)
+		o->next_sweep = instant_after(now, apart > SWEEP_S ? apart : SWEEP_S);
+	o->in_doubt = rows_count(writers) > 0;
+	o->is_warned = false;
+	o->pause = PAUSE_MIN_S;
+	barrier_begin(a->barrier, a->model, list, writers, now);
 }
 
 /* Make a list and look for writers: S1 and L of barrier.h.  Where none are expected the claim, S2,
  * comes along in the same round trip. */
-static bool begin(struct attempt *a, struct error *e)
+static bool run_begin(struct attempt *a, struct error *e)
 {
 	struct ordering *o = a->ordering;
 	struct rows *list = NULL, *writers = NULL;
-	const char *const values[] = { a->model->relation };
-	struct db_call calls[] = { { .sql = BEGIN }, { .prepared = a->list, .rows = &list },
-		{ .prepared = a->writers, .values = values, .value_count = 1, .rows = &writers },
-		{ .prepared = a->take, .rows = &a->claimed } };
-	struct instant deadline = store_deadline(a->store);
+	const char *const table[] = { a->model->relation }, *const floor[] = { o->floor };
+	const struct db_call calls[] = { { .sql = BEGIN },
+		{ .prepared = a->list,
+			.values = floor,
+			.value_count = o->from_floor,
+			.rows = &list },
+		{ .prepared = a->writers, .values = table, .value_count = 1, .rows = &writers },
+		{ .prepared = a->take,
+			.values = floor,
+			.value_count = o->from_floor,
+			.rows = &a->claimed } };
+	struct instant deadline = store_deadline(a->store), start = clock_now();
 	bool ok = o->in_doubt ? db_run(a->store->db, calls + 1, 2, deadline, e)
 			      : db_run(a->store->db, calls, 4, deadline, e);
-	if (ok) {
-		o->in_doubt = rows_count(writers) > 0;
-		o->is_warned = false;
-		o->pause = PAUSE_MIN_S;
-		barrier_begin(a->barrier, a->model, list, writers, clock_now());
-		list = NULL;
-	}
-	rows_free(list);
+	if (ok)
+		note_list(a, list, writers, start);
+	else
+		rows_free(list);
 	rows_free(writers);
 	return ok;
+}
+
+static bool begin(struct attempt *a, struct error *e)
+{
+	struct ordering *o = a->ordering;
+	o->from_floor = o->floor != NULL && !a->sweep && instant_before(clock_now(), o->next_sweep);
+	return prepare_list(a, e) && prepare_take(a, e) && run_begin(a, e);
 }
 
 /* Claim the first rows: S2 of barrier.h. */
 static bool take(struct attempt *a, struct error *e)
 {
+	const char *const floor[] = { a->ordering->floor };
+	if (!prepare_take(a, e))
+		return false;
 	const struct db_call calls[] = { { .sql = BEGIN },
-		{ .prepared = a->take, .rows = &a->claimed } };
+		{ .prepared = a->take,
+			.values = floor,
+			.value_count = a->ordering->from_floor,
+			.rows = &a->claimed } };
 	return db_run(a->store->db, calls, 2, store_deadline(a->store), e);
 }
 
@@ -231,16 +272,18 @@ static double hold_seconds(struct attempt *a)
 }
 
 bool store_claim_ordered(
-	struct store *s, const struct model *m, struct claim *claim, struct error *e)
+	struct store *s, const struct model *m, bool sweep, struct claim *claim, struct error *e)
 {
 	struct ordering *o = &s->models[m->index].ordering;
 	struct attempt a = { .store = s,
 		.model = m,
 		.ordering = o,
 		.barrier = &o->barrier,
+		.sweep = sweep,
 		.until = instant_after(clock_now(), PATIENCE_S) };
-	bool ok = prepare_all(&a, e) && claim_listed(&a, &claim->count, &claim->held_back, e);
+	bool ok = claim_listed(&a, &claim->count, &claim->held_back, e);
 	claim->in_order = true;
+	claim->from_start = !o->from_floor;
 	claim->rows = a.claimed;
 	if (ok && claim->held_back)
 		claim->held_seconds = hold_seconds(&a);
@@ -248,4 +291,28 @@ bool store_claim_ordered(
 	free(a.writers);
 	free(a.take);
 	return ok;
+}
+
+void ordering_note_sent(
+	struct ordering *o, const struct model *m, const struct claim *claim, const bool *flags)
+{
+	barrier_note_sent(&o->barrier, m, claim->rows, flags, claim->count);
+	size_t last = claim->count;
+	while (last > 0 && !flags[last - 1])
+		last--;
+	if (last == 0 || m->floor_field == NO_FIELD)
+		return;
+	free(o->floor);
+	o->floor = text_copy(rows_value(claim->rows, last - 1, m->floor_field));
+	o->from_floor = true;
+}
+
+void ordering_reset(struct ordering *o)
+{
+	barrier_reset(&o->barrier);
+	free(o->floor);
+	*o = (struct ordering){ .prepared_list = o->prepared_list,
+		.prepared_floor_list = o->prepared_floor_list,
+		.prepared_writers = o->prepared_writers,
+		.prepared_awaited = o->prepared_awaited };
 }

@@ -14,7 +14,13 @@ struct ordering {
 	bool in_doubt;  /* writers were met the last time, so a claim in advance would be in vain */
 	double pause;   /* seconds before the next look for awaited writers */
 	bool is_warned; /* that they take long */
-	bool prepared_list, prepared_writers, prepared_awaited;
+	/* Rows that sort before the floor are sent: looking from there saves the way over dead
+	 * rows, which vacuum cannot remove while some snapshot is old.  A sweep from the beginning,
+	 * now and then, finds what was put there against barrier.h's assumptions. */
+	char *floor;     /* a value of the floor field; NULL: none */
+	bool from_floor; /* what is done with the list begins at the floor */
+	struct instant next_sweep;
+	bool prepared_list, prepared_floor_list, prepared_writers, prepared_awaited;
 };
 
 /* A model as far as this session knows it. */
@@ -46,8 +52,15 @@ bool store_query(struct store *s, struct db_call call, struct error *e);
 char *store_prepare(struct store *s, const struct model *m, const char *what, char *sql, bool *done,
 	struct error *e);
 
-/* A claim in the model's order (store_order.c). */
+/* The rest is in store_order.c.  A claim in the model's order; sweep: from the beginning. */
 bool store_claim_ordered(
-	struct store *s, const struct model *m, struct claim *claim, struct error *e);
+	struct store *s, const struct model *m, bool sweep, struct claim *claim, struct error *e);
+
+/* The claimed rows whose flags are set are sent and deleted. */
+void ordering_note_sent(
+	struct ordering *o, const struct model *m, const struct claim *claim, const bool *flags);
+
+/* Forget what is known of the table. */
+void ordering_reset(struct ordering *o);
 
 #endif
