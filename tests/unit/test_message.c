@@ -368,6 +368,10 @@ START_TEST(notes_and_counts_honour_where)
 	ck_assert_str_eq(some, "SELECT count(*) FROM (SELECT FROM shop.\"order\" AS signal"
 			       " WHERE (a OR b\n) LIMIT 7) AS bounded");
 	free(some);
+	char *list = sql_list(s->model, 7);
+	ck_assert_str_eq(list, "SELECT signal.\"id\" FROM shop.\"order\" AS signal WHERE (a OR b\n)"
+			       " ORDER BY signal.\"id\" LIMIT 7");
+	free(list);
 	ck_assert_str_eq(s->model->scope, "shop.\"order\" WHERE a OR b");
 	free(note);
 	free(count);
