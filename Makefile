@@ -21,10 +21,11 @@ BINARY   := $(BUILD)/signalbus
 HAVE_SYSTEMD := $(shell pkg-config --exists libsystemd && echo yes)
 PACKAGES := libpq rdkafka libcjson libconfig $(if $(HAVE_SYSTEMD),libsystemd)
 
-SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_triggers.c \
-	config.c config_value.c settings.c problems.c nearest.c \
-	model.c sql.c catalog.c db.c store.c store_lock.c store_order.c barrier.c position.c \
-	encode.c bus.c bus_producer.c bus_verdict.c ledger.c \
+SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c cmd_triggers.c \
+	config.c config_value.c config_item.c settings.c problems.c nearest.c \
+	model.c shape.c template.c sql.c catalog.c catalog_facts.c facts.c \
+	db.c store.c store_lock.c store_order.c barrier.c position.c \
+	encode.c bytes.c schema.c bus.c bus_producer.c bus_verdict.c ledger.c \
 	burst.c flusher.c progress.c retry.c \
 	daemon.c due.c listen.c health.c service.c \
 	log.c error.c clock.c stop.c text.c
@@ -34,17 +35,21 @@ TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 # Each unit test links just what it tests and what that stands on, so that a module that reaches
 # upwards fails to link.
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
-	test_encode test_config test_burst test_barrier
+	test_encode test_config test_burst test_barrier test_template test_message test_schema
+MODEL := model shape template nearest text error
 test_clock_OBJECTS   := clock
 test_text_OBJECTS    := text
 test_nearest_OBJECTS := nearest
 test_ledger_OBJECTS  := ledger text
 test_retry_OBJECTS   := retry clock error
-test_model_OBJECTS   := model nearest text error
-test_sql_OBJECTS     := sql model nearest text error
-test_encode_OBJECTS  := encode model nearest text error
-test_config_OBJECTS  := config config_value settings problems nearest text error log
-test_burst_OBJECTS   := burst ledger encode model sql nearest position text error clock
+test_model_OBJECTS   := $(MODEL)
+test_sql_OBJECTS     := sql $(MODEL)
+test_encode_OBJECTS  := encode bytes $(MODEL)
+test_config_OBJECTS  := config config_value config_item settings problems nearest text error log
+test_burst_OBJECTS   := burst ledger encode bytes sql position clock $(MODEL)
+test_template_OBJECTS := template text error
+test_message_OBJECTS := encode bytes sql $(MODEL)
+test_schema_OBJECTS  := schema facts $(MODEL)
 test_barrier_OBJECTS := barrier text
 UNIT_BINARIES := $(UNIT_TESTS:%=$(BUILD)/unit/%)
 
@@ -56,8 +61,9 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 	$(LDFLAGS)
 
 .DELETE_ON_ERROR:
-.PHONY: all install uninstall clean help demo check check-unit check-integration check-asan check-tsan lint \
-	format deps-build deps-test deps-demo deps-lint
+.PHONY: all install uninstall clean help demo check check-unit check-integration check-asan \
+	check-tsan check-values fuzz lint format \
+	deps-build deps-test deps-demo deps-fuzz deps-lint
 
 all: $(BINARY) ## build build/signalbus
 
@@ -79,7 +85,7 @@ $(BUILD)/tests/%.o: tests/tsan/%.c Makefile
 .SECONDEXPANSION:
 $(UNIT_BINARIES): $(BUILD)/unit/%: $(BUILD)/unit/%.o $$(addprefix $(BUILD)/,$$(addsuffix .o,$$($$*_OBJECTS)))
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs check) \
-		$(if $(filter encode,$($*_OBJECTS)),$(shell pkg-config --libs libcjson)) \
+		$(if $(filter encode schema,$($*_OBJECTS)),$(shell pkg-config --libs libcjson)) \
 		$(if $(filter config,$($*_OBJECTS)),$(shell pkg-config --libs libconfig))
 
 unitdir     := $(PREFIX)/lib/systemd/system
@@ -98,6 +104,8 @@ install: all ## install under DESTDIR, PREFIX (default /usr/local), sysconfdir (
 	install -m 644 man/signalbus.1 $(DESTDIR)$(mandir)/man1/
 	install -m 644 man/signalbus.conf.5 $(DESTDIR)$(mandir)/man5/
 	install -m 644 README.md LICENSE signalbus.conf.example conf/signalbus.cron $(DESTDIR)$(docdir)/
+	install -d $(DESTDIR)$(docdir)/examples
+	install -m 644 conf/examples/* $(DESTDIR)$(docdir)/examples/
 	install -m 644 conf/signalbus.service conf/signalbus@.service $(DESTDIR)$(unitdir)/
 	install -m 644 conf/signalbus.sysusers $(DESTDIR)$(sysusersdir)/signalbus.conf
 	install -m 644 conf/signalbus.tmpfiles $(DESTDIR)$(tmpfilesdir)/signalbus.conf
@@ -143,13 +151,28 @@ check-tsan: ## run the tests of what has threads with the thread sanitizer
 		$(MAKE) check-integration T="daemon or flushmany" BUILD=build/tsan SANITIZE=thread \
 		CFLAGS="-O1 -g"
 
+check-values: ## compare a million rows of mixed types with PostgreSQL's own to_json
+	SIGNALBUS_VALUE_ROWS=1000000 $(MAKE) check-integration T=mixed_types
+
+# Seconds, and what it links: the pure way of a row.
+FUZZ_SECONDS ?= 60
+FUZZ_SOURCES := tests/fuzz/fuzz_message.c $(patsubst %,src/%.c,encode bytes $(MODEL))
+
+fuzz: deps-fuzz ## drive placeholders and the encoder with libFuzzer for FUZZ_SECONDS (60)
+	@mkdir -p $(BUILD)/fuzz/corpus
+	clang -std=c11 -g -O1 -D_GNU_SOURCE -Isrc $(WARNINGS) -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all $(shell pkg-config --cflags libcjson) $(FUZZ_SOURCES) \
+		$(shell pkg-config --libs libcjson) -o $(BUILD)/fuzz/fuzz_message
+	cd $(BUILD)/fuzz && ./fuzz_message -max_total_time=$(FUZZ_SECONDS) -max_len=8192 \
+		-dict=$(CURDIR)/tests/fuzz/message.dict -print_final_stats=1 -verbosity=0 corpus
+
 lint: deps-lint ## check format, warnings, sizes, layers and documentation
 	@tests/lint/run
 
 format: ## format the sources as the house style wants it
 	clang-format -i src/*.[ch] tests/unit/*.[ch]
 
-deps-build deps-demo deps-test deps-lint: deps-%:
+deps-build deps-demo deps-test deps-fuzz deps-lint: deps-%:
 	@tests/install-deps $*
 
 help: ## print this list

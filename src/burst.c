@@ -1,5 +1,6 @@
 #include "burst.h"
 
+#include "encode.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -125,44 +126,59 @@ static void send_rows(struct burst *b, struct ledger *l, const size_t *rows, siz
 	bus_end(b->via, l);
 }
 
-static bool is_rejected(const struct burst *b, size_t row)
+/* Which of the rows to send again: those that were rejected, and in order all behind the first of
+ * them; none there if another failure comes first, since nothing may overtake it. */
+static size_t rejected_among(
+	const struct burst *b, const size_t *rows, size_t count, size_t *rejected)
 {
-	return b->ledger.entries[row].verdict == VERDICT_REJECTED;
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++) {
+		enum verdict v = b->ledger.entries[rows[i]].verdict;
+		if (v == VERDICT_REJECTED || (b->in_order && n > 0))
+			rejected[n++] = rows[i];
+		else if (v != VERDICT_STORED && b->in_order)
+			break;
+	}
+	return n;
 }
 
-/* Send rows again, by halves, until those that the broker rejects stand alone: one bad message
- * fails all that are in a batch with it.  In order, nothing behind the first failure is sent. */
+static bool isolate(struct burst *b, const size_t *rows, size_t count);
+
+/* Send the rejected ones among the rows again, by halves.  Returns whether all are stored then. */
+static bool isolate_rejected(struct burst *b, const size_t *rows, size_t count)
+{
+	size_t *rejected = memory_new(count, sizeof *rejected);
+	size_t n = rejected_among(b, rows, count, rejected);
+	size_t half = (n + 1) / 2;
+	bool ok = n > 0 && isolate(b, rejected, half);
+	if (n > half && (ok || !b->in_order))
+		ok = isolate(b, rejected + half, n - half) && ok;
+	free(rejected);
+	return ok;
+}
+
+/* Send rows again, until those that the broker rejects stand alone: one bad message fails all that
+ * are in a batch with it.  In order, nothing behind the first failure is sent. */
 static bool isolate(struct burst *b, const size_t *rows, size_t count)
 {
 	send_rows(b, &b->attempt, rows, count);
 	bool all_stored = ledger_failure(&b->attempt) == count;
 	for (size_t i = 0; i < count; i++)
 		ledger_replace(&b->ledger, rows[i], &b->attempt, i);
-	if (all_stored || count == 1)
-		return all_stored;
-	size_t *left = memory_new(count, sizeof *left);
-	size_t n = 0;
-	for (size_t i = 0; i < count; i++)
-		if (is_rejected(b, rows[i]) || (b->in_order && n > 0))
-			left[n++] = rows[i];
-	bool ok = n == 0 || isolate(b, left, (n + 1) / 2);
-	if (n > 1 && (ok || !b->in_order))
-		ok = isolate(b, left + (n + 1) / 2, n / 2) && ok;
-	free(left);
-	return ok;
+	return all_stored || (count > 1 && isolate_rejected(b, rows, count));
 }
 
-/* The rejected rows, and in order all that come behind the first of them. */
-static void isolate_rejected(struct burst *b)
+/* Send all claimed rows, and again what was rejected along with others. */
+static void send_all(struct burst *b)
 {
-	size_t *rows = memory_new(b->claim.count, sizeof *rows);
-	size_t n = 0;
-	for (size_t row = 0; row < b->claim.count; row++)
-		if (is_rejected(b, row) || (b->in_order && n > 0))
-			rows[n++] = row;
-	size_t half = (n + 1) / 2;
-	if (n > 1 && (isolate(b, rows, half) || !b->in_order))
-		isolate(b, rows + half, n - half);
+	size_t count = b->claim.count;
+	send_rows(b, &b->ledger, NULL, count);
+	if (count == 1 || ledger_failure(&b->ledger) == count)
+		return;
+	size_t *rows = memory_new(count, sizeof *rows);
+	for (size_t i = 0; i < count; i++)
+		rows[i] = i;
+	isolate_rejected(b, rows, count);
 	free(rows);
 }
 
@@ -173,16 +189,26 @@ static void add_row(const struct burst *b, size_t row, struct text *t)
 	encode_identity(b->model, b->fields, t);
 }
 
-/* What the ledger's heaviest verdict means for the burst. */
+/* The topic of a row that was sent; good until the next row is encoded. */
+static const char *topic_of(const struct burst *b, size_t row)
+{
+	struct message message;
+	struct error e;
+	rows_fields(b->claim.rows, row, b->fields, ROW_FIXED_FIELDS + b->model->output_count);
+	encode_row(b->encoder, b->fields, &message, &e);
+	return message.topic;
+}
+
+/* What the verdict that decides means for the burst. */
 static bool set_failure(const struct burst *b, size_t stored, struct error *e)
 {
-	size_t row = ledger_failure(&b->ledger);
+	size_t row = b->in_order ? ledger_first_failure(&b->ledger) : ledger_failure(&b->ledger);
 	const struct entry *entry = &b->ledger.entries[row];
 	const char *reason = entry->reason != NULL ? entry->reason : "";
 	const struct model_config *m = b->model->config;
 	if (entry->verdict == VERDICT_TOPIC)
 		return error_set(e, ERROR_TOPIC, "model \"%s\": topic \"%s\": %s", m->name,
-			m->topic, reason);
+			topic_of(b, row), reason);
 	if (entry->verdict != VERDICT_REJECTED)
 		return error_set(e, ERROR_BROKER,
 			"model \"%s\": %zu of %zu signals were not stored within %g s: %s", m->name,
@@ -224,8 +250,7 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
 	bool ok = claim(b, order, result, e);
 	if (ok && b->claim.count > 0) {
 		struct instant start = clock_now();
-		send_rows(b, &b->ledger, NULL, b->claim.count);
-		isolate_rejected(b);
+		send_all(b);
 		result->ack_seconds = instant_seconds(start, clock_now());
 		ok = settle(b, result, e);
 	}

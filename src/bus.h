@@ -12,9 +12,9 @@
 
 #include "clock.h"
 #include "config.h"
-#include "encode.h"
 #include "error.h"
 #include "ledger.h"
+#include "message.h"
 
 #include <stdbool.h>
 

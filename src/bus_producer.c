@@ -16,7 +16,7 @@
 struct producer {
 	rd_kafka_t *handle;
 	pthread_mutex_t lock;
-	/* Under lock: the topics that were sent to. */
+	/* Under lock: the topics that were sent to, by name. */
 	rd_kafka_topic_t **topics;
 	size_t topic_count;
 };
@@ -256,6 +256,29 @@ void producer_fatal_error(const struct producer *p, char *reason, size_t size)
 	rd_kafka_fatal_error(p->handle, reason, size);
 }
 
+/* Where in the sorted topics name stands, or would stand. */
+static size_t topic_place(const struct producer *p, const char *name)
+{
+	size_t first = 0, end = p->topic_count;
+	while (first < end) {
+		size_t middle = first + (end - first) / 2;
+		if (strcmp(rd_kafka_topic_name(p->topics[middle]), name) < 0)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return first;
+}
+
+static void add_topic(struct producer *p, size_t place, rd_kafka_topic_t *topic)
+{
+	p->topics = memory_resize(p->topics, p->topic_count + 1, sizeof *p->topics);
+	memmove(p->topics + place + 1, p->topics + place,
+		(p->topic_count - place) * sizeof *p->topics);
+	p->topics[place] = topic;
+	p->topic_count++;
+}
+
 /* The handle of a topic; NULL where librdkafka refuses the name.  Making it asks for the topic's
  * leaders at once; a topic that rd_kafka_producev() knows by name only is asked for by a timer, up
  * to a second later. */
@@ -263,15 +286,25 @@ static rd_kafka_topic_t *topic_handle(struct producer *p, const char *name)
 {
 	rd_kafka_topic_t *topic = NULL;
 	pthread_mutex_lock(&p->lock);
-	for (size_t i = 0; i < p->topic_count && topic == NULL; i++)
-		if (strcmp(rd_kafka_topic_name(p->topics[i]), name) == 0)
-			topic = p->topics[i];
-	if (topic == NULL && (topic = rd_kafka_topic_new(p->handle, name, NULL)) != NULL) {
-		p->topics = memory_resize(p->topics, p->topic_count + 1, sizeof *p->topics);
-		p->topics[p->topic_count++] = topic;
-	}
+	size_t place = topic_place(p, name);
+	if (place < p->topic_count && strcmp(rd_kafka_topic_name(p->topics[place]), name) == 0)
+		topic = p->topics[place];
+	else if ((topic = rd_kafka_topic_new(p->handle, name, NULL)) != NULL)
+		add_topic(p, place, topic);
 	pthread_mutex_unlock(&p->lock);
 	return topic;
+}
+
+static rd_kafka_headers_t *headers_new(const struct message *message)
+{
+	rd_kafka_headers_t *headers = rd_kafka_headers_new(message->header_count);
+	for (size_t i = 0; i < message->header_count; i++) {
+		const struct header *h = &message->headers[i];
+		if (rd_kafka_header_add(headers, h->name, -1, h->value, (ssize_t)h->length) !=
+			RD_KAFKA_RESP_ERR_NO_ERROR)
+			abort();
+	}
+	return headers;
 }
 
 /* producev, since produceva() with headers crashes on an unknown partition before librdkafka
@@ -281,9 +314,16 @@ rd_kafka_resp_err_t producer_send(struct producer *p, const struct message *mess
 	rd_kafka_topic_t *topic = topic_handle(p, message->topic);
 	if (topic == NULL)
 		return RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
-	return rd_kafka_producev(p->handle, RD_KAFKA_V_RKT(topic),
-		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+	rd_kafka_headers_t *headers = message->header_count > 0 ? headers_new(message) : NULL;
+	int32_t partition = message->has_partition ? message->partition : RD_KAFKA_PARTITION_UA;
+	rd_kafka_resp_err_t code = rd_kafka_producev(p->handle, RD_KAFKA_V_RKT(topic),
+		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_PARTITION(partition),
 		RD_KAFKA_V_KEY(message->key, message->key_length),
 		RD_KAFKA_V_VALUE((char *)(uintptr_t)message->value, message->value_length),
+		RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_TIMESTAMP(message->timestamp_ms),
 		RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
+	/* They are the message's only where it was taken. */
+	if (headers != NULL && code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_headers_destroy(headers);
+	return code;
 }

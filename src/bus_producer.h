@@ -6,8 +6,8 @@
 #define SIGNALBUS_BUS_PRODUCER_H
 
 #include "config.h"
-#include "encode.h"
 #include "error.h"
+#include "message.h"
 
 #include <librdkafka/rdkafka.h>
 

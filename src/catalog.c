@@ -1,5 +1,6 @@
 #include "catalog.h"
 
+#include "sql.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -87,6 +88,53 @@ static bool describe_key(
 	return true;
 }
 
+/* Run a probe, which it frees.  ERROR_CONFIG with FILE:LINE: where the server refuses it. */
+static bool probe(struct db *db, struct instant deadline, struct db_call call, struct place at,
+	struct error *e)
+{
+	struct error own;
+	bool ok = db_call(db, call, deadline, &own);
+	if (ok)
+		return true;
+	/* A probe has no plan to be out of date: what is not supported (0A000) never will be. */
+	if (own.kind == ERROR_DATABASE || own.kind == ERROR_PLAN)
+		return error_set(e, ERROR_CONFIG, "%s:%u: %s", at.file, at.line, own.text);
+	*e = own;
+	return false;
+}
+
+static bool describe_expressions(struct db *db, struct instant deadline, struct model *m,
+	const struct items *items, struct error *e)
+{
+	for (size_t i = 0; i < items->count; i++) {
+		const struct item *item = &items->items[i];
+		if (item->sql == NULL)
+			continue;
+		struct rows *rows;
+		char *sql = sql_probe(m, item->sql);
+		struct db_call call = { .sql = sql, .rows = &rows };
+		bool ok = probe(db, deadline, call, item->place, e);
+		if (ok)
+			model_add_expression(m, item->sql, rows_type(rows, 1));
+		rows_free(rows);
+		free(sql);
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+static bool check_where(struct db *db, struct instant deadline, struct model *m, struct error *e)
+{
+	if (m->config->where == NULL)
+		return true;
+	char *sql = sql_probe_where(m);
+	bool ok = probe(db, deadline, (struct db_call){ .sql = sql },
+		config_place(m->file, m->config, "where"), e);
+	free(sql);
+	return ok;
+}
+
 struct model *catalog_read(struct db *db, const struct config *config, size_t index,
 	struct instant deadline, struct error *e)
 {
@@ -94,7 +142,10 @@ struct model *catalog_read(struct db *db, const struct config *config, size_t in
 	char *oid = NULL;
 	bool ok = describe_table(db, deadline, m, &oid, e) &&
 		  describe_columns(db, deadline, m, oid, e) &&
-		  describe_key(db, deadline, m, oid, e) && model_resolve(m, e);
+		  describe_key(db, deadline, m, oid, e) &&
+		  describe_expressions(db, deadline, m, &config->models[index].fields, e) &&
+		  describe_expressions(db, deadline, m, &config->models[index].headers, e) &&
+		  check_where(db, deadline, m, e) && model_resolve(m, e);
 	free(oid);
 	if (ok)
 		return m;

@@ -26,6 +26,8 @@ static value_reader *const value_readers[] = {
 	[SETTING_SECONDS] = value_read_seconds,
 	[SETTING_CHOICE] = value_read_choice,
 	[SETTING_STRINGS] = value_read_strings,
+	[SETTING_FIELDS] = value_read_fields,
+	[SETTING_HEADERS] = value_read_headers,
 	[SETTING_PROPERTIES] = value_read_properties,
 	[SETTING_MODELS] = read_models,
 	[SETTING_DEFAULTS] = skip_defaults,
@@ -70,6 +72,20 @@ static void check_required(
 				"the %s \"%s\" is missing", table->what, table->rows[i].name);
 }
 
+/* A group may not set both "value" and "fields"; a model's own wins over that of defaults. */
+static void check_exclusion(struct reader *r, const config_setting_t *group, struct model_config *m)
+{
+	const config_setting_t *value = config_setting_get_member(group, "value");
+	const config_setting_t *fields = config_setting_get_member(group, "fields");
+	if (value != NULL && fields != NULL)
+		problems_add(r->problems, value_place(r->config, fields),
+			"fields and value exclude each other");
+	else if (value != NULL)
+		m->fields = (struct items){ 0 };
+	else if (fields != NULL)
+		m->value = NULL;
+}
+
 /* What every model starts from: the presets, and "defaults" on top of them. */
 static void read_defaults(struct reader *r, const config_setting_t *root)
 {
@@ -83,6 +99,7 @@ static void read_defaults(struct reader *r, const config_setting_t *root)
 		return;
 	}
 	read_group(r, s, &model_settings, &r->defaults);
+	check_exclusion(r, s, &r->defaults);
 	for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
 		const config_setting_t *member = config_setting_get_member(s, own[i]);
 		if (member != NULL)
@@ -115,6 +132,7 @@ static void read_model(struct reader *r, const config_setting_t *s)
 	struct model_config m = r->defaults;
 	m.source = s;
 	read_group(r, s, &model_settings, &m);
+	check_exclusion(r, s, &m);
 	check_required(r, s, &model_settings);
 	if (m.topic == NULL)
 		m.topic = m.name;

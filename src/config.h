@@ -18,16 +18,36 @@ struct strings {
 	size_t count;
 };
 
-/* What the file says of a signal model. */
+/* A member of the value, or a header: where it comes from, and what it is called. */
+struct item {
+	const char *name;   /* NULL: as the column */
+	const char *column; /* this, or … */
+	const char *sql;    /* … an expression over the row "signal", or … */
+	const char *value;  /* … a constant; of headers only */
+	struct place place;
+};
+
+struct items {
+	struct item *items;
+	size_t count;
+};
+
+/* What the file says of a signal model; NULL and empty where it says nothing. */
 struct model_config {
 	const char *name;
 	const char *table;
-	const char *topic; /* the name where the file says nothing */
-	const char *key;   /* NULL: messages have no key */
+	const char *topic; /* with {column} placeholders; the name where the file says nothing */
+	const char *key;   /* column */
 	long long burst_count;
 	bool autoflush;
 	struct strings order_by;
-	const void *source; /* for config_place() */
+	const char *value; /* column; excludes fields */
+	struct items fields;
+	struct items headers;
+	const char *partition; /* column */
+	const char *timestamp; /* column */
+	const char *where;     /* SQL condition over the row "signal" */
+	const void *source;    /* for config_place() */
 };
 
 /* A property for librdkafka, under librdkafka's name. */

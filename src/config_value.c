@@ -14,13 +14,12 @@ struct place value_place(const struct config *c, const config_setting_t *s)
 	return (struct place){ file != NULL ? file : c->file, line > 0 ? line : 1 };
 }
 
-/* Let the configuration own s. */
-static const char *keep(struct config *c, char *s)
+void *value_keep(struct config *c, void *allocated)
 {
 	struct config_memory *m = c->memory;
 	m->owned = memory_resize(m->owned, m->owned_count + 1, sizeof *m->owned);
-	m->owned[m->owned_count++] = s;
-	return s;
+	m->owned[m->owned_count++] = allocated;
+	return allocated;
 }
 
 static const char *type_name(const config_setting_t *s)
@@ -92,7 +91,7 @@ static const char *secret_from_file(struct reader *r, const config_setting_t *s,
 	}
 	while (length > 0 && (buffer[length - 1] == '\n' || buffer[length - 1] == '\r'))
 		length--;
-	return keep(r->config, text_copy_bytes(buffer, length));
+	return value_keep(r->config, text_copy_bytes(buffer, length));
 }
 
 static const char *secret_from_environment(
@@ -102,7 +101,7 @@ static const char *secret_from_environment(
 	if (value == NULL)
 		problems_add(r->problems, value_place(r->config, s),
 			"environment variable %s is not set", name);
-	return value != NULL ? keep(r->config, text_copy(value)) : NULL;
+	return value != NULL ? value_keep(r->config, text_copy(value)) : NULL;
 }
 
 /* Whether a string in the file looks like one to be kept from others. */
@@ -219,8 +218,7 @@ void value_read_strings(
 		problems_add(
 			r->problems, value_place(r->config, s), "%s must not be empty", row->name);
 	struct strings *strings = field;
-	strings->items =
-		(const char **)keep(r->config, memory_new((size_t)count, sizeof *strings->items));
+	strings->items = value_keep(r->config, memory_new((size_t)count, sizeof *strings->items));
 	strings->count = 0;
 	for (int i = 0; i < count; i++) {
 		const config_setting_t *element = config_setting_get_elem(s, (unsigned)i);
@@ -238,9 +236,9 @@ static const char *property_value(struct reader *r, const config_setting_t *s)
 	switch (config_setting_type(s)) {
 	case CONFIG_TYPE_INT:
 	case CONFIG_TYPE_INT64:
-		return keep(r->config, text_format("%lld", config_setting_get_int64(s)));
+		return value_keep(r->config, text_format("%lld", config_setting_get_int64(s)));
 	case CONFIG_TYPE_FLOAT:
-		return keep(r->config, text_format("%.15g", config_setting_get_float(s)));
+		return value_keep(r->config, text_format("%.15g", config_setting_get_float(s)));
 	case CONFIG_TYPE_BOOL:
 		return config_setting_get_bool(s) ? "true" : "false";
 	default:
@@ -270,7 +268,7 @@ void value_read_properties(
 		char *name = text_copy(config_setting_name(element));
 		for (char *p = name; (p = strchr(p, '_')) != NULL;)
 			*p = '.';
-		struct property p = { keep(c, name), property_value(r, element),
+		struct property p = { value_keep(c, name), property_value(r, element),
 			value_place(c, element) };
 		struct error e;
 		if (p.value == NULL)

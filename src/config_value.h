@@ -38,12 +38,17 @@ value_reader value_read_seconds;
 value_reader value_read_choice;
 value_reader value_read_strings;
 value_reader value_read_properties;
+value_reader value_read_fields;  /* config_item.c */
+value_reader value_read_headers; /* config_item.c */
 
 /* Set the fields of target that have a preset in the table. */
 void value_set_presets(const struct setting_table *table, void *target);
 
 /* Add the problem that s has another type than expected. */
 void value_wrong_type(struct reader *r, const config_setting_t *s, const char *expected);
+
+/* Let the configuration own what was allocated.  Returns it. */
+void *value_keep(struct config *c, void *allocated);
 
 struct place value_place(const struct config *c, const config_setting_t *s);
 

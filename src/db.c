@@ -48,7 +48,8 @@ static const struct {
 static const char session_settings[] =
 	"SELECT set_config(name, setting, false) FROM (VALUES"
 	" ('TimeZone', 'UTC'), ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'),"
-	" ('bytea_output', 'hex'), ('extra_float_digits', '1'), ('row_security', 'off'),"
+	" ('bytea_output', 'hex'), ('extra_float_digits', '1'), ('quote_all_identifiers', 'off'),"
+	" ('row_security', 'off'),"
 	" ('default_transaction_isolation', 'read committed'),"
 	" ('default_transaction_deferrable', 'off'),"
 	" ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off'),"
@@ -348,6 +349,11 @@ static const PGresult *result_of(const struct rows *r)
 size_t rows_count(const struct rows *r)
 {
 	return (size_t)PQntuples(result_of(r));
+}
+
+unsigned rows_type(const struct rows *r, size_t column)
+{
+	return PQftype(result_of(r), (int)column);
 }
 
 const char *rows_value(const struct rows *r, size_t row, size_t column)

@@ -1,6 +1,9 @@
 #include "encode.h"
 
+#include "bytes.h"
+
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +17,9 @@ struct encoder {
 	cJSON *object;
 	cJSON **members;
 	struct text *base64; /* one for each member */
-	struct text key;
+	struct text topic, key, value;
+	struct text *header_bytes; /* one for each header of the model … */
+	struct header *headers;    /* … and those that the row has */
 	char *buffer;
 	size_t buffer_size;
 };
@@ -24,13 +29,15 @@ struct encoder *encoder_new(const struct model *m)
 	struct encoder *enc = memory_new(1, sizeof *enc);
 	enc->model = m;
 	enc->object = cJSON_CreateObject();
-	enc->members = memory_new(m->column_count, sizeof(cJSON *));
-	enc->base64 = memory_new(m->column_count, sizeof *enc->base64);
-	for (size_t i = 0; i < m->column_count; i++) {
+	enc->members = memory_new(m->member_count, sizeof(cJSON *));
+	enc->base64 = memory_new(m->member_count, sizeof *enc->base64);
+	for (size_t i = 0; i < m->member_count; i++) {
 		enc->members[i] = cJSON_CreateNull();
-		if (!cJSON_AddItemToObjectCS(enc->object, m->columns[i].name, enc->members[i]))
+		if (!cJSON_AddItemToObjectCS(enc->object, m->members[i].name, enc->members[i]))
 			abort();
 	}
+	enc->header_bytes = memory_new(m->header_count, sizeof *enc->header_bytes);
+	enc->headers = memory_new(m->header_count, sizeof *enc->headers);
 	enc->buffer_size = FIRST_BUFFER_SIZE;
 	enc->buffer = memory_new(enc->buffer_size, 1);
 	return enc;
@@ -40,53 +47,20 @@ void encoder_free(struct encoder *enc)
 {
 	if (enc == NULL)
 		return;
-	for (size_t i = 0; i < enc->model->column_count; i++)
+	for (size_t i = 0; i < enc->model->member_count; i++)
 		text_free(&enc->base64[i]);
+	for (size_t i = 0; i < enc->model->header_count; i++)
+		text_free(&enc->header_bytes[i]);
 	free(enc->base64);
+	free(enc->header_bytes);
+	free(enc->headers);
 	cJSON_Delete(enc->object);
 	free(enc->members);
+	text_free(&enc->topic);
 	text_free(&enc->key);
+	text_free(&enc->value);
 	free(enc->buffer);
 	free(enc);
-}
-
-static unsigned char hex_digit(char c)
-{
-	return (unsigned char)(c <= '9' ? c - '0' : c - 'a' + 10);
-}
-
-/* The next byte of bytea's text form, which is \x and two lower case digits for each byte. */
-static unsigned char hex_byte(const char *hex)
-{
-	return (unsigned char)(hex_digit(hex[0]) << 4 | hex_digit(hex[1]));
-}
-
-static void from_hex(const struct field *f, struct text *bytes)
-{
-	text_clear(bytes);
-	text_add(bytes, "", 0);
-	for (size_t i = 2; i + 1 < f->length; i += 2) {
-		char byte = (char)hex_byte(f->text + i);
-		text_add(bytes, &byte, 1);
-	}
-}
-
-static void to_base64(const struct field *f, struct text *base64)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	text_clear(base64);
-	text_add(base64, "", 0);
-	for (size_t i = 2; i + 1 < f->length; i += 6) {
-		size_t bytes = (f->length - i) / 2 < 3 ? (f->length - i) / 2 : 3;
-		unsigned group = 0;
-		for (size_t k = 0; k < 3; k++)
-			group = group << 8 | (k < bytes ? hex_byte(f->text + i + 2 * k) : 0);
-		char quad[] = { digits[group >> 18], digits[group >> 12 & 63],
-			bytes > 1 ? digits[group >> 6 & 63] : '=',
-			bytes > 2 ? digits[group & 63] : '=' };
-		text_add(base64, quad, sizeof quad);
-	}
 }
 
 /* What JSON has no number for is a string in PostgreSQL's JSON: NaN, Infinity, -Infinity. */
@@ -109,7 +83,7 @@ static void point_member(struct encoder *enc, size_t i, const struct field *f)
 		set_member(member, cJSON_NULL, NULL);
 		return;
 	}
-	switch (enc->model->columns[i].form) {
+	switch (enc->model->members[i].form) {
 	case FORM_STRING:
 		set_member(member, cJSON_String, f->text);
 		break;
@@ -120,7 +94,7 @@ static void point_member(struct encoder *enc, size_t i, const struct field *f)
 		set_member(member, f->text[0] == 't' ? cJSON_True : cJSON_False, NULL);
 		break;
 	case FORM_BYTES:
-		to_base64(f, &enc->base64[i]);
+		bytes_to_base64(f->text, f->length, &enc->base64[i]);
 		set_member(member, cJSON_String, enc->base64[i].text);
 		break;
 	case FORM_JSON:
@@ -142,34 +116,121 @@ static bool print_value(struct encoder *enc, struct error *e)
 	return true;
 }
 
-static void set_key(struct encoder *enc, const struct field *fields, struct message *message)
-{
-	const struct model *m = enc->model;
-	if (m->key_field == NO_FIELD || fields[m->key_field].text == NULL)
-		return;
-	const struct field *f = &fields[m->key_field];
-	message->key = f->text;
-	message->key_length = f->length;
-	if (m->columns[m->outputs[m->key_field - ROW_FIXED_FIELDS].column].form != FORM_BYTES)
-		return;
-	from_hex(f, &enc->key);
-	message->key = enc->key.text;
-	message->key_length = enc->key.length;
-}
-
-bool encode_row(
+static bool set_object(
 	struct encoder *enc, const struct field *fields, struct message *message, struct error *e)
 {
 	const struct model *m = enc->model;
-	*message = (struct message){ .topic = m->config->topic };
-	set_key(enc, fields, message);
-	for (size_t i = 0; i < m->column_count; i++)
-		point_member(enc, i, &fields[m->value_fields[i]]);
+	for (size_t i = 0; i < m->member_count; i++)
+		point_member(enc, i, &fields[m->members[i].field]);
 	if (!print_value(enc, e))
 		return false;
 	message->value = enc->buffer;
 	message->value_length = strlen(enc->buffer);
 	return true;
+}
+
+/* A field's content as it is: text, of bytea its bytes, which go to bytes.  NULL stays NULL. */
+static struct field content(const struct field *f, enum value_form form, struct text *bytes)
+{
+	if (f->text == NULL || form != FORM_BYTES)
+		return *f;
+	bytes_from_hex(f->text, f->length, bytes);
+	return (struct field){ bytes->text, bytes->length };
+}
+
+static struct field content_of(
+	const struct model *m, const struct field *fields, size_t field, struct text *bytes)
+{
+	if (field == NO_FIELD)
+		return (struct field){ 0 };
+	return content(&fields[field], m->outputs[field - ROW_FIXED_FIELDS].form, bytes);
+}
+
+static bool set_value(
+	struct encoder *enc, const struct field *fields, struct message *message, struct error *e)
+{
+	const struct model *m = enc->model;
+	if (m->value_field == NO_FIELD)
+		return set_object(enc, fields, message, e);
+	struct field f = content_of(m, fields, m->value_field, &enc->value);
+	message->value = f.text;
+	message->value_length = f.text != NULL ? f.length : 0;
+	return true;
+}
+
+static void set_key(struct encoder *enc, const struct field *fields, struct message *message)
+{
+	struct field f = content_of(enc->model, fields, enc->model->key_field, &enc->key);
+	message->key = f.text;
+	message->key_length = f.text != NULL ? f.length : 0;
+}
+
+static bool set_topic(
+	struct encoder *enc, const struct field *fields, struct message *message, struct error *e)
+{
+	const struct model *m = enc->model;
+	message->topic = m->config->topic;
+	if (template_is_constant(&m->topic))
+		return true;
+	if (!template_expand(&m->topic, fields, &enc->topic, e))
+		return false;
+	message->topic = enc->topic.text;
+	return true;
+}
+
+/* A NULL sends no header. */
+static void set_headers(struct encoder *enc, const struct field *fields, struct message *message)
+{
+	const struct model *m = enc->model;
+	message->headers = enc->headers;
+	for (size_t i = 0; i < m->header_count; i++) {
+		const struct part *part = &m->headers[i];
+		struct field f = { part->constant, 0 };
+		if (part->constant != NULL)
+			f.length = strlen(part->constant);
+		else
+			f = content_of(m, fields, part->field, &enc->header_bytes[i]);
+		if (f.text != NULL)
+			enc->headers[message->header_count++] =
+				(struct header){ part->name, f.text, f.length };
+	}
+}
+
+static bool set_partition(
+	const struct model *m, const struct field *fields, struct message *message, struct error *e)
+{
+	if (m->partition_field == NO_FIELD || fields[m->partition_field].text == NULL)
+		return true;
+	const char *text = fields[m->partition_field].text;
+	errno = 0;
+	long long number = strtoll(text, NULL, 10);
+	if (errno != 0 || number < 0 || number > INT32_MAX)
+		return error_set(e, ERROR_REJECTED, "partition %.20s is out of range", text);
+	message->has_partition = true;
+	message->partition = (int32_t)number;
+	return true;
+}
+
+/* Kafka has no time before 1970, and in librdkafka 0 is the time of sending
+ * (RD_KAFKA_V_TIMESTAMP): such a timestamp counts as none. */
+static void set_timestamp(
+	const struct model *m, const struct field *fields, struct message *message)
+{
+	if (m->timestamp_field == NO_FIELD || fields[m->timestamp_field].text == NULL)
+		return;
+	long long number = strtoll(fields[m->timestamp_field].text, NULL, 10);
+	message->timestamp_ms = number > 0 ? number : 0;
+}
+
+bool encode_row(
+	struct encoder *enc, const struct field *fields, struct message *message, struct error *e)
+{
+	*message = (struct message){ 0 };
+	set_key(enc, fields, message);
+	set_headers(enc, fields, message);
+	set_timestamp(enc->model, fields, message);
+	return set_topic(enc, fields, message, e) &&
+	       set_partition(enc->model, fields, message, e) && set_value(enc, fields, message, e);
 }
 
 void encode_identity(const struct model *m, const struct field *fields, struct text *t)

@@ -1,13 +1,14 @@
 /*
- * encode - a claimed row to a Kafka message.  Pure.  The only place that includes cJSON.
+ * encode - a claimed row to a Kafka message, in the shape that the model gives it.  Pure.
  *
- * The value is a compact JSON object whose members are, in column order, what PostgreSQL's
- * to_json() gives for them; bytea is base64.
+ * Where the value is a JSON object it is compact, and its members are, in the model's order, what
+ * PostgreSQL's to_json() gives for them; bytea is base64.
  */
 #ifndef SIGNALBUS_ENCODE_H
 #define SIGNALBUS_ENCODE_H
 
 #include "error.h"
+#include "message.h"
 #include "model.h"
 #include "rows.h"
 #include "text.h"
@@ -17,21 +18,13 @@
 
 struct encoder;
 
-/* A message; a NULL key is no key.  What it points to belongs to the row and to the encoder, and
- * is good until the next row. */
-struct message {
-	const char *topic;
-	const char *key;
-	size_t key_length;
-	const char *value;
-	size_t value_length;
-};
-
 /* An encoder for rows of a model, which it borrows.  It belongs to one thread. */
 struct encoder *encoder_new(const struct model *m);
 void encoder_free(struct encoder *enc);
 
-/* Encode the row with these fields.  Fails with ERROR_REJECTED: this row can never be a message. */
+/* Encode the row with these fields; what message points to belongs to the row, to the model and to
+ * the encoder, and is good until the next row.  Fails with ERROR_REJECTED: this row can never be a
+ * message. */
 bool encode_row(
 	struct encoder *enc, const struct field *fields, struct message *message, struct error *e);
 

@@ -79,3 +79,11 @@ size_t ledger_failure(const struct ledger *l)
 	}
 	return worst;
 }
+
+size_t ledger_first_failure(const struct ledger *l)
+{
+	size_t slot = 0;
+	while (slot < l->count && l->entries[slot].verdict == VERDICT_STORED)
+		slot++;
+	return slot;
+}

@@ -54,7 +54,9 @@ bool ledger_complete(const struct ledger *l);
  * Returns how many they are. */
 size_t ledger_deletable(const struct ledger *l, bool in_order, bool *deletable);
 
-/* The first slot with the heaviest verdict, or count where every slot is stored. */
+/* The slot that decides what becomes of the burst, or count where every slot is stored: the first
+ * with the heaviest verdict; in order, the first that is not stored. */
 size_t ledger_failure(const struct ledger *l);
+size_t ledger_first_failure(const struct ledger *l);
 
 #endif

@@ -1,6 +1,7 @@
 #include "model.h"
 
 #include "nearest.h"
+#include "shape.h"
 #include "text.h"
 
 #include <stdarg.h>
@@ -47,7 +48,7 @@ struct model *model_new(const struct config *file, size_t index)
 	m->file = file;
 	m->config = &file->models[index];
 	m->index = index;
-	m->key_field = NO_FIELD;
+	m->key_field = m->value_field = m->partition_field = m->timestamp_field = NO_FIELD;
 	m->floor_field = NO_FIELD;
 	return m;
 }
@@ -60,12 +61,16 @@ void model_free(struct model *m)
 		free(m->columns[i].name);
 		free(m->columns[i].type);
 	}
+	template_free(&m->topic);
 	free(m->relation);
+	free(m->scope);
 	free(m->columns);
+	free(m->expressions);
 	free(m->primary_key);
 	free(m->order);
 	free(m->outputs);
-	free(m->value_fields);
+	free(m->members);
+	free(m->headers);
 	free(m->primary_key_fields);
 	free(m);
 }
@@ -73,14 +78,25 @@ void model_free(struct model *m)
 void model_set_table(struct model *m, const char *relation, bool is_parent)
 {
 	m->relation = text_copy(relation);
+	m->scope = m->config->where == NULL
+			   ? text_copy(relation)
+			   : text_format("%s WHERE %s", relation, m->config->where);
 	m->is_parent = is_parent;
 }
 
 void model_add_column(struct model *m, const char *name, unsigned type_oid, const char *type)
 {
 	m->columns = memory_resize(m->columns, m->column_count + 1, sizeof *m->columns);
-	m->columns[m->column_count++] =
-		(struct column){ text_copy(name), text_copy(type), form_of(type_oid), false };
+	m->columns[m->column_count++] = (struct column){ text_copy(name), text_copy(type),
+		form_of(type_oid), false, type_oid };
+}
+
+void model_add_expression(struct model *m, const char *sql, unsigned type_oid)
+{
+	size_t count = m->expression_count + 1;
+	m->expressions = memory_resize(m->expressions, count, sizeof *m->expressions);
+	m->expressions[m->expression_count++] =
+		(struct expression){ sql, form_of(type_oid), type_oid };
 }
 
 static size_t column_find(const struct model *m, const char *name)
@@ -115,28 +131,19 @@ bool model_error(
 	return error_set(e, ERROR_CONFIG, "%s:%u: %s", at.file, at.line, message);
 }
 
-static bool no_such_column(
-	const struct model *m, const char *setting, const char *name, struct error *e)
+bool model_no_column(
+	const struct model *m, struct place at, const char *what, const char *name, struct error *e)
 {
 	struct nearest nearest = nearest_to(name);
 	for (size_t i = 0; i < m->column_count; i++)
 		nearest_offer(&nearest, m->columns[i].name);
-	if (nearest.best == NULL)
-		return model_error(m, setting, e, "%s: table %s has no column \"%s\"", setting,
-			m->relation, name);
-	return model_error(m, setting, e, "%s: table %s has no column \"%s\"; did you mean \"%s\"?",
-		setting, m->relation, name, nearest.best);
-}
-
-/* The field of a claimed row that holds the column in this form; asked for once at the most. */
-static size_t field_of(struct model *m, size_t column, bool as_json)
-{
-	for (size_t i = 0; i < m->output_count; i++)
-		if (m->outputs[i].column == column && m->outputs[i].as_json == as_json)
-			return ROW_FIXED_FIELDS + i;
-	m->outputs = memory_resize(m->outputs, m->output_count + 1, sizeof *m->outputs);
-	m->outputs[m->output_count] = (struct output){ column, as_json };
-	return ROW_FIXED_FIELDS + m->output_count++;
+	error_set(e, ERROR_CONFIG, "%s:%u: %s: table %s has no column \"%s\"", at.file, at.line,
+		what, m->relation, name);
+	size_t used = strlen(e->text);
+	if (nearest.best != NULL)
+		snprintf(e->text + used, sizeof e->text - used, "; did you mean \"%s\"?",
+			nearest.best);
+	return false;
 }
 
 /* Take " DESC" or " ASC" off the end of name.  Returns whether it was DESC. */
@@ -179,8 +186,7 @@ static void unquote(char *name)
 	*to = '\0';
 }
 
-/* The column that text names: as it stands, or quoted as in SQL. */
-static size_t column_named(const struct model *m, const char *text)
+size_t model_column(const struct model *m, const char *text)
 {
 	size_t column = column_find(m, text);
 	if (column != NO_FIELD)
@@ -208,9 +214,10 @@ static bool resolve_order(struct model *m, struct error *e)
 		char *name = text_copy(order_by->items[i]);
 		bool whole = column_find(m, name) != NO_FIELD;
 		bool descending = !whole && cut_direction(name);
-		size_t column = column_named(m, name);
+		size_t column = model_column(m, name);
 		if (column == NO_FIELD)
-			no_such_column(m, "order_by", name, e);
+			model_no_column(m, config_place(m->file, m->config, "order_by"), "order_by",
+				name, e);
 		else
 			add_order(m, column, descending);
 		free(name);
@@ -220,34 +227,25 @@ static bool resolve_order(struct model *m, struct error *e)
 	/* The primary key breaks ties, so that the order is total and repeatable. */
 	for (size_t i = 0; i < m->primary_key_count; i++)
 		add_order(m, m->primary_key[i], false);
-	/* A primary key of one column that is all of the order is taken for a serial number, too.
-	 */
-	m->serial_order = m->order_count == 1 || m->columns[m->order[0].column].is_serial;
-	if (m->serial_order && !m->order[0].descending)
-		m->floor_field = field_of(m, m->order[0].column, false);
 	return true;
 }
 
-static bool resolve_key(struct model *m, struct error *e)
+/* A primary key of one column that is all of the order is taken for a serial number, too.  With a
+ * condition, rows may come to belong to the model long after they got their numbers. */
+static void resolve_serial_order(struct model *m)
 {
-	if (m->config->key == NULL)
-		return true;
-	size_t column = column_named(m, m->config->key);
-	if (column == NO_FIELD)
-		return no_such_column(m, "key", m->config->key, e);
-	m->key_field = field_of(m, column, false);
-	return true;
+	const struct order_item *first = &m->order[0];
+	m->serial_order = m->order_count == 1 || m->columns[first->column].is_serial;
+	if (m->serial_order && !first->descending && m->config->where == NULL)
+		m->floor_field = shape_field(m, first->column);
 }
 
 bool model_resolve(struct model *m, struct error *e)
 {
 	if (m->primary_key_count == 0)
 		return model_error(m, "table", e, "table %s has no primary key", m->relation);
-	m->value_fields = memory_new(m->column_count, sizeof *m->value_fields);
-	for (size_t i = 0; i < m->column_count; i++)
-		m->value_fields[i] = field_of(m, i, m->columns[i].form == FORM_SERVER);
-	m->primary_key_fields = memory_new(m->primary_key_count, sizeof *m->primary_key_fields);
-	for (size_t i = 0; i < m->primary_key_count; i++)
-		m->primary_key_fields[i] = field_of(m, m->primary_key[i], false);
-	return resolve_key(m, e) && resolve_order(m, e);
+	if (!shape_resolve(m, e) || !resolve_order(m, e))
+		return false;
+	resolve_serial_order(m);
+	return true;
 }

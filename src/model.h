@@ -7,6 +7,7 @@
 
 #include "config.h"
 #include "error.h"
+#include "template.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,7 +27,15 @@ struct column {
 	char *name;
 	char *type; /* as in SQL, for casts */
 	enum value_form form;
-	bool is_serial; /* a sequence gives its values; never NULL */
+	bool is_serial;    /* a sequence gives its values; never NULL */
+	unsigned type_oid; /* a domain's base type */
+};
+
+/* An SQL expression of the settings. */
+struct expression {
+	const char *sql; /* borrowed from the configuration */
+	enum value_form form;
+	unsigned type_oid;
 };
 
 struct order_item {
@@ -36,8 +45,21 @@ struct order_item {
 
 /* One expression of the list that a claim selects, after ROW_FIXED_FIELDS. */
 struct output {
-	size_t column;
-	bool as_json; /* to_json(column), else the column */
+	size_t column;        /* NO_FIELD: an expression */
+	bool as_json;         /* to_json() of it */
+	bool as_milliseconds; /* since 1970, of a timestamp; NULL of an infinite one */
+	const char *sql;      /* the expression */
+	enum value_form form; /* of the field */
+};
+
+/* A member of the value, or a header. */
+struct part {
+	const char *name;     /* borrowed from a column or from the configuration */
+	size_t field;         /* of a claimed row; NO_FIELD: a constant */
+	enum value_form form; /* of the field */
+	const char *constant;
+	size_t column; /* NO_FIELD: an expression, or a constant */
+	unsigned type_oid;
 };
 
 /* The fields that each claimed row begins with, whatever the model. */
@@ -50,9 +72,12 @@ struct model {
 	const struct model_config *config;
 	size_t index;   /* in the configuration's list */
 	char *relation; /* schema and table, quoted for SQL */
+	char *scope;    /* which rows are this model's: the relation and, if need be, a condition */
 	bool is_parent; /* partitioned or inherited from: a ctid is not unique in it */
 	struct column *columns;
 	size_t column_count;
+	struct expression *expressions;
+	size_t expression_count;
 	size_t *primary_key; /* columns */
 	size_t primary_key_count;
 	struct order_item *order; /* order_by, then what is left of the primary key */
@@ -62,9 +87,16 @@ struct model {
 			       nothing behind; NO_FIELD: the order is not of that kind */
 	struct output *outputs;
 	size_t output_count;
-	/* Indexes of the fields of a claimed row. */
-	size_t key_field;     /* the message key's; NO_FIELD: no key */
-	size_t *value_fields; /* the members of the value, one a column */
+	/* The shape of its messages.  Fields are those of a claimed row; NO_FIELD: has none. */
+	struct template topic;
+	size_t key_field;
+	size_t value_field; /* the value as it is; NO_FIELD: a JSON object of members */
+	struct part *members;
+	size_t member_count;
+	struct part *headers;
+	size_t header_count;
+	size_t partition_field;
+	size_t timestamp_field;
 	size_t *primary_key_fields;
 };
 
@@ -73,15 +105,25 @@ struct model *model_new(const struct config *file, size_t index);
 void model_free(struct model *m);
 
 /* What the catalog says, to be told in this order: the table, its columns in their order, the
- * columns of the primary key (names, in the key's order), then model_resolve(). */
+ * columns of the primary key (names, in the key's order), the types of the expressions in fields
+ * and headers (one that is not told of goes through to_json()), then model_resolve(). */
 void model_set_table(struct model *m, const char *relation, bool is_parent);
 void model_add_column(struct model *m, const char *name, unsigned type_oid, const char *type);
 void model_set_serial(struct model *m, const char *column_name); /* for those that are */
 void model_add_primary_key(struct model *m, const char *column_name);
+void model_add_expression(struct model *m, const char *sql, unsigned type_oid);
 
 /* Find the columns that the settings name.  Returns false with ERROR_CONFIG, text beginning with
  * FILE:LINE:, where one does not exist. */
 bool model_resolve(struct model *m, struct error *e);
+
+/* The column that text names, as it stands or quoted as in SQL; NO_FIELD where there is none. */
+size_t model_column(const struct model *m, const char *text);
+
+/* Fill e with FILE:LINE: of at: that what wants a column which the table has not got.  Always
+ * returns false. */
+bool model_no_column(const struct model *m, struct place at, const char *what, const char *name,
+	struct error *e);
 
 /* Fill e with FILE:LINE: of the model's setting and a message.  Always returns false. */
 bool model_error(const struct model *m, const char *setting, struct error *e, const char *format,

@@ -17,6 +17,9 @@ struct field {
 
 size_t rows_count(const struct rows *r);
 
+/* The number of pg_type of a column's type (of a domain: its base type). */
+unsigned rows_type(const struct rows *r, size_t column);
+
 /* The value in a row and a column, NULL for NULL; borrowed from r. */
 const char *rows_value(const struct rows *r, size_t row, size_t column);
 

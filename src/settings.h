@@ -17,6 +17,8 @@ enum setting_type {
 	SETTING_SECONDS,    /* double, within min and max */
 	SETTING_CHOICE,     /* int: the index in choices */
 	SETTING_STRINGS,    /* struct strings; a list of strings, not empty */
+	SETTING_FIELDS,     /* struct items; columns and expressions, not empty */
+	SETTING_HEADERS,    /* struct items; columns, expressions and constants, not empty */
 	SETTING_PROPERTIES, /* the group "kafka" */
 	SETTING_MODELS,     /* the list "models" */
 	SETTING_DEFAULTS,   /* the group "defaults" */

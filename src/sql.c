@@ -24,16 +24,50 @@ static void add_column(struct text *t, const struct model *m, size_t column)
 	add_quoted(t, m->columns[column].name);
 }
 
+/* The line feed ends a comment that an expression may end with. */
+static void add_expression(struct text *t, const char *sql)
+{
+	text_addf(t, "(%s\n)", sql);
+}
+
+/* Rounded down, as Kafka's milliseconds are; date_trunc() first, since before PostgreSQL 14
+ * extract() gives a binary fraction. */
+static void add_milliseconds(struct text *t, const struct model *m, size_t column)
+{
+	add_string(t, "CASE WHEN isfinite(");
+	add_column(t, m, column);
+	add_string(t, ") THEN round(extract(epoch FROM date_trunc('milliseconds', ");
+	add_column(t, m, column);
+	add_string(t, ")) * 1000)::int8 END");
+}
+
+static void add_output(struct text *t, const struct model *m, const struct output *o)
+{
+	add_string(t, o->as_json ? ", to_json(" : ", ");
+	if (o->as_milliseconds)
+		add_milliseconds(t, m, o->column);
+	else if (o->sql != NULL)
+		add_expression(t, o->sql);
+	else
+		add_column(t, m, o->column);
+	add_string(t, o->as_json ? ")" : "");
+}
+
 static void add_outputs(struct text *t, const struct model *m)
 {
 	add_string(t, "SELECT signal.ctid, signal.tableoid");
-	for (size_t i = 0; i < m->output_count; i++) {
-		const struct output *o = &m->outputs[i];
-		add_string(t, o->as_json ? ", to_json(" : ", ");
-		add_column(t, m, o->column);
-		add_string(t, o->as_json ? ")" : "");
-	}
+	for (size_t i = 0; i < m->output_count; i++)
+		add_output(t, m, &m->outputs[i]);
 	text_addf(t, " FROM %s AS signal", m->relation);
+}
+
+/* The model's own condition, behind another one or as the first. */
+static void add_where(struct text *t, const struct model *m, bool is_first)
+{
+	if (m->config->where == NULL)
+		return;
+	add_string(t, is_first ? " WHERE " : " AND ");
+	add_expression(t, m->config->where);
 }
 
 static void add_primary_key(struct text *t, const struct model *m)
@@ -104,7 +138,7 @@ char *sql_claim(const struct model *m, enum claim_kind kind)
 		add_string(&t, " WHERE signal.ctid > '(0,0)'::tid");
 	else if (kind == CLAIM_FLOOR)
 		add_floor(&t, m);
-
+	add_where(&t, m, kind == CLAIM_ORDERED || (kind == CLAIM_FIRST && m->is_parent));
 	if (in_order) {
 		add_order(&t, m);
 	} else if (m->is_parent && kind != CLAIM_NOTED) {
@@ -124,6 +158,7 @@ char *sql_list(const struct model *m, size_t count, bool floor)
 	text_addf(&t, " FROM %s AS signal", m->relation);
 	if (floor)
 		add_floor(&t, m);
+	add_where(&t, m, !floor);
 	add_order(&t, m);
 	text_addf(&t, " LIMIT %zu", count);
 	return t.text;
@@ -162,6 +197,7 @@ char *sql_note(const struct model *m)
 	text_addf(&t, "DECLARE noted_%zu NO SCROLL CURSOR WITH HOLD FOR SELECT ", m->index);
 	add_primary_key(&t, m);
 	text_addf(&t, " FROM %s AS signal", m->relation);
+	add_where(&t, m, true);
 	return t.text;
 }
 
@@ -172,13 +208,32 @@ char *sql_noted(const struct model *m, size_t count)
 
 char *sql_count(const struct model *m)
 {
-	return text_format("SELECT count(*) FROM %s AS signal", m->relation);
+	struct text t = { 0 };
+	text_addf(&t, "SELECT count(*) FROM %s AS signal", m->relation);
+	add_where(&t, m, true);
+	return t.text;
+}
+
+char *sql_probe(const struct model *m, const char *expression)
+{
+	return text_format("SELECT signal.ctid, CASE WHEN true THEN (%s\n) END"
+			   " FROM %s AS signal LIMIT 0",
+		expression, m->relation);
+}
+
+char *sql_probe_where(const struct model *m)
+{
+	return text_format(
+		"SELECT FROM %s AS signal WHERE (%s\n) LIMIT 0", m->relation, m->config->where);
 }
 
 char *sql_count_some(const struct model *m, size_t bound)
 {
-	return text_format("SELECT count(*) FROM (SELECT FROM %s AS signal LIMIT %zu) AS bounded",
-		m->relation, bound);
+	struct text t = { 0 };
+	text_addf(&t, "SELECT count(*) FROM (SELECT FROM %s AS signal", m->relation);
+	add_where(&t, m, true);
+	text_addf(&t, " LIMIT %zu) AS bounded", bound);
+	return t.text;
 }
 
 void sql_triggers_begin(struct text *t, bool drop)

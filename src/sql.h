@@ -52,6 +52,12 @@ void sql_triggers_begin(struct text *t, bool drop);
 void sql_trigger(struct text *t, const struct model *m, bool drop);
 void sql_triggers_end(struct text *t, bool with_function);
 
+/* Find out whether an expression of the settings, or the condition "where", fits the table: reads
+ * no row.  The second column is the expression, with its type.  The shape of the statement has
+ * expressions refused that cannot stand in a claim: aggregates, sets, several at once. */
+char *sql_probe(const struct model *m, const char *expression);
+char *sql_probe_where(const struct model *m);
+
 /* The fields of a claimed row that make up a position, and how many they are.  A plain table's
  * position is a ctid: a scan that begins at a page passes over no dead rows before it.  Where a
  * ctid is not unique it is the primary key. */

@@ -1,7 +1,7 @@
 #include "store_own.h"
 
-/* The ordered lock's key, from the instance and the table.  Advisory locks are a database's own,
- * and hashtextextended() is PostgreSQL's hash function of text to 64 bits. */
+/* The ordered lock's key, from the instance and the model's scope.  Advisory locks are a database's
+ * own, and hashtextextended() is PostgreSQL's hash function of text to 64 bits. */
 #define LOCK_KEY "hashtextextended('signalbus ordered ' || $1 || ' ' || $2, 0)"
 
 /* Say who has the ordered lock that values name.  Always returns false. */
@@ -38,7 +38,7 @@ bool store_lock(struct store *s, const struct model *m, struct error *e)
 {
 	struct rows *rows;
 	bool *locked = &s->models[m->index].locked;
-	const char *const values[] = { s->config->instance, m->relation };
+	const char *const values[] = { s->config->instance, m->scope };
 	struct db_call call = { .sql = "SELECT pg_catalog.pg_try_advisory_lock(" LOCK_KEY ")",
 		.values = values,
 		.value_count = 2,
@@ -57,7 +57,7 @@ bool store_lock(struct store *s, const struct model *m, struct error *e)
 static bool unlock(struct store *s, const struct model *m)
 {
 	struct error ignored;
-	const char *const values[] = { s->config->instance, m->relation };
+	const char *const values[] = { s->config->instance, m->scope };
 	struct db_call call = { .sql = "SELECT pg_catalog.pg_advisory_unlock(" LOCK_KEY ")",
 		.values = values,
 		.value_count = 2 };

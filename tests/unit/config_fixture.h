@@ -36,7 +36,8 @@ static inline void fixture_write_bytes(
 {
 	char *path = fixture_path(f, name);
 	FILE *file = fopen(path, "w");
-	ck_assert_ptr_nonnull(file);
+	if (file == NULL)
+		ck_abort_msg("cannot write %s", path);
 	ck_assert_uint_eq(fwrite(bytes, 1, length, file), length);
 	ck_assert_int_eq(fclose(file), 0);
 	free(path);

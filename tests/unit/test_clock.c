@@ -142,8 +142,8 @@ START_TEST(backoff_stays_within_bounds_however_long_it_lasts)
 {
 	static const unsigned tries[] = { 0, 1, 8, 64, 1000, 1U << 31, UINT_MAX };
 	for (size_t i = 0; i < COUNT(tries); i++)
-		for (double dice = 0; dice < 1; dice += 0.125) {
-			double delay = clock_backoff_delay(tries[i], dice);
+		for (int eighths = 0; eighths < 8; eighths++) {
+			double delay = clock_backoff_delay(tries[i], eighths / 8.0);
 			ck_assert_double_ge(delay, 0.05);
 			ck_assert_double_lt(delay, 10);
 		}

@@ -42,7 +42,7 @@ START_TEST(a_type_has_a_form)
 	fixture_init(&f);
 	struct model *m = fixture_resolved(&f, columns, 1, "c");
 	ck_assert_int_eq(m->columns[0].form, forms[_i].form);
-	ck_assert_int_eq(m->outputs[m->value_fields[0] - ROW_FIXED_FIELDS].as_json,
+	ck_assert_int_eq(m->outputs[m->members[0].field - ROW_FIXED_FIELDS].as_json,
 		forms[_i].form == FORM_SERVER);
 	model_free(m);
 }
@@ -198,12 +198,12 @@ START_TEST(each_field_is_asked_for_once)
 	struct model *m = fixture_resolved(&f, columns, COUNT(columns), "day id");
 	/* day as JSON, id, body, and day as text for the primary key. */
 	ck_assert_uint_eq(m->output_count, 4);
-	ck_assert_uint_eq(m->value_fields[0], ROW_FIXED_FIELDS);
-	ck_assert_uint_eq(m->value_fields[1], ROW_FIXED_FIELDS + 1);
-	ck_assert_uint_eq(m->value_fields[2], ROW_FIXED_FIELDS + 2);
+	ck_assert_uint_eq(m->members[0].field, ROW_FIXED_FIELDS);
+	ck_assert_uint_eq(m->members[1].field, ROW_FIXED_FIELDS + 1);
+	ck_assert_uint_eq(m->members[2].field, ROW_FIXED_FIELDS + 2);
 	ck_assert_uint_eq(m->primary_key_fields[0], ROW_FIXED_FIELDS + 3);
-	ck_assert_uint_eq(m->primary_key_fields[1], m->value_fields[1]);
-	ck_assert_uint_eq(m->key_field, m->value_fields[1]);
+	ck_assert_uint_eq(m->primary_key_fields[1], m->members[1].field);
+	ck_assert_uint_eq(m->key_field, m->members[1].field);
 	model_free(m);
 }
 END_TEST

@@ -1,0 +1,15 @@
+-- As Debezium's manual has it ("Outbox Event Router", basic outbox table).
+CREATE TABLE outbox (
+	id            uuid PRIMARY KEY,
+	aggregatetype varchar(255) NOT NULL,
+	aggregateid   varchar(255) NOT NULL,
+	type          varchar(255) NOT NULL,
+	payload       jsonb
+);
+
+INSERT INTO outbox VALUES
+	('406c07f3-26f0-4eea-a50c-109940064b8f', 'Order', '1', 'OrderCreated',
+	 '{"id": 1, "lineItems": [{"id": 1, "item": "Debezium in Action"}]}'),
+	('cb31eb09-23c0-4ae9-8a5d-8b9c9c2b1a5e', 'Customer', '123', 'CustomerMoved',
+	 '{"id": 123, "city": "Brno"}'),
+	('b7a1d3f2-1a55-4f8c-bb0e-3e2c2f0f9c11', 'Order', '1', 'OrderErased', NULL);

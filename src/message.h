@@ -1,0 +1,31 @@
+/*
+ * message - a Kafka message, as the encoder makes it and the bus sends it.  Pure data; all that it
+ * points to is borrowed.
+ */
+#ifndef SIGNALBUS_MESSAGE_H
+#define SIGNALBUS_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct header {
+	const char *name;
+	const char *value; /* length bytes; never NULL */
+	size_t length;
+};
+
+struct message {
+	const char *topic;
+	const char *key; /* NULL: no key; an empty key is one */
+	size_t key_length;
+	const char *value; /* NULL: a tombstone; an empty value is none */
+	size_t value_length;
+	const struct header *headers;
+	size_t header_count;
+	bool has_partition; /* else the key decides */
+	int32_t partition;
+	int64_t timestamp_ms; /* since 1970; 0: the time of sending */
+};
+
+#endif

@@ -1,0 +1,155 @@
+#include "template.h"
+
+#include "suite.h"
+
+#include <string.h>
+
+static const struct {
+	const char *text;
+	const char *names[3]; /* of its columns */
+	const char *topic;    /* with the columns A, B and C */
+} good[] = {
+	{ "orders", { NULL }, "orders" },
+	{ "Or-d_e.rs9", { NULL }, "Or-d_e.rs9" },
+	{ "{a}", { "a" }, "A" },
+	{ "outbox.event.{aggregatetype}", { "aggregatetype" }, "outbox.event.A" },
+	{ "{a}{b}{a}", { "a", "b", "a" }, "ABC" },
+	{ "x.{a b.ü\"}-y", { "a b.ü\"" }, "x.A-y" },
+	{ "{\"a\"}", { "\"a\"" }, "A" },
+	{ "{\"a}{b\"}.x", { "\"a}{b\"" }, "A.x" },
+	{ "{\"a\"\"}\"}.x", { "\"a\"\"}\"" }, "A.x" },
+	{ "{\"\"\"\"}", { "\"\"\"\"" }, "A" },
+};
+
+static const struct {
+	const char *text, *message;
+} bad[] = {
+	{ "", "the topic's name is empty" },
+	{ "a b", "\"a b\" is no name for a topic" },
+	{ "a{b", "\"{\" without its \"}\"" },
+	{ "a{", "\"{\" without its \"}\"" },
+	{ "a{b{c}}", "\"{\" without its \"}\"" },
+	{ "{\"a}", "\"{\" without its \"}\"" },
+	{ "{\"a\"b}", "\"{\" without its \"}\"" },
+	{ "{\"", "\"{\" without its \"}\"" },
+	{ "{\"\"", "\"{\" without its \"}\"" },
+	{ "a}", "\"}\" without its \"{\"" },
+	{ "{a}}", "\"}\" without its \"{\"" },
+	{ "{}", "no column's name in \"{}\"" },
+	{ "{a} ", "\"{a} \" is no name for a topic" },
+	{ ".", "\".\" is no name for a topic" },
+	{ "..", "\"..\" is no name for a topic" },
+};
+
+static const struct {
+	const char *content; /* of the column in "{c}" */
+	const char *message; /* NULL: is fine */
+} rows[] = {
+	{ "a", NULL },
+	{ "...", NULL },
+	{ "a.b_c-D9", NULL },
+	{ NULL, "no topic: column \"c\" is NULL" },
+	{ "", "the topic's name is empty" },
+	{ ".", "\".\" is no name for a topic" },
+	{ "..", "\"..\" is no name for a topic" },
+	{ "a/b", "\"a/b\" is no name for a topic" },
+	{ "a\nb\x7f\xc3", "\"a?b??\" is no name for a topic" },
+	{ "{c}", "\"{c}\" is no name for a topic" },
+};
+
+static struct field field_of(const char *text)
+{
+	return (struct field){ text, text != NULL ? strlen(text) : 0 };
+}
+
+static void number_fields(struct template *t)
+{
+	size_t columns = 0;
+	for (size_t i = 0; i < t->count; i++)
+		if (t->parts[i].is_column)
+			t->parts[i].field = columns++;
+}
+
+START_TEST(good_templates_expand)
+{
+	const struct field fields[] = { field_of("A"), field_of("B"), field_of("C") };
+	struct template t;
+	struct error e;
+	struct text topic = { 0 };
+	size_t columns = 0;
+	ck_assert_msg(template_parse(&t, good[_i].text, &e), "%s", e.text);
+	number_fields(&t);
+	for (size_t i = 0; i < t.count; i++)
+		if (t.parts[i].is_column)
+			ck_assert_str_eq(t.parts[i].text, good[_i].names[columns++]);
+	ck_assert(columns == 3 || good[_i].names[columns] == NULL);
+	ck_assert_int_eq(template_is_constant(&t), columns == 0);
+	text_add(&topic, "of the row before", 17);
+	ck_assert_msg(template_expand(&t, fields, &topic, &e), "%s", e.text);
+	ck_assert_str_eq(topic.text, good[_i].topic);
+	text_free(&topic);
+	template_free(&t);
+	ck_assert_uint_eq(t.count, 0);
+}
+END_TEST
+
+START_TEST(bad_templates_are_wrong_configuration)
+{
+	struct template t;
+	struct error e;
+	ck_assert(!template_parse(&t, bad[_i].text, &e));
+	ck_assert_int_eq(e.kind, ERROR_CONFIG);
+	ck_assert_msg(strncmp(e.text, bad[_i].message, strlen(bad[_i].message)) == 0, "%s", e.text);
+	template_free(&t);
+}
+END_TEST
+
+START_TEST(rows_are_rejected_alone)
+{
+	struct template t;
+	struct error e;
+	struct text topic = { 0 };
+	struct field field = field_of(rows[_i].content);
+	ck_assert(template_parse(&t, "{c}", &e));
+	number_fields(&t);
+	bool ok = template_expand(&t, &field, &topic, &e);
+	ck_assert_int_eq(ok, rows[_i].message == NULL);
+	if (!ok) {
+		ck_assert_int_eq(e.kind, ERROR_REJECTED);
+		ck_assert_msg(strncmp(e.text, rows[_i].message, strlen(rows[_i].message)) == 0,
+			"%s", e.text);
+	}
+	text_free(&topic);
+	template_free(&t);
+}
+END_TEST
+
+START_TEST(topics_have_249_bytes_at_most)
+{
+	char name[251];
+	struct error e;
+	memset(name, 'x', sizeof name);
+	name[250] = '\0';
+	ck_assert(!topic_check(name, ERROR_REJECTED, &e));
+	ck_assert_ptr_nonnull(strstr(e.text, "x...\" has 250 bytes; Kafka allows 249"));
+	name[249] = '\0';
+	ck_assert(topic_check(name, ERROR_REJECTED, &e));
+	/* What is shown of a name ends in time at any length. */
+	for (size_t length = 249; length > 0; length--) {
+		name[length - 1] = ' ';
+		name[length] = '\0';
+		ck_assert(!topic_check(name, ERROR_REJECTED, &e));
+	}
+}
+END_TEST
+
+int main(void)
+{
+	const struct test tests[] = {
+		{ good_templates_expand, COUNT(good), 0 },
+		{ bad_templates_are_wrong_configuration, COUNT(bad), 0 },
+		{ rows_are_rejected_alone, COUNT(rows), 0 },
+		{ topics_have_249_bytes_at_most, 1, 0 },
+	};
+	return suite_run("template", tests, COUNT(tests));
+}
