@@ -35,7 +35,8 @@ TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 # Each unit test links just what it tests and what that stands on, so that a module that reaches
 # upwards fails to link.
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
-	test_encode test_config test_burst test_barrier test_template test_message test_schema
+	test_encode test_config test_burst test_barrier test_template test_message \
+	test_schema
 MODEL := model shape template nearest text error
 test_clock_OBJECTS   := clock
 test_text_OBJECTS    := text

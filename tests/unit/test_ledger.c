@@ -148,6 +148,14 @@ START_TEST(the_heaviest_verdict_is_the_failure_and_the_first_of_them)
 }
 END_TEST
 
+START_TEST(in_order_the_first_that_is_not_stored_is_the_failure)
+{
+	struct ledger l = ledger_of(books[_i].verdicts);
+	ck_assert_uint_eq(ledger_first_failure(&l), strspn(books[_i].verdicts, "s"));
+	ledger_free(&l);
+}
+END_TEST
+
 START_TEST(a_second_attempt_replaces_the_verdict_and_the_reason)
 {
 	struct ledger l = ledger_of("--");
@@ -215,6 +223,7 @@ int main(void)
 		{ reasons_are_copied, 1, 0 },
 		{ only_what_is_stored_is_deletable, COUNT(books), 0 },
 		{ the_heaviest_verdict_is_the_failure_and_the_first_of_them, COUNT(books), 0 },
+		{ in_order_the_first_that_is_not_stored_is_the_failure, COUNT(books), 0 },
 		{ a_second_attempt_replaces_the_verdict_and_the_reason, 1, 0 },
 		{ an_attempt_that_is_not_over_replaces_nothing, 1, SIGABRT },
 		{ what_has_no_verdict_is_not_replaced, 1, SIGABRT },
