@@ -1,5 +1,6 @@
 #include "bus.h"
 
+#include "bus_own.h"
 #include "bus_producer.h"
 #include "bus_verdict.h"
 #include "log.h"
@@ -20,40 +21,8 @@
 
 #define QUEUE_FULL_RETRY_S 0.1
 #define TICK_MS            100
-#define PROBE_INTERVAL_S   0.2
-#define STALE_AFTER_S      60.0
 #define REPLACEMENT_S      1.0
 #define VERDICTS_S         0.2
-
-struct bus {
-	const struct config *config;
-	/* The producer is replaced under the write lock, and used under the read lock. */
-	pthread_rwlock_t producer_lock;
-	struct producer *producer; /* NULL: could not be made yet */
-	pthread_t reporter;
-	int wake_fd; /* readable: there are reports, or it is time to leave */
-	atomic_bool leaving;
-	/* The reporter's own: */
-	bool is_fatal;
-	struct instant next_probe;
-	unsigned failed_probes;
-	struct instant down_since; /* or since the producer was replaced for that */
-	/* Where bursts are sent in order: */
-	bool in_order;
-	atomic_bool is_broken; /* something was not stored: nothing more may be sent */
-	/* All below is under lock; changed says that some of it has changed. */
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	struct ledger *ledgers[BUS_LEDGERS_MAX];
-	size_t ledger_count;
-	uint64_t last_burst;
-	unsigned waiting_for_room;
-	bool watching;
-	bool is_up;          /* the broker answered when it was last asked */
-	bool in_doubt;       /* it should be asked again */
-	struct bus *ordered; /* made when first asked for */
-	char trouble[512];   /* the last that the producer told of; empty after a success */
-};
 
 static void *opaque_of(const struct ledger *l, size_t slot)
 {
@@ -150,7 +119,7 @@ static void await_verdicts(struct bus *bus)
 
 /* Put a new producer in the place of one with a fatal error, which can never send again, or of one
  * that would go on behind a gap. */
-static void replace_producer(struct bus *bus)
+void bus_replace_producer(struct bus *bus)
 {
 	struct error e;
 	await_verdicts(bus);
@@ -168,46 +137,6 @@ static void replace_producer(struct bus *bus)
 	settle_lost(bus);
 }
 
-static bool must_probe(struct bus *bus)
-{
-	pthread_mutex_lock(&bus->lock);
-	bool must = bus->watching && (bus->in_doubt || !bus->is_up);
-	pthread_mutex_unlock(&bus->lock);
-	return must && !instant_before(clock_now(), bus->next_probe);
-}
-
-/* Under the lock: note whether the broker answers, and tell people when that has changed. */
-static void note_probe(struct bus *bus, bool is_up, const char *reason)
-{
-	if (is_up && !bus->is_up)
-		log_info("kafka: the broker answers");
-	else if (!is_up && (bus->is_up || bus->failed_probes == 0))
-		log_warning("kafka: the broker does not answer: %s; waiting for it",
-			bus->trouble[0] != '\0' ? bus->trouble : reason);
-	bus->is_up = is_up;
-	bus->in_doubt = false;
-	if (is_up)
-		pthread_cond_broadcast(&bus->changed);
-}
-
-static void probe(struct bus *bus)
-{
-	struct error e;
-	bool is_up = bus->producer != NULL && producer_probe(bus->producer, &e);
-	struct instant now = clock_now();
-	pthread_mutex_lock(&bus->lock);
-	if (!is_up && bus->is_up)
-		bus->down_since = now;
-	note_probe(bus, is_up, bus->producer != NULL ? e.text : "there is no producer");
-	pthread_mutex_unlock(&bus->lock);
-	bus->failed_probes = is_up ? 0 : bus->failed_probes + 1;
-	bus->next_probe = instant_after(now, is_up ? 0 : PROBE_INTERVAL_S);
-	if (!is_up && instant_seconds(bus->down_since, now) > STALE_AFTER_S) {
-		bus->down_since = now;
-		replace_producer(bus);
-	}
-}
-
 static void *report_loop(void *arg)
 {
 	struct bus *bus = arg;
@@ -221,44 +150,10 @@ static void *report_loop(void *arg)
 		if (bus->producer != NULL)
 			producer_poll(bus->producer, 0);
 		if (bus->is_fatal || atomic_load(&bus->is_broken))
-			replace_producer(bus);
-		if (must_probe(bus))
-			probe(bus);
+			bus_replace_producer(bus);
+		bus_probe(bus);
 	}
 	return NULL;
-}
-
-/* Make the reporter look around now. */
-static void wake(struct bus *bus)
-{
-	const uint64_t one = 1;
-	if (write(bus->wake_fd, &one, sizeof one) < 0)
-		abort(); /* an eventfd takes far more ones than it gets */
-}
-
-void bus_watch(struct bus *bus)
-{
-	pthread_mutex_lock(&bus->lock);
-	bus->watching = true;
-	bus->down_since = clock_now();
-	pthread_mutex_unlock(&bus->lock);
-	wake(bus);
-}
-
-bool bus_is_up(struct bus *bus)
-{
-	return bus_await_up(bus, clock_now());
-}
-
-bool bus_await_up(struct bus *bus, struct instant deadline)
-{
-	struct timespec until = instant_timespec(deadline);
-	pthread_mutex_lock(&bus->lock);
-	while (!bus->is_up && instant_before(clock_now(), deadline))
-		pthread_cond_timedwait(&bus->changed, &bus->lock, &until);
-	bool is_up = bus->is_up;
-	pthread_mutex_unlock(&bus->lock);
-	return is_up;
 }
 
 static struct bus *make(const struct config *config, bool in_order, struct error *e)
@@ -307,7 +202,7 @@ void bus_free(struct bus *bus)
 		return;
 	bus_free(bus->ordered);
 	atomic_store(&bus->leaving, true);
-	wake(bus);
+	bus_wake(bus);
 	pthread_join(bus->reporter, NULL);
 	producer_free(bus->producer);
 	close(bus->wake_fd);
@@ -399,10 +294,8 @@ bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct messa
 /* What the producer has still got must not be sent, and even less a part of it. */
 static void break_off(struct bus *bus)
 {
-	const uint64_t one = 1;
 	atomic_store(&bus->is_broken, true);
-	if (write(bus->wake_fd, &one, sizeof one) < 0)
-		abort(); /* an eventfd takes far more ones than it gets */
+	bus_wake(bus);
 }
 
 /* Under the lock: what has no verdict by now is late. */

@@ -5,9 +5,8 @@
 #ifndef SIGNALBUS_BUS_VERDICT_H
 #define SIGNALBUS_BUS_VERDICT_H
 
+#include "bus_producer.h"
 #include "ledger.h"
-
-#include <librdkafka/rdkafka.h>
 
 enum verdict bus_verdict_of(rd_kafka_resp_err_t code);
 

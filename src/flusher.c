@@ -311,20 +311,9 @@ static void flush_target(struct worker *w, struct target *t, step *take_step)
 {
 	take_steps(w, t, take_step);
 	drop_keys(w);
+	t->held_back = t->held_back && may_go_on(w->flusher, t);
 	if (!t->held_back)
 		store_unlock(w->store, t->index);
-}
-
-/* Go on with a model that is held back.  Returns whether it still is. */
-static bool flush_held(struct worker *w, struct target *t)
-{
-	if (t->held_back)
-		flush_target(w, t, ordered_step);
-	if (t->held_back && !may_go_on(w->flusher, t)) {
-		t->held_back = false;
-		store_unlock(w->store, t->index);
-	}
-	return t->held_back;
 }
 
 static void *work(void *arg)
@@ -337,12 +326,15 @@ static void *work(void *arg)
 	retry_success(&w->retry, clock_now()); /* what came before was waiting */
 	for (size_t i = 0; i < plan->model_count; i++)
 		flush_target(w, &w->flusher->targets[i], steps[plan->discipline]);
-	for (size_t left = plan->model_count; left > 0;) {
-		left = 0;
+	/* Again those that are held back, until none is. */
+	for (bool is_held = true; is_held;) {
+		is_held = false;
 		for (size_t i = 0; i < plan->model_count; i++)
-			left += flush_held(w, &w->flusher->targets[i]);
-		if (left > 0)
-			stop_wait(instant_after(clock_now(), HELD_PAUSE_S));
+			if (w->flusher->targets[i].held_back) {
+				stop_wait(instant_after(clock_now(), HELD_PAUSE_S));
+				flush_target(w, &w->flusher->targets[i], ordered_step);
+				is_held = true;
+			}
 	}
 	return NULL;
 }

@@ -227,17 +227,25 @@ static bool resolve_order(struct model *m, struct error *e)
 	/* The primary key breaks ties, so that the order is total and repeatable. */
 	for (size_t i = 0; i < m->primary_key_count; i++)
 		add_order(m, m->primary_key[i], false);
-	/* A primary key of one column that is all of the order is taken for a serial number, too.
-	 */
-	m->serial_order = m->order_count == 1 || m->columns[m->order[0].column].is_serial;
-	if (m->serial_order && !m->order[0].descending)
-		m->floor_field = shape_field(m, m->order[0].column);
 	return true;
+}
+
+/* A primary key of one column that is all of the order is taken for a serial number, too.  With a
+ * condition, rows may come to belong to the model long after they got their numbers. */
+static void resolve_serial_order(struct model *m)
+{
+	const struct order_item *first = &m->order[0];
+	m->serial_order = m->order_count == 1 || m->columns[first->column].is_serial;
+	if (m->serial_order && !first->descending && m->config->where == NULL)
+		m->floor_field = shape_field(m, first->column);
 }
 
 bool model_resolve(struct model *m, struct error *e)
 {
 	if (m->primary_key_count == 0)
 		return model_error(m, "table", e, "table %s has no primary key", m->relation);
-	return shape_resolve(m, e) && resolve_order(m, e);
+	if (!shape_resolve(m, e) || !resolve_order(m, e))
+		return false;
+	resolve_serial_order(m);
+	return true;
 }

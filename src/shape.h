@@ -14,7 +14,7 @@
  * ERROR_CONFIG, text beginning with FILE:LINE:, where settings and columns do not fit. */
 bool shape_resolve(struct model *m, struct error *e);
 
-/* The field of a claimed row that holds a column as it is; asked for once at the most. */
+/* The field of a claimed row that holds a column as it is; from then on a claim takes it. */
 size_t shape_field(struct model *m, size_t column);
 
 #endif

@@ -146,14 +146,13 @@ bool store_noted(
 	return ok && (rows_count(*keys) > 0 || close_note(s, m, e));
 }
 
-char *store_prepare(struct store *s, const struct model *m, const char *what, char *sql, bool *done,
-	struct error *e)
+char *store_prepare(struct store *s, const struct model *m, struct statement st, struct error *e)
 {
-	char *name = text_format("%s_%zu_%u", what, m->index, s->models[m->index].generation);
-	if (!*done)
-		*done = store_query(s, (struct db_call){ .prepared = name, .sql = sql }, e);
-	free(sql);
-	if (*done)
+	char *name = text_format("%s_%zu_%u", st.what, m->index, s->models[m->index].generation);
+	if (!*st.done)
+		*st.done = store_query(s, (struct db_call){ .prepared = name, .sql = st.sql }, e);
+	free(st.sql);
+	if (*st.done)
 		return name;
 	free(name);
 	return NULL;
@@ -225,8 +224,10 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 	if (request->kind == CLAIM_ORDERED)
 		return (!request->from_start || fits(s, m, e)) &&
 		       claim_ordered(s, m, request->from_start, claim, e);
-	char *name = store_prepare(s, m, names[request->kind], sql_claim(m, request->kind),
-		&s->models[m->index].prepared[request->kind], e);
+	char *name = store_prepare(s, m,
+		(struct statement){ names[request->kind], sql_claim(m, request->kind),
+			&s->models[m->index].prepared[request->kind] },
+		e);
 	if (name == NULL)
 		return false;
 	const char *const table[] = { m->relation };
@@ -346,8 +347,9 @@ static bool check_deleted(const struct model *m, const struct deletions *d, stru
 bool store_settle(struct store *s, const struct model *m, const struct claim *claim,
 	const bool *deletable, struct error *e)
 {
-	char *name = store_prepare(
-		s, m, "delete", sql_delete(m), &s->models[m->index].prepared_delete, e);
+	char *name = store_prepare(s, m,
+		(struct statement){ "delete", sql_delete(m), &s->models[m->index].prepared_delete },
+		e);
 	struct deletions d = deletions_of(claim, deletable);
 	bool ok = name != NULL && delete_and_commit(s, &d, name, e) && check_deleted(m, &d, e);
 	deletions_free(&d);

@@ -37,28 +37,33 @@ struct attempt {
 	struct rows *claimed;        /* in a transaction; NULL: nothing is claimed */
 };
 
+static bool prepare(struct attempt *a, struct statement st, char **name, struct error *e)
+{
+	free(*name);
+	*name = store_prepare(a->store, a->model, st, e);
+	return *name != NULL;
+}
+
 static bool prepare_list(struct attempt *a, struct error *e)
 {
 	struct ordering *o = a->ordering;
 	size_t burst = (size_t)a->model->config->burst_count;
-	free(a->list);
-	a->list = store_prepare(a->store, a->model, o->from_floor ? "list_floor" : "list",
+	const struct statement list = { o->from_floor ? "list_floor" : "list",
 		sql_list(a->model, burst > LIST_ROWS ? burst : LIST_ROWS, o->from_floor),
-		o->from_floor ? &o->prepared_floor_list : &o->prepared_list, e);
-	if (a->list != NULL && a->writers == NULL)
-		a->writers = store_prepare(a->store, a->model, "writers",
-			sql_writers(a->model, false), &o->prepared_writers, e);
-	return a->list != NULL && a->writers != NULL;
+		o->from_floor ? &o->prepared_floor_list : &o->prepared_list };
+	if (!prepare(a, list, &a->list, e))
+		return false;
+	const struct statement writers = { "writers", sql_writers(a->model, false),
+		&o->prepared_writers };
+	return prepare(a, writers, &a->writers, e);
 }
 
 static bool prepare_take(struct attempt *a, struct error *e)
 {
 	enum claim_kind kind = a->ordering->from_floor ? CLAIM_FLOOR : CLAIM_ORDERED;
-	free(a->take);
-	a->take = store_prepare(a->store, a->model,
-		kind == CLAIM_FLOOR ? "claim_floor" : "claim_ordered", sql_claim(a->model, kind),
-		&a->store->models[a->model->index].prepared[kind], e);
-	return a->take != NULL;
+	const struct statement take = { kind == CLAIM_FLOOR ? "claim_floor" : "claim_ordered",
+		sql_claim(a->model, kind), &a->store->models[a->model->index].prepared[kind] };
+	return prepare(a, take, &a->take, e);
 }
 
 static void note_list(
@@ -137,14 +142,15 @@ static bool release(struct attempt *a, struct error *e)
 /* Look which of the awaited writers are still there. */
 static bool look(struct attempt *a, struct error *e)
 {
-	struct rows *writers;
+	struct rows *writers = NULL;
 	struct text among = { 0 };
 	for (size_t i = 0; i < a->barrier->awaited_count; i++)
 		sql_array_add(&among, a->barrier->awaited[i]);
 	sql_array_end(&among);
 	const char *const values[] = { a->model->relation, among.text };
-	char *name = store_prepare(a->store, a->model, "awaited", sql_writers(a->model, true),
-		&a->ordering->prepared_awaited, e);
+	const struct statement awaited = { "awaited", sql_writers(a->model, true),
+		&a->ordering->prepared_awaited };
+	char *name = store_prepare(a->store, a->model, awaited, e);
 	struct db_call call = {
 		.prepared = name, .values = values, .value_count = 2, .rows = &writers
 	};

@@ -47,10 +47,15 @@ struct instant store_deadline(const struct store *s);
 /* One statement with text parameters, without a transaction around it. */
 bool store_query(struct store *s, struct db_call call, struct error *e);
 
-/* The name of a model's prepared statement, to be freed; prepares sql (taken and freed) under it
- * unless *done already.  NULL with e where that fails. */
-char *store_prepare(struct store *s, const struct model *m, const char *what, char *sql, bool *done,
-	struct error *e);
+struct statement {
+	const char *what; /* the first part of its name */
+	char *sql;        /* taken, and freed */
+	bool *done;       /* whether this session has prepared it */
+};
+
+/* Prepare a model's statement unless that is done.  Returns its name, to be freed; NULL with e
+ * where that fails. */
+char *store_prepare(struct store *s, const struct model *m, struct statement st, struct error *e);
 
 /* The rest is in store_order.c.  A claim in the model's order; sweep: from the beginning. */
 bool store_claim_ordered(

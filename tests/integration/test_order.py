@@ -10,6 +10,7 @@ import time
 import pytest
 
 from runner import ids, model
+from schemas import Gate
 from topics import first_appearances
 
 WITHIN = 0.5  # seconds from a commit to the sending of what it let go
@@ -162,6 +163,31 @@ def test_an_elder_of_what_came_in_between(signalbus, schema, make_topic, consume
     elder.commit()
     assert ids(consume(topic, 4)) == [3, 4, 1, 2]
     running.stop().expect_silence()
+
+
+def test_what_comes_to_the_beginning_is_sent_before_the_end(signalbus, schema, ordered, consume):
+    """A run looks behind what it sent last; against the rules, something is put before that."""
+    topic = ordered(30, burst_count=10)
+    gate = Gate(schema, "t")
+    running = signalbus.start("flushordered")
+    gate.wait_for()
+    schema.execute("INSERT INTO t VALUES (-1, 'late')")
+    gate.open()
+    running.finish().expect_silence()
+    numbers = ids(consume(topic, 31))
+    assert sorted(numbers) == [-1, *range(1, 31)] and numbers[:10] == list(range(1, 11))
+
+
+def test_dead_rows_are_not_walked_over(signalbus, schema, make_topic, topics):
+    """A snapshot keeps the deleted rows in the index: the last burst is as fast as the first."""
+    topic = make_topic()
+    signalbus.configure(model("A", make_table(schema), topic, burst_count=100, order_by=["id"]))
+    schema.execute("INSERT INTO t (customer) SELECT 1 FROM generate_series(1, 60000)")
+    open_writer(schema, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM t")
+    signalbus("flushordered").expect_silence()
+    at = sent_at(topics.read(topic, 60000))
+    first, last = at[12000] - at[0], at[-1] - at[48000]
+    assert last < 3 * first + 0.5, f"{first:.2f} s for the first fifth, {last:.2f} s for the last"
 
 
 def test_what_does_not_write_to_the_table_delays_nothing(signalbus, schema, ordered, consume):

@@ -7,11 +7,14 @@ from tools import compile_flags
 from tree import C_FILES, Failure, line_of, matching, output, run_each, text_of
 
 # The only includers of headers, whose names behind the last slash are regular expressions: each
-# library has one, and its private header, if there is one, the two files that share the library.
+# library has one, and its private header, if there is one, the files that share the library.
 INCLUDERS = [
     (r"libpq.*\.h|postgres_ext\.h|pg_config.*\.h", ["src/db.c"]),
     (r"rdkafka.*\.h", ["src/bus_producer.h"]),
-    (r"bus_producer\.h", ["src/bus.c", "src/bus_producer.c"]),
+    (r"bus_producer\.h", ["src/bus.c", "src/bus_producer.c", "src/bus_verdict.h",
+                           "src/bus_watch.c"]),
+    (r"bus_own\.h", ["src/bus.c", "src/bus_watch.c"]),
+    (r"store_own\.h", ["src/store.c", "src/store_lock.c", "src/store_order.c"]),
     (r"cJSON.*\.h", ["src/encode.c", "src/schema.c"]),
     (r"libconfig\.h.*", ["src/config_value.h"]),
     (r"config_value\.h", ["src/config.c", "src/config_item.c", "src/config_value.c"]),

@@ -16,7 +16,7 @@ struct rows {
 
 size_t rows_count(const struct rows *r)
 {
-	return r->count;
+	return r != NULL ? r->count : 0;
 }
 
 const char *rows_value(const struct rows *r, size_t row, size_t column)
@@ -27,7 +27,9 @@ const char *rows_value(const struct rows *r, size_t row, size_t column)
 
 void rows_free(struct rows *r)
 {
-	for (size_t i = 0; r != NULL && i < r->count * r->columns; i++)
+	if (r == NULL)
+		return;
+	for (size_t i = 0; i < r->count * r->columns; i++)
 		free(r->words[i]);
 	free(r);
 }
