@@ -326,9 +326,9 @@ def test_every_command_honours_where(signalbus, schema, make_topic, consume, com
     assert schema.count("t") == 9
 
 
-def test_ordered_models_of_one_table_have_locks_of_their_own(signalbus, schema, make_topic,
-                                                             consume):
-    """The ordered lock is for table and condition: here, another process has A's."""
+def test_ordered_models_of_one_table_do_not_wait_for_each_other(signalbus, schema, make_topic,
+                                                                consume):
+    """The ordered lock is for the table and the condition: here, another process has A's."""
     topic = make_topic()
     schema.execute("CREATE TABLE t (id int PRIMARY KEY)")
     schema.execute("INSERT INTO t SELECT generate_series(1, 4)")
