@@ -219,12 +219,13 @@ static bool many_step(
 	struct burst_result result;
 	struct burst_order order = { .model = m, .kind = CLAIM_FIRST, .position = t->position };
 	bool ok = burst_run(w->burst, &order, &result, e);
-	note_sent(w, &result);
-	if (ok && result.claimed == 0) {
-		struct place_in_table start = { 0 };
-		position_set(t->position, &start);
-		*more = !result.from_start;
+	/* In this same step: that there is nothing behind what failed is no success. */
+	if (ok && result.claimed == 0 && !result.from_start) {
+		position_set(t->position, &(struct place_in_table){ 0 });
+		ok = burst_run(w->burst, &order, &result, e);
 	}
+	note_sent(w, &result);
+	*more = !ok || result.claimed > 0;
 	return ok;
 }
 
