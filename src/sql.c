@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+const char sql_attributes[] =
+	"SELECT relnatts FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)";
+
 static void add_string(struct text *t, const char *s)
 {
 	text_add(t, s, strlen(s));
