@@ -337,7 +337,7 @@ static const struct {
 	{ CLAIM_FIRST, true, " WHERE (a OR b -- c\n) ORDER BY" },
 	{ CLAIM_NEXT, false, " WHERE signal.ctid > $1::tid AND (a OR b -- c\n) LIMIT" },
 	{ CLAIM_NEXT, true, ") > ($1::bigint) AND (a OR b -- c\n) ORDER BY" },
-	{ CLAIM_NOTED, false, "::bigint[])) AND (a OR b -- c\n) LIMIT" },
+	{ CLAIM_NOTED, false, " AS key (c0)) AND (a OR b -- c\n) LIMIT" },
 	{ CLAIM_ORDERED, false, " AS signal WHERE (a OR b -- c\n) ORDER BY" },
 	{ CLAIM_ORDERED, true, " AS signal WHERE (a OR b -- c\n) ORDER BY" },
 	{ CLAIM_FLOOR, false, " >= $1::bigint AND (a OR b -- c\n) ORDER BY" },
