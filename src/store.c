@@ -205,13 +205,28 @@ static bool check_fits(const struct model *m, const struct rows *attributes, str
 static bool fits(struct store *s, const struct model *m, struct error *e)
 {
 	const char *const table[] = { m->relation };
-	struct rows *attributes;
+	struct rows *attributes = NULL;
 	struct db_call call = {
 		.sql = sql_attributes, .values = table, .value_count = 1, .rows = &attributes
 	};
 	if (!store_query(s, call, e))
 		return false;
 	bool ok = check_fits(m, attributes, e);
+	rows_free(attributes);
+	return ok;
+}
+
+/* Begin and claim with a prepared statement.  A claim from the beginning of a table also finds out
+ * whether the table still is as the model has it. */
+static bool begin_and_claim(struct store *s, const struct model *m, struct db_call statement,
+	bool from_start, struct error *e)
+{
+	const char *const table[] = { m->relation };
+	struct rows *attributes = NULL;
+	const struct db_call calls[] = { { .sql = "BEGIN" }, statement,
+		{ .sql = sql_attributes, .values = table, .value_count = 1, .rows = &attributes } };
+	bool ok = db_run(s->db, calls, from_start ? 3 : 2, store_deadline(s), e) &&
+		  (!from_start || check_fits(m, attributes, e));
 	rows_free(attributes);
 	return ok;
 }
@@ -230,27 +245,19 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 		e);
 	if (name == NULL)
 		return false;
-	const char *const table[] = { m->relation };
-	struct rows *attributes = NULL;
-	struct db_call calls[] = { { .sql = "BEGIN" }, { .prepared = name, .rows = &claim->rows },
-		{ .sql = sql_attributes, .values = table, .value_count = 1, .rows = &attributes } };
-	char **arrays = NULL;
-	if (request->kind == CLAIM_NOTED) {
-		arrays = key_arrays(m, request);
-		calls[1].values = (const char *const *)arrays;
-		calls[1].value_count = (int)m->primary_key_count;
-	} else if (request->kind == CLAIM_NEXT) {
-		calls[1].values = (const char *const *)request->from->values;
-		calls[1].value_count = (int)request->from->count;
+	struct db_call call = { .prepared = name, .rows = &claim->rows };
+	char **arrays = request->kind == CLAIM_NOTED ? key_arrays(m, request) : NULL;
+	if (request->kind == CLAIM_NEXT) {
+		call.values = (const char *const *)request->from->values;
+		call.value_count = (int)request->from->count;
+	} else if (arrays != NULL) {
+		call.values = (const char *const *)arrays;
+		call.value_count = (int)m->primary_key_count;
 	}
-	bool sweep = request->kind == CLAIM_FIRST;
-	bool ok = db_run(s->db, calls, sweep ? 3 : 2, store_deadline(s), e) &&
-		  (!sweep || check_fits(m, attributes, e));
-	rows_free(attributes);
+	bool ok = begin_and_claim(s, m, call, request->kind == CLAIM_FIRST, e);
 	free_arrays(arrays, arrays != NULL ? m->primary_key_count : 0);
 	free(name);
-	if (ok)
-		claim->count = rows_count(claim->rows);
+	claim->count = ok ? rows_count(claim->rows) : 0;
 	if (claim->count == 0) {
 		claim_free(claim);
 		store_abandon(s);

@@ -210,6 +210,7 @@ END_TEST
 START_TEST(deep_nesting_is_a_problem_and_no_crash)
 {
 	struct text content = { 0 };
+	text_add(&content, "", 0);
 	struct fixture f;
 	fixture_init(&f);
 	for (size_t i = 0; i < nests[_i].depth; i++)
