@@ -54,7 +54,7 @@ test_schema_OBJECTS  := schema facts $(MODEL)
 test_barrier_OBJECTS := barrier text
 UNIT_BINARIES := $(UNIT_TESTS:%=$(BUILD)/unit/%)
 
-CPPFLAGS_ALL = -D_GNU_SOURCE -DSIGNALBUS_VERSION='"$(VERSION)"' -Isrc \
+CPPFLAGS_ALL = -D_GNU_SOURCE -DSIGNALBUS_VERSION='"$(VERSION)"' -DSYSCONFDIR='"$(sysconfdir)"' -Isrc \
 	$(if $(HAVE_SYSTEMD),-DHAVE_SYSTEMD) $(shell pkg-config --cflags $(PACKAGES)) $(CPPFLAGS)
 CFLAGS_ALL   = -std=c11 -pthread $(WARNINGS) $(if $(SANITIZE),,$(HARDENING)) $(CFLAGS) \
 	$(SANITIZE:%=-fsanitize=%)

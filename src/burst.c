@@ -46,7 +46,9 @@ static void begin(struct burst *b, const struct burst_order *order)
 	b->in_order = order->kind == CLAIM_ORDERED;
 	b->encoder = encoder_new(m);
 	b->fields = memory_new(ROW_FIXED_FIELDS + m->output_count, sizeof *b->fields);
-	b->deadline = instant_after(clock_now(), b->config->timeout);
+	/* By then the server has ended the transaction (see db.c), so that others may send the
+	 * rows: for a process that was frozen. */
+	b->deadline = instant_after(clock_now(), 2 * b->config->timeout);
 }
 
 static void end(struct burst *b)
@@ -89,6 +91,8 @@ static bool claim(struct burst *b, const struct burst_order *order, struct burst
 		request.kind = from.count > 0 ? CLAIM_NEXT : CLAIM_FIRST;
 	}
 	bool ok = store_claim(b->store, b->model, &request, &b->claim, e);
+	/* A claim may have waited long for others' locks; that takes nothing from the broker. */
+	b->deadline = instant_earlier(b->deadline, instant_after(clock_now(), b->config->timeout));
 	result->from_start = request.kind == CLAIM_FIRST || b->claim.from_start;
 	result->claimed = b->claim.count;
 	result->held_back = b->claim.held_back;
@@ -126,20 +130,20 @@ static void send_rows(struct burst *b, struct ledger *l, const size_t *rows, siz
 	bus_end(b->via, l);
 }
 
-/* Which of the rows to send again: those that were rejected, and in order all behind the first of
- * them; none there if another failure comes first, since nothing may overtake it. */
+/* Which of the rows to send again: those that were rejected.  In order, where one was rejected, all
+ * from the first that is not stored: what is late before it may be so for its sake. */
 static size_t rejected_among(
 	const struct burst *b, const size_t *rows, size_t count, size_t *rejected)
 {
 	size_t n = 0;
+	bool any = false;
 	for (size_t i = 0; i < count; i++) {
 		enum verdict v = b->ledger.entries[rows[i]].verdict;
-		if (v == VERDICT_REJECTED || (b->in_order && n > 0))
+		any = any || v == VERDICT_REJECTED;
+		if (v == VERDICT_REJECTED || (b->in_order && (v != VERDICT_STORED || n > 0)))
 			rejected[n++] = rows[i];
-		else if (v != VERDICT_STORED && b->in_order)
-			break;
 	}
-	return n;
+	return any ? n : 0;
 }
 
 static bool isolate(struct burst *b, const size_t *rows, size_t count);
@@ -173,7 +177,7 @@ static void send_all(struct burst *b)
 {
 	size_t count = b->claim.count;
 	send_rows(b, &b->ledger, NULL, count);
-	if (count == 1 || ledger_failure(&b->ledger) == count)
+	if (ledger_failure(&b->ledger) == count)
 		return;
 	size_t *rows = memory_new(count, sizeof *rows);
 	for (size_t i = 0; i < count; i++)

@@ -158,7 +158,7 @@ static bool configure(rd_kafka_conf_t *conf, const struct config *config, struct
 	 * minutes.  That a topic is missing shall be known before time is up. */
 	if (!set_milliseconds(conf, "message.timeout.ms", config->timeout, e) ||
 		!set_milliseconds(
-			conf, "topic.metadata.propagation.max.ms", config->timeout / 2, e))
+			conf, "topic.metadata.propagation.max.ms", config->timeout / 4, e))
 		return false;
 	for (size_t i = 0; i < config->kafka_count; i++)
 		if (!set_property(conf, config->kafka[i].name, config->kafka[i].value, e))

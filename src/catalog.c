@@ -10,7 +10,7 @@ static bool describe_table(
 {
 	static const char sql[] = "SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relkind "
 				  "= 'p' OR c.relhassubclass,"
-				  " c.relkind IN ('r', 'p')"
+				  " c.relkind IN ('r', 'p'), c.relnatts"
 				  " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON "
 				  "n.oid = c.relnamespace"
 				  " WHERE c.oid = pg_catalog.to_regclass($1)";
@@ -25,6 +25,7 @@ static bool describe_table(
 	if (is_table) {
 		*oid = text_copy(rows_value(rows, 0, 0));
 		model_set_table(m, rows_value(rows, 0, 1), rows_value(rows, 0, 2)[0] == 't');
+		m->attributes = strtoul(rows_value(rows, 0, 4), NULL, 10);
 	}
 	rows_free(rows);
 	if (!found)

@@ -73,7 +73,8 @@ static void reload(const struct command_line *line, struct running *r, struct te
 		start(r);
 		log_info("the configuration was reloaded");
 	}
-	service_ready();
+	if (t->ready)
+		service_ready();
 }
 
 static void tell_status(const struct running *r, struct telling *t)
@@ -111,9 +112,10 @@ static void tell(const struct running *r, struct telling *t)
 		t->ready = true;
 		service_ready();
 	}
-	if (report.is_alive && !instant_before(now, t->next_alive)) {
+	double watchdog = service_watchdog_interval();
+	if (watchdog > 0 && report.is_alive && !instant_before(now, t->next_alive)) {
 		service_alive();
-		t->next_alive = instant_after(now, service_watchdog_interval() / 3);
+		t->next_alive = instant_after(now, watchdog / 3);
 	}
 	if (t->ready && !instant_before(now, t->next_status))
 		tell_status(r, t);

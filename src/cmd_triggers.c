@@ -38,6 +38,13 @@ int cmd_triggers(const struct command_line *line)
 	struct config *config = command_load(line, LOG_LEVEL_WARNING);
 	if (config == NULL)
 		return EXIT_WRONG_CONFIG;
+	if (config->notify_channel[0] == '\0' && !line->drop) {
+		log_error(
+			"notify_channel is \"\" in %s: there is no channel for triggers to notify",
+			config->file);
+		config_free(config);
+		return EXIT_WRONG_CONFIG;
+	}
 	size_t count;
 	size_t *models = command_select(line, config, &count);
 	struct store *s = store_new(config);

@@ -1,6 +1,7 @@
 #include "command.h"
 
 #include "bus.h"
+#include "db.h"
 #include "error.h"
 #include "text.h"
 
@@ -29,6 +30,20 @@ static void warn_if_open(const struct config *c)
 			c->file);
 }
 
+/* Frees a configuration whose database cannot be meant. */
+static struct config *check_database(struct config *config)
+{
+	struct error e;
+	struct problems problems = { 0 };
+	if (config == NULL || db_check(config->database, &e))
+		return config;
+	problems_add(&problems, config_place(config, NULL, "database"), "%s", e.text);
+	log_problem(problems.lines[0]);
+	problems_free(&problems);
+	config_free(config);
+	return NULL;
+}
+
 struct config *command_load(const struct command_line *line, enum log_level level)
 {
 	struct problems problems = { 0 };
@@ -37,6 +52,7 @@ struct config *command_load(const struct command_line *line, enum log_level leve
 	for (size_t i = 0; i < problems.count; i++)
 		log_problem(problems.lines[i]);
 	problems_free(&problems);
+	config = check_database(config);
 	if (config != NULL)
 		warn_if_open(config);
 	return config;

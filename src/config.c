@@ -14,6 +14,9 @@
 /* Far more than anybody writes; keeps a wrong path to a huge file from filling memory. */
 #define FILE_MAX_BYTES (16 << 20)
 
+/* As deep as libconfig follows @include. */
+#define INCLUDE_MAX_DEPTH 10
+
 static value_reader read_models;
 static value_reader skip_defaults;
 
@@ -180,7 +183,9 @@ static char *read_file(const char *file, struct problems *problems)
 		reason = errno;
 	if (fd >= 0)
 		close(fd);
-	text_add(&content, "", 0);
+	/* libconfig wants a line feed behind a comment. */
+	bool is_ended = content.length == 0 || content.text[content.length - 1] == '\n';
+	text_add(&content, "\n", is_ended ? 0 : 1);
 	const struct place start = { file, 1 };
 	if (got < 0)
 		problems_add(
@@ -193,6 +198,41 @@ static char *read_file(const char *file, struct problems *problems)
 		return content.text;
 	text_free(&content);
 	return NULL;
+}
+
+/* The path of the file that a line includes, as libconfig 1.5 makes it, to be freed; NULL where the
+ * line includes none. */
+static char *included_path(const char *line, const char *folder)
+{
+	static const char word[] = "@include";
+	line += strspn(line, " \t");
+	if (strncmp(line, word, sizeof word - 1) != 0)
+		return NULL;
+	line += sizeof word - 1;
+	line += strspn(line, " \t");
+	if (*line != '"')
+		return NULL;
+	int length = (int)strcspn(line + 1, "\"\n");
+	return text_format("%s/%.*s", folder, length, line + 1);
+}
+
+/* libconfig's scanner ends the process where an included file cannot be read, such as a folder
+ * (flex's YY_FATAL_ERROR), so that is found out before.  What cannot be opened it tells itself. */
+static void check_includes(
+	const char *content, const char *folder, unsigned depth, struct problems *problems)
+{
+	for (const char *line = content; line != NULL;) {
+		char *path = included_path(line, folder);
+		if (path != NULL && depth < INCLUDE_MAX_DEPTH && access(path, R_OK) == 0) {
+			char *included = read_file(path, problems);
+			if (included != NULL)
+				check_includes(included, folder, depth + 1, problems);
+			free(included);
+		}
+		free(path);
+		line = strchr(line, '\n');
+		line = line != NULL ? line + 1 : NULL;
+	}
 }
 
 static struct config *config_new(const char *file)
@@ -214,6 +254,10 @@ static struct config *config_new(const char *file)
 static void read_tree(struct reader *r, const char *content)
 {
 	struct config_t *tree = &r->config->memory->tree;
+	size_t before = r->problems->count;
+	check_includes(content, config_get_include_dir(tree), 0, r->problems);
+	if (r->problems->count > before)
+		return;
 	if (!config_read_string(tree, content)) {
 		const char *file = config_error_file(tree);
 		struct place at = { file != NULL ? file : r->config->file,
@@ -261,7 +305,8 @@ void config_free(struct config *c)
 
 struct place config_place(const struct config *c, const struct model_config *m, const char *setting)
 {
-	const config_setting_t *group = m->source;
+	const config_setting_t *group =
+		m != NULL ? m->source : config_root_setting(&c->memory->tree);
 	const config_setting_t *s = config_setting_get_member(group, setting);
 	return value_place(c, s != NULL ? s : group);
 }

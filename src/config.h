@@ -85,7 +85,8 @@ struct config *config_load(
 
 void config_free(struct config *c);
 
-/* Where in the file a model's setting stands; the model itself where the setting is not there. */
+/* Where in the file a model's setting stands, or, with m NULL, one of the top level; the model or
+ * the file itself where the setting is not there. */
 struct place config_place(
 	const struct config *c, const struct model_config *m, const char *setting);
 

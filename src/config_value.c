@@ -55,10 +55,12 @@ void value_wrong_type(struct reader *r, const config_setting_t *s, const char *e
 void value_read_text(
 	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
 {
-	(void)row;
 	const char *value = config_setting_get_string(s);
 	if (value == NULL)
 		value_wrong_type(r, s, "a string");
+	else if (row->max > 0 && (double)strlen(value) > row->max)
+		problems_add(r->problems, value_place(r->config, s),
+			"%s must have %.0f bytes at most", row->name, row->max);
 	else
 		*(const char **)field = value;
 }

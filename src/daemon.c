@@ -22,6 +22,7 @@
 #define STANDBY_S     1.0   /* between looks at an ordered lock that another process holds */
 #define HELD_PAUSE_S  0.005 /* between looks at writers that hold an order back */
 #define PENDING_BOUND 100000
+#define COUNT_S       1.0 /* for one table: nobody waits for a count */
 #define ALIVE_GRACE_S 10.0
 
 /* What the workers know of a model together; under lock. */
@@ -52,7 +53,8 @@ struct daemon {
 	struct listener *listener;
 	struct worker *workers;
 	unsigned worker_count;
-	struct store *counter; /* the main thread's */
+	struct config counting; /* as config, but with less patience */
+	struct store *counter;  /* the main thread's */
 	pthread_mutex_t lock;
 	struct model_state *states;
 	size_t sent;
@@ -133,7 +135,9 @@ static bool run_burst(struct worker *w, const struct model *m, enum due_reason r
 	struct burst_result *result, struct error *e)
 {
 	struct position *position = w->daemon->states[m->index].position;
-	struct burst_order order = { .model = m, .kind = CLAIM_ORDERED };
+	struct burst_order order = {
+		.model = m, .kind = CLAIM_ORDERED, .from_start = reason == DUE_TIME
+	};
 	if (is_ordered(w->daemon, m->index))
 		return burst_run(w->burst, &order, result, e);
 	order.kind = CLAIM_FIRST;
@@ -289,7 +293,9 @@ struct daemon *daemon_start(const struct config *config, struct bus *bus)
 	d->worker_count = (unsigned)config->workers;
 	d->due = due_new(config->model_count, d->worker_count, config->poll_interval);
 	d->health = health_new();
-	d->counter = store_new(config);
+	d->counting = *config;
+	d->counting.timeout = config->timeout < COUNT_S ? config->timeout : COUNT_S;
+	d->counter = store_new(&d->counting);
 	pthread_mutex_init(&d->lock, NULL);
 	set_up_models(d);
 	d->workers = memory_new(d->worker_count, sizeof *d->workers);
@@ -350,16 +356,16 @@ struct daemon_report daemon_report(struct daemon *d)
 static bool count_model(struct daemon *d, size_t model, size_t *pending, bool *more)
 {
 	struct error e;
-	size_t count;
+	size_t count = 0;
 	const struct model *m = store_model(d->counter, model, &e);
-	if (m == NULL || !store_count_some(d->counter, m, PENDING_BOUND, &count, &e)) {
+	bool ok = m != NULL && store_count_some(d->counter, m, PENDING_BOUND, &count, &e);
+	if (!ok) {
 		log_debug("counting: %s", e.text); /* a worker tells people what is wrong with it */
 		store_forget(d->counter, model);
-		return store_connected(d->counter);
 	}
 	*pending += count;
 	*more = *more || count == PENDING_BOUND;
-	return true;
+	return ok || error_policy(e.kind) == POLICY_GIVE_UP;
 }
 
 bool daemon_count(struct daemon *d, size_t *pending, bool *more)

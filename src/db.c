@@ -59,6 +59,22 @@ static const char session_settings[] =
 /* The server's own limit for an idle transaction: a burst waits for acknowledgements meanwhile. */
 #define IDLE_TIMEOUT_FACTOR 2
 
+/* What is neither a list of settings nor a URI is the name of a database (expand_dbname of
+ * PQconnectStartParams). */
+bool db_check(const char *conninfo, struct error *e)
+{
+	if (strchr(conninfo, '=') == NULL && strstr(conninfo, "://") == NULL)
+		return true;
+	char *reason = NULL;
+	PQconninfoOption *options = PQconninfoParse(conninfo, &reason);
+	if (options == NULL)
+		error_set(
+			e, ERROR_CONFIG, "database: %s", reason != NULL ? reason : "out of memory");
+	PQfreemem(reason);
+	PQconninfoFree(options);
+	return options != NULL;
+}
+
 struct db *db_new(const char *conninfo, double timeout)
 {
 	struct db *db = memory_new(1, sizeof *db);

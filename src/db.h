@@ -19,6 +19,9 @@
 
 struct db;
 
+/* Whether a connection string can be read at all.  ERROR_CONFIG where it cannot. */
+bool db_check(const char *conninfo, struct error *e);
+
 /* A session that is not connected.  timeout (seconds) becomes the server's limits for this
  * session, and the kernel's for an unanswered connection. */
 struct db *db_new(const char *conninfo, double timeout);

@@ -179,10 +179,9 @@ static void take_steps(struct worker *w, struct target *t, step *take_step)
 			return;
 		}
 		m = store_model(w->store, t->index, &e);
-		if (m != NULL && take_step(w, t, m, &more, &e)) {
-			if (!t->held_back)
-				retry_success(&w->retry, clock_now());
-		} else if (!recover(w, t, &e)) {
+		/* That nothing was found does not end a row of failures: a row that cannot be sent
+		 * is passed over once, and found again. */
+		if ((m == NULL || !take_step(w, t, m, &more, &e)) && !recover(w, t, &e)) {
 			fail(w->flusher, t, &e);
 			return;
 		}
@@ -220,12 +219,13 @@ static bool many_step(
 	struct burst_result result;
 	struct burst_order order = { .model = m, .kind = CLAIM_FIRST, .position = t->position };
 	bool ok = burst_run(w->burst, &order, &result, e);
-	note_sent(w, &result);
-	if (ok && result.claimed == 0) {
-		struct place_in_table start = { 0 };
-		position_set(t->position, &start);
-		*more = !result.from_start;
+	/* In this same step: that there is nothing behind what failed is no success. */
+	if (ok && result.claimed == 0 && !result.from_start) {
+		position_set(t->position, &(struct place_in_table){ 0 });
+		ok = burst_run(w->burst, &order, &result, e);
 	}
+	note_sent(w, &result);
+	*more = !ok || result.claimed > 0;
 	return ok;
 }
 
@@ -323,6 +323,7 @@ static void *work(void *arg)
 	};
 	struct worker *w = arg;
 	const struct flush_plan *plan = w->flusher->plan;
+	retry_success(&w->retry, clock_now()); /* what came before was waiting */
 	for (size_t i = 0; i < plan->model_count; i++)
 		flush_target(w, &w->flusher->targets[i], steps[plan->discipline]);
 	/* Again those that are held back, until none is. */

@@ -18,7 +18,11 @@
 #define SIGNALBUS_VERSION "unknown"
 #endif
 
-#define DEFAULT_CONFIG_FILE "/etc/signalbus/signalbus.conf"
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc"
+#endif
+
+#define DEFAULT_CONFIG_FILE SYSCONFDIR "/signalbus/signalbus.conf"
 #define JOBS_MAX            64
 #define SECONDS_MAX         1e6
 #define WATCH_DEFAULT_S     2
@@ -136,11 +140,19 @@ static bool parse_seconds(const char *text, double min, double *seconds)
 	return parse_number(text, min, SECONDS_MAX, false, seconds);
 }
 
+static bool parse_jobs(const char *text, unsigned *jobs)
+{
+	double number;
+	if (!parse_number(text, 1, JOBS_MAX, true, &number))
+		return false;
+	*jobs = (unsigned)number;
+	return true;
+}
+
 /* Apply an option's argument.  Returns false where the argument is wrong. */
 static bool apply_option(struct parser *p, char letter, const char *argument)
 {
 	struct command_line *line = &p->line;
-	double jobs;
 	switch (letter) {
 	case 'c':
 		line->config_file = argument;
@@ -165,10 +177,7 @@ static bool apply_option(struct parser *p, char letter, const char *argument)
 		line->excluded[line->excluded_count++] = argument;
 		return true;
 	case 'j':
-		if (!parse_number(argument, 1, JOBS_MAX, true, &jobs))
-			return false;
-		line->jobs = (unsigned)jobs;
-		return true;
+		return parse_jobs(argument, &line->jobs);
 	case 'W':
 		line->watch = WATCH_DEFAULT_S;
 		return argument == NULL || parse_seconds(argument, WATCH_MIN_S, &line->watch);
@@ -194,8 +203,10 @@ static void fill_getopt(char *shorts, struct option *longs)
 	*shorts++ = ':'; /* tell a missing argument from an unknown option */
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
 		bool has_argument = options[i].argument != NULL;
-		longs[i] =
-			(struct option){ options[i].name, has_argument, NULL, options[i].letter };
+		int takes = !has_argument                   ? no_argument
+			    : options[i].argument[0] == '[' ? optional_argument
+							    : required_argument;
+		longs[i] = (struct option){ options[i].name, takes, NULL, options[i].letter };
 		if (options[i].is_short) {
 			*shorts++ = options[i].letter;
 			if (has_argument)

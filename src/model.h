@@ -74,6 +74,7 @@ struct model {
 	char *relation; /* schema and table, quoted for SQL */
 	char *scope;    /* which rows are this model's: the relation and, if need be, a condition */
 	bool is_parent; /* partitioned or inherited from: a ctid is not unique in it */
+	unsigned long attributes; /* how many columns the table has had: more, when one is added */
 	struct column *columns;
 	size_t column_count;
 	struct expression *expressions;

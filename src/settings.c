@@ -8,7 +8,10 @@
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 #define BURST_COUNT_MAX 100000
-#define WORKERS_MAX     64
+/* NAMEDATALEN - 1 in PostgreSQL, whose NOTIFY refuses longer names. */
+#define CHANNEL_MAX_BYTES 63
+
+#define WORKERS_MAX 64
 
 static const struct setting top_rows[] = {
 	{ .name = "database",
@@ -54,6 +57,7 @@ static const struct setting top_rows[] = {
 	{ .name = "notify_channel",
 		.type = SETTING_TEXT,
 		.field = offsetof(struct config, notify_channel),
+		.max = CHANNEL_MAX_BYTES,
 		.help = "PostgreSQL channel that wakes the daemon; \"\": poll only" },
 	{ .name = "timeout",
 		.type = SETTING_SECONDS,

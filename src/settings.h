@@ -30,8 +30,8 @@ struct setting {
 	bool required;
 	size_t field; /* offset in struct config or struct model_config */
 	const char *const *choices;
-	double preset; /* of booleans and numbers, and the index of a choice */
-	double min, max;
+	double preset;   /* of booleans and numbers, and the index of a choice */
+	double min, max; /* of numbers; max also of bytes in a text, where it is not 0 */
 	const char *help;
 };
 

@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+const char sql_attributes[] =
+	"SELECT relnatts FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)";
+
 static void add_string(struct text *t, const char *s)
 {
 	text_add(t, s, strlen(s));
@@ -78,11 +81,11 @@ static void add_primary_key(struct text *t, const struct model *m)
 	}
 }
 
-static void add_parameters(struct text *t, const struct model *m, const char *suffix)
+static void add_parameters(struct text *t, const struct model *m)
 {
 	for (size_t i = 0; i < m->primary_key_count; i++)
-		text_addf(t, "%s$%zu::%s%s", i > 0 ? ", " : "", i + 1,
-			m->columns[m->primary_key[i]].type, suffix);
+		text_addf(t, "%s$%zu::%s", i > 0 ? ", " : "", i + 1,
+			m->columns[m->primary_key[i]].type);
 }
 
 static void add_next(struct text *t, const struct model *m)
@@ -94,16 +97,24 @@ static void add_next(struct text *t, const struct model *m)
 	add_string(t, " WHERE (");
 	add_primary_key(t, m);
 	add_string(t, ") > (");
-	add_parameters(t, m, "");
+	add_parameters(t, m);
 	add_string(t, ")");
 }
 
+/* The keys come as arrays of text: an array of arrays, of a key that is an array, would be taken
+ * for one of more dimensions. */
 static void add_noted(struct text *t, const struct model *m)
 {
 	add_string(t, " WHERE (");
 	add_primary_key(t, m);
-	add_string(t, ") IN (SELECT * FROM unnest(");
-	add_parameters(t, m, "[]");
+	add_string(t, ") IN (SELECT ");
+	for (size_t i = 0; i < m->primary_key_count; i++)
+		text_addf(t, "%skey.c%zu::%s", i > 0 ? ", " : "", i,
+			m->columns[m->primary_key[i]].type);
+	for (size_t i = 0; i < m->primary_key_count; i++)
+		text_addf(t, "%s$%zu::text[]", i > 0 ? ", " : " FROM unnest(", i + 1);
+	for (size_t i = 0; i < m->primary_key_count; i++)
+		text_addf(t, "%sc%zu", i > 0 ? ", " : ") AS key (", i);
 	add_string(t, "))");
 }
 

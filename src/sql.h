@@ -35,6 +35,10 @@ char *sql_list(const struct model *m, size_t count, bool floor);
  * of them whose virtualtransactions are in the array $2. */
 char *sql_writers(const struct model *m, bool among);
 
+/* How many columns the table $1 has had: a column that is added invalidates no statement that names
+ * its columns, and would stay unnoticed. */
+extern const char sql_attributes[];
+
 /* Delete claimed rows: $1 is an array of ctids, $2 the tableoid that they belong to.  Claimed rows
  * are locked, so their ctids cannot change before the transaction ends. */
 char *sql_delete(const struct model *m);

@@ -193,20 +193,47 @@ static bool claim_ordered(
 	return ok;
 }
 
+/* Whether the model knows all columns, as the answer to sql_attributes has it. */
+static bool check_fits(const struct model *m, const struct rows *attributes, struct error *e)
+{
+	if (rows_count(attributes) == 1 &&
+		strtoul(rows_value(attributes, 0, 0), NULL, 10) == m->attributes)
+		return true;
+	return error_set(e, ERROR_PLAN, "table %s has changed", m->relation);
+}
+
+static bool fits(struct store *s, const struct model *m, struct error *e)
+{
+	const char *const table[] = { m->relation };
+	struct rows *attributes;
+	struct db_call call = {
+		.sql = sql_attributes, .values = table, .value_count = 1, .rows = &attributes
+	};
+	if (!store_query(s, call, e))
+		return false;
+	bool ok = check_fits(m, attributes, e);
+	rows_free(attributes);
+	return ok;
+}
+
 bool store_claim(struct store *s, const struct model *m, const struct claim_request *request,
 	struct claim *claim, struct error *e)
 {
 	static const char *const names[] = { "claim_first", "claim_next", "claim_noted" };
 	*claim = (struct claim){ 0 };
 	if (request->kind == CLAIM_ORDERED)
-		return claim_ordered(s, m, request->from_start, claim, e);
+		return (!request->from_start || fits(s, m, e)) &&
+		       claim_ordered(s, m, request->from_start, claim, e);
 	char *name = store_prepare(s, m,
 		(struct statement){ names[request->kind], sql_claim(m, request->kind),
 			&s->models[m->index].prepared[request->kind] },
 		e);
 	if (name == NULL)
 		return false;
-	struct db_call calls[] = { { .sql = "BEGIN" }, { .prepared = name, .rows = &claim->rows } };
+	const char *const table[] = { m->relation };
+	struct rows *attributes = NULL;
+	struct db_call calls[] = { { .sql = "BEGIN" }, { .prepared = name, .rows = &claim->rows },
+		{ .sql = sql_attributes, .values = table, .value_count = 1, .rows = &attributes } };
 	char **arrays = NULL;
 	if (request->kind == CLAIM_NOTED) {
 		arrays = key_arrays(m, request);
@@ -216,7 +243,10 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 		calls[1].values = (const char *const *)request->from->values;
 		calls[1].value_count = (int)request->from->count;
 	}
-	bool ok = db_run(s->db, calls, 2, store_deadline(s), e);
+	bool sweep = request->kind == CLAIM_FIRST;
+	bool ok = db_run(s->db, calls, sweep ? 3 : 2, store_deadline(s), e) &&
+		  (!sweep || check_fits(m, attributes, e));
+	rows_free(attributes);
 	free_arrays(arrays, arrays != NULL ? m->primary_key_count : 0);
 	free(name);
 	if (ok)

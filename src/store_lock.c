@@ -1,7 +1,8 @@
 #include "store_own.h"
 
-/* The ordered lock's key, from the instance and the model's scope.  Advisory locks are a database's
- * own, and hashtextextended() is PostgreSQL's hash function of text to 64 bits. */
+/* The ordered lock's key, from the instance and the model's scope: models that read one table, each
+ * its own rows, are sent at the same time.  Advisory locks are a database's own, and
+ * hashtextextended() is PostgreSQL's hash function of text to 64 bits. */
 #define LOCK_KEY "hashtextextended('signalbus ordered ' || $1 || ' ' || $2, 0)"
 
 /* Say who has the ordered lock that values name.  Always returns false. */

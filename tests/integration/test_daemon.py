@@ -410,3 +410,41 @@ def test_servers_that_are_away_are_waited_for(own_servers, folder):
         assert set(ids(Topics(kafka).read(topic, 30))) == set(range(1, 31))
     finally:
         signalbus.discard()
+
+
+@pytest.mark.parametrize("order", [{}, {"order_by": ["id"]}], ids=["any", "ordered"])
+def test_a_table_that_changes_is_followed(signalbus, schema, make_topic, consume, order):
+    table, topic = schema.make_signals("t"), make_topic()
+    signalbus.configure(model("A", table, topic, **order), poll_interval=0.1)
+    daemon = start(signalbus)
+    seconds_until_gone(schema, "t", 1)
+    schema.execute("ALTER TABLE t ADD COLUMN extra int DEFAULT 7")
+    time.sleep(0.5)  # longer than a poll: that is when it looks for new columns
+    seconds_until_gone(schema, "t", 2)
+    schema.execute("ALTER TABLE t DROP COLUMN payload")
+    schema.execute("INSERT INTO t VALUES (3)")
+    wait_empty(schema, "t")
+    schema.execute("ALTER TABLE t ALTER COLUMN extra TYPE text")
+    schema.execute("INSERT INTO t VALUES (4)")
+    wait_empty(schema, "t")
+    schema.execute("ALTER TABLE t RENAME TO u")
+    daemon.wait_log("does not exist")
+    schema.execute("ALTER TABLE u RENAME TO t")
+    daemon.wait_log('model "A": goes on')
+    daemon.stop().expect(0)
+    assert [message.value.decode() for message in consume(topic, 4)] == [
+        '{"id":1,"payload":"signal 1"}', '{"id":2,"payload":"signal 2","extra":7}',
+        '{"id":3,"extra":7}', '{"id":4,"extra":"7"}']
+
+
+def test_triggers_need_a_channel_that_works(signalbus, schema, make_topic):
+    table = schema.make_signals("t")
+    signalbus.configure(model("A", table, make_topic()), notify_channel="")
+    assert "no channel" in signalbus("triggers").expect(78).stderr
+    signalbus.configure(model("A", table, make_topic()), notify_channel="x" * 64)
+    assert "notify_channel must have 63 bytes at most" in signalbus("triggers").expect(78).stderr
+    signalbus.configure(model("A", table, make_topic()), notify_channel="it's \"odd\"")
+    install_triggers(signalbus, schema)
+    daemon = start(signalbus)
+    assert seconds_until_gone(schema, "t", 1) < 5
+    daemon.stop().expect(0)

@@ -76,6 +76,7 @@ static const struct {
 				   " \"A\"; table = \"a\"; } ), not a group\n" },
 	{ KAFKA "models = [ 1 ];\n", "bus.conf:2: models must be a list of groups such as ( { name"
 				     " = \"A\"; table = \"a\"; } ), not an array\n" },
+	{ KAFKA MODELS "# a comment without a line feed", "" },
 	/* All at once. */
 	{ "kafka = {\n  bootstrap_servers = \"b:1\";\n  wrong_name = 5;\n};\n"
 	  "timout = 3;\nlog_level = 1;\n"

@@ -234,6 +234,16 @@ START_TEST(problems_of_an_included_file_are_told_with_its_name)
 }
 END_TEST
 
+START_TEST(including_a_folder_is_a_problem)
+{
+	struct fixture f;
+	fixture_init(&f);
+	fixture_expect(&f, KAFKA MODELS "@include \".\"\n",
+		".:1: cannot read the configuration: Is a directory\n");
+	fixture_free(&f);
+}
+END_TEST
+
 /* The configuration whose database is secret number i, and what is said of it. */
 static void write_secret(const struct fixture *f, int i, char **content, struct text *problem)
 {
@@ -371,6 +381,7 @@ int main(void)
 		{ a_configuration_may_come_through_a_pipe, 1, 0 },
 		{ deep_nesting_is_a_problem_and_no_crash, COUNT(nests), 0 },
 		{ problems_of_an_included_file_are_told_with_its_name, COUNT(includes), 0 },
+		{ including_a_folder_is_a_problem, 1, 0 },
 		{ a_secret_is_read_from_a_file_or_the_environment, COUNT(secrets), 0 },
 		{ a_secret_too_long_is_refused, 1, 0 },
 		{ a_password_in_the_file_is_noticed, COUNT(passwords), 0 },

@@ -337,9 +337,10 @@ static const struct {
 	{ CLAIM_FIRST, true, " WHERE (a OR b -- c\n) ORDER BY" },
 	{ CLAIM_NEXT, false, " WHERE signal.ctid > $1::tid AND (a OR b -- c\n) LIMIT" },
 	{ CLAIM_NEXT, true, ") > ($1::bigint) AND (a OR b -- c\n) ORDER BY" },
-	{ CLAIM_NOTED, false, "::bigint[])) AND (a OR b -- c\n) LIMIT" },
+	{ CLAIM_NOTED, false, " AS key (c0)) AND (a OR b -- c\n) LIMIT" },
 	{ CLAIM_ORDERED, false, " AS signal WHERE (a OR b -- c\n) ORDER BY" },
 	{ CLAIM_ORDERED, true, " AS signal WHERE (a OR b -- c\n) ORDER BY" },
+	{ CLAIM_FLOOR, false, " >= $1::bigint AND (a OR b -- c\n) ORDER BY" },
 };
 
 START_TEST(claims_honour_where)
@@ -368,6 +369,10 @@ START_TEST(notes_and_counts_honour_where)
 	ck_assert_str_eq(some, "SELECT count(*) FROM (SELECT FROM shop.\"order\" AS signal"
 			       " WHERE (a OR b\n) LIMIT 7) AS bounded");
 	free(some);
+	char *list = sql_list(s->model, 7, false);
+	ck_assert_str_eq(list, "SELECT signal.\"id\" FROM shop.\"order\" AS signal WHERE (a OR b\n)"
+			       " ORDER BY signal.\"id\" LIMIT 7");
+	free(list);
 	ck_assert_str_eq(s->model->scope, "shop.\"order\" WHERE a OR b");
 	free(note);
 	free(count);

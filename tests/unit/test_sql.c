@@ -65,7 +65,8 @@ static const struct {
 		BODY FROM " WHERE signal.ctid > $1::tid LIMIT 1 FOR UPDATE OF signal SKIP "
 			  "LOCKED" },
 	{ { SIMPLE, false, { NULL }, 1 }, CLAIM_NOTED,
-		BODY FROM " WHERE (signal.\"id\") IN (SELECT * FROM unnest($1::bigint[]))"
+		BODY FROM " WHERE (signal.\"id\") IN (SELECT key.c0::bigint FROM "
+			  "unnest($1::text[]) AS key (c0))"
 			  " LIMIT 1 FOR UPDATE OF signal SKIP LOCKED" },
 	{ { SIMPLE, false, { NULL }, 100000 }, CLAIM_ORDERED,
 		BODY FROM " ORDER BY signal.\"id\" LIMIT 100000 FOR UPDATE OF signal" },
@@ -83,8 +84,9 @@ static const struct {
 		ODD_BODY FROM " WHERE (" ODD_KEY ") > ($1::character varying, $2::integer)"
 			      " ORDER BY " ODD_KEY " LIMIT 2 FOR UPDATE OF signal SKIP LOCKED" },
 	{ { ODD, true, { NULL }, 2 }, CLAIM_NOTED,
-		ODD_BODY FROM " WHERE (" ODD_KEY ") IN (SELECT * FROM"
-			      " unnest($1::character varying[], $2::integer[]))"
+		ODD_BODY FROM " WHERE (" ODD_KEY
+			      ") IN (SELECT key.c0::character varying, key.c1::integer"
+			      " FROM unnest($1::text[], $2::text[]) AS key (c0, c1))"
 			      " LIMIT 2 FOR UPDATE OF signal SKIP LOCKED" },
 	{ { ODD, true, { "day DESC", "nr" }, 2 }, CLAIM_ORDERED,
 		ODD_BODY FROM " ORDER BY signal.\"day\" DESC, signal.\"nr\", signal.\"Tenant "

@@ -1,0 +1,263 @@
+"""Section 2 of the interface: the command line, streams, texts and exit statuses."""
+
+import os
+import pty
+import re
+import select
+import signal
+import time
+
+import pytest
+
+from runner import FLUSHES, every_flush, ids, model
+from schemas import Gate
+from servers import Ports
+
+HYPHENS = "-" * 25
+
+
+@pytest.fixture
+def three(schema, signalbus):
+    """Three models, A, B and C, with two signals each; their topics have their names."""
+    def make(make_topic, **settings):
+        names = [make_topic() for _ in range(3)]
+        models = [model(name, schema.make_signals(f"t{number}", 2), burst_count=10)
+                  for number, name in enumerate(names)]
+        signalbus.configure(*models, **settings)
+        return names
+    return make
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_goes_to_standard_output(signalbus, option):
+    run = signalbus.bare(option).expect(0)
+    assert run.stderr == ""
+    for word in (*FLUSHES, "signals", "pending", "--config", "--verbose", "--quiet", "--help",
+                 "--version", "--wait", "--repeat", "--exclude", "--jobs"):
+        assert word in run.stdout
+
+
+@pytest.mark.parametrize("option", ["-V", "--version"])
+def test_version(signalbus, option):
+    run = signalbus.bare(option).expect(0)
+    assert run.stdout.startswith("signalbus ") and run.stdout.count("\n") == 1
+    assert run.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [
+    [], ["nonsense"], ["--nonsense", "signals"], ["flush", "--nonsense"], ["-c"],
+    ["flush", "-w"], ["flush", "-w", "soon"], ["flush", "-w", "-1"], ["flush", "-w", "1x"],
+    ["flush", "-w", "nan"], ["flushmany", "-j", "0"], ["flushmany", "-j", "1.5"],
+    ["flushmany", "-j", "many"], ["flushmany", "-r", "-1"], ["flushmany", "-r", "x"],
+    ["flushmany", "-w", "1"], ["flush", "-j", "2"], ["signals", "-r", "1"], ["signals", "A"],
+    ["pending", "A"], ["flush", "-e"],
+])
+def test_wrong_command_line(signalbus, schema, arguments):
+    signalbus.configure(model("A", schema.make_signals("t")))
+    run = signalbus.bare(*arguments, environment={"SIGNALBUS_CONFIG": str(signalbus.config)})
+    run.expect(2)
+    assert run.stdout == "" and run.stderr != ""
+
+
+def test_signals_in_configuration_order_without_servers(signalbus):
+    address = f"127.0.0.1:{Ports.take()}"
+    signalbus.bootstrap, signalbus.database = address, "host=127.0.0.1 port=1"
+    signalbus.configure(model("Zeta", "z"), model("Alpha beta", "a"), model("Mu", "m"))
+    run = signalbus("signals").expect(0)
+    assert run.stdout == "Zeta\nAlpha beta\nMu\n" and run.stderr == ""
+
+
+def test_configuration_from_the_environment_and_option_first(signalbus):
+    other = signalbus.write('models = ({ name = "Other"; table = "o"; });'
+                            'kafka = { bootstrap_servers = "b"; };', name="other.conf")
+    signalbus.configure(model("A", "a"))
+    environment = {"SIGNALBUS_CONFIG": str(other)}
+    assert signalbus.bare("signals", environment=environment).expect(0).stdout == "Other\n"
+    assert signalbus("signals", environment=environment).expect(0).stdout == "A\n"
+
+
+@pytest.mark.parametrize("place", ["before", "after", "joined"])
+def test_global_options_stand_anywhere(signalbus, place):
+    path = signalbus.configure(model("A", "a"))
+    arguments = {"before": ["--config", path, "-q", "signals"],
+                 "after": ["signals", "-q", "-c", path],
+                 "joined": ["signals", f"--config={path}", "--quiet"]}[place]
+    assert signalbus.bare(*arguments).expect(0).stdout == "A\n"
+
+
+def test_pending(signalbus, schema):
+    counts = {"Many": 1000, "None": 0, "One": 1, "Some": 20}
+    models = [model(name, schema.make_signals(f'"{name}"', count))
+              for name, count in counts.items()]
+    schema.roll_back_signals('"None"', 5, first=1)
+    signalbus.configure(*models)
+    run = signalbus("pending").expect(0)
+    assert run.stdout == (f'   1 of type "One"\n  20 of type "Some"\n1000 of type "Many"\n'
+                          f"{HYPHENS}\nTotal pending: 1021\n")
+    assert run.stderr == ""
+
+
+def test_pending_of_nothing(signalbus, schema):
+    signalbus.configure(model("A", schema.make_signals("t")))
+    run = signalbus("pending").expect(0)
+    assert run.stdout == f"{HYPHENS}\nTotal pending: 0\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_pending_watched(signalbus, schema, number):
+    table = schema.make_signals("t", 3)
+    signalbus.configure(model("A", table))
+    running = signalbus.start("pending", "--watch", "0.1")
+    schema.wait_until(lambda: running.output().count("Total pending: 3") >= 2, what="two looks")
+    schema.insert_signals("t", 1, first=4)
+    schema.wait_until(lambda: "Total pending: 4" in running.output(), what="a new count")
+    running.stop(number).expect(0)
+
+
+@every_flush
+def test_silent_when_all_is_well(signalbus, make_topic, three, flush):
+    three(make_topic)
+    signalbus(*flush).expect_silence()
+    signalbus(*flush).expect_silence()
+
+
+@every_flush
+def test_verbose_texts(signalbus, make_topic, three, schema, flush):
+    names = three(make_topic)
+    run = signalbus("-v", *flush).expect(0)
+    assert run.stdout == ""
+    assert run.logged(f"Started flushing {', '.join(names)}.")
+    assert run.logged("6 signals have been successfully processed.")
+    schema.insert_signals("t1", 1, first=3)
+    run = signalbus(*flush, "-v", names[1]).expect(0)
+    assert run.logged(f"Started flushing {names[1]}.")
+    assert run.logged("1 signal has been successfully processed.")
+    run = signalbus(*flush, "--verbose").expect(0)
+    assert run.logged(f"Started flushing {', '.join(names)}.")
+    assert "processed" not in run.stderr
+
+
+def test_log_level_setting_and_options_over_it(signalbus, schema, make_topic):
+    table, topic = schema.make_signals("t"), make_topic()
+    signalbus.configure(model("A", table, topic), log_level="info")
+    assert "Started flushing" in signalbus("flushmany").expect(0).stderr
+    assert signalbus("flushmany", "-q", "Nobody").expect(0).stderr == ""
+    signalbus.configure(model("A", table, topic), log_level="error")
+    assert signalbus("flushmany", "Nobody").expect(0).stderr == ""
+    assert "Started flushing" in signalbus("flushmany", "-v", "-v").expect(0).stderr
+
+
+def test_names_choose_models(signalbus, make_topic, three, schema, count_in_log):
+    names = three(make_topic)
+    signalbus("flushmany", names[2], names[0]).expect_silence()
+    assert [count_in_log(name) for name in names] == [2, 0, 2]
+    assert schema.count("t1") == 2
+
+
+@every_flush
+def test_exclude(signalbus, make_topic, three, count_in_log, flush):
+    names = three(make_topic)
+    signalbus(*flush, "-e", names[0], f"--exclude={names[2]}").expect_silence()
+    assert [count_in_log(name) for name in names] == [0, 2, 0]
+
+
+@every_flush
+def test_unknown_names_warn_and_others_are_flushed(signalbus, make_topic, three, count_in_log,
+                                                   flush):
+    names = three(make_topic)
+    run = signalbus(*flush, "X", names[0]).expect(0)
+    assert run.logged('A signal with name "X" does not exist.') and run.stdout == ""
+    assert [count_in_log(name) for name in names] == [2, 0, 0]
+    run = signalbus(*flush, "-e", "Y z", "-e", names[1]).expect(0)
+    assert run.logged('A signal with name "Y z" does not exist.')
+    assert [count_in_log(name) for name in names] == [2, 0, 2]
+
+
+def test_only_unknown_names_flush_nothing(signalbus, make_topic, three, count_in_log):
+    names = three(make_topic)
+    run = signalbus("flushmany", "X").expect(0)
+    assert run.logged('A signal with name "X" does not exist.')
+    assert [count_in_log(name) for name in names] == [0, 0, 0]
+
+
+def test_names_and_exclude_warn_and_both_apply(signalbus, make_topic, three, count_in_log):
+    names = three(make_topic)
+    run = signalbus("flushmany", names[0], names[1], "-e", names[1]).expect(0)
+    assert "warning" in run.stderr and "exclude" in run.stderr
+    assert [count_in_log(name) for name in names] == [2, 0, 0]
+
+
+def test_autoflush_is_no_matter_to_one_shot_commands(signalbus, schema, make_topic, count_in_log):
+    topic = make_topic()
+    signalbus.configure(model("A", schema.make_signals("t", 2), topic, autoflush=False))
+    signalbus("flushmany").expect_silence()
+    assert count_in_log(topic) == 2
+
+
+@every_flush
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_repeat_until_stopped(signalbus, schema, make_topic, consume, count_in_log, flush,
+                              number):
+    topic = make_topic()
+    signalbus.configure(model("A", schema.make_signals("t", 5), topic, burst_count=10))
+    running = signalbus.start(*flush, "-r", "0.1")
+    for first in (6, 11):
+        schema.wait_until(lambda: schema.count("t") == 0, what="an empty table")
+        schema.insert_signals("t", 5, first=first)
+    schema.wait_until(lambda: count_in_log(topic) == 15, what="15 messages")
+    run = running.stop(number).expect(0)
+    assert run.stdout == "" and run.stderr == ""
+    assert ids(consume(topic, 15)) == list(range(1, 16)) or flush != FLUSHES["flushordered"]
+
+
+def test_repeating_waits_and_is_woken_by_the_signal(signalbus, schema, make_topic):
+    signalbus.configure(model("A", schema.make_signals("t", 1), make_topic()))
+    running = signalbus.start("flushmany", "-r", "3600")
+    schema.wait_until(lambda: schema.count("t") == 0, what="an empty table")
+    start = time.monotonic()
+    running.stop().expect(0)
+    assert time.monotonic() - start < 2
+
+
+@every_flush
+def test_stop_settles_the_burst(signalbus, schema, make_topic, consume, flush):
+    """A clean stop amid the backlog: whole bursts are gone, and nothing is sent twice."""
+    topic = make_topic()
+    signalbus.configure(model("A", schema.make_signals("t", 40), topic, burst_count=10))
+    gate = Gate(schema, "t")
+    running = signalbus.start(*flush, "-r", "3600")
+    gate.wait_for()
+    running.send(signal.SIGTERM)
+    gate.open()
+    running.finish(20).expect(0)
+    assert schema.count("t") == 30
+    signalbus(*flush).expect_silence()
+    assert sorted(ids(consume(topic, 40))) == list(range(1, 41))
+
+
+def test_progress_on_a_terminal(signalbus, schema, make_topic):
+    """A long flush (each DELETE sleeps) tells a terminal how far it is."""
+    signalbus.configure(model("A", schema.make_signals("t", 40), make_topic(), burst_count=2))
+    schema.on_delete("t", "PERFORM pg_sleep(0.2)")
+    with Terminal() as terminal:
+        running = signalbus.start("flushmany", terminal=terminal.slave)
+        shown = terminal.read_until("%", 20)
+        running.finish().expect(0)
+    assert re.search(r"\d+ of 40\b.*\d+ ?%", shown), shown
+
+
+class Terminal:
+    def __enter__(self):
+        self.master, self.slave = pty.openpty()
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.master)
+        os.close(self.slave)
+
+    def read_until(self, wanted, timeout):
+        shown, deadline = "", time.monotonic() + timeout
+        while wanted not in shown:
+            assert select.select([self.master], [], [], deadline - time.monotonic())[0], shown
+            shown += os.read(self.master, 4096).decode()
+        return shown

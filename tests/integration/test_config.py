@@ -1,0 +1,299 @@
+"""Section 3 of the interface: the configuration, and how its mistakes are told."""
+
+import os
+import re
+
+import pytest
+
+from runner import ids, model
+
+KAFKA = 'kafka = { bootstrap_servers = "localhost:1"; };'
+MODELS = 'models = ( { name = "A"; table = "a"; } );'
+
+
+def problems(run):
+    """Every line of standard error as (file, line, message)."""
+    found = [re.fullmatch(r"(.+?):(\d+): (.+)", line) for line in run.stderr.splitlines()]
+    assert found and all(found), run
+    return [(match[1], int(match[2]), match[3]) for match in found]
+
+
+@pytest.fixture
+def refused(signalbus):
+    """Runs with a wrong configuration; returns the problems, which must be all of one file."""
+    def run(text, *arguments, file=None, name="signalbus.conf"):
+        path = signalbus.write(text, name=name)
+        completed = signalbus(*(arguments or ["signals"])).expect(78)
+        assert completed.stdout == ""
+        found = problems(completed)
+        assert {os.path.basename(place) for place, _, _ in found} == {(file or path).name}
+        return [(line, message) for _, line, message in found]
+    return run
+
+
+def test_every_problem_is_told_with_its_line(refused):
+    found = refused("\n".join([
+        'databas = "dbname=x";',                                         # 1
+        'kafka = { bootstrap_servers = "localhost:1";',                  # 2
+        '  nonsense_property = 1;',                                      # 3
+        '  compression_type = "zip"; };',                                # 4
+        'timeout = "long";',                                             # 5
+        'log_level = "loud";',                                           # 6
+        'models = (',                                                    # 7
+        '  { name = "A"; table = "a"; brust_count = 5; },',              # 8
+        '  { name = "B"; table = "b"; burst_count = 0; },',              # 9
+        '  { name = "A"; table = "c"; },',                               # 10
+        '  { table = "d"; },',                                           # 11
+        '  { name = "E"; },',                                            # 12
+        '  { name = "F"; table = "f"; order_by = (); },',                # 13
+        '  { name = "G"; table = "g"; order_by = "id"; },',              # 14
+        '  { name = "H"; table = "h"; autoflush = "yes"; },',            # 15
+        '  { name = 5; table = "i"; }',                                  # 16
+        ');']))
+    assert sorted({line for line, _ in found}) == [1, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16]
+
+
+@pytest.mark.parametrize("wrong, near", [
+    ("databse", "database"), ("kafak", "kafka"), ("Timeout", "timeout"), ("default", "defaults"),
+])
+def test_unknown_setting_names_the_nearest(refused, wrong, near):
+    [(line, message)] = refused(f"{KAFKA}\n{MODELS}\n{wrong} = 1;")
+    assert line == 3 and wrong in message and f'"{near}"' in message
+
+
+@pytest.mark.parametrize("wrong, near", [
+    ("brust_count", "burst_count"), ("tabel", "table"), ("orderby", "order_by"), ("Key", "key"),
+])
+def test_unknown_model_setting_names_the_nearest(refused, wrong, near):
+    [(line, message)] = refused(
+        f'{KAFKA}\nmodels = ( {{ name = "A"; table = "a";\n {wrong} = 1; }} );')
+    assert line == 3 and wrong in message and f'"{near}"' in message
+
+
+@pytest.mark.parametrize("text, line, word", [
+    ("", 1, "kafka"),
+    ("", 1, "models"),
+    (f"{KAFKA}", 1, "models"),
+    (f"{MODELS}", 1, "kafka"),
+    (f"{KAFKA}\nmodels = ();", 2, "models"),
+    (f"{KAFKA}\nmodels = 5;", 2, "models"),
+    (f'{KAFKA}\nmodels = {{ name = "A"; table = "a"; }};', 2, "models"),
+    (f"{KAFKA}\nmodels = ( 5 );", 2, "group"),
+    (f"{MODELS}\nkafka = 5;", 2, "kafka"),
+    (f"{KAFKA}\n{MODELS}\ntimeout = 0;", 3, "timeout"),
+    (f"{KAFKA}\n{MODELS}\ntimeout = -1.0;", 3, "timeout"),
+    (f"{KAFKA}\n{MODELS}\ntimeout = true;", 3, "timeout"),
+    (f"{KAFKA}\n{MODELS}\ndatabase = 5;", 3, "database"),
+    (f'{KAFKA}\n{MODELS}\ndefaults = {{ name = "B"; }};', 3, "name"),
+    (f'{KAFKA}\n{MODELS}\ndefaults = {{ burst_cuont = 1; }};', 3, "burst_count"),
+    (f'{KAFKA}\nmodels = ( {{ name = ""; table = "a"; }} );', 2, "name"),
+    (f'{KAFKA}\nmodels = ( {{ name = "A"; table = ""; }} );', 2, "table"),
+    (f'{KAFKA}\nmodels = ( {{ name = "A"; table = "a"; burst_count = -1; }} );', 2, "burst_count"),
+    (f'{KAFKA}\nmodels = ( {{ name = "A"; table = "a"; burst_count = 1.5; }} );', 2,
+     "burst_count"),
+    (f'{KAFKA}\nmodels = ( {{ name = "A"; table = "a"; burst_count = 99999999999L; }} );', 2,
+     "burst_count"),
+    (f'{KAFKA}\nmodels = ( {{ name = "A"; table = "a"; order_by = ( 5 ); }} );', 2, "string"),
+    (f'{KAFKA}\nmodels = ( {{ name = "A"; table = "a"; topic = ""; }} );', 2, "topic"),
+    (f'{KAFKA}\nmodels = ( {{ name = "A"; table = "a" }}', 2, "syntax"),
+    (f"{KAFKA}\n{MODELS}\n{MODELS}", 3, "duplicate"),
+    ("kafka = { bootstrap_servers = \"b\"; acks = 1; };\n" + MODELS, 1, "acks"),
+    ("kafka = { bootstrap_servers = \"b\"; acks = \"0\"; };\n" + MODELS, 1, "acks"),
+    ("kafka = { bootstrap_servers = \"b\"; request_required_acks = 1; };\n" + MODELS, 1, "acks"),
+    ("kafka = { bootstrap_servers = \"b\"; enable_idempotence = false; };\n" + MODELS, 1,
+     "idempotence"),
+    ("kafka = { bootstrap_servers = \"b\"; linger_ms = \"soon\"; };\n" + MODELS, 1, "linger"),
+    ("kafka = { bootstrap_servers = \"b\"; linger_ms = ( 1 ); };\n" + MODELS, 1, "linger"),
+])
+def test_mistakes(refused, text, line, word):
+    found = refused(text)
+    assert any(at == line and word in message for at, message in found), found
+
+
+@pytest.mark.parametrize("content", [b"\0\1\2\3" * 1000, b"\xff\xfe junk", b"{" * 20000,
+                                     b"a = " + b"(" * 100000])
+def test_what_is_no_configuration(refused, content):
+    refused(content)
+
+
+def test_missing_file(signalbus):
+    path = signalbus.folder / "nowhere.conf"
+    run = signalbus.bare("-c", path, "signals").expect(78)
+    assert run.stderr.startswith(f"{path}:") and "No such file" in run.stderr
+
+
+def test_folder_instead_of_file(signalbus):
+    run = signalbus.bare("-c", signalbus.folder, "signals").expect(78)
+    assert run.stderr.startswith(f"{signalbus.folder}:")
+
+
+def test_include(signalbus):
+    signalbus.write('{ name = "Included"; table = "i"; }', name="more.conf")
+    signalbus.write(f'{KAFKA}\nmodels = (\n@include "more.conf"\n'
+                    ', { name = "A"; table = "a"; } );')
+    assert signalbus("signals").expect(0).stdout == "Included\nA\n"
+
+
+def test_mistake_in_an_included_file_names_that_file(refused, signalbus):
+    more = signalbus.write("\n\ntimeout = true;\n", name="more.conf")
+    [(line, message)] = refused(f'{KAFKA}\n{MODELS}\n@include "more.conf"\n', file=more)
+    assert line == 3 and "timeout" in message
+
+
+def test_include_loop_and_missing_include(refused):
+    assert refused('@include "signalbus.conf"\n')
+    assert refused('@include "nowhere.conf"\n')
+
+
+def test_defaults_apply_where_a_model_sets_none(signalbus, schema, make_topic, topics):
+    shared, own = make_topic(), make_topic()
+    signalbus.configure(model("A", schema.make_signals("a", 3)),
+                        model("B", schema.make_signals("b", 3), own, key="payload"),
+                        defaults={"topic": shared, "key": "id", "burst_count": 2})
+    signalbus("flushmany").expect_silence()
+    assert sorted(message.key for message in topics.consume(shared, 3)) == [b"1", b"2", b"3"]
+    assert {message.key for message in topics.consume(own, 3)} == {
+        b"signal 1", b"signal 2", b"signal 3"}
+
+
+def test_topic_is_the_name_where_none_is_set(signalbus, schema, make_topic, consume):
+    topic = make_topic()
+    signalbus.configure(model(topic, schema.make_signals("t", 1)))
+    signalbus("flushmany").expect_silence()
+    assert ids(consume(topic, 1)) == [1]
+
+
+def test_database_from_file_and_environment(signalbus, schema, make_topic, count_in_log):
+    topic = make_topic()
+    table = schema.make_signals("t", 1)
+    conninfo = signalbus.database
+    secret = signalbus.write(conninfo + "\n", name="secret")
+    signalbus.database = {"file": str(secret)}
+    signalbus.configure(model("A", table, topic))
+    signalbus("flushmany").expect_silence()
+    schema.insert_signals("t", 1)
+    signalbus.database = {"env": "SHOP_DATABASE"}
+    signalbus.configure(model("A", table, topic))
+    signalbus("flushmany", environment={"SHOP_DATABASE": conninfo}).expect_silence()
+    assert count_in_log(topic) == 2
+    assert "SHOP_DATABASE" in signalbus("flushmany").expect(78).stderr
+
+
+def test_missing_secret_file(refused, signalbus):
+    nowhere = signalbus.folder / "nowhere"
+    [(line, message)] = refused(f'{KAFKA}\n{MODELS}\ndatabase = {{ file = "{nowhere}"; }};')
+    assert line == 3 and str(nowhere) in message
+
+
+def test_database_from_libpq_environment(signalbus, schema, postgres, make_topic, count_in_log):
+    topic = make_topic()
+    signalbus.database = ""
+    signalbus.configure(model("A", schema.make_signals("t", 1), topic))
+    signalbus("flushmany", environment={
+        "PGHOST": str(postgres.sockets), "PGPORT": str(postgres.port), "PGUSER": "postgres",
+        "PGDATABASE": "signalbus"}).expect_silence()
+    assert count_in_log(topic) == 1
+
+
+def test_database_as_uri(signalbus, schema, postgres, make_topic, count_in_log):
+    topic = make_topic()
+    signalbus.database = f"postgresql://postgres@127.0.0.1:{postgres.port}/signalbus"
+    signalbus.configure(model("A", schema.make_signals("t", 1), topic))
+    signalbus("flushmany").expect_silence()
+    assert count_in_log(topic) == 1
+
+
+def test_wrong_conninfo(signalbus, schema):
+    signalbus.database = "host=localhost nonsense=1"
+    signalbus.configure(model("A", "a"))
+    run = signalbus("flushmany").expect(78)
+    assert "nonsense" in run.stderr and problems(run)[0][1] == 1
+
+
+@pytest.mark.parametrize("value", [65536, "65536", "gzip"])
+def test_kafka_properties_pass_through(signalbus, schema, make_topic, count_in_log, value):
+    topic = make_topic()
+    name = "compression_type" if value == "gzip" else "batch_size"
+    kafka = {name: value, "linger_ms": 0.5, "log_connection_close": False}
+    signalbus.configure(model("A", schema.make_signals("t", 1), topic), kafka=kafka)
+    signalbus("flushmany").expect_silence()
+    assert count_in_log(topic) == 1
+
+
+def test_client_id_and_partitioner(signalbus, schema, make_topic, topics):
+    """The default partitioner is that of the Java client: murmur2 of the key."""
+    topic = make_topic(partitions=7)
+    signalbus.configure(model("A", schema.make_signals("t", 50), topic, key="id", burst_count=50))
+    signalbus("flushmany").expect_silence()
+    for message in topics.consume(topic, 50):
+        assert message.partition == (murmur2(message.key) & 0x7fffffff) % 7
+
+
+def murmur2(data):
+    """The hash as Kafka's clients define it (org.apache.kafka.common.utils.Utils.murmur2)."""
+    multiplier, mask = 0x5bd1e995, 0xffffffff
+    result = (0x9747b28c ^ len(data)) & mask
+    whole = len(data) // 4 * 4
+    for start in range(0, whole, 4):
+        part = int.from_bytes(data[start:start + 4], "little") * multiplier & mask
+        part = (part ^ part >> 24) * multiplier & mask
+        result = result * multiplier & mask ^ part
+    if len(data) > whole:
+        result = (result ^ int.from_bytes(data[whole:], "little")) * multiplier & mask
+    result = (result ^ result >> 13) * multiplier & mask
+    return result ^ result >> 15
+
+
+def test_password_that_others_may_read_is_a_warning(signalbus, schema):
+    signalbus.database += " password=secret"
+    text = signalbus.configure(model("A", schema.make_signals("t"))).read_text()
+    signalbus("flushmany").expect_silence()
+    path = signalbus.write(text, mode=0o644)
+    run = signalbus("flushmany").expect(0)
+    assert "warning" in run.stderr and str(path) in run.stderr
+    assert "secret" not in run.stderr
+
+
+def test_secrets_are_never_logged(signalbus, schema):
+    signalbus.database = {"env": "SHOP_DATABASE"}
+    signalbus.configure(model("A", "a"), timeout=1)
+    conninfo = "host=127.0.0.1 port=1 dbname=x password=hidden-word"
+    run = signalbus("flushmany", "-vv", environment={"SHOP_DATABASE": conninfo}).expect(1)
+    assert "hidden-word" not in run.stderr
+
+
+def test_problems_of_tables_and_columns(signalbus, schema, make_topic):
+    """What only the catalog can tell is told in the same way, all of it, with exit status 78."""
+    schema.make_signals("good", 1)
+    schema.execute("CREATE TABLE no_key (id int)")
+    schema.execute("CREATE VIEW looks AS SELECT * FROM good")
+    path = signalbus.write("\n".join([
+        f'database = "{signalbus.database}";',                                           # 1
+        f'kafka = {{ bootstrap_servers = "{signalbus.bootstrap}"; }};',                  # 2
+        'models = (',                                                                    # 3
+        f'  {{ name = "A"; table = "{schema}.nowhere"; }},',                             # 4
+        f'  {{ name = "B"; table = "{schema}.no_key"; }},',                              # 5
+        f'  {{ name = "C"; table = "{schema}.good"; key = "nothing"; }},',               # 6
+        f'  {{ name = "D"; table = "{schema}.good"; order_by = ( "id", "nix DESC" ); }},',  # 7
+        f'  {{ name = "E"; table = "{schema}.looks"; }},',                               # 8
+        f'  {{ name = "F"; table = "{schema}.good; DROP TABLE good"; }}',                # 9
+        ');']))
+    run = signalbus("flushmany").expect(78)
+    found = [(file, line) for file, line, _ in problems(run)]
+    assert sorted(found) == [(str(path), line) for line in (4, 5, 6, 7, 8, 9)]
+    for word in ("nowhere", "no_key", "nothing", "nix", "looks"):
+        assert word in run.stderr
+    assert schema.count("good") == 1
+
+
+@pytest.mark.parametrize("command", ["pending", "flush", "flushordered"])
+def test_missing_table_of_every_command(signalbus, schema, command):
+    path = signalbus.configure(model("A", f"{schema}.nowhere"))
+    run = signalbus(command).expect(78)
+    assert problems(run)[0][0] == str(path)
+
+
+def test_the_example_is_a_configuration(signalbus):
+    example = os.path.join(os.path.dirname(__file__), "..", "..", "signalbus.conf.example")
+    run = signalbus.bare("-c", example, "signals").expect(0)
+    assert run.stdout != "" and run.stderr == ""
