@@ -179,15 +179,21 @@ def test_what_comes_to_the_beginning_is_sent_before_the_end(signalbus, schema, o
 
 
 def test_dead_rows_are_not_walked_over(signalbus, schema, make_topic, topics):
-    """A snapshot keeps the deleted rows in the index: the last burst is as fast as the first."""
+    """A snapshot keeps the deleted rows in the index; that costs a walk now and then only."""
     topic = make_topic()
-    signalbus.configure(model("A", make_table(schema), topic, burst_count=100, order_by=["id"]))
-    schema.execute("INSERT INTO t (customer) SELECT 1 FROM generate_series(1, 60000)")
+    signalbus.configure(model("A", make_table(schema), topic, burst_count=10, order_by=["id"]))
+
+    def seconds(expected):
+        schema.execute("INSERT INTO t (customer) SELECT 1 FROM generate_series(1, 3000)")
+        signalbus("flushordered").expect_silence()
+        at = sent_at(topics.read(topic, expected)[-3000:])
+        return at[-1] - at[0]
+    without = seconds(3000)
     open_writer(schema, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM t")
-    signalbus("flushordered").expect_silence()
-    at = sent_at(topics.read(topic, 60000))
-    first, last = at[12000] - at[0], at[-1] - at[48000]
-    assert last < 3 * first + 0.5, f"{first:.2f} s for the first fifth, {last:.2f} s for the last"
+    schema.execute("INSERT INTO t (customer) SELECT 1 FROM generate_series(1, 200000)")
+    schema.execute("DELETE FROM t")
+    with_them = seconds(6000)
+    assert with_them < 2 * without + 1, f"{without:.2f} s without, {with_them:.2f} s with them"
 
 
 def test_what_does_not_write_to_the_table_delays_nothing(signalbus, schema, ordered, consume):
@@ -334,13 +340,13 @@ def test_writers_of_random_size_and_delay(signalbus, schema, make_topic, consume
     signalbus.configure(model("A", make_table(schema), topic, burst_count=50, order_by=order_by))
     running = signalbus.start("flushordered", "-r", 0.01)
     writing = writers()
-    time.sleep(20 if order_by == ["id"] else 5)
+    time.sleep(20 if order_by == ["id"] else 3)
     committed = writing.stop()
     schema.wait_until(lambda: schema.count("t") == 0, what="the table is empty")
     running.stop().expect_silence()
     found = [json.loads(message.value) for message in consume(topic, len(committed))]
     assert sorted(each["id"] for each in found) == committed
-    assert len(committed) >= (10000 if order_by == ["id"] else 1000)
+    assert len(committed) >= (10000 if order_by == ["id"] else 500)
     groups = {0: found} if order_by == ["id"] else {
         customer: [each for each in found if each["customer"] == customer]
         for customer in range(3)}
