@@ -251,6 +251,18 @@ static struct config *config_new(const char *file)
 	return c;
 }
 
+/* Where the parser failed: for it the end of the file is a line of its own. */
+static struct place error_place(const struct reader *r, const char *content)
+{
+	const struct config_t *tree = &r->config->memory->tree;
+	unsigned line = (unsigned)config_error_line(tree), lines = 0;
+	if (config_error_file(tree) != NULL)
+		return (struct place){ config_error_file(tree), line };
+	for (const char *p = content; (p = strchr(p, '\n')) != NULL; p++)
+		lines++;
+	return (struct place){ r->config->file, line > lines && lines > 0 ? lines : line };
+}
+
 static void read_tree(struct reader *r, const char *content)
 {
 	struct config_t *tree = &r->config->memory->tree;
@@ -259,10 +271,7 @@ static void read_tree(struct reader *r, const char *content)
 	if (r->problems->count > before)
 		return;
 	if (!config_read_string(tree, content)) {
-		const char *file = config_error_file(tree);
-		struct place at = { file != NULL ? file : r->config->file,
-			(unsigned)config_error_line(tree) };
-		problems_add(r->problems, at, "%s", config_error_text(tree));
+		problems_add(r->problems, error_place(r, content), "%s", config_error_text(tree));
 		return;
 	}
 	value_set_presets(&top_settings, r->config);

@@ -66,9 +66,9 @@ static const struct {
 	{ "kafka = { };\n" MODELS, "bus.conf:1: kafka: \"bootstrap_servers\" is missing: which "
 				   "broker to ask first\n" },
 	{ KAFKA MODELS "a b\n", "bus.conf:3: syntax error\n" },
-	{ KAFKA MODELS "instance = \"x\n", "bus.conf:4: syntax error\n" },
+	{ KAFKA MODELS "instance = \"x\n", "bus.conf:3: syntax error\n" },
 	{ KAFKA MODELS "timeout = ;\n", "bus.conf:3: syntax error\n" },
-	{ KAFKA MODEL "", "bus.conf:3: syntax error\n" },
+	{ KAFKA MODEL "", "bus.conf:2: syntax error\n" },
 	{ "\xff\xfe\x01" KAFKA MODELS, "bus.conf:1: syntax error\n" },
 	{ "kafka = 5;\n" MODELS, "bus.conf:1: kafka must be a group, not an integer\n" },
 	{ "kafka = ( );\n" MODELS, "bus.conf:1: kafka must be a group, not a list\n" },
