@@ -149,7 +149,7 @@ check-asan: ## run all tests with the address and undefined behaviour sanitizers
 
 check-tsan: ## run the tests of what has threads with the thread sanitizer
 	TSAN_OPTIONS=exitcode=66:suppressions=$(abspath tests/tsan/suppressions) \
-		$(MAKE) check-integration T="daemon or flushmany" BUILD=build/tsan SANITIZE=thread \
+		$(MAKE) check-integration T="daemon or flushmany or order" BUILD=build/tsan SANITIZE=thread \
 		CFLAGS="-O1 -g"
 
 check-values: ## compare a million rows of mixed types with PostgreSQL's own to_json

@@ -34,6 +34,9 @@ struct bus {
 	size_t ledger_count;
 	uint64_t last_burst;
 	unsigned waiting_for_room;
+	/* Where bursts are sent in order: */
+	bool is_fresh;   /* nothing that this producer sent is stored yet */
+	bool first_sent; /* its first message is on the way */
 	bool watching;
 	bool is_up;          /* the broker answered when it was last asked */
 	bool in_doubt;       /* it should be asked again */

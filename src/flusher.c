@@ -162,16 +162,23 @@ static bool may_go_on(const struct flusher *f, const struct target *t)
 	return !atomic_load(&t->failed) && !atomic_load(&f->aborted) && !stop_requested();
 }
 
-/* Take steps until there are no more, the model has failed or is held back, or the process is asked
- * to stop. */
-static void take_steps(struct worker *w, struct target *t, step *take_step)
+/* Go on with a model in order, perhaps where it was held back. */
+static void resume(struct worker *w, struct target *t)
 {
-	struct error e;
-	bool more = true;
 	if (t->held_back)
 		w->retry = t->retry;
 	t->held_back = false;
 	t->from_start = false;
+}
+
+/* Take steps until there are no more, the model has failed or is held back, or the process is asked
+ * to stop.  Without a step only see that there is a model. */
+static void take_steps(struct worker *w, struct target *t, step *take_step)
+{
+	struct error e;
+	bool more = true;
+	if (w->flusher->plan->discipline == FLUSH_ORDERED)
+		resume(w, t);
 	while (more && may_go_on(w->flusher, t)) {
 		const struct model *m = NULL;
 		if (!ensure_connected(w, &e)) {
@@ -179,6 +186,8 @@ static void take_steps(struct worker *w, struct target *t, step *take_step)
 			return;
 		}
 		m = store_model(w->store, t->index, &e);
+		if (m != NULL && take_step == NULL)
+			return;
 		/* That nothing was found does not end a row of failures: a row that cannot be sent
 		 * is passed over once, and found again. */
 		if ((m == NULL || !take_step(w, t, m, &more, &e)) && !recover(w, t, &e)) {
@@ -186,18 +195,6 @@ static void take_steps(struct worker *w, struct target *t, step *take_step)
 			return;
 		}
 	}
-}
-
-/* That the table is there and fits the configuration: store_model() has found out. */
-static bool describe_step(
-	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
-{
-	(void)w;
-	(void)t;
-	(void)m;
-	(void)e;
-	*more = false;
-	return true;
 }
 
 static bool count_step(
@@ -311,7 +308,8 @@ static void flush_target(struct worker *w, struct target *t, step *take_step)
 {
 	take_steps(w, t, take_step);
 	drop_keys(w);
-	t->held_back = t->held_back && may_go_on(w->flusher, t);
+	if (t->held_back && !may_go_on(w->flusher, t))
+		t->held_back = false;
 	if (!t->held_back)
 		store_unlock(w->store, t->index);
 }
@@ -360,7 +358,7 @@ static void each_model(struct flusher *f, step *take_step)
 static void run(struct flusher *f)
 {
 	const struct flush_plan *plan = f->plan;
-	each_model(f, describe_step);
+	each_model(f, NULL); /* that the tables are there and fit the configuration */
 	if (f->error.kind == ERROR_CONFIG)
 		return;
 	if (plan->show_progress)
