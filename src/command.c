@@ -17,7 +17,7 @@ static enum log_level level_of(
 		return LOG_LEVEL_ERROR;
 	if (line->verbosity > 0)
 		return line->verbosity == 1 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
-	return config != NULL && config->log_level >= 0 ? (enum log_level)config->log_level : level;
+	return config->log_level >= 0 ? (enum log_level)config->log_level : level;
 }
 
 static void warn_if_open(const struct config *c)
@@ -48,7 +48,8 @@ struct config *command_load(const struct command_line *line, enum log_level leve
 {
 	struct problems problems = { 0 };
 	struct config *config = config_load(line->config_file, bus_check_property, &problems);
-	log_set_level(level_of(line, config, level));
+	if (config != NULL) /* a wrong file changes nothing, also when it is read again */
+		log_set_level(level_of(line, config, level));
 	for (size_t i = 0; i < problems.count; i++)
 		log_problem(problems.lines[i]);
 	problems_free(&problems);

@@ -1,6 +1,7 @@
 #include "log.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,11 +17,11 @@ const char *const log_level_names[] = { "error", "warning", "info", "debug", NUL
 /* Priorities of syslog(3): err, warning, info, debug. */
 static const int priorities[] = { 3, 4, 6, 7 };
 
-/* The log's sink: the one mutable state of this file. */
+/* The log's sink: the one mutable state of this file.  A reload sets it while others log. */
 static struct {
-	enum log_level level;
-	enum { SINK_UNKNOWN, SINK_PLAIN, SINK_JOURNAL } kind;
-} sink = { .level = LOG_LEVEL_WARNING };
+	atomic_int level; /* enum log_level */
+	atomic_bool is_journal;
+} sink = { LOG_LEVEL_WARNING, false };
 
 /* sd-daemon(3): JOURNAL_STREAM holds device:inode of the stream that goes to the journal. */
 static bool stderr_is_journal(void)
@@ -36,18 +37,18 @@ static bool stderr_is_journal(void)
 
 void log_set_level(enum log_level level)
 {
-	sink.level = level;
-	sink.kind = stderr_is_journal() ? SINK_JOURNAL : SINK_PLAIN;
+	atomic_store(&sink.level, (int)level);
+	atomic_store(&sink.is_journal, stderr_is_journal());
 }
 
 bool log_enabled(enum log_level level)
 {
-	return level <= sink.level;
+	return (int)level <= atomic_load(&sink.level);
 }
 
 static size_t line_start(char *line, size_t size, enum log_level level)
 {
-	if (sink.kind == SINK_JOURNAL)
+	if (atomic_load(&sink.is_journal))
 		return (size_t)snprintf(line, size, "<%d>", priorities[level]);
 	struct timespec now;
 	struct tm utc;

@@ -15,7 +15,7 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 /* The names of the levels in their order, ended by NULL: what log_level may be. */
 extern const char *const log_level_names[];
 
-/* Set the least urgent level that is printed.  Call before other threads start. */
+/* Set the least urgent level that is printed. */
 void log_set_level(enum log_level level);
 
 /* Whether a line of this level would be printed. */
