@@ -1,7 +1,9 @@
 """The daemon: `signalbus run` on the real servers."""
 
+import contextlib
 import os
 import random
+import re
 import signal
 import socket
 import statistics
@@ -10,8 +12,8 @@ import time
 
 import pytest
 
-from runner import BINARY, ids, is_sanitized, model
-from servers import Kafka, Postgres, clean_environment, run_quietly, wait_until
+from runner import ids, is_sanitized, model
+from servers import Kafka, Postgres, wait_until
 from topics import Topics, first_appearances
 
 SLOWER = 5 if is_sanitized() else 1
@@ -301,7 +303,7 @@ def test_closed_standard_error_does_not_matter(signalbus, schema, make_topic):
     assert config.exists()
 
 
-def test_an_idle_daemon_is_quiet(signalbus, schema, make_topic):
+def test_an_idle_daemon_is_quiet_but_for_statistics(signalbus, schema, make_topic):
     models = [model(f"M{n}", schema.make_signals(f"t{n}"), make_topic()) for n in range(20)]
     signalbus.configure(*models, poll_interval=5.0)
     install_triggers(signalbus, schema)
@@ -311,11 +313,12 @@ def test_an_idle_daemon_is_quiet(signalbus, schema, make_topic):
                     "WHERE datname = current_database()")
     cpu = cpu_seconds(daemon.pid)
     before, begin = schema.value(transactions), time.monotonic()
-    time.sleep(11)
+    daemon.wait_log(" pending, ", timeout=60)  # the statistics, once a minute
     seconds = time.monotonic() - begin
     per_second = (schema.value(transactions) - before) / seconds
     assert per_second <= 12
     assert (cpu_seconds(daemon.pid) - cpu) / seconds <= 0.010 * SLOWER
+    assert re.search(r"info: 0 sent, 0 pending, 0/s, slowest acknowledgement \S+ s\n", daemon.log())
     daemon.stop().expect(0)
 
 
@@ -324,14 +327,56 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def test_notifications_that_do_not_arrive_are_told(signalbus, schema, make_topic):
-    """A session that cannot listen, as behind a proxy that pools transactions."""
+def test_without_a_channel_it_does_not_listen(signalbus, schema, make_topic):
     table = schema.make_signals("t")
     signalbus.configure(model("A", table, make_topic()), poll_interval=0.2, notify_channel="")
     daemon = start(signalbus)
     seconds_until_gone(schema, "t", 1)
-    assert "notifications" not in daemon.log()
     assert not any("LISTEN" in query for _, _, query, _ in schema.backends())
+    daemon.stop().expect(0)
+
+
+class SilentProxy:
+    """Passes everything on but notifications, as a proxy does that pools transactions."""
+
+    def __init__(self, port):
+        self.server_port = port
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            client, _ = self.listener.accept()
+            server = socket.create_connection(("127.0.0.1", self.server_port))
+            threading.Thread(target=self.forward, args=(client, server), daemon=True).start()
+            threading.Thread(target=self.answer, args=(server, client), daemon=True).start()
+
+    @staticmethod
+    def forward(client, server):
+        with contextlib.suppress(OSError), server:
+            while data := client.recv(65536):
+                server.sendall(data)
+
+    @staticmethod
+    def answer(server, client):
+        """Message by message: a letter, the length with itself, the rest."""
+        with contextlib.suppress(OSError), client, server.makefile("rb") as stream:
+            while len(head := stream.read(5)) == 5:
+                body = stream.read(int.from_bytes(head[1:], "big") - 4)
+                if head[:1] != b"A":
+                    client.sendall(head + body)
+
+
+def test_notifications_that_do_not_arrive_are_told(signalbus, schema, make_topic, postgres):
+    proxy = SilentProxy(postgres.port)
+    signalbus.database = (f"host=127.0.0.1 port={proxy.port} user=postgres dbname=signalbus "
+                          "sslmode=disable gssencmode=disable")
+    signalbus.configure(model("A", schema.make_signals("t"), make_topic()), poll_interval=0.5)
+    install_triggers(signalbus, schema)
+    daemon = start(signalbus)
+    daemon.wait_log("notifications do not arrive")
+    assert seconds_until_gone(schema, "t", 1) < 5
     daemon.stop().expect(0)
 
 
