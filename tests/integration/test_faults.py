@@ -72,13 +72,15 @@ def test_killed_at_any_time(signalbus, schema, make_topic, topics, flush):
     """
     burst, kills, chance = 10, 6, random.Random(f"seed {flush}")
     topic = make_topic(partitions=2)
-    schema.make_signals("t", 600)
+    schema.make_signals("t")
     signalbus.configure(model("A", schema.table("t"), topic, burst_count=burst))
-    schema.on_delete("t", "PERFORM pg_sleep(0.002)")
-    committed = 600
+    schema.on_delete("t", "PERFORM pg_sleep(0.005)")
+    committed = 0
     for _ in range(kills):
-        running = signalbus.start(*flush)
+        schema.insert_signals("t", 300, first=committed + 1)  # more than a round can send
+        committed += 300
         left = schema.count("t")
+        running = signalbus.start(*flush)
         schema.wait_until(lambda: schema.count("t") < left, what="a burst")
         schema.insert_signals("t", 50, first=committed + 1)
         schema.roll_back_signals("t", 50, first=1_000_000)
