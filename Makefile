@@ -25,7 +25,7 @@ SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c cmd
 	config.c config_value.c config_item.c settings.c problems.c nearest.c \
 	model.c shape.c template.c sql.c catalog.c catalog_facts.c facts.c \
 	db.c store.c store_lock.c store_order.c barrier.c position.c \
-	encode.c bytes.c schema.c bus.c bus_producer.c bus_verdict.c bus_watch.c ledger.c \
+	encode.c bytes.c schema.c bus.c bus_start.c bus_producer.c bus_verdict.c bus_watch.c ledger.c \
 	burst.c flusher.c progress.c retry.c \
 	daemon.c due.c listen.c health.c service.c \
 	log.c error.c clock.c stop.c text.c

@@ -52,7 +52,7 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void
 	pthread_mutex_lock(&bus->lock);
 	if (v == VERDICT_STORED) {
 		bus->trouble[0] = '\0';
-		bus->is_fresh = false;
+		bus_start_stored(bus, rd_kafka_topic_name(report->rkt));
 	}
 	for (size_t i = 0; i < bus->ledger_count; i++)
 		if (bus->ledgers[i]->burst == word >> SLOT_BITS)
@@ -82,8 +82,7 @@ static const struct producer_callbacks callbacks = { on_report, on_error };
 static void settle_lost(struct bus *bus)
 {
 	pthread_mutex_lock(&bus->lock);
-	bus->is_fresh = bus->in_order;
-	bus->first_sent = false;
+	bus_forget_starts(bus);
 	for (size_t i = 0; i < bus->ledger_count; i++)
 		for (size_t slot = 0; slot < bus->ledgers[i]->count; slot++)
 			ledger_record(bus->ledgers[i], slot, VERDICT_LATE,
@@ -165,7 +164,6 @@ static struct bus *make(const struct config *config, bool in_order, struct error
 	struct bus *bus = memory_new(1, sizeof *bus);
 	bus->config = config;
 	bus->in_order = in_order;
-	bus->is_fresh = in_order;
 	bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (bus->wake_fd < 0)
 		abort();
@@ -210,6 +208,8 @@ void bus_free(struct bus *bus)
 	bus_wake(bus);
 	pthread_join(bus->reporter, NULL);
 	producer_free(bus->producer);
+	bus_forget_starts(bus);
+	free(bus->starts);
 	close(bus->wake_fd);
 	pthread_rwlock_destroy(&bus->producer_lock);
 	pthread_mutex_destroy(&bus->lock);
@@ -267,37 +267,11 @@ static void wait_for_room(struct bus *bus, struct instant deadline)
 	pthread_mutex_unlock(&bus->lock);
 }
 
-/* The first message of a producer in order goes alone: of a producer that it does not know, a
- * broker stores the second batch also where it has rejected the first
- * (ProducerAppendInfo.checkSequence in Kafka takes any first sequence number). */
-static void await_first(struct bus *bus, struct instant deadline)
-{
-	struct timespec until = instant_timespec(deadline);
-	if (!bus->in_order)
-		return;
-	pthread_mutex_lock(&bus->lock);
-	bus->waiting_for_room++;
-	while (bus->is_fresh && bus->first_sent && !atomic_load(&bus->is_broken) &&
-		instant_before(clock_now(), deadline))
-		pthread_cond_timedwait(&bus->changed, &bus->lock, &until);
-	bus->waiting_for_room--;
-	bus->first_sent = true;
-	pthread_mutex_unlock(&bus->lock);
-}
-
-/* Nothing is on the way of what the producer has refused. */
-static void note_refusal(struct bus *bus)
-{
-	pthread_mutex_lock(&bus->lock);
-	bus->first_sent = false;
-	pthread_mutex_unlock(&bus->lock);
-}
-
-bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct message *message,
+/* Give the message to the producer, or refuse it. */
+static bool hand_over(struct bus *bus, struct ledger *l, size_t slot, const struct message *message,
 	struct instant deadline)
 {
 	rd_kafka_resp_err_t code;
-	await_first(bus, deadline);
 	for (;;) {
 		/* A process that was frozen for long must not send what others may have sent. */
 		if (!instant_before(clock_now(), deadline)) {
@@ -319,9 +293,18 @@ bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct messa
 	}
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return true;
-	note_refusal(bus);
 	bus_refuse(bus, l, slot, bus_verdict_of(code), rd_kafka_err2str(code));
 	return false;
+}
+
+bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct message *message,
+	struct instant deadline)
+{
+	bool is_first = bus_await_first(bus, message->topic, deadline);
+	bool is_sent = hand_over(bus, l, slot, message, deadline);
+	if (is_first && !is_sent)
+		bus_forget_start(bus, message->topic);
+	return is_sent;
 }
 
 /* What the producer has still got must not be sent, and even less a part of it. */

@@ -36,7 +36,7 @@ struct bus *bus_new(const struct config *config, struct error *e);
  *     fit, and without a new producer they are not sent again.
  *   - No message expires in the producer (message.timeout.ms=0), since what was handed over a
  *     little later might not.  So a sender that was frozen goes on where it had stopped.
- *   - The first message of a new producer is sent alone, and the next ones when it is stored.
+ *   - A new producer's first message to a topic is sent alone, and the next ones when it is stored.
  *   - Whatever else is not stored, or not acknowledged by a burst's deadline, has the producer
  *     replaced.  Until that is done bus_send() refuses and bus_begin() waits.
  *

@@ -34,9 +34,8 @@ struct bus {
 	size_t ledger_count;
 	uint64_t last_burst;
 	unsigned waiting_for_room;
-	/* Where bursts are sent in order: */
-	bool is_fresh;   /* nothing that this producer sent is stored yet */
-	bool first_sent; /* its first message is on the way */
+	struct topic_start *starts; /* where bursts are sent in order: topics that were sent to */
+	size_t start_count;
 	bool watching;
 	bool is_up;          /* the broker answered when it was last asked */
 	bool in_doubt;       /* it should be asked again */
@@ -44,8 +43,25 @@ struct bus {
 	char trouble[512];   /* the last that the producer told of; empty after a success */
 };
 
+/* A topic that this producer has sent to. */
+struct topic_start {
+	char *topic;
+	bool is_stored; /* something; before that, one message is on the way */
+};
+
 /* Make the reporter look around now. */
 void bus_wake(struct bus *bus);
+
+/* Wait while the first message to a topic is on the way, until deadline at most.  Returns whether
+ * the one to be sent now is the first (bus_start.c). */
+bool bus_await_first(struct bus *bus, const char *topic, struct instant deadline);
+
+/* The first message to a topic was not sent after all. */
+void bus_forget_start(struct bus *bus, const char *topic);
+
+/* Under the lock: something is stored in a topic; the producer is a new one. */
+void bus_start_stored(struct bus *bus, const char *topic);
+void bus_forget_starts(struct bus *bus);
 
 /* The reporter's: put a new producer in the place of the one that is there. */
 void bus_replace_producer(struct bus *bus);
