@@ -24,7 +24,7 @@ PACKAGES := libpq rdkafka libcjson libconfig $(if $(HAVE_SYSTEMD),libsystemd)
 SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c cmd_triggers.c \
 	config.c config_value.c config_item.c settings.c problems.c nearest.c \
 	model.c shape.c template.c sql.c catalog.c catalog_facts.c facts.c \
-	db.c store.c store_lock.c store_order.c barrier.c position.c \
+	db.c db_run.c rows.c store.c store_lock.c store_order.c barrier.c position.c \
 	encode.c bytes.c schema.c bus.c bus_start.c bus_producer.c bus_verdict.c bus_watch.c ledger.c \
 	burst.c flusher.c progress.c retry.c \
 	daemon.c due.c listen.c health.c service.c \
@@ -36,7 +36,7 @@ TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 # upwards fails to link.
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
 	test_encode test_config test_burst test_barrier test_template test_message \
-	test_schema
+	test_schema test_rows
 MODEL := model shape template nearest text error
 test_clock_OBJECTS   := clock
 test_text_OBJECTS    := text
@@ -52,6 +52,7 @@ test_template_OBJECTS := template text error
 test_message_OBJECTS := encode bytes sql $(MODEL)
 test_schema_OBJECTS  := schema facts $(MODEL)
 test_barrier_OBJECTS := barrier text
+test_rows_OBJECTS    := rows text
 UNIT_BINARIES := $(UNIT_TESTS:%=$(BUILD)/unit/%)
 
 CPPFLAGS_ALL = -D_GNU_SOURCE -DSIGNALBUS_VERSION='"$(VERSION)"' -DSYSCONFDIR='"$(sysconfdir)"' -Isrc \

@@ -44,8 +44,12 @@ struct db_call {
 	const char *prepared;      /* … the name of a prepared one; with both: prepare it */
 	const char *const *values; /* of its parameters; NULL is NULL */
 	int value_count;
-	struct rows **rows; /* where the result goes, if wanted */
 	size_t *affected;   /* where the number of affected rows goes, if wanted */
+	struct rows **rows; /* where the result goes, if wanted */
+	size_t max_bytes;   /* of the rows, if that is limited: only the first ones that fit are
+			       kept, at least one … */
+	size_t *cut_to; /* … and their number goes here; 0: there are no others.  Where far more
+			   was left out than kept the statement is cancelled, and fails */
 };
 
 /* Send all calls in one round trip and await all results.  The first error skips the calls after

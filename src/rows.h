@@ -1,10 +1,11 @@
 /*
- * rows - what a statement returned, in text form; implemented by db.c.  Does not change, so any
- * thread may read it.
+ * rows - what a statement returned, in text form.  Pure data in memory of its own: all of it goes
+ * with rows_free().  Once it is made it does not change, so any thread may read it.
  */
 #ifndef SIGNALBUS_ROWS_H
 #define SIGNALBUS_ROWS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct rows;
@@ -15,7 +16,16 @@ struct field {
 	size_t length;
 };
 
+/* Rows of so many columns, none at first; then the columns' types, and row by row its fields,
+ * which are copied. */
+struct rows *rows_new(size_t columns);
+void rows_set_type(struct rows *r, size_t column, unsigned type_oid);
+void rows_add(struct rows *r, const struct field *fields);
+
 size_t rows_count(const struct rows *r);
+
+/* How long all values are together. */
+size_t rows_bytes(const struct rows *r);
 
 /* The number of pg_type of a column's type (of a domain: its base type). */
 unsigned rows_type(const struct rows *r, size_t column);

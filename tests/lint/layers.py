@@ -9,7 +9,8 @@ from tree import C_FILES, Failure, line_of, matching, output, run_each, text_of
 # The only includers of headers, whose names behind the last slash are regular expressions: each
 # library has one, and its private header, if there is one, the files that share the library.
 INCLUDERS = [
-    (r"libpq.*\.h|postgres_ext\.h|pg_config.*\.h", ["src/db.c"]),
+    (r"libpq.*\.h|postgres_ext\.h|pg_config.*\.h", ["src/db_own.h"]),
+    (r"db_own\.h", ["src/db.c", "src/db_run.c"]),
     (r"rdkafka.*\.h", ["src/bus_producer.h"]),
     (r"bus_producer\.h", ["src/bus.c", "src/bus_producer.c", "src/bus_verdict.h",
                            "src/bus_watch.c"]),

@@ -1,0 +1,24 @@
+/*
+ * db_own - what the files of the session share.  Private to db*.c.
+ */
+#ifndef SIGNALBUS_DB_OWN_H
+#define SIGNALBUS_DB_OWN_H
+
+#include "db.h"
+
+#include <libpq-fe.h>
+
+struct db {
+	char *conninfo;
+	double timeout;
+	PGconn *conn; /* NULL: not connected */
+};
+
+/* Wait until the socket is ready for events.  Returns false when the deadline has passed, or, with
+ * or_stop, when the process is asked to stop. */
+bool db_wait(struct db *db, short events, struct instant deadline, bool or_stop);
+
+/* Close the session and say in e what libpq has to say.  Always returns false. */
+bool db_lost(struct db *db, struct error *e);
+
+#endif

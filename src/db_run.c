@@ -1,0 +1,266 @@
+#include "db_own.h"
+
+#include "log.h"
+#include "text.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What becomes of an SQLSTATE; the first row whose state it begins with.  An unknown state is
+ * ERROR_DATABASE: nothing was deleted, and people have to look. */
+static const struct {
+	const char *state;
+	enum error_kind kind;
+} states[] = {
+	{ "08", ERROR_CONNECTION },    /* connection exception */
+	{ "25006", ERROR_CONNECTION }, /* read only: this is a standby now */
+	{ "25P03", ERROR_CONNECTION }, /* idle in transaction for too long */
+	{ "26000", ERROR_PLAN },       /* no such prepared statement */
+	{ "0A000", ERROR_PLAN },       /* cached plan must not change result type */
+	{ "40001", ERROR_CONFLICT },   /* serialization failure */
+	{ "40P01", ERROR_CONFLICT },   /* deadlock */
+	{ "42703", ERROR_PLAN },       /* no such column: renamed or dropped */
+	{ "42P01", ERROR_PLAN },       /* no such table: likewise */
+	{ "53", ERROR_CONNECTION },    /* out of disk, memory or connections */
+	{ "55P03", ERROR_CONFLICT },   /* lock not available */
+	{ "57014", ERROR_CONNECTION }, /* canceled, by statement_timeout or by hand */
+	{ "57P01", ERROR_CONNECTION }, /* shut down by administrator */
+	{ "57P02", ERROR_CONNECTION }, /* shut down by a crash */
+	{ "57P03", ERROR_CONNECTION }, /* starting up or shutting down */
+	{ "57P05", ERROR_CONNECTION }, /* idle for too long */
+	{ "58", ERROR_CONNECTION },    /* system error, such as an I/O error */
+};
+
+static bool send_call(PGconn *conn, const struct db_call *c)
+{
+	if (c->prepared != NULL && c->sql != NULL)
+		return PQsendPrepare(conn, c->prepared, c->sql, 0, NULL);
+	if (c->prepared != NULL)
+		return PQsendQueryPrepared(
+			conn, c->prepared, c->value_count, c->values, NULL, NULL, 0);
+	return PQsendQueryParams(conn, c->sql, c->value_count, NULL, c->values, NULL, NULL, 0);
+}
+
+static bool send_calls(struct db *db, const struct db_call *calls, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!send_call(db->conn, &calls[i]))
+			return false;
+	return PQpipelineSync(db->conn);
+}
+
+/* The next result, once it is whole; NULL ends the results of a call.  False: connection lost. */
+static bool next_result(struct db *db, struct instant deadline, PGresult **result, struct error *e)
+{
+	int unsent = PQflush(db->conn);
+	while (unsent > 0 || PQisBusy(db->conn)) {
+		if (unsent < 0)
+			return db_lost(db, e);
+		if (!db_wait(db, unsent > 0 ? POLLIN | POLLOUT : POLLIN, deadline, false)) {
+			db_disconnect(db);
+			return error_set(e, ERROR_CONNECTION, "database: no answer in time");
+		}
+		if (!PQconsumeInput(db->conn))
+			return db_lost(db, e);
+		unsent = PQflush(db->conn);
+	}
+	*result = PQgetResult(db->conn);
+	if (*result == NULL && PQstatus(db->conn) == CONNECTION_BAD)
+		return db_lost(db, e);
+	return true;
+}
+
+static void set_server_error(const PGresult *result, struct error *e)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+	enum error_kind kind = state == NULL ? ERROR_CONNECTION : ERROR_DATABASE;
+	for (size_t i = 0; state != NULL && i < sizeof states / sizeof states[0]; i++)
+		if (strncmp(state, states[i].state, strlen(states[i].state)) == 0) {
+			kind = states[i].kind;
+			break;
+		}
+	error_set(e, kind, "database: %s%s%s%s%s%s",
+		message != NULL ? message : PQresultErrorMessage(result),
+		detail != NULL ? " (" : "", detail != NULL ? detail : "", detail != NULL ? ")" : "",
+		state != NULL ? " SQLSTATE " : "", state != NULL ? state : "");
+}
+
+/* What has come of a call's answer. */
+struct answer {
+	const struct db_call *call;
+	struct field *fields; /* of a row on its way */
+	size_t left_out;      /* bytes of rows that are left out */
+	bool is_cancelled;
+	bool has_failed;
+	struct error *error;
+};
+
+/* Have the server end the statement.  That takes a connection of its own, which libpq gives the
+ * limits of this one (tcp_user_timeout). */
+static void cancel(struct db *db)
+{
+	char reason[256];
+	PGcancel *cancel = PQgetCancel(db->conn);
+	if (cancel == NULL || !PQcancel(cancel, reason, sizeof reason))
+		log_debug("database: a statement cannot be cancelled: %s",
+			cancel != NULL ? reason : "not connected");
+	PQfreeCancel(cancel);
+}
+
+/* Leave out a row, and all behind it: those on the way are passed over, unless they are many. */
+static void leave_out(struct db *db, struct answer *a, size_t bytes)
+{
+	const struct db_call *c = a->call;
+	*c->cut_to = rows_count(*c->rows);
+	a->left_out += bytes;
+	if (a->left_out <= c->max_bytes || a->is_cancelled)
+		return;
+	a->is_cancelled = true;
+	cancel(db);
+}
+
+static void take_row(struct db *db, struct answer *a, const PGresult *result, int row)
+{
+	const struct db_call *c = a->call;
+	int columns = PQnfields(result);
+	size_t bytes = 0;
+	for (int i = 0; i < columns; i++) {
+		bool is_null = PQgetisnull(result, row, i);
+		a->fields[i].text = is_null ? NULL : PQgetvalue(result, row, i);
+		a->fields[i].length = (size_t)PQgetlength(result, row, i);
+		bytes += a->fields[i].length;
+	}
+	bool fits = c->max_bytes == 0 || rows_count(*c->rows) == 0 ||
+		    rows_bytes(*c->rows) + bytes <= c->max_bytes;
+	if (fits && a->left_out == 0)
+		rows_add(*c->rows, a->fields);
+	else
+		leave_out(db, a, bytes);
+}
+
+/* Rows come one by one, so that no more of them are in memory than are wanted. */
+static void take_rows(struct db *db, struct answer *a, const PGresult *result)
+{
+	struct rows **rows = a->call->rows;
+	int columns = PQnfields(result);
+	if (*rows == NULL) {
+		*rows = rows_new((size_t)columns);
+		a->fields = memory_new((size_t)columns + 1, sizeof *a->fields);
+		for (int i = 0; i < columns; i++)
+			rows_set_type(*rows, (size_t)i, PQftype(result, i));
+	}
+	for (int i = 0; i < PQntuples(result); i++)
+		take_row(db, a, result, i);
+}
+
+static void take_error(struct answer *a, const PGresult *result)
+{
+	if (a->has_failed)
+		return;
+	a->has_failed = true;
+	if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED)
+		return; /* the call that failed has said why */
+	set_server_error(result, a->error);
+}
+
+/* Take what is wanted of a result. */
+static void take_result(struct db *db, struct answer *a, const PGresult *result)
+{
+	const struct db_call *c = a->call;
+	ExecStatusType status = PQresultStatus(result);
+	bool has_rows = status == PGRES_TUPLES_OK || status == PGRES_SINGLE_TUPLE;
+	if (!has_rows && status != PGRES_COMMAND_OK) {
+		take_error(a, result);
+		return;
+	}
+	/* COMMIT of a transaction that has failed says ROLLBACK, and that is no success. */
+	if (c->sql != NULL && strcmp(c->sql, "COMMIT") == 0 &&
+		strcmp(PQcmdStatus((PGresult *)result), "COMMIT") != 0)
+		a->has_failed = !error_set(
+			a->error, ERROR_CONFLICT, "database: the transaction was rolled back");
+	if (c->affected != NULL)
+		*c->affected = strtoul(PQcmdTuples((PGresult *)result), NULL, 10);
+	if (has_rows && c->rows != NULL)
+		take_rows(db, a, result);
+}
+
+/* The results of one call, then NULL.  Returns false where the session is lost meanwhile. */
+static bool take_results(
+	struct db *db, struct answer *a, struct instant deadline, struct error *lost)
+{
+	PGresult *result = NULL;
+	if (a->call->rows != NULL)
+		PQsetSingleRowMode(db->conn);
+	while (next_result(db, deadline, &result, lost)) {
+		if (result == NULL)
+			return true;
+		take_result(db, a, result);
+		PQclear(result);
+	}
+	return false;
+}
+
+/* Returns false where the session is lost. */
+static bool receive_call(struct db *db, const struct db_call *c, struct instant deadline,
+	bool *failed, struct error *e)
+{
+	struct error own = { 0 }, lost;
+	struct answer a = { .call = c, .error = &own };
+	bool ok = take_results(db, &a, deadline, &lost);
+	free(a.fields);
+	if (!ok || a.has_failed) {
+		if (!*failed)
+			*e = a.has_failed ? own : lost;
+		*failed = true;
+		if (c->rows != NULL) {
+			rows_free(*c->rows);
+			*c->rows = NULL;
+		}
+	}
+	return ok;
+}
+
+/* The result that answers the sync at the end of a run. */
+static bool receive_sync(struct db *db, struct instant deadline, struct error *e)
+{
+	PGresult *result = NULL;
+	if (!next_result(db, deadline, &result, e))
+		return false;
+	bool synced = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+	PQclear(result);
+	return synced || db_lost(db, e);
+}
+
+bool db_run(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
+	struct error *e)
+{
+	bool failed = false;
+	for (size_t i = 0; i < count; i++) {
+		if (calls[i].rows != NULL)
+			*calls[i].rows = NULL;
+		if (calls[i].cut_to != NULL)
+			*calls[i].cut_to = 0;
+	}
+	if (db->conn == NULL)
+		return error_set(e, ERROR_CONNECTION, "database: not connected");
+	if (!send_calls(db, calls, count))
+		return db_lost(db, e);
+	for (size_t i = 0; i < count; i++)
+		if (!receive_call(db, &calls[i], deadline, &failed, e))
+			return false;
+	struct error sync_error;
+	if (!receive_sync(db, deadline, &sync_error)) {
+		if (!failed)
+			*e = sync_error;
+		return false;
+	}
+	return !failed;
+}
+
+bool db_call(struct db *db, struct db_call call, struct instant deadline, struct error *e)
+{
+	return db_run(db, &call, 1, deadline, e);
+}
