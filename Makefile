@@ -24,7 +24,8 @@ PACKAGES := libpq rdkafka libcjson libconfig $(if $(HAVE_SYSTEMD),libsystemd)
 SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c cmd_triggers.c \
 	config.c config_value.c config_item.c settings.c problems.c nearest.c \
 	model.c shape.c template.c sql.c catalog.c catalog_facts.c facts.c \
-	db.c db_run.c rows.c store.c store_lock.c store_order.c barrier.c position.c \
+	db.c db_run.c rows.c store.c store_claim.c store_lock.c \
+	store_order.c store_settle.c barrier.c position.c \
 	encode.c bytes.c schema.c bus.c bus_start.c bus_producer.c bus_verdict.c bus_watch.c ledger.c \
 	burst.c flusher.c progress.c retry.c \
 	daemon.c due.c listen.c health.c service.c \
