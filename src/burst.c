@@ -70,12 +70,6 @@ static void move_on(struct burst *b, struct position *position)
 	position_set(position, &place);
 }
 
-/* Of the rows that were claimed in order, some may have to wait for the next burst. */
-static bool has_more(const struct burst *b)
-{
-	return b->claim.count >= (size_t)b->model->config->burst_count || b->claim.more;
-}
-
 static bool claim(struct burst *b, const struct burst_order *order, struct burst_result *result,
 	struct error *e)
 {
@@ -97,7 +91,7 @@ static bool claim(struct burst *b, const struct burst_order *order, struct burst
 	result->claimed = b->claim.count;
 	result->held_back = b->claim.held_back;
 	result->held_seconds = b->claim.held_seconds;
-	result->more = ok && b->claim.count > 0 && has_more(b);
+	result->more = ok && b->claim.more;
 	place_free(&from);
 	if (ok && b->claim.count > 0 && order->position != NULL)
 		move_on(b, order->position);

@@ -36,7 +36,8 @@ struct burst_result {
 				earlier rows; run it again in a while */
 	double held_seconds; /* for how long that has been so */
 	size_t claimed;
-	bool more;          /* there are more rows to claim at once, as far as is known */
+	bool more;          /* there are more rows to claim at once, as far as is known; of noted
+				keys, of the same ones */
 	size_t sent;        /* stored by the broker, and deleted */
 	double ack_seconds; /* from the first message to the last acknowledgement */
 };

@@ -39,6 +39,7 @@ struct model_config {
 	const char *topic; /* with {column} placeholders; the name where the file says nothing */
 	const char *key;   /* column */
 	long long burst_count;
+	long long burst_bytes;
 	bool autoflush;
 	struct strings order_by;
 	const char *value; /* column; excludes fields */

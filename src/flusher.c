@@ -284,7 +284,7 @@ static bool noted_step(
 	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
 {
 	(void)t;
-	struct burst_result result;
+	struct burst_result result = { 0 };
 	if (!fetch_keys(w, m, more, e))
 		return false;
 	size_t left = rows_count(w->keys) - w->next_key;
@@ -297,7 +297,7 @@ static bool noted_step(
 	bool ok = left == 0 || burst_run(w->burst, &order, &result, e);
 	if (left > 0)
 		note_sent(w, &result);
-	if (ok)
+	if (ok && !result.more)
 		w->next_key += order.key_count;
 	if (ok && w->next_key == rows_count(w->keys))
 		drop_keys(w);

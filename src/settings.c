@@ -11,6 +11,7 @@
 /* NAMEDATALEN - 1 in PostgreSQL, whose NOTIFY refuses longer names. */
 #define CHANNEL_MAX_BYTES 63
 
+#define MEBIBYTE    1048576
 #define WORKERS_MAX 64
 
 static const struct setting top_rows[] = {
@@ -120,6 +121,13 @@ static const struct setting model_rows[] = {
 		.min = 1,
 		.max = BURST_COUNT_MAX,
 		.help = "most signals that are sent and deleted in one transaction" },
+	{ .name = "burst_bytes",
+		.type = SETTING_INTEGER,
+		.field = offsetof(struct model_config, burst_bytes),
+		.preset = 16 * MEBIBYTE,
+		.min = 1,
+		.max = 1024 * MEBIBYTE,
+		.help = "size at which a burst is closed early" },
 	{ .name = "where",
 		.type = SETTING_STRING,
 		.field = offsetof(struct model_config, where),

@@ -134,7 +134,7 @@ static void add_floor(struct text *t, const struct model *m)
 	text_addf(t, " >= $1::%s", m->columns[m->order[0].column].type);
 }
 
-char *sql_claim(const struct model *m, enum claim_kind kind)
+char *sql_claim(const struct model *m, enum claim_kind kind, size_t count)
 {
 	bool in_order = kind == CLAIM_ORDERED || kind == CLAIM_FLOOR;
 	struct text t = { 0 };
@@ -156,8 +156,7 @@ char *sql_claim(const struct model *m, enum claim_kind kind)
 		add_string(&t, " ORDER BY ");
 		add_primary_key(&t, m);
 	}
-	text_addf(&t, " LIMIT %lld FOR UPDATE OF signal%s", m->config->burst_count,
-		in_order ? "" : " SKIP LOCKED");
+	text_addf(&t, " LIMIT %zu FOR UPDATE OF signal%s", count, in_order ? "" : " SKIP LOCKED");
 	return t.text;
 }
 

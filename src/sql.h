@@ -21,10 +21,11 @@ enum claim_kind {
 	CLAIM_KINDS
 };
 
-/* Claims lock the rows they return.  Those in no order pass over rows that others have locked:
- * those are being sent already.  The ordered ones wait for them, since nothing may overtake them.
+/* Claims take count rows at most, and lock them.  Those in no order pass over rows that others have
+ * locked: those are being sent already.  The ordered ones wait for them, since nothing may overtake
+ * them.
  */
-char *sql_claim(const struct model *m, enum claim_kind kind);
+char *sql_claim(const struct model *m, enum claim_kind kind, size_t count);
 
 /* The primary keys of the first count rows in the model's order, as visible; nothing is locked.
  * With floor: from a value of the floor field on, which is a parameter. */

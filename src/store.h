@@ -72,18 +72,21 @@ struct claim_request {
 struct claim {
 	struct rows *rows;
 	size_t count;
+	bool more;     /* as far as is known there are more rows to claim at once; of noted keys,
+			  more that belong to the same ones */
+	size_t cut_to; /* rows behind so many do not fit in a burst, and were left out; 0: none */
 	/* CLAIM_ORDERED: */
 	bool in_order;
-	bool more;       /* rows behind these are locked too, but have to wait for the next burst */
 	bool from_start; /* it was looked from the beginning, not only behind those sent last */
 	bool held_back;  /* there are no rows since a writer's open transaction may commit earlier
 			    ones: claim again, soon */
 	double held_seconds; /* for how long that has been so */
 };
 
-/* Begin a transaction and lock a burst.  Without rows no transaction is left open.  CLAIM_ORDERED
- * needs the ordered lock; it waits a few hundredths of a second at most for writers that hold it
- * back, and warns, once, of those that have done so for ten seconds. */
+/* Begin a transaction and lock a burst: burst_count rows at most, and no more than fit in
+ * burst_bytes, but for a row that is larger by itself.  Without rows no transaction is left open.
+ * CLAIM_ORDERED needs the ordered lock; it waits a few hundredths of a second at most for writers
+ * that hold it back, and warns, once, of those that have done so for ten seconds. */
 bool store_claim(struct store *s, const struct model *m, const struct claim_request *request,
 	struct claim *claim, struct error *e);
 void claim_free(struct claim *claim);

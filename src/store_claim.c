@@ -3,6 +3,40 @@
 
 #include <stdlib.h>
 
+/* How many rows a claim takes now. */
+static size_t claim_size(const struct store *s, const struct model *m)
+{
+	size_t size = (size_t)m->config->burst_count >> s->models[m->index].size;
+	return size > 0 ? size : 1;
+}
+
+/* Learn from the rows of a claim of which size the next one should be: one that can be had whole.
+ * It grows again when twice as much would have fitted. */
+static void adapt_size(struct store *s, const struct model *m, const struct claim *claim)
+{
+	struct described *d = &s->models[m->index];
+	size_t size = claim_size(s, m);
+	if (claim->cut_to > 0)
+		while (claim_size(s, m) > claim->cut_to)
+			d->size++;
+	else if (d->size > 0 && claim->rows != NULL && rows_count(claim->rows) >= size &&
+		 rows_bytes(claim->rows) * 2 <= (size_t)m->config->burst_bytes)
+		d->size--;
+}
+
+char *store_prepare_claim(
+	struct store *s, const struct model *m, enum claim_kind kind, struct error *e)
+{
+	static const char *const names[] = { "first", "next", "noted", "ordered", "floor" };
+	unsigned size = s->models[m->index].size;
+	bool *done = &s->models[m->index].prepared[kind][size];
+	char *what = text_format("claim_%s_%u", names[kind], size);
+	struct statement st = { what, *done ? NULL : sql_claim(m, kind, claim_size(s, m)), done };
+	char *name = store_prepare(s, m, st, e);
+	free(what);
+	return name;
+}
+
 /* The array literals of a slice of noted keys, one for each column of the key. */
 static char **key_arrays(const struct model *m, const struct claim_request *r)
 {
@@ -22,20 +56,6 @@ static void free_arrays(char **arrays, size_t count)
 	for (size_t i = 0; i < count; i++)
 		free(arrays[i]);
 	free(arrays);
-}
-
-static bool claim_ordered(
-	struct store *s, const struct model *m, bool sweep, struct claim *claim, struct error *e)
-{
-	bool ok = store_claim_ordered(s, m, sweep, claim, e);
-	claim->more = ok && claim->count > 0 && rows_count(claim->rows) > claim->count;
-	if (ok && claim->count > 0)
-		return true;
-	rows_free(claim->rows);
-	claim->rows = NULL;
-	claim->count = 0;
-	store_abandon(s);
-	return ok;
 }
 
 /* Whether the model knows all columns, as the answer to sql_attributes has it. */
@@ -76,21 +96,17 @@ static bool begin_and_claim(struct store *s, const struct model *m, struct db_ca
 	return ok;
 }
 
-bool store_claim(struct store *s, const struct model *m, const struct claim_request *request,
+/* Rows in no order. */
+static bool claim_any(struct store *s, const struct model *m, const struct claim_request *request,
 	struct claim *claim, struct error *e)
 {
-	static const char *const names[] = { "claim_first", "claim_next", "claim_noted" };
-	*claim = (struct claim){ 0 };
-	if (request->kind == CLAIM_ORDERED)
-		return (!request->from_start || fits(s, m, e)) &&
-		       claim_ordered(s, m, request->from_start, claim, e);
-	char *name = store_prepare(s, m,
-		(struct statement){ names[request->kind], sql_claim(m, request->kind),
-			&s->models[m->index].prepared[request->kind] },
-		e);
+	char *name = store_prepare_claim(s, m, request->kind, e);
 	if (name == NULL)
 		return false;
-	struct db_call call = { .prepared = name, .rows = &claim->rows };
+	struct db_call call = { .prepared = name,
+		.rows = &claim->rows,
+		.max_bytes = (size_t)m->config->burst_bytes,
+		.cut_to = &claim->cut_to };
 	char **arrays = request->kind == CLAIM_NOTED ? key_arrays(m, request) : NULL;
 	if (request->kind == CLAIM_NEXT) {
 		call.values = (const char *const *)request->from->values;
@@ -103,11 +119,54 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 	free_arrays(arrays, arrays != NULL ? m->primary_key_count : 0);
 	free(name);
 	claim->count = ok ? rows_count(claim->rows) : 0;
-	if (claim->count == 0) {
-		claim_free(claim);
-		store_abandon(s);
-	}
 	return ok;
+}
+/* Whether there may be more rows to claim at once. */
+static bool has_more(const struct claim *claim, const struct claim_request *request, size_t size)
+{
+	size_t found = rows_count(claim->rows);
+	if (claim->cut_to > 0 || found > claim->count)
+		return true;
+	return found >= size && (request->kind != CLAIM_NOTED || size < request->key_count);
+}
+
+static bool claim_rows(struct store *s, const struct model *m, const struct claim_request *request,
+	struct claim *claim, struct error *e)
+{
+	if (request->kind != CLAIM_ORDERED)
+		return claim_any(s, m, request, claim, e);
+	return (!request->from_start || fits(s, m, e)) &&
+	       store_claim_ordered(s, m, request->from_start, claim, e);
+}
+
+static bool claim_once(struct store *s, const struct model *m, const struct claim_request *request,
+	struct claim *claim, struct error *e)
+{
+	size_t size = claim_size(s, m);
+	*claim = (struct claim){ 0 };
+	bool ok = claim_rows(s, m, request, claim, e);
+	adapt_size(s, m, claim);
+	if (ok && claim->count > 0) {
+		claim->more = has_more(claim, request, size);
+		return true;
+	}
+	rows_free(claim->rows);
+	claim->rows = NULL;
+	claim->count = 0;
+	store_abandon(s);
+	return ok;
+}
+
+bool store_claim(struct store *s, const struct model *m, const struct claim_request *request,
+	struct claim *claim, struct error *e)
+{
+	/* Where far more was found than fits in a burst, the claim was cancelled; a smaller one is
+	 * made in its place. */
+	for (;;) {
+		bool ok = claim_once(s, m, request, claim, e);
+		if (ok || claim->cut_to == 0 || !store_connected(s))
+			return ok;
+	}
 }
 
 void claim_free(struct claim *claim)

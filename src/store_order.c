@@ -35,6 +35,7 @@ struct attempt {
 	char *list, *writers, *take; /* names of the prepared statements */
 	struct instant until;        /* when to stop waiting for writers */
 	struct rows *claimed;        /* in a transaction; NULL: nothing is claimed */
+	size_t *cut_to;              /* as in struct claim */
 };
 
 static bool prepare(struct attempt *a, struct statement st, char **name, struct error *e)
@@ -61,9 +62,20 @@ static bool prepare_list(struct attempt *a, struct error *e)
 static bool prepare_take(struct attempt *a, struct error *e)
 {
 	enum claim_kind kind = a->ordering->from_floor ? CLAIM_FLOOR : CLAIM_ORDERED;
-	const struct statement take = { kind == CLAIM_FLOOR ? "claim_floor" : "claim_ordered",
-		sql_claim(a->model, kind), &a->store->models[a->model->index].prepared[kind] };
-	return prepare(a, take, &a->take, e);
+	free(a->take);
+	a->take = store_prepare_claim(a->store, a->model, kind, e);
+	return a->take != NULL;
+}
+
+/* The call that claims: S2 of barrier.h. */
+static struct db_call take_call(struct attempt *a, const char *const *floor)
+{
+	return (struct db_call){ .prepared = a->take,
+		.values = floor,
+		.value_count = a->ordering->from_floor,
+		.rows = &a->claimed,
+		.max_bytes = (size_t)a->model->config->burst_bytes,
+		.cut_to = a->cut_to };
 }
 
 static void note_list(
@@ -93,10 +105,7 @@ static bool run_begin(struct attempt *a, struct error *e)
 			.value_count = o->from_floor,
 			.rows = &list },
 		{ .prepared = a->writers, .values = table, .value_count = 1, .rows = &writers },
-		{ .prepared = a->take,
-			.values = floor,
-			.value_count = o->from_floor,
-			.rows = &a->claimed } };
+		take_call(a, floor) };
 	struct instant deadline = store_deadline(a->store), start = clock_now();
 	bool ok = o->in_doubt ? db_run(a->store->db, calls + 1, 2, deadline, e)
 			      : db_run(a->store->db, calls, 4, deadline, e);
@@ -115,17 +124,13 @@ static bool begin(struct attempt *a, struct error *e)
 	return prepare_list(a, e) && prepare_take(a, e) && run_begin(a, e);
 }
 
-/* Claim the first rows: S2 of barrier.h. */
+/* Claim the first rows. */
 static bool take(struct attempt *a, struct error *e)
 {
 	const char *const floor[] = { a->ordering->floor };
 	if (!prepare_take(a, e))
 		return false;
-	const struct db_call calls[] = { { .sql = BEGIN },
-		{ .prepared = a->take,
-			.values = floor,
-			.value_count = a->ordering->from_floor,
-			.rows = &a->claimed } };
+	const struct db_call calls[] = { { .sql = BEGIN }, take_call(a, floor) };
 	return db_run(a->store->db, calls, 2, store_deadline(a->store), e);
 }
 
@@ -286,6 +291,7 @@ bool store_claim_ordered(
 		.ordering = o,
 		.barrier = &o->barrier,
 		.sweep = sweep,
+		.cut_to = &claim->cut_to,
 		.until = instant_after(clock_now(), PATIENCE_S) };
 	bool ok = claim_listed(&a, &claim->count, &claim->held_back, e);
 	claim->in_order = true;

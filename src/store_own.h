@@ -23,11 +23,15 @@ struct ordering {
 	bool prepared_list, prepared_floor_list, prepared_writers, prepared_awaited;
 };
 
+/* Each size of a claim is half of the one before: enough to halve the largest burst_count to 1. */
+enum { CLAIM_SIZES = 18 };
+
 /* A model as far as this session knows it. */
 struct described {
 	struct model *model;
 	bool is_stale; /* to be read anew before it is used again; somebody may still hold it */
-	bool prepared[CLAIM_KINDS];
+	unsigned size; /* of claims: so many times burst_count is halved, since rows are large */
+	bool prepared[CLAIM_KINDS][CLAIM_SIZES];
 	bool prepared_delete;
 	bool noted;
 	bool locked; /* the ordered lock is this session's */
@@ -49,13 +53,17 @@ bool store_query(struct store *s, struct db_call call, struct error *e);
 
 struct statement {
 	const char *what; /* the first part of its name */
-	char *sql;        /* taken, and freed */
+	char *sql;        /* taken, and freed; NULL will do where it is done */
 	bool *done;       /* whether this session has prepared it */
 };
 
 /* Prepare a model's statement unless that is done.  Returns its name, to be freed; NULL with e
  * where that fails. */
 char *store_prepare(struct store *s, const struct model *m, struct statement st, struct error *e);
+
+/* Prepare a claim of the size that is right for the model's rows now (store_claim.c). */
+char *store_prepare_claim(
+	struct store *s, const struct model *m, enum claim_kind kind, struct error *e);
 
 /* The rest is in store_order.c.  A claim in the model's order; sweep: from the beginning. */
 bool store_claim_ordered(

@@ -164,6 +164,8 @@ static const struct {
 		"bus.conf:2: burst_count must be 1 to 100000, not -1\n" },
 	{ "defaults = { burst_count = 100001; };",
 		"bus.conf:2: burst_count must be 1 to 100000, not 100001\n" },
+	{ "defaults = { burst_bytes = 0; };",
+		"bus.conf:2: burst_bytes must be 1 to 1073741824, not 0\n" },
 	{ "defaults = { burst_count = 4294967297L; };",
 		"bus.conf:2: burst_count must be 1 to 100000, not 4294967297\n" },
 };

@@ -66,6 +66,7 @@ START_TEST(what_is_not_set_has_its_preset)
 	ck_assert_str_eq(m->topic, "A");
 	ck_assert_ptr_null(m->key);
 	ck_assert_int_eq(m->burst_count, 1);
+	ck_assert_int_eq(m->burst_bytes, 16777216);
 	ck_assert(m->autoflush);
 	ck_assert_uint_eq(m->order_by.count, 0);
 	fixture_free(&f);
@@ -80,7 +81,8 @@ START_TEST(what_is_set_is_read)
 		"log_level = \"debug\"; autoflush = false; workers = 5; poll_interval = 7;\n"
 		"notify_channel = \"\";\n" KAFKA
 		"models = ( { name = \"A\"; table = \"s.a\"; topic = \"t\"; key = \"k\";\n"
-		"burst_count = 500; autoflush = false; order_by = ( \"x DESC\", \"id\" ); },\n"
+		"burst_count = 500; burst_bytes = 7; autoflush = false; order_by = ( \"x DESC\", "
+		"\"id\" ); },\n"
 		"{ name = \"B\"; table = \"b\"; order_by = [ \"id\" ]; } );\n");
 	const struct model_config *m = &c->models[0];
 	ck_assert_str_eq(c->database, "dbname=shop");
@@ -96,6 +98,7 @@ START_TEST(what_is_set_is_read)
 	ck_assert_str_eq(m->topic, "t");
 	ck_assert_str_eq(m->key, "k");
 	ck_assert_int_eq(m->burst_count, 500);
+	ck_assert_int_eq(m->burst_bytes, 7);
 	ck_assert(!m->autoflush);
 	ck_assert_uint_eq(m->order_by.count, 2);
 	ck_assert_str_eq(m->order_by.items[0], "x DESC");

@@ -101,7 +101,7 @@ START_TEST(a_claim_locks_the_rows_of_its_kind)
 	struct fixture f;
 	const char *order_by[3];
 	struct model *m = model_of(&f, &claims[_i].table, order_by);
-	char *sql = sql_claim(m, claims[_i].kind);
+	char *sql = sql_claim(m, claims[_i].kind, (size_t)claims[_i].table.burst_count);
 	ck_assert_str_eq(sql, claims[_i].sql);
 	free(sql);
 	model_free(m);
@@ -139,7 +139,7 @@ START_TEST(a_percent_sign_in_a_name_is_a_percent_sign)
 	struct fixture f;
 	fixture_init(&f);
 	struct model *m = fixture_resolved(&f, columns, 1, "%s%n");
-	check_sql(sql_claim(m, CLAIM_ORDERED),
+	check_sql(sql_claim(m, CLAIM_ORDERED, 100),
 		"SELECT signal.ctid, signal.tableoid, signal.\"%s%n\" FROM shop.\"order\" AS "
 		"signal ORDER BY signal.\"%s%n\" LIMIT 100 FOR UPDATE OF signal");
 	model_free(m);

@@ -1,0 +1,113 @@
+"""burst_bytes: bursts are bounded by bytes too, and rows of any size pass or are rejected alone."""
+
+import pytest
+
+from runner import every_flush, ids, is_sanitized, model
+from schemas import Gate
+
+MB = 1_000_000
+LARGE = {"message_max_bytes": 200 * MB, "compression_type": "lz4"}
+
+
+def make_rows(schema, sizes):
+    """A table of texts so long, which compress well, so that the servers have little to do."""
+    schema.execute("CREATE TABLE t (id bigint PRIMARY KEY, payload text)")
+    for number, size in enumerate(sizes, 1):
+        schema.execute("INSERT INTO t VALUES (%s, repeat('x', %s))", number, size)
+    return schema.table("t")
+
+
+def check_memory(run, megabytes):
+    print(f"peak {run.peak_kb} kB in {run.seconds:.1f} s")
+    assert run.peak_kb < megabytes * 1024 or is_sanitized(), run
+
+
+@every_flush
+def test_a_burst_is_closed_early(signalbus, schema, make_topic, consume, flush):
+    """150 MB in bursts of 150 rows at most: 16 MB of them are in memory at a time."""
+    topic = make_topic()
+    signalbus.configure(model("A", make_rows(schema, [MB] * 150), topic, burst_count=150,
+                              order_by=["id"]), kafka=LARGE)
+    run = signalbus.measured(*flush).expect_silence()
+    assert sorted(ids(consume(topic, 150))) == list(range(1, 151))
+    assert schema.count("t") == 0
+    check_memory(run, 80)
+
+
+@pytest.mark.parametrize("flush", [("flushmany",), ("flushordered",)], ids=lambda f: f[0])
+def test_as_many_rows_as_fit(signalbus, schema, make_topic, consume, flush):
+    """No burst is too large; when rows are small again, they are of burst_count again."""
+    sizes = [100] * 50 + [10_000] * 100 + [100] * 200
+    schema.execute("CREATE TABLE bursts (xid xid8, rows int, bytes int)")
+    table, topic = make_rows(schema, sizes), make_topic()
+    schema.execute("CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                   "INSERT INTO bursts SELECT pg_current_xact_id(), count(*), sum(length(payload)) FROM old; "
+                   "RETURN NULL; END $$")
+    schema.execute("CREATE TRIGGER note AFTER DELETE ON t REFERENCING OLD TABLE AS old "
+                   "FOR EACH STATEMENT EXECUTE FUNCTION note()")
+    schema.execute("ALTER FUNCTION note SET search_path = " + str(schema))
+    # 10,000 bytes, a number, a ctid and a tableoid
+    signalbus.configure(model("A", table, topic, burst_count=50, burst_bytes=10 * 10_020,
+                              order_by=["id"]))
+    signalbus(*flush).expect_silence()
+    assert ids(consume(topic, len(sizes))) == list(range(1, len(sizes) + 1))
+    bursts = [rows for rows, in schema.execute("SELECT rows FROM bursts ORDER BY xid")]
+    assert bursts[:2] == [50, 10] and max(bursts) == 50 and 50 in bursts[2:], bursts
+    assert schema.value("SELECT max(bytes) FROM bursts") <= 100_000
+
+
+@pytest.mark.parametrize("flush", [("flushmany",), ("flushordered",)], ids=lambda f: f[0])
+def test_rows_of_100_megabytes_pass(signalbus, schema, topics, consume, flush):
+    topic = topics.make(config={"max.message.bytes": str(200 * MB)})
+    sizes = [10, 100 * MB, 10, 100 * MB]
+    signalbus.configure(model("A", make_rows(schema, sizes), topic, burst_count=1000,
+                              order_by=["id"]), kafka=LARGE)
+    run = signalbus.measured(*flush).expect_silence()
+    messages = consume(topic, len(sizes))
+    assert ids(messages) == list(range(1, len(sizes) + 1))
+    assert [len(message.value) - size for message, size in zip(messages, sizes)] == [
+        len(f'{{"id":{number},"payload":""}}') for number in range(1, len(sizes) + 1)]
+    check_memory(run, 900)
+
+
+def test_large_rows_are_rejected(signalbus, schema, make_topic, consume):
+    """A hundred too large ones, 2 GB in all, would not fit in memory."""
+    topic = make_topic()
+    signalbus.configure(model("A", make_rows(schema, [10] * 5 + [20 * MB] * 100), topic,
+                              burst_count=1000))
+    run = signalbus.measured("flushmany", timeout=120)
+    assert "(id)=(6) was rejected" in run.expect_failure()
+    assert ids(consume(topic, 5)) == [1, 2, 3, 4, 5] and schema.count("t") == 100
+    check_memory(run, 200)
+
+
+@pytest.mark.parametrize("kind", ["any", "ordered"])
+def test_a_claim_of_too_much_is_cancelled(signalbus, schema, make_topic, consume, kind):
+    """The session goes on, and keeps its ordered lock."""
+    topic = make_topic()
+    order = {"order_by": ["id"]} if kind == "ordered" else {}
+    signalbus.configure(model("A", make_rows(schema, [2 * MB] * 30), topic, burst_count=30,
+                              burst_bytes=MB, **order), kafka=LARGE)
+    schema.execute("CREATE TABLE sessions (pid int)")
+    schema.on_delete("t", f"INSERT INTO {schema}.sessions VALUES (pg_backend_pid())")
+    run = signalbus("flushordered" if order else "flushmany", "-vv").expect(0)
+    assert ids(consume(topic, 30)) == list(range(1, 31))
+    assert schema.value("SELECT count(DISTINCT pid) FROM sessions") == 1
+    assert schema.value("SELECT count(*) FROM sessions") == 30
+    assert "57014" not in run.stderr, run
+
+
+def test_the_daemon_bounds_its_bursts(signalbus, schema, make_topic, consume):
+    topic = make_topic()
+    signalbus.configure(model("A", make_rows(schema, [MB] * 100), topic, burst_count=1000),
+                        kafka=LARGE)
+    gate = Gate(schema, "t")
+    daemon = signalbus.start("run")
+    gate.wait_for()
+    gate.open()
+    schema.wait_until(lambda: schema.count("t") == 0, 30, "an empty table")
+    peak = next(line for line in open(f"/proc/{daemon.pid}/status") if "VmHWM" in line)
+    daemon.stop().expect(0)
+    assert sorted(ids(consume(topic, 100))) == list(range(1, 101))
+    print(peak)
+    assert int(peak.split()[1]) < 150 * 1024 or is_sanitized()
