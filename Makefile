@@ -21,10 +21,10 @@ BINARY   := $(BUILD)/signalbus
 HAVE_SYSTEMD := $(shell pkg-config --exists libsystemd && echo yes)
 PACKAGES := libpq rdkafka libcjson libconfig $(if $(HAVE_SYSTEMD),libsystemd)
 
-SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c cmd_triggers.c \
+SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c cmd_triggers.c cmd_dead_letters.c \
 	config.c config_value.c config_item.c settings.c problems.c nearest.c \
 	model.c shape.c template.c sql.c catalog.c catalog_facts.c facts.c \
-	db.c db_run.c rows.c store.c store_claim.c store_lock.c \
+	db.c db_run.c rows.c store.c store_claim.c store_dead.c store_lock.c \
 	store_order.c store_settle.c barrier.c position.c \
 	encode.c bytes.c schema.c bus.c bus_start.c bus_producer.c bus_verdict.c bus_watch.c ledger.c \
 	burst.c flusher.c progress.c retry.c \
@@ -48,7 +48,7 @@ test_model_OBJECTS   := $(MODEL)
 test_sql_OBJECTS     := sql $(MODEL)
 test_encode_OBJECTS  := encode bytes $(MODEL)
 test_config_OBJECTS  := config config_value config_item settings problems nearest text error log
-test_burst_OBJECTS   := burst ledger encode bytes sql position clock $(MODEL)
+test_burst_OBJECTS   := burst ledger encode bytes sql position clock log $(MODEL)
 test_template_OBJECTS := template text error
 test_message_OBJECTS := encode bytes sql $(MODEL)
 test_schema_OBJECTS  := schema facts $(MODEL)

@@ -1,6 +1,7 @@
 #include "burst.h"
 
 #include "encode.h"
+#include "log.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -160,7 +161,7 @@ static bool isolate_rejected(struct burst *b, const size_t *rows, size_t count)
 static bool isolate(struct burst *b, const size_t *rows, size_t count)
 {
 	send_rows(b, &b->attempt, rows, count);
-	bool all_stored = ledger_failure(&b->attempt) == count;
+	bool all_stored = ledger_all_stored(&b->attempt);
 	for (size_t i = 0; i < count; i++)
 		ledger_replace(&b->ledger, rows[i], &b->attempt, i);
 	return all_stored || (count > 1 && isolate_rejected(b, rows, count));
@@ -171,7 +172,7 @@ static void send_all(struct burst *b)
 {
 	size_t count = b->claim.count;
 	send_rows(b, &b->ledger, NULL, count);
-	if (ledger_failure(&b->ledger) == count)
+	if (ledger_all_stored(&b->ledger))
 		return;
 	size_t *rows = memory_new(count, sizeof *rows);
 	for (size_t i = 0; i < count; i++)
@@ -197,10 +198,9 @@ static const char *topic_of(const struct burst *b, size_t row)
 	return message.topic;
 }
 
-/* What the verdict that decides means for the burst. */
-static bool set_failure(const struct burst *b, size_t stored, struct error *e)
+/* What the verdict that decides means for the burst; left rows have left the table. */
+static bool set_failure(const struct burst *b, size_t row, size_t left, struct error *e)
 {
-	size_t row = b->in_order ? ledger_first_failure(&b->ledger) : ledger_failure(&b->ledger);
 	const struct entry *entry = &b->ledger.entries[row];
 	const char *reason = entry->reason != NULL ? entry->reason : "";
 	const struct model_config *m = b->model->config;
@@ -210,7 +210,7 @@ static bool set_failure(const struct burst *b, size_t stored, struct error *e)
 	if (entry->verdict != VERDICT_REJECTED)
 		return error_set(e, ERROR_BROKER,
 			"model \"%s\": %zu of %zu signals were not stored within %g s: %s", m->name,
-			b->claim.count - stored, b->claim.count, b->config->timeout, reason);
+			b->claim.count - left, b->claim.count, b->config->timeout, reason);
 	struct text identity = { 0 };
 	add_row(b, row, &identity);
 	error_set(e, ERROR_REJECTED,
@@ -220,20 +220,71 @@ static bool set_failure(const struct burst *b, size_t stored, struct error *e)
 	return false;
 }
 
+static void warn_of_dead_letter(const struct burst *b, size_t row, const char *reason)
+{
+	struct text identity = { 0 };
+	add_row(b, row, &identity);
+	log_warning(
+		"model \"%s\": the message of signal %s was rejected: %s; it was moved to table %s",
+		b->model->config->name, identity.text, reason, b->model->dead_letters);
+	text_free(&identity);
+}
+
+/* The settling of a burst. */
+struct settlement {
+	struct ledger_rules rules;
+	struct disposal *disposals;
+	size_t leaving;
+	struct error unburied; /* why the dead letters could not be moved; else ERROR_NONE */
+};
+
+/* Decide what becomes of each row, and move the dead letters.  Where that is not possible they
+ * stay, and the others are settled all the same, so that they are not sent again and again. */
+static void dispose(struct burst *b, struct settlement *st)
+{
+	st->leaving = ledger_dispose(&b->ledger, st->rules, st->disposals);
+	bool any = false;
+	for (size_t i = 0; i < b->claim.count; i++)
+		any = any || st->disposals[i].fate == FATE_DIES;
+	if (!any || store_bury(b->store, b->model, &b->claim, st->disposals, &st->unburied))
+		return;
+	st->rules.dead_letters = false;
+	st->leaving = ledger_dispose(&b->ledger, st->rules, st->disposals);
+}
+
+/* What has become of the burst, now that its rows are gone. */
+static bool conclude(
+	struct burst *b, const struct settlement *st, struct burst_result *result, struct error *e)
+{
+	for (size_t i = 0; i < b->claim.count; i++) {
+		if (st->disposals[i].fate != FATE_DIES)
+			continue;
+		warn_of_dead_letter(b, i, st->disposals[i].reason);
+		result->dead_lettered++;
+	}
+	result->sent = st->leaving - result->dead_lettered;
+	result->more = result->more || st->leaving < b->claim.count;
+	if (st->unburied.kind != ERROR_NONE) {
+		*e = st->unburied;
+		return false;
+	}
+	size_t failure = ledger_failure(&b->ledger, st->rules, st->disposals);
+	return failure == b->claim.count || set_failure(b, failure, st->leaving, e);
+}
+
 static bool settle(struct burst *b, struct burst_result *result, struct error *e)
 {
-	bool *deletable = memory_new(b->claim.count, sizeof *deletable);
-	size_t stored = ledger_deletable(&b->ledger, b->in_order, deletable);
+	struct settlement st = { .rules = { b->in_order, b->model->dead_letters != NULL },
+		.disposals = memory_new(b->claim.count, sizeof *st.disposals) };
 	bool ok = true;
-	if (stored == 0)
+	dispose(b, &st);
+	if (st.leaving == 0)
 		store_abandon(b->store);
 	else
-		ok = store_settle(b->store, b->model, &b->claim, deletable, e);
-	free(deletable);
-	if (!ok)
-		return false;
-	result->sent = stored;
-	return stored == b->claim.count || set_failure(b, stored, e);
+		ok = store_settle(b->store, b->model, &b->claim, st.disposals, e);
+	ok = ok && conclude(b, &st, result, e);
+	free(st.disposals);
+	return ok;
 }
 
 bool burst_run(struct burst *b, const struct burst_order *order, struct burst_result *result,

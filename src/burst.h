@@ -36,17 +36,19 @@ struct burst_result {
 				earlier rows; run it again in a while */
 	double held_seconds; /* for how long that has been so */
 	size_t claimed;
-	bool more;          /* there are more rows to claim at once, as far as is known; of noted
-				keys, of the same ones */
-	size_t sent;        /* stored by the broker, and deleted */
-	double ack_seconds; /* from the first message to the last acknowledgement */
+	bool more;            /* there are more rows to claim at once, as far as is known; of noted
+				  keys, of the same ones */
+	size_t sent;          /* stored by the broker, and deleted */
+	size_t dead_lettered; /* rejected by the broker, and moved to the dead letters */
+	double ack_seconds;   /* from the first message to the last acknowledgement */
 };
 
 struct burst *burst_new(const struct config *config, struct store *store, struct bus *bus);
 void burst_free(struct burst *b);
 
-/* Run one.  Returns false with e where not every claimed row was sent and deleted; result is
- * filled in any case, and no transaction is left open. */
+/* Run one.  Returns false with e where not every claimed row was sent and deleted, or moved to the
+ * dead letters; in order, what is behind a dead letter waits for the next burst.  result is filled
+ * in any case, and no transaction is left open. */
 bool burst_run(struct burst *b, const struct burst_order *order, struct burst_result *result,
 	struct error *e);
 

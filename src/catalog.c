@@ -136,6 +136,34 @@ static bool check_where(struct db *db, struct instant deadline, struct model *m,
 	return ok;
 }
 
+/* The table for dead letters, where the model's go there. */
+static bool describe_dead_letters(
+	struct db *db, struct instant deadline, struct model *m, struct error *e)
+{
+	static const char sql[] =
+		"SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), 5 = ("
+		"SELECT count(*) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND NOT "
+		"a.attisdropped AND a.attname IN ('id', 'model', 'signal', 'error', 'failed_at'))"
+		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+		" ON n.oid = c.relnamespace WHERE c.oid = pg_catalog.to_regclass($1)";
+	struct rows *rows;
+	const char *const values[] = { m->file->dead_letter_table };
+	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
+	const struct place at = config_place(m->file, NULL, "dead_letter_table");
+	if (m->config->on_reject != ON_REJECT_DEAD_LETTER)
+		return true;
+	if (!probe(db, deadline, call, at, e))
+		return false;
+	bool found = rows_count(rows) == 1, is_fit = found && rows_value(rows, 0, 1)[0] == 't';
+	if (is_fit)
+		m->dead_letters = text_copy(rows_value(rows, 0, 0));
+	rows_free(rows);
+	return is_fit || error_set(e, ERROR_CONFIG,
+				 "%s:%u: table %s %s; \"signalbus triggers\" prints its definition",
+				 at.file, at.line, m->file->dead_letter_table,
+				 found ? "is not one for dead letters" : "does not exist");
+}
+
 struct model *catalog_read(struct db *db, const struct config *config, size_t index,
 	struct instant deadline, struct error *e)
 {
@@ -146,7 +174,8 @@ struct model *catalog_read(struct db *db, const struct config *config, size_t in
 		  describe_key(db, deadline, m, oid, e) &&
 		  describe_expressions(db, deadline, m, &config->models[index].fields, e) &&
 		  describe_expressions(db, deadline, m, &config->models[index].headers, e) &&
-		  check_where(db, deadline, m, e) && model_resolve(m, e);
+		  check_where(db, deadline, m, e) && describe_dead_letters(db, deadline, m, e) &&
+		  model_resolve(m, e);
 	free(oid);
 	if (ok)
 		return m;

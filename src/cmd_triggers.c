@@ -7,30 +7,55 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Print the statements for the chosen models, or log why that cannot be done. */
-static int print_triggers(const struct command_line *line, const struct config *config,
-	struct store *s, const size_t *models, size_t count)
+/* What is to be printed, and for which models. */
+struct wanted {
+	const struct config *config;
+	bool drop;
+	bool dead_letters; /* the definition of their table */
+	bool triggers;
+	const size_t *models;
+	size_t count;
+};
+
+static bool add_triggers(struct store *s, const struct wanted *w, struct text *t, struct error *e)
+{
+	sql_triggers_begin(t, w->drop);
+	for (size_t i = 0; i < w->count; i++) {
+		const struct model *m = store_model(s, w->models[i], e);
+		if (m == NULL)
+			return false;
+		sql_trigger(t, m, w->drop);
+	}
+	sql_triggers_end(t, w->drop && w->count == w->config->model_count);
+	return true;
+}
+
+static bool add_statements(struct store *s, const struct wanted *w, struct text *t, struct error *e)
+{
+	text_addf(t, "BEGIN;\n");
+	bool ok = store_connect(s, instant_after(clock_now(), w->config->timeout), e) &&
+		  (!w->dead_letters || store_define_dead_letters(s, t, e)) &&
+		  (!w->triggers || add_triggers(s, w, t, e));
+	text_addf(t, "COMMIT;\n");
+	return ok;
+}
+
+/* Print the statements, or log why that cannot be done. */
+static int print_statements(const struct wanted *w)
 {
 	struct error e;
-	if (!store_connect(s, instant_after(clock_now(), config->timeout), &e)) {
-		log_error("%s", e.text);
-		return error_exit_status(e.kind);
-	}
 	struct text t = { 0 };
-	sql_triggers_begin(&t, line->drop);
-	for (size_t i = 0; i < count; i++) {
-		const struct model *m = store_model(s, models[i], &e);
-		if (m == NULL) {
-			log_problem(e.text);
-			text_free(&t);
-			return error_exit_status(e.kind);
-		}
-		sql_trigger(&t, m, line->drop);
-	}
-	sql_triggers_end(&t, line->drop && count == config->model_count);
-	fputs(t.text, stdout);
+	struct store *s = store_new(w->config);
+	bool ok = add_statements(s, w, &t, &e);
+	store_free(s);
+	if (ok)
+		fputs(t.text, stdout);
+	else if (e.kind == ERROR_CONFIG)
+		log_problem(e.text);
+	else
+		log_error("%s", e.text);
 	text_free(&t);
-	return command_finish_output();
+	return ok ? command_finish_output() : error_exit_status(e.kind);
 }
 
 int cmd_triggers(const struct command_line *line)
@@ -38,18 +63,23 @@ int cmd_triggers(const struct command_line *line)
 	struct config *config = command_load(line, LOG_LEVEL_WARNING);
 	if (config == NULL)
 		return EXIT_WRONG_CONFIG;
-	if (config->notify_channel[0] == '\0' && !line->drop) {
+	struct wanted w = { .config = config,
+		.drop = line->drop,
+		.dead_letters = config->dead_letter_table != NULL && !line->drop,
+		.triggers = config->notify_channel[0] != '\0' || line->drop };
+	if (!w.triggers && !w.dead_letters) {
 		log_error(
 			"notify_channel is \"\" in %s: there is no channel for triggers to notify",
 			config->file);
 		config_free(config);
 		return EXIT_WRONG_CONFIG;
 	}
-	size_t count;
-	size_t *models = command_select(line, config, &count);
-	struct store *s = store_new(config);
-	int status = print_triggers(line, config, s, models, count);
-	store_free(s);
+	/* The table for dead letters need not be there yet. */
+	for (size_t i = 0; i < config->model_count; i++)
+		config->models[i].on_reject = ON_REJECT_STOP;
+	size_t *models = command_select(line, config, &w.count);
+	w.models = models;
+	int status = print_statements(&w);
 	free(models);
 	config_free(config);
 	return status;

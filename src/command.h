@@ -19,6 +19,7 @@ struct command_line {
 	unsigned jobs;
 	double watch; /* seconds; negative: once */
 	bool drop;
+	bool requeue, discard; /* one of them at most */
 	const char **names;
 	size_t name_count;
 	const char **excluded;
@@ -33,6 +34,7 @@ command cmd_flush, cmd_flushmany, cmd_flushordered; /* cmd_flush.c */
 command cmd_signals, cmd_pending;                   /* cmd_inspect.c */
 command cmd_schema;                                 /* cmd_schema.c */
 command cmd_triggers;                               /* cmd_triggers.c */
+command cmd_dead_letters;                           /* cmd_dead_letters.c */
 
 /* Exit statuses, beside those of error_exit_status(). */
 enum { EXIT_WRONG_USAGE = 2, EXIT_WRONG_CONFIG = 78 };

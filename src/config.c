@@ -263,6 +263,16 @@ static struct place error_place(const struct reader *r, const char *content)
 	return (struct place){ r->config->file, line > lines && lines > 0 ? lines : line };
 }
 
+/* What is rejected can only go where there is a table for it. */
+static void check_dead_letters(struct reader *r)
+{
+	const struct config *c = r->config;
+	for (size_t i = 0; i < c->model_count && c->dead_letter_table == NULL; i++)
+		if (c->models[i].on_reject == ON_REJECT_DEAD_LETTER)
+			problems_add(r->problems, config_place(c, &c->models[i], "on_reject"),
+				"on_reject is \"dead-letter\", and dead_letter_table is not set");
+}
+
 static void read_tree(struct reader *r, const char *content)
 {
 	struct config_t *tree = &r->config->memory->tree;
@@ -278,6 +288,7 @@ static void read_tree(struct reader *r, const char *content)
 	read_defaults(r, config_root_setting(tree));
 	read_group(r, config_root_setting(tree), &top_settings, r->config);
 	check_required(r, config_root_setting(tree), &top_settings);
+	check_dead_letters(r);
 }
 
 struct config *config_load(

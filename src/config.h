@@ -33,6 +33,8 @@ struct items {
 };
 
 /* What the file says of a signal model; NULL and empty where it says nothing. */
+enum on_reject { ON_REJECT_STOP, ON_REJECT_DEAD_LETTER };
+
 struct model_config {
 	const char *name;
 	const char *table;
@@ -41,6 +43,7 @@ struct model_config {
 	long long burst_count;
 	long long burst_bytes;
 	bool autoflush;
+	int on_reject; /* enum on_reject */
 	struct strings order_by;
 	const char *value; /* column; excludes fields */
 	struct items fields;
@@ -68,11 +71,12 @@ struct config {
 	bool autoflush;
 	const char *instance;
 	long long workers;
-	double poll_interval;       /* seconds */
-	const char *notify_channel; /* empty: none */
-	double timeout;             /* seconds */
-	int log_level;              /* enum log_level, or -1: as the command sees fit */
-	bool holds_password;        /* written in the file itself */
+	double poll_interval;          /* seconds */
+	const char *notify_channel;    /* empty: none */
+	double timeout;                /* seconds */
+	const char *dead_letter_table; /* NULL: none */
+	int log_level;                 /* enum log_level, or -1: as the command sees fit */
+	bool holds_password;           /* written in the file itself */
 	struct config_memory *memory;
 };
 

@@ -56,34 +56,48 @@ bool ledger_complete(const struct ledger *l)
 	return l->open == 0;
 }
 
-size_t ledger_deletable(const struct ledger *l, bool in_order, bool *deletable)
+bool ledger_all_stored(const struct ledger *l)
 {
-	size_t stored = 0;
-	bool unbroken = true;
-	for (size_t i = 0; i < l->count; i++) {
-		bool is_stored = l->entries[i].verdict == VERDICT_STORED;
-		unbroken = unbroken && is_stored;
-		deletable[i] = in_order ? unbroken : is_stored;
-		stored += deletable[i];
-	}
-	return stored;
+	for (size_t i = 0; i < l->count; i++)
+		if (l->entries[i].verdict != VERDICT_STORED)
+			return false;
+	return true;
 }
 
-size_t ledger_failure(const struct ledger *l)
+static enum fate fate_of(enum verdict v, struct ledger_rules rules)
+{
+	if (v == VERDICT_STORED)
+		return FATE_GOES;
+	return v == VERDICT_REJECTED && rules.dead_letters ? FATE_DIES : FATE_STAYS;
+}
+
+size_t ledger_dispose(const struct ledger *l, struct ledger_rules rules, struct disposal *d)
+{
+	size_t leaving = 0;
+	bool unbroken = true;
+	for (size_t i = 0; i < l->count; i++) {
+		enum fate fate = fate_of(l->entries[i].verdict, rules);
+		if (rules.in_order && !unbroken)
+			fate = FATE_STAYS;
+		unbroken = unbroken && fate == FATE_GOES;
+		d[i] = (struct disposal){ fate, fate == FATE_DIES ? l->entries[i].reason : NULL };
+		leaving += fate != FATE_STAYS;
+	}
+	return leaving;
+}
+
+size_t ledger_failure(const struct ledger *l, struct ledger_rules rules, const struct disposal *d)
 {
 	size_t worst = l->count;
+	bool is_excused = false;
 	for (size_t i = 0; i < l->count; i++) {
-		enum verdict v = l->entries[i].verdict;
-		if (v != VERDICT_STORED && (worst == l->count || v > l->entries[worst].verdict))
+		is_excused = is_excused || d[i].fate == FATE_DIES;
+		if (d[i].fate != FATE_STAYS)
+			continue;
+		if (rules.in_order)
+			return is_excused ? l->count : i;
+		if (worst == l->count || l->entries[i].verdict > l->entries[worst].verdict)
 			worst = i;
 	}
 	return worst;
-}
-
-size_t ledger_first_failure(const struct ledger *l)
-{
-	size_t slot = 0;
-	while (slot < l->count && l->entries[slot].verdict == VERDICT_STORED)
-		slot++;
-	return slot;
 }

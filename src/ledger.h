@@ -50,13 +50,33 @@ void ledger_replace(struct ledger *l, size_t slot, const struct ledger *from, si
 /* Whether each slot has a verdict. */
 bool ledger_complete(const struct ledger *l);
 
-/* Set deletable[slot] for each slot: stored, and, in order, with all before it stored too.
- * Returns how many they are. */
-size_t ledger_deletable(const struct ledger *l, bool in_order, bool *deletable);
+/* Whether the broker has stored all. */
+bool ledger_all_stored(const struct ledger *l);
 
-/* The slot that decides what becomes of the burst, or count where every slot is stored: the first
- * with the heaviest verdict; in order, the first that is not stored. */
-size_t ledger_failure(const struct ledger *l);
-size_t ledger_first_failure(const struct ledger *l);
+/* What becomes of a row. */
+enum fate {
+	FATE_STAYS,
+	FATE_GOES, /* the broker has it: it is deleted */
+	FATE_DIES, /* the broker will never take it: it moves to the dead letters */
+};
+
+struct disposal {
+	enum fate fate;
+	const char *reason; /* FATE_DIES: borrowed from the ledger */
+};
+
+struct ledger_rules {
+	bool in_order;     /* a row leaves only with all before it, and none leaves behind a dead
+			      letter: it may have been rejected for that one's sake */
+	bool dead_letters; /* what is rejected dies; else it stays */
+};
+
+/* Say in d, which is as long as the ledger, what becomes of each row.  Returns how many leave. */
+size_t ledger_dispose(const struct ledger *l, struct ledger_rules rules, struct disposal *d);
+
+/* The slot that decides what is wrong with the burst, or count where nothing is: the first of those
+ * that stay with the heaviest verdict; in order, the first that stays, unless it is behind a dead
+ * letter: what is behind one just waits for the next burst. */
+size_t ledger_failure(const struct ledger *l, struct ledger_rules rules, const struct disposal *d);
 
 #endif

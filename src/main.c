@@ -51,6 +51,9 @@ static const struct {
 		"print the JSON Schema of a model's message value" },
 	{ "triggers", cmd_triggers, "D", true, "[--drop] [NAME]...",
 		"print the SQL of the triggers that wake the daemon" },
+	{ "dead-letters", cmd_dead_letters, "eQX", true,
+		"[--requeue|--discard] [-e NAME]... [NAME]...",
+		"list the signals that were rejected for good, or end their stay" },
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -78,6 +81,8 @@ static const struct {
 	{ 'W', false, false, "watch", "[SECONDS]",
 		"pending: print again every SECONDS (default: 2)" },
 	{ 'D', false, false, "drop", NULL, "triggers: print the SQL that removes them" },
+	{ 'Q', false, false, "requeue", NULL, "dead-letters: put them back into their tables" },
+	{ 'X', false, false, "discard", NULL, "dead-letters: delete them" },
 };
 
 #define OPTION_COUNT (sizeof options / sizeof options[0])
@@ -149,10 +154,34 @@ static bool parse_jobs(const char *text, unsigned *jobs)
 	return true;
 }
 
+/* The flag that an option sets, if it does no more; else NULL. */
+static bool *flag_of(struct parser *p, char letter)
+{
+	switch (letter) {
+	case 'h':
+		return &p->help;
+	case 'V':
+		return &p->version;
+	case 'D':
+		return &p->line.drop;
+	case 'Q':
+		return &p->line.requeue;
+	case 'X':
+		return &p->line.discard;
+	default:
+		return NULL;
+	}
+}
+
 /* Apply an option's argument.  Returns false where the argument is wrong. */
 static bool apply_option(struct parser *p, char letter, const char *argument)
 {
 	struct command_line *line = &p->line;
+	bool *flag = flag_of(p, letter);
+	if (flag != NULL) {
+		*flag = true;
+		return true;
+	}
 	switch (letter) {
 	case 'c':
 		line->config_file = argument;
@@ -162,12 +191,6 @@ static bool apply_option(struct parser *p, char letter, const char *argument)
 		return true;
 	case 'q':
 		line->verbosity = -1;
-		return true;
-	case 'h':
-		p->help = true;
-		return true;
-	case 'V':
-		p->version = true;
 		return true;
 	case 'w':
 		return parse_seconds(argument, 0, &line->wait);
@@ -181,9 +204,6 @@ static bool apply_option(struct parser *p, char letter, const char *argument)
 	case 'W':
 		line->watch = WATCH_DEFAULT_S;
 		return argument == NULL || parse_seconds(argument, WATCH_MIN_S, &line->watch);
-	case 'D':
-		line->drop = true;
-		return true;
 	default:
 		return false;
 	}
@@ -262,6 +282,8 @@ static int check_options(const struct parser *p, size_t command_index)
 			strchr(commands[command_index].options, options[i].letter) == NULL)
 			return usage_error("%s has no option --%s", commands[command_index].name,
 				options[i].name);
+	if (p->line.requeue && p->line.discard)
+		return usage_error("--requeue and --discard exclude each other");
 	return 0;
 }
 

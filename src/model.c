@@ -64,6 +64,7 @@ void model_free(struct model *m)
 	template_free(&m->topic);
 	free(m->relation);
 	free(m->scope);
+	free(m->dead_letters);
 	free(m->columns);
 	free(m->expressions);
 	free(m->primary_key);

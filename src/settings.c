@@ -14,6 +14,10 @@
 #define MEBIBYTE    1048576
 #define WORKERS_MAX 64
 
+static const char *const on_reject_names[] = {
+	[ON_REJECT_STOP] = "stop", [ON_REJECT_DEAD_LETTER] = "dead-letter", NULL
+};
+
 static const struct setting top_rows[] = {
 	{ .name = "database",
 		.type = SETTING_SECRET,
@@ -67,6 +71,10 @@ static const struct setting top_rows[] = {
 		.min = 0.1,
 		.max = 3600,
 		.help = "seconds to wait for the database or the broker" },
+	{ .name = "dead_letter_table",
+		.type = SETTING_STRING,
+		.field = offsetof(struct config, dead_letter_table),
+		.help = "table for signals that the broker rejects for good" },
 	{ .name = "log_level",
 		.type = SETTING_CHOICE,
 		.field = offsetof(struct config, log_level),
@@ -141,6 +149,11 @@ static const struct setting model_rows[] = {
 		.type = SETTING_STRINGS,
 		.field = offsetof(struct model_config, order_by),
 		.help = "columns, each with DESC where wanted, that order flushordered" },
+	{ .name = "on_reject",
+		.type = SETTING_CHOICE,
+		.field = offsetof(struct model_config, on_reject),
+		.choices = on_reject_names,
+		.help = "what becomes of a signal that the broker rejects for good" },
 };
 
 const struct setting_table top_settings = { top_rows, COUNT(top_rows), "setting" };

@@ -201,6 +201,15 @@ char *sql_delete(const struct model *m)
 		m->relation);
 }
 
+/* "signal.*" is the row, also where the table has a column of that name. */
+char *sql_bury(const struct model *m)
+{
+	return text_format("INSERT INTO %s (model, signal, error)"
+			   " SELECT $1, to_jsonb(signal.*), $2 FROM %s AS signal"
+			   " WHERE signal.ctid = $3::tid AND signal.tableoid = $4::oid",
+		m->dead_letters, m->relation);
+}
+
 char *sql_note(const struct model *m)
 {
 	struct text t = { 0 };
@@ -248,7 +257,6 @@ char *sql_count_some(const struct model *m, size_t bound)
 
 void sql_triggers_begin(struct text *t, bool drop)
 {
-	add_string(t, "BEGIN;\n");
 	if (drop)
 		return;
 	add_string(t, "CREATE OR REPLACE FUNCTION signalbus_notify() RETURNS trigger LANGUAGE "
@@ -258,6 +266,19 @@ void sql_triggers_begin(struct text *t, bool drop)
 		      " pg_catalog.format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME));\n"
 		      "  RETURN NULL;\n"
 		      "END $$;\n");
+}
+
+void sql_dead_letter_table(struct text *t, const char *name)
+{
+	text_addf(t,
+		"CREATE TABLE IF NOT EXISTS %s (\n"
+		"  id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,\n"
+		"  model     text NOT NULL,\n"
+		"  signal    jsonb NOT NULL,\n"
+		"  error     text NOT NULL,\n"
+		"  failed_at timestamptz NOT NULL DEFAULT now()\n"
+		");\n",
+		name);
 }
 
 /* A constant in SQL.  Standard strings: only quotes are doubled. */
@@ -290,7 +311,6 @@ void sql_triggers_end(struct text *t, bool with_function)
 {
 	if (with_function)
 		add_string(t, "DROP FUNCTION IF EXISTS signalbus_notify();\n");
-	add_string(t, "COMMIT;\n");
 }
 
 size_t sql_position_count(const struct model *m)

@@ -44,6 +44,10 @@ extern const char sql_attributes[];
  * are locked, so their ctids cannot change before the transaction ends. */
 char *sql_delete(const struct model *m);
 
+/* Copy a claimed row to the dead letters: $1 is the model's name, $2 the reason, then ctid and
+ * tableoid. */
+char *sql_bury(const struct model *m);
+
 /* Note the primary keys of all pending rows in a cursor that outlives its transaction. */
 char *sql_note(const struct model *m);
 char *sql_noted(const struct model *m, size_t count); /* fetch count noted keys */
@@ -56,6 +60,9 @@ char *sql_count_some(const struct model *m, size_t bound); /* counts bound at mo
 void sql_triggers_begin(struct text *t, bool drop);
 void sql_trigger(struct text *t, const struct model *m, bool drop);
 void sql_triggers_end(struct text *t, bool with_function);
+
+/* Add to t the definition of a table for dead letters. */
+void sql_dead_letter_table(struct text *t, const char *name);
 
 /* Find out whether an expression of the settings, or the condition "where", fits the table: reads
  * no row.  The second column is the expression, with its type.  The shape of the statement has

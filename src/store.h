@@ -10,10 +10,12 @@
 
 #include "clock.h"
 #include "error.h"
+#include "ledger.h"
 #include "model.h"
 #include "position.h"
 #include "rows.h"
 #include "sql.h"
+#include "text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -91,10 +93,35 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 	struct claim *claim, struct error *e);
 void claim_free(struct claim *claim);
 
-/* Delete the rows whose deletable is true, and commit.  count of them are expected to go; where
- * fewer went (a trigger may keep rows) that is an error, though what went is gone. */
+/* Copy the rows that die to the dead letters, in the claim's transaction.  Where that fails nothing
+ * was copied, and the transaction goes on unless the session is lost. */
+bool store_bury(struct store *s, const struct model *m, const struct claim *claim,
+	const struct disposal *disposals, struct error *e);
+
+/* Delete the rows that go, and those that die, and commit.  Where fewer went than are expected to
+ * (a trigger may keep rows) that is an error, though what went is gone. */
 bool store_settle(struct store *s, const struct model *m, const struct claim *claim,
-	const bool *deletable, struct error *e);
+	const struct disposal *disposals, struct error *e);
+
+/* The next dead letters of a model (index), oldest first. */
+enum { DEAD_LETTER_COLUMNS = 5 }; /* id, model, failed_at, primary key as JSON, error */
+struct page {
+	const char *behind; /* an id */
+	size_t count;       /* at most */
+};
+bool store_dead_letters(struct store *s, size_t index, const struct page *page, struct rows **rows,
+	struct error *e);
+
+/* Put the dead letters of models (indexes) back into their tables, with their primary keys, all in
+ * one transaction.  counts is as long as models. */
+bool store_requeue(
+	struct store *s, const size_t *models, size_t count, size_t *counts, struct error *e);
+
+/* Delete the dead letters of a model (index). */
+bool store_discard(struct store *s, size_t index, size_t *count, struct error *e);
+
+/* Add to t the definition of the table for dead letters, safe to run twice. */
+bool store_define_dead_letters(struct store *s, struct text *t, struct error *e);
 
 /* Say in e which open transaction holds the order back.  Always returns false. */
 bool store_say_writer(struct store *s, const struct model *m, struct error *e);

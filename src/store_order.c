@@ -305,13 +305,18 @@ bool store_claim_ordered(
 	return ok;
 }
 
-void ordering_note_sent(
-	struct ordering *o, const struct model *m, const struct claim *claim, const bool *flags)
+void ordering_note_left(struct ordering *o, const struct model *m, const struct claim *claim,
+	const struct disposal *disposals)
 {
+	bool *flags = memory_new(claim->count, sizeof *flags);
+	size_t last = 0;
+	for (size_t i = 0; i < claim->count; i++) {
+		flags[i] = disposals[i].fate != FATE_STAYS;
+		if (flags[i])
+			last = i + 1;
+	}
 	barrier_note_sent(&o->barrier, m, claim->rows, flags, claim->count);
-	size_t last = claim->count;
-	while (last > 0 && !flags[last - 1])
-		last--;
+	free(flags);
 	if (last == 0 || m->floor_field == NO_FIELD)
 		return;
 	free(o->floor);

@@ -32,7 +32,7 @@ struct described {
 	bool is_stale; /* to be read anew before it is used again; somebody may still hold it */
 	unsigned size; /* of claims: so many times burst_count is halved, since rows are large */
 	bool prepared[CLAIM_KINDS][CLAIM_SIZES];
-	bool prepared_delete;
+	bool prepared_delete, prepared_bury;
 	bool noted;
 	bool locked; /* the ordered lock is this session's */
 	struct ordering ordering;
@@ -69,9 +69,9 @@ char *store_prepare_claim(
 bool store_claim_ordered(
 	struct store *s, const struct model *m, bool sweep, struct claim *claim, struct error *e);
 
-/* The claimed rows whose flags are set are sent and deleted. */
-void ordering_note_sent(
-	struct ordering *o, const struct model *m, const struct claim *claim, const bool *flags);
+/* The claimed rows that do not stay have left the table. */
+void ordering_note_left(struct ordering *o, const struct model *m, const struct claim *claim,
+	const struct disposal *disposals);
 
 /* Forget what is known of the table. */
 void ordering_reset(struct ordering *o);

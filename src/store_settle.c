@@ -29,11 +29,11 @@ static struct deletion *deletion_from(struct deletions *d, const char *oid)
 	return &d->items[d->count++];
 }
 
-static struct deletions deletions_of(const struct claim *claim, const bool *deletable)
+static struct deletions deletions_of(const struct claim *claim, const struct disposal *disposals)
 {
 	struct deletions d = { 0 };
 	for (size_t i = 0; i < claim->count; i++) {
-		if (!deletable[i])
+		if (disposals[i].fate == FATE_STAYS)
 			continue;
 		struct deletion *from = deletion_from(&d, rows_value(claim->rows, i, ROW_TABLEOID));
 		sql_array_add(&from->ctids, rows_value(claim->rows, i, ROW_CTID));
@@ -84,18 +84,72 @@ static bool check_deleted(const struct model *m, const struct deletions *d, stru
 		d->rows, m->relation, gone);
 }
 
+static bool savepoint(struct store *s, const char *sql, struct error *e)
+{
+	return store_query(s, (struct db_call){ .sql = sql }, e);
+}
+
+/* Copy one row to the dead letters. */
+static bool bury_row(struct store *s, const struct model *m, const char *const *values,
+	const char *statement, struct error *e)
+{
+	size_t copied = 0;
+	struct db_call call = {
+		.prepared = statement, .values = values, .value_count = 4, .affected = &copied
+	};
+	if (!store_query(s, call, e))
+		return error_prefix(e,
+			"model \"%s\": a signal that was rejected cannot be moved to "
+			"table %s",
+			m->config->name, m->dead_letters);
+	return copied == 1 || error_set(e, ERROR_DATABASE,
+				      "table %s takes no dead letters; does a trigger or a rule "
+				      "keep them away?",
+				      m->dead_letters);
+}
+
+static bool bury_all(struct store *s, const struct model *m, const struct claim *claim,
+	const struct disposal *disposals, struct error *e)
+{
+	bool *done = &s->models[m->index].prepared_bury;
+	struct statement st = { "bury", *done ? NULL : sql_bury(m), done };
+	char *name = store_prepare(s, m, st, e);
+	bool ok = name != NULL;
+	for (size_t i = 0; ok && i < claim->count; i++) {
+		const char *const values[] = { m->config->name, disposals[i].reason,
+			rows_value(claim->rows, i, ROW_CTID),
+			rows_value(claim->rows, i, ROW_TABLEOID) };
+		ok = disposals[i].fate != FATE_DIES || bury_row(s, m, values, name, e);
+	}
+	free(name);
+	return ok;
+}
+
+bool store_bury(struct store *s, const struct model *m, const struct claim *claim,
+	const struct disposal *disposals, struct error *e)
+{
+	struct error ignored;
+	if (!savepoint(s, "SAVEPOINT bury", e))
+		return false;
+	if (bury_all(s, m, claim, disposals, e))
+		return true;
+	if (store_connected(s) && !savepoint(s, "ROLLBACK TO SAVEPOINT bury", &ignored))
+		store_disconnect(s);
+	return false;
+}
+
 bool store_settle(struct store *s, const struct model *m, const struct claim *claim,
-	const bool *deletable, struct error *e)
+	const struct disposal *disposals, struct error *e)
 {
 	char *name = store_prepare(s, m,
 		(struct statement){ "delete", sql_delete(m), &s->models[m->index].prepared_delete },
 		e);
-	struct deletions d = deletions_of(claim, deletable);
+	struct deletions d = deletions_of(claim, disposals);
 	bool ok = name != NULL && delete_and_commit(s, &d, name, e) && check_deleted(m, &d, e);
 	deletions_free(&d);
 	free(name);
 	if (ok && claim->in_order)
-		ordering_note_sent(&s->models[m->index].ordering, m, claim, deletable);
+		ordering_note_left(&s->models[m->index].ordering, m, claim, disposals);
 	if (!ok)
 		store_abandon(s);
 	return ok;

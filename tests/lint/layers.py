@@ -15,7 +15,7 @@ INCLUDERS = [
     (r"bus_producer\.h", ["src/bus.c", "src/bus_producer.c", "src/bus_verdict.h",
                            "src/bus_watch.c"]),
     (r"bus_own\.h", ["src/bus.c", "src/bus_start.c", "src/bus_watch.c"]),
-    (r"store_own\.h", ["src/store.c", "src/store_claim.c", "src/store_lock.c",
+    (r"store_own\.h", ["src/store.c", "src/store_claim.c", "src/store_dead.c", "src/store_lock.c",
                         "src/store_order.c", "src/store_settle.c"]),
     (r"cJSON.*\.h", ["src/encode.c", "src/schema.c"]),
     (r"libconfig\.h.*", ["src/config_value.h"]),

@@ -36,6 +36,7 @@ struct script {
 	size_t rows;                         /* that a claim finds */
 	enum error_kind claim_error;         /* ERROR_NONE: it succeeds */
 	enum error_kind settle_error;        /* the same */
+	enum error_kind bury_error;          /* the same */
 	bool poisoned[ROWS_MAX];             /* the broker rejects all that go with it */
 	enum verdict broker[ROWS_MAX];       /* else says this; VERDICT_LATE: never arrives */
 	enum verdict broker_again[ROWS_MAX]; /* and this from the second attempt on */
@@ -60,6 +61,7 @@ struct seen {
 	size_t attempt_count;
 	struct ledger *open;   /* between bus_begin() and bus_end() */
 	bool stored[ROWS_MAX]; /* the broker has said so, once at least */
+	bool rejected_alone[ROWS_MAX];
 	bool in_order;
 	bool in_transaction;
 	struct instant claimed;
@@ -68,7 +70,9 @@ struct seen {
 	char from[32]; /* the request's first position value */
 	size_t claims, claims_open, settles, abandons;
 	bool deleted[ROWS_MAX];
-	size_t deleted_count;
+	size_t deleted_count; /* with those that were buried */
+	bool buried[ROWS_MAX];
+	size_t buried_count;
 };
 
 static struct script script;
@@ -113,24 +117,46 @@ void claim_free(struct claim *claim)
 	*claim = (struct claim){ 0 };
 }
 
+/* Only what the broker has rejected, when it was sent alone, may be buried. */
+bool store_bury(struct store *s, const struct model *m, const struct claim *claim,
+	const struct disposal *disposals, struct error *e)
+{
+	ck_assert_ptr_nonnull(s);
+	ck_assert_ptr_nonnull(m->dead_letters);
+	check_claim(claim);
+	ck_assert_uint_eq(seen.settles, 0);
+	if (script.bury_error != ERROR_NONE)
+		return error_set(e, script.bury_error, "the burying failed");
+	for (size_t row = 0; row < claim->count; row++) {
+		if (disposals[row].fate != FATE_DIES)
+			continue;
+		ck_assert_msg(seen.rejected_alone[row], "row %zu is no dead letter", row);
+		ck_assert_ptr_nonnull(disposals[row].reason);
+		seen.buried[row] = true;
+		seen.buried_count++;
+	}
+	return true;
+}
+
 /* The invariant that everything else serves. */
 bool store_settle(struct store *s, const struct model *m, const struct claim *claim,
-	const bool *deletable, struct error *e)
+	const struct disposal *disposals, struct error *e)
 {
 	(void)m;
 	ck_assert_ptr_nonnull(s);
 	check_claim(claim);
 	ck_assert_ptr_null(seen.open);
 	for (size_t row = 0; row < claim->count; row++)
-		ck_assert_msg(!deletable[row] || seen.stored[row],
+		ck_assert_msg(disposals[row].fate == FATE_STAYS || seen.stored[row] ||
+				      (disposals[row].fate == FATE_DIES && seen.buried[row]),
 			"row %zu is deleted and was not stored", row);
 	seen.settles++;
 	seen.in_transaction = false;
 	if (script.settle_error != ERROR_NONE)
 		return error_set(e, script.settle_error, "the settling failed");
 	for (size_t row = 0; row < claim->count; row++) {
-		seen.deleted[row] = deletable[row];
-		seen.deleted_count += deletable[row];
+		seen.deleted[row] = disposals[row].fate != FATE_STAYS;
+		seen.deleted_count += seen.deleted[row];
 	}
 	return true;
 }
@@ -232,6 +258,8 @@ bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct messa
 	check_may_send(a, row);
 	if (script.producer[row] != VERDICT_NONE) {
 		a->refused = true;
+		seen.rejected_alone[row] =
+			script.producer[row] == VERDICT_REJECTED && a->count == 1;
 		ck_assert(ledger_record(l, slot, script.producer[row], "refused"));
 		return false;
 	}
@@ -276,6 +304,7 @@ void bus_await(struct bus *bus, struct ledger *l, struct instant deadline)
 		if (v == VERDICT_LATE)
 			continue;
 		seen.stored[a->rows[i]] = seen.stored[a->rows[i]] || v == VERDICT_STORED;
+		seen.rejected_alone[a->rows[i]] = v == VERDICT_REJECTED && a->count == 1;
 		ck_assert(
 			ledger_record(l, a->slots[i], v, v == VERDICT_STORED ? NULL : reasons[v]));
 		ck_assert(!ledger_record(l, a->slots[i], VERDICT_REJECTED, "again"));

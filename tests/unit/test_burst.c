@@ -155,6 +155,62 @@ START_TEST(what_becomes_of_a_burst_depends_on_what_the_broker_says)
 }
 END_TEST
 
+/* The same where rejected rows become dead letters (x). */
+static const struct {
+	const char *what;
+	enum claim_kind kind;
+	const char *first;
+	const char *after; /* with dead letters … */
+	enum error_kind error;
+	const char *unburied; /* … and where those cannot be moved */
+} burials[] = {
+	{ "a bad row is buried", CLAIM_FIRST, "sspss", "ddxdd", ERROR_NONE, "dd.dd" },
+	{ "and several", CLAIM_NOTED, "psppsssp", "xdxxdddx", ERROR_NONE, ".d..ddd." },
+	{ "in order the rest waits", CLAIM_ORDERED, "sspss", "ddx..", ERROR_NONE, "dd..." },
+	{ "the first one", CLAIM_ORDERED, "psss", "x...", ERROR_NONE, "...." },
+	{ "the last one", CLAIM_ORDERED, "sssp", "dddx", ERROR_NONE, "ddd." },
+	{ "one that the producer refuses", CLAIM_FIRST, "sRs", "dxd", ERROR_NONE, "d.d" },
+	{ "in order, too", CLAIM_ORDERED, "sRss", "dx..", ERROR_NONE, "d..." },
+	{ "alone", CLAIM_ORDERED, "p", "x", ERROR_NONE, "." },
+	{ "a late row stays", CLAIM_FIRST, "slps", "d.xd", ERROR_BROKER, "d..d" },
+	{ "one whose topic is missing, too", CLAIM_FIRST, "stps", "d.xd", ERROR_TOPIC, "d..d" },
+	{ "in order, with what is behind", CLAIM_ORDERED, "slps", "d...", ERROR_BROKER, "d..." },
+	{ "a topic is nobody's fault", CLAIM_ORDERED, "tsss", "....", ERROR_TOPIC, "...." },
+};
+
+static void bury(size_t i, enum error_kind bury_error)
+{
+	begin();
+	world.model->dead_letters = text_copy("shop.dead");
+	write_script(burials[i].first, "");
+	script.bury_error = bury_error;
+}
+
+START_TEST(what_is_rejected_is_buried)
+{
+	bury((size_t)_i, ERROR_NONE);
+	bool ok = run(burials[_i].kind);
+	check_deleted(burials[_i].after);
+	ck_assert_msg(ok == (burials[_i].error == ERROR_NONE), "%s: %s", burials[_i].what,
+		world.error.text);
+	ck_assert_int_eq(world.error.kind, burials[_i].error);
+	if (ok && strchr(burials[_i].after, '.') != NULL)
+		ck_assert(world.result.more);
+	end();
+}
+END_TEST
+
+START_TEST(what_cannot_be_buried_stays_and_the_others_are_settled)
+{
+	bury((size_t)_i, ERROR_DATABASE);
+	ck_assert(!run(burials[_i].kind));
+	check_deleted(burials[_i].unburied);
+	if (strchr(burials[_i].after, 'x') != NULL)
+		ck_assert_str_eq(world.error.text, "the burying failed");
+	end();
+}
+END_TEST
+
 START_TEST(a_bad_row_fails_alone)
 {
 	char expected[] = "dddddddd", text[256];
@@ -334,6 +390,8 @@ int main(void)
 		{ what_becomes_of_a_burst_depends_on_what_the_broker_says, COUNT(outcomes), 0 },
 		{ a_bad_row_fails_alone, 8, 0 },
 		{ in_order_a_bad_row_stops_what_comes_behind_it, 8, 0 },
+		{ what_is_rejected_is_buried, COUNT(burials), 0 },
+		{ what_cannot_be_buried_stays_and_the_others_are_settled, COUNT(burials), 0 },
 		{ bad_rows_are_isolated_in_bursts_of_any_size, COUNT(burst_sizes), 0 },
 		{ a_burst_is_run_again_and_again, 1, 0 },
 		{ noted_keys_reach_the_claim, 1, 0 },

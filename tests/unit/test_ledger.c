@@ -26,13 +26,13 @@ static struct ledger ledger_of(const char *verdicts)
 
 START_TEST(a_new_ledger_has_no_verdicts)
 {
-	bool deletable[5];
+	struct disposal d[5];
 	struct ledger l = { 0 };
 	ledger_begin(&l, 42, 5);
 	ck_assert_uint_eq(l.burst, 42);
 	ck_assert_uint_eq(l.count, 5);
 	ck_assert(!ledger_complete(&l));
-	ck_assert_uint_eq(ledger_deletable(&l, false, deletable), 0);
+	ck_assert_uint_eq(ledger_dispose(&l, (struct ledger_rules){ false, true }, d), 0);
 	ledger_free(&l);
 	ck_assert_ptr_null(l.entries);
 }
@@ -52,12 +52,13 @@ END_TEST
 
 START_TEST(an_empty_ledger_is_complete)
 {
-	bool deletable = true;
+	struct disposal d = { 0 };
 	struct ledger l = { 0 };
 	ledger_begin(&l, 1, 0);
 	ck_assert(ledger_complete(&l));
-	ck_assert_uint_eq(ledger_failure(&l), 0);
-	ck_assert_uint_eq(ledger_deletable(&l, true, &deletable), 0);
+	ck_assert(ledger_all_stored(&l));
+	ck_assert_uint_eq(ledger_failure(&l, (struct ledger_rules){ 0 }, NULL), 0);
+	ck_assert_uint_eq(ledger_dispose(&l, (struct ledger_rules){ true, true }, &d), 0);
 	ledger_free(&l);
 }
 END_TEST
@@ -97,9 +98,11 @@ START_TEST(reasons_are_copied)
 }
 END_TEST
 
+/* What becomes of each row: d it is deleted, x it becomes a dead letter, . it stays.  And which
+ * slot decides what is wrong. */
 static const struct {
 	const char *verdicts;
-	const char *any, *in_order; /* d: deletable */
+	const char *any, *in_order;
 	size_t failure;
 } books[] = {
 	{ "s", "d", "d", 1 },
@@ -121,37 +124,73 @@ static const struct {
 	{ "srsrsr", "d.d.d.", "d.....", 1 },
 };
 
-START_TEST(only_what_is_stored_is_deletable)
+/* What becomes of the rows, and which slot decides. */
+static size_t dispose(const struct ledger *l, struct ledger_rules rules, char *fates)
 {
-	bool deletable[SLOTS_MAX];
-	struct ledger l = ledger_of(books[_i].verdicts);
-	for (int in_order = 0; in_order < 2; in_order++) {
-		const char *expected = in_order ? books[_i].in_order : books[_i].any;
-		size_t expected_count = 0;
-		memset(deletable, 1, sizeof deletable);
-		size_t count = ledger_deletable(&l, in_order, deletable);
-		for (size_t i = 0; expected[i] != '\0'; i++) {
-			ck_assert_int_eq(deletable[i], expected[i] == 'd');
-			expected_count += expected[i] == 'd';
-		}
-		ck_assert_uint_eq(count, expected_count);
+	static const char letters[] = { [FATE_STAYS] = '.', [FATE_GOES] = 'd', [FATE_DIES] = 'x' };
+	struct disposal d[SLOTS_MAX];
+	size_t leaving = 0;
+	memset(d, 1, sizeof d);
+	size_t count = ledger_dispose(l, rules, d);
+	for (size_t i = 0; i < l->count; i++) {
+		fates[i] = letters[d[i].fate];
+		leaving += d[i].fate != FATE_STAYS;
+		if (d[i].fate == FATE_DIES)
+			ck_assert_ptr_eq(d[i].reason, l->entries[i].reason);
+		else
+			ck_assert_ptr_null(d[i].reason);
 	}
+	fates[l->count] = '\0';
+	ck_assert_uint_eq(count, leaving);
+	return ledger_failure(l, rules, d);
+}
+
+START_TEST(only_what_is_stored_is_deleted)
+{
+	char fates[SLOTS_MAX + 1];
+	struct ledger l = ledger_of(books[_i].verdicts);
+	ck_assert_uint_eq(
+		dispose(&l, (struct ledger_rules){ false, false }, fates), books[_i].failure);
+	ck_assert_str_eq(fates, books[_i].any);
+	ck_assert_uint_eq(dispose(&l, (struct ledger_rules){ true, false }, fates),
+		strspn(books[_i].verdicts, "s"));
+	ck_assert_str_eq(fates, books[_i].in_order);
+	ck_assert_int_eq(ledger_all_stored(&l), books[_i].failure == strlen(books[_i].verdicts));
 	ledger_free(&l);
 }
 END_TEST
 
-START_TEST(the_heaviest_verdict_is_the_failure_and_the_first_of_them)
-{
-	struct ledger l = ledger_of(books[_i].verdicts);
-	ck_assert_uint_eq(ledger_failure(&l), books[_i].failure);
-	ledger_free(&l);
-}
-END_TEST
+/* The same where what is rejected becomes a dead letter. */
+static const struct {
+	const char *verdicts;
+	const char *any;
+	size_t failure;
+	const char *in_order;
+	size_t failure_in_order;
+} burials[] = {
+	{ "r", "x", 1, "x", 1 },
+	{ "ssrs", "ddxd", 4, "ddx.", 4 },
+	{ "ssru", "ddx.", 3, "ddx.", 4 },
+	{ "ssrl", "ddx.", 3, "ddx.", 4 },
+	{ "srrut", "dxx..", 4, "dx...", 5 },
+	{ "slru", "d.x.", 1, "d...", 1 },
+	{ "tsrr", ".dxx", 0, "....", 0 },
+	{ "rslr", "xd.x", 2, "x...", 4 },
+	{ "rsrls", "xdx.d", 3, "x....", 5 },
+	{ "rr-", "xx.", 2, "x..", 3 },
+	{ "ssss", "dddd", 4, "dddd", 4 },
+};
 
-START_TEST(in_order_the_first_that_is_not_stored_is_the_failure)
+START_TEST(what_is_rejected_dies_and_in_order_nothing_overtakes)
 {
-	struct ledger l = ledger_of(books[_i].verdicts);
-	ck_assert_uint_eq(ledger_first_failure(&l), strspn(books[_i].verdicts, "s"));
+	char fates[SLOTS_MAX + 1];
+	struct ledger l = ledger_of(burials[_i].verdicts);
+	ck_assert_uint_eq(
+		dispose(&l, (struct ledger_rules){ false, true }, fates), burials[_i].failure);
+	ck_assert_str_eq(fates, burials[_i].any);
+	ck_assert_uint_eq(dispose(&l, (struct ledger_rules){ true, true }, fates),
+		burials[_i].failure_in_order);
+	ck_assert_str_eq(fates, burials[_i].in_order);
 	ledger_free(&l);
 }
 END_TEST
@@ -196,13 +235,13 @@ END_TEST
 START_TEST(a_ledger_is_begun_again_and_again)
 {
 	static const size_t counts[] = { 8, 3, 8, 0, 12 };
-	bool deletable[SLOTS_MAX];
+	struct disposal d[SLOTS_MAX];
 	struct ledger l = { 0 };
 	for (size_t k = 0; k < COUNT(counts); k++) {
 		ledger_begin(&l, k, counts[k]);
 		ck_assert_uint_eq(l.burst, k);
 		ck_assert_uint_eq(l.open, counts[k]);
-		ck_assert_uint_eq(ledger_deletable(&l, false, deletable), 0);
+		ck_assert_uint_eq(ledger_dispose(&l, (struct ledger_rules){ false, true }, d), 0);
 		for (size_t i = 0; i < counts[k]; i++) {
 			ck_assert_ptr_null(l.entries[i].reason);
 			ck_assert(ledger_record(&l, i, VERDICT_STORED, "why"));
@@ -221,9 +260,8 @@ int main(void)
 		{ the_first_verdict_stands, 1, 0 },
 		{ slots_out_of_range_and_no_verdicts_are_refused, 1, 0 },
 		{ reasons_are_copied, 1, 0 },
-		{ only_what_is_stored_is_deletable, COUNT(books), 0 },
-		{ the_heaviest_verdict_is_the_failure_and_the_first_of_them, COUNT(books), 0 },
-		{ in_order_the_first_that_is_not_stored_is_the_failure, COUNT(books), 0 },
+		{ only_what_is_stored_is_deleted, COUNT(books), 0 },
+		{ what_is_rejected_dies_and_in_order_nothing_overtakes, COUNT(burials), 0 },
 		{ a_second_attempt_replaces_the_verdict_and_the_reason, 1, 0 },
 		{ an_attempt_that_is_not_over_replaces_nothing, 1, SIGABRT },
 		{ what_has_no_verdict_is_not_replaced, 1, SIGABRT },

@@ -1,0 +1,126 @@
+#include "clock.h"
+#include "command.h"
+#include "error.h"
+#include "stop.h"
+#include "store.h"
+#include "text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* So many are fetched at a time: there may be any number. */
+#define PAGE_ROWS 1000
+
+/* The models that the command is for. */
+struct chosen {
+	const struct config *config;
+	const size_t *models;
+	size_t count;
+};
+
+/* Print a line for each of a page, its columns apart by tabs.  Errors are one line (error.c). */
+static void print_page(const struct rows *page)
+{
+	for (size_t i = 0; i < rows_count(page); i++) {
+		printf("%s", rows_value(page, i, 0));
+		for (size_t column = 1; column < DEAD_LETTER_COLUMNS; column++)
+			printf("\t%s", rows_value(page, i, column));
+		printf("\n");
+	}
+}
+
+static bool list_model(struct store *s, size_t model, struct error *e)
+{
+	char *last = text_copy("0");
+	bool ok = true;
+	for (bool more = true; ok && more && !stop_requested();) {
+		struct rows *page;
+		ok = store_dead_letters(s, model, &(struct page){ last, PAGE_ROWS }, &page, e);
+		if (!ok)
+			break;
+		print_page(page);
+		more = rows_count(page) == PAGE_ROWS;
+		if (more) {
+			free(last);
+			last = text_copy(rows_value(page, PAGE_ROWS - 1, 0));
+		}
+		rows_free(page);
+	}
+	free(last);
+	return ok;
+}
+
+static bool list(struct store *s, const struct chosen *c, struct error *e)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (!list_model(s, c->models[i], e))
+			return false;
+	return true;
+}
+
+/* All models in one transaction: all of them go, or none. */
+static bool requeue(struct store *s, const struct chosen *c, struct error *e)
+{
+	size_t *counts = memory_new(c->count, sizeof *counts);
+	bool ok = store_requeue(s, c->models, c->count, counts, e);
+	for (size_t i = 0; ok && i < c->count; i++)
+		if (counts[i] > 0)
+			log_info("model \"%s\": %zu signals are back in table %s",
+				c->config->models[c->models[i]].name, counts[i],
+				c->config->models[c->models[i]].table);
+	free(counts);
+	return ok;
+}
+
+static bool discard(struct store *s, const struct chosen *c, struct error *e)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		size_t count;
+		if (!store_discard(s, c->models[i], &count, e))
+			return false;
+		if (count > 0)
+			log_info("model \"%s\": %zu dead letters were deleted",
+				c->config->models[c->models[i]].name, count);
+	}
+	return true;
+}
+
+static int run(const struct command_line *line, const struct chosen *c)
+{
+	struct error e;
+	struct store *s = store_new(c->config);
+	bool ok = store_connect(s, instant_after(clock_now(), c->config->timeout), &e);
+	if (ok)
+		ok = line->requeue   ? requeue(s, c, &e)
+		     : line->discard ? discard(s, c, &e)
+				     : list(s, c, &e);
+	store_free(s);
+	if (ok)
+		return command_finish_output();
+	if (e.kind == ERROR_CONFIG)
+		log_problem(e.text);
+	else
+		log_error("%s", e.text);
+	return error_exit_status(e.kind);
+}
+
+int cmd_dead_letters(const struct command_line *line)
+{
+	struct config *config = command_load(line, LOG_LEVEL_WARNING);
+	if (config == NULL)
+		return EXIT_WRONG_CONFIG;
+	if (config->dead_letter_table == NULL) {
+		log_error("dead_letter_table is not set in %s: there are no dead letters",
+			config->file);
+		config_free(config);
+		return EXIT_WRONG_CONFIG;
+	}
+	struct chosen c = { .config = config };
+	size_t *models = command_select(line, config, &c.count);
+	c.models = models;
+	int status = run(line, &c);
+	free(models);
+	config_free(config);
+	stop_by_signal();
+	return status;
+}

@@ -1,0 +1,284 @@
+"""Dead letters: what the broker rejects for good leaves its table, and may come back."""
+
+import json
+
+import pytest
+
+from runner import every_flush, ids, model
+
+LIMIT = {"message_max_bytes": 10_000}
+WARNING = ('model "A": the message of signal (id)=({}) was rejected: Broker: Message size too '
+           'large; it was moved to table {}.dead')
+
+
+def make_rows(schema, count, bad=()):
+    """Rows of which the bad ones are larger than LIMIT allows."""
+    schema.execute("CREATE TABLE t (id bigint PRIMARY KEY, payload text)")
+    schema.execute("INSERT INTO t SELECT n, repeat('x', CASE WHEN n = ANY (%s) THEN 20000 "
+                   "ELSE 10 END) FROM generate_series(1, %s) n", list(bad), count)
+    return schema.table("t")
+
+
+@pytest.fixture
+def configure(signalbus, schema):
+    """Configures models whose rejected rows die, and makes the table for them as users do."""
+    def write(*models, kafka=None, **settings):
+        signalbus.configure(*models, dead_letter_table=schema.table("dead"),
+                            defaults={"on_reject": "dead-letter"},
+                            kafka=LIMIT if kafka is None else kafka, **settings)
+        schema.execute(signalbus("triggers").expect(0).stdout)
+    return write
+
+
+def dead(schema, columns="signal ->> 'id'"):
+    return [row[0] for row in schema.execute(f"SELECT {columns} FROM dead ORDER BY id")]
+
+
+@every_flush
+@pytest.mark.parametrize("burst_count", [1, 7, 200])
+def test_neighbours_are_delivered(signalbus, schema, make_topic, consume, configure, flush,
+                                  burst_count):
+    bad, topic = (1, 60, 61, 120, 200), make_topic()
+    configure(model("A", make_rows(schema, 200, bad), topic, burst_count=burst_count,
+                    order_by=["id"]))
+    run = signalbus(*flush).expect(0)
+    good = [n for n in range(1, 201) if n not in bad]
+    numbers = ids(consume(topic, len(good)))
+    assert numbers == good if flush[0] == "flushordered" else sorted(numbers) == good
+    assert sorted(map(int, dead(schema))) == list(bad)
+    assert schema.count("t") == 0
+    assert all(run.logged(WARNING.format(n, schema)) for n in bad), run
+    assert len(run.stderr.splitlines()) == len(bad)
+
+
+@every_flush
+def test_a_topic_rejects_among_its_neighbours(signalbus, schema, make_topic, consume, configure,
+                                              flush):
+    """The broker refuses the whole batch that the message is in."""
+    topic = make_topic(config={"max.message.bytes": "10000"})
+    configure(model("A", make_rows(schema, 200, [120]), topic, burst_count=100,
+                    order_by=["id"]), kafka={})
+    signalbus(*flush).expect(0)
+    good = [n for n in range(1, 201) if n != 120]
+    numbers = ids(consume(topic, 199))
+    assert numbers == good if flush[0] == "flushordered" else sorted(numbers) == good
+    assert dead(schema) == ["120"] and schema.count("t") == 0
+
+
+def test_what_a_dead_letter_holds(signalbus, schema, make_topic, configure):
+    schema.execute("""CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY, tenant text,
+                      signal jsonb, at timestamptz, bytes bytea, topic text, n numeric,
+                      twice numeric GENERATED ALWAYS AS (n * 2) STORED,
+                      PRIMARY KEY (tenant, id))""")
+    schema.execute("INSERT INTO t (tenant, signal, at, bytes, topic, n) VALUES ('it''s', "
+                   "'{\"a\": [1, null]}', '2026-11-23 18:00+01', '\\x00ff', 'no/topic', 1.50)")
+    make_topic(name=f"{schema}.x")
+    configure(model("A", schema.table("t"), "{topic}"))
+    signalbus("flushmany").expect(0)
+    (name, signal, error, age), = schema.execute(
+        "SELECT model, signal, error, now() - failed_at FROM dead")
+    assert name == "A" and 0 <= age.total_seconds() < 60
+    assert signal == {"id": 1, "tenant": "it's", "signal": {"a": [1, None]},
+                      "at": "2026-11-23T17:00:00+00:00", "bytes": "\\x00ff",
+                      "topic": "no/topic", "n": 1.5, "twice": 3.0}
+    assert schema.value("SELECT signal ->> 'n' FROM dead") == "1.50"
+    assert "no/topic" in error or "topic" in error.lower()
+
+
+def test_they_come_back_as_they_were(signalbus, schema, make_topic, consume, configure):
+    topic = make_topic()
+    schema.execute("""CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                      payload text, bytes bytea, many int[], at timestamptz, pair int4range,
+                      n numeric, twice numeric GENERATED ALWAYS AS (n * 2) STORED,
+                      "Odd ""name" jsonb)""")
+    schema.execute("""INSERT INTO t (payload, bytes, many, at, pair, n, "Odd ""name")
+                      SELECT repeat('\u00e9"\\', 10000), '\\x00ff5c', '{{1,2},{3,NULL}}',
+                      '2026-11-23 18:00:00.123456+01', '[1,5)', 'NaN', '{"a": "\\u00e9"}'
+                      FROM generate_series(1, 3)""")
+    before = schema.execute("SELECT t::text FROM t ORDER BY id")
+    configure(model("A", schema.table("t"), topic, order_by=["id"]))
+    signalbus("flushordered").expect(0)
+    assert len(dead(schema)) == 3 and schema.count("t") == 0
+    run = signalbus("dead-letters", "--requeue", "-v").expect(0)
+    assert run.stdout == "" and run.logged(f'3 signals are back in table {schema}.t'), run
+    assert schema.execute("SELECT t::text FROM t ORDER BY id") == before
+    assert schema.count("dead") == 0
+    configure(model("A", schema.table("t"), topic, order_by=["id"]), kafka={})
+    signalbus("flushordered").expect_silence()
+    assert ids(consume(topic, 3)) == [1, 2, 3]
+
+
+def test_the_list(signalbus, schema, make_topic, configure):
+    topic = make_topic()
+    make_rows(schema, 5, [2, 4])
+    schema.execute('CREATE TABLE u ("A key" text, nr int, payload text, '
+                   'PRIMARY KEY ("A key", nr))')
+    schema.execute("INSERT INTO u VALUES ('tab\there', 7, repeat('x', 20000))")
+    configure(model("A", schema.table("t"), topic), model("B", schema.table("u"), topic))
+    assert signalbus("dead-letters").expect(0).stdout == ""
+    signalbus("flushmany").expect(0)
+    lines = [line.split("\t") for line in signalbus("dead-letters").expect(0).stdout.splitlines()]
+    assert [line[1] for line in lines] == ["A", "A", "B"]
+    assert [json.loads(line[3]) for line in lines] == [
+        {"id": 2}, {"id": 4}, {"A key": "tab\there", "nr": 7}]
+    assert {line[4] for line in lines} == {"Broker: Message size too large"}
+    assert [int(line[0]) for line in lines] == dead(schema, "id")
+    only = signalbus("dead-letters", "B", "nobody").expect(0)
+    assert [line.split("\t")[1] for line in only.stdout.splitlines()] == ["B"]
+    assert only.logged('A signal with name "nobody" does not exist.')
+    but = signalbus("dead-letters", "-e", "A").expect(0)
+    assert but.stdout == only.stdout
+
+
+def test_many_are_listed_page_by_page(signalbus, schema, make_topic, configure):
+    make_rows(schema, 0)
+    configure(model("A", schema.table("t"), make_topic()))
+    schema.execute("INSERT INTO dead (model, signal, error) SELECT 'A', "
+                   "jsonb_build_object('id', n), 'why' FROM generate_series(1, 2500) n")
+    lines = signalbus("dead-letters").expect(0).stdout.splitlines()
+    assert [json.loads(line.split("\t")[3])["id"] for line in lines] == list(range(1, 2501))
+
+
+def test_some_are_discarded(signalbus, schema, make_topic, configure):
+    topic = make_topic()
+    make_rows(schema, 3, [2])
+    schema.execute("CREATE TABLE u AS TABLE t")
+    schema.execute("ALTER TABLE u ADD PRIMARY KEY (id)")
+    configure(model("A", schema.table("t"), topic), model("B", schema.table("u"), topic))
+    signalbus("flushmany").expect(0)
+    run = signalbus("dead-letters", "--discard", "B", "-v").expect(0)
+    assert run.logged('model "B": 1 dead letters were deleted') and run.stdout == ""
+    assert dead(schema, "model") == ["A"]
+    signalbus("dead-letters", "--discard").expect_silence()
+    assert schema.count("dead") == 0
+
+
+def test_all_come_back_or_none(signalbus, schema, make_topic, configure):
+    """The second model's row is there again already."""
+    topic = make_topic()
+    make_rows(schema, 3, [2])
+    schema.execute("CREATE TABLE u AS TABLE t")
+    schema.execute("ALTER TABLE u ADD PRIMARY KEY (id)")
+    configure(model("A", schema.table("t"), topic), model("B", schema.table("u"), topic))
+    signalbus("flushmany").expect(0)
+    schema.execute("INSERT INTO u VALUES (2, 'new')")
+    run = signalbus("dead-letters", "--requeue").expect(1)
+    assert 'model "B"' in run.stderr and "duplicate key" in run.stderr
+    assert dead(schema, "model") == ["A", "B"] and schema.count("t") == 0
+    signalbus("dead-letters", "--requeue", "A").expect_silence()
+    assert dead(schema, "model") == ["B"] and schema.count("t") == 1
+
+
+def test_what_cannot_be_moved_stays(signalbus, schema, make_topic, consume, configure):
+    """A NUL, which jsonb has no place for: the neighbours are sent, once."""
+    topic = make_topic()
+    schema.execute("CREATE TABLE t (id int PRIMARY KEY, payload json)")
+    schema.execute("INSERT INTO t SELECT n, to_json(repeat('x', CASE n WHEN 3 THEN 20000 ELSE 1 "
+                   "END)) FROM generate_series(1, 5) n")
+    schema.execute("""UPDATE t SET payload = replace(payload::text, 'xx', 'x\\u0000')::json
+                      WHERE id = 3""")
+    configure(model("A", schema.table("t"), topic, burst_count=10))
+    for _ in range(2):
+        reason = signalbus("flushmany").expect_failure()
+        assert 'model "A": a signal that was rejected cannot be moved to' in reason
+    assert ids(consume(topic, 4)) == [1, 2, 4, 5]
+    assert schema.execute("SELECT id FROM t") == [(3,)] and schema.count("dead") == 0
+
+
+def test_a_trigger_that_keeps_dead_letters_away(signalbus, schema, make_topic, consume, configure):
+    topic = make_topic()
+    configure(model("A", make_rows(schema, 3, [2]), topic, burst_count=10))
+    schema.execute("CREATE FUNCTION away() RETURNS trigger LANGUAGE plpgsql "
+                   "AS $$ BEGIN RETURN NULL; END $$")
+    schema.execute("CREATE TRIGGER away BEFORE INSERT ON dead FOR EACH ROW "
+                   "EXECUTE FUNCTION away()")
+    assert "takes no dead letters" in signalbus("flushmany").expect_failure()
+    assert schema.execute("SELECT id FROM t") == [(2,)]
+    assert ids(consume(topic, 2)) == [1, 3]
+
+
+def test_the_daemon_goes_on(signalbus, schema, make_topic, consume, configure):
+    topic, other = make_topic(), make_topic()
+    make_rows(schema, 50, [10, 20])
+    schema.execute("CREATE TABLE u AS TABLE t")
+    schema.execute("ALTER TABLE u ADD PRIMARY KEY (id)")
+    configure(model("A", schema.table("t"), topic, burst_count=20),
+              model("O", schema.table("u"), other, burst_count=20, order_by=["id"]))
+    daemon = signalbus.start("run")
+    schema.wait_until(lambda: schema.count("t") + schema.count("u") == 0, 20, "empty tables")
+    daemon.stop().expect(0)
+    good = [n for n in range(1, 51) if n not in (10, 20)]
+    assert sorted(ids(consume(topic, 48))) == good and ids(consume(other, 48)) == good
+    assert sorted(dead(schema, "model")) == ["A", "A", "O", "O"]
+
+
+def test_partitioned_tables(signalbus, schema, make_topic, consume, configure):
+    topic = make_topic()
+    schema.execute("CREATE TABLE t (id int PRIMARY KEY, payload text) PARTITION BY RANGE (id)")
+    schema.execute("CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (100)")
+    schema.execute("CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (100) TO (200)")
+    schema.execute("INSERT INTO t SELECT n, repeat('x', CASE WHEN n % 50 = 0 THEN 20000 ELSE 1 "
+                   "END) FROM generate_series(1, 199) n")
+    configure(model("A", schema.table("t"), topic, burst_count=30))
+    signalbus("flushmany").expect(0)
+    assert len(consume(topic, 196)) == 196 and dead(schema) == ["50", "100", "150"]
+    signalbus("dead-letters", "--requeue").expect_silence()
+    assert schema.execute("SELECT id FROM t1") == [(50,)]
+    assert schema.execute("SELECT id FROM t2 ORDER BY id") == [(100,), (150,)]
+
+
+class TestConfiguration:
+    def test_the_table_has_to_be_there(self, signalbus, schema, make_topic):
+        table = make_rows(schema, 1)
+        config = signalbus.configure(model("A", table, make_topic(), on_reject="dead-letter"),
+                                     dead_letter_table=f'{schema}."Dead; x"')
+        for command in (["flushmany"], ["dead-letters"], ["pending"]):
+            run = signalbus(*command).expect(78)
+            assert run.stderr.startswith(f"{config}:"), run
+            assert 'table ' in run.stderr and '"signalbus triggers" prints' in run.stderr
+        schema.execute(signalbus("triggers").expect(0).stdout)
+        schema.execute(signalbus("triggers").expect(0).stdout)  # it may run twice
+        assert schema.value('SELECT count(*) FROM "Dead; x"') == 0
+        signalbus("flushmany").expect_silence()
+        schema.execute(signalbus("triggers", "--drop").expect(0).stdout)
+        assert schema.value('SELECT count(*) FROM "Dead; x"') == 0
+
+    def test_another_table_will_not_do(self, signalbus, schema, make_topic):
+        table = make_rows(schema, 1)
+        signalbus.configure(model("A", table, make_topic(), on_reject="dead-letter"),
+                            dead_letter_table=table)
+        assert "is not one for dead letters" in signalbus("flushmany").expect(78).stderr
+
+    def test_without_a_table_there_are_none(self, signalbus, schema, make_topic):
+        config = signalbus.configure(model("A", make_rows(schema, 1), make_topic()))
+        run = signalbus("dead-letters").expect(78)
+        assert run.logged(f"dead_letter_table is not set in {config}: there are no dead letters")
+
+    def test_without_a_channel_only_the_table_is_printed(self, signalbus, schema, make_topic):
+        signalbus.configure(model("A", make_rows(schema, 1), make_topic()), notify_channel="",
+                            dead_letter_table=schema.table("dead"))
+        printed = signalbus("triggers").expect(0).stdout
+        assert "CREATE TABLE IF NOT EXISTS" in printed and "TRIGGER" not in printed
+
+    def test_listing_and_ending_exclude_each_other(self, signalbus):
+        run = signalbus.bare("dead-letters", "--requeue", "--discard").expect(2)
+        assert "--requeue and --discard exclude each other" in run.stderr
+
+
+def test_few_privileges_suffice(signalbus, schema, make_topic, consume, configure, postgres):
+    topic = make_topic()
+    configure(model("A", make_rows(schema, 3, [2]), topic))
+    role = f"{schema}_sender"
+    schema.execute(f"CREATE ROLE {role} LOGIN")
+    try:
+        schema.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
+        schema.execute(f"GRANT SELECT, DELETE, UPDATE (id) ON t TO {role}")
+        schema.execute(f"GRANT INSERT ON dead TO {role}")
+        signalbus.database = postgres.conninfo().replace("user='postgres'", f"user='{role}'")
+        configure_as = model("A", schema.table("t"), topic, on_reject="dead-letter")
+        signalbus.configure(configure_as, dead_letter_table=schema.table("dead"), kafka=LIMIT)
+        signalbus("flushmany").expect(0)
+        assert ids(consume(topic, 2)) == [1, 3] and dead(schema) == ["2"]
+    finally:
+        schema.execute(f"DROP OWNED BY {role}")
+        schema.execute(f"DROP ROLE {role}")
