@@ -21,12 +21,14 @@ BINARY   := $(BUILD)/signalbus
 HAVE_SYSTEMD := $(shell pkg-config --exists libsystemd && echo yes)
 PACKAGES := libpq rdkafka libcjson libconfig $(if $(HAVE_SYSTEMD),libsystemd)
 
-SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c cmd_triggers.c cmd_dead_letters.c \
-	config.c config_value.c config_item.c settings.c problems.c nearest.c \
-	model.c shape.c template.c sql.c catalog.c catalog_facts.c facts.c \
+SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c cmd_triggers.c \
+	cmd_dead_letters.c cmd_check.c \
+	config.c config_value.c config_item.c settings.c problems.c findings.c nearest.c \
+	model.c shape.c template.c sql.c catalog.c catalog_facts.c catalog_check.c facts.c \
 	db.c db_run.c rows.c store.c store_claim.c store_dead.c store_lock.c \
 	store_order.c store_settle.c barrier.c position.c \
-	encode.c bytes.c schema.c bus.c bus_start.c bus_producer.c bus_verdict.c bus_watch.c ledger.c \
+	encode.c bytes.c schema.c bus.c bus_start.c bus_producer.c bus_verdict.c bus_watch.c \
+	bus_topics.c ledger.c \
 	burst.c flusher.c progress.c retry.c \
 	daemon.c due.c listen.c health.c service.c \
 	log.c error.c clock.c stop.c text.c
@@ -38,7 +40,7 @@ TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
 	test_encode test_config test_burst test_barrier test_template test_message \
 	test_schema test_rows
-MODEL := model shape template nearest text error
+MODEL := model shape template nearest problems text error
 test_clock_OBJECTS   := clock
 test_text_OBJECTS    := text
 test_nearest_OBJECTS := nearest

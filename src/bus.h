@@ -77,4 +77,17 @@ void bus_await(struct bus *bus, struct ledger *l, struct instant deadline);
 /* Close l: it belongs to the caller again, and reports that still come for it are ignored. */
 void bus_end(struct bus *bus, struct ledger *l);
 
+/* A topic that is asked for. */
+struct bus_topic {
+	const char *name;
+	char problem[256]; /* what keeps it from being sent to, with a remedy; empty: nothing */
+};
+
+/* Ask the cluster for count topics (none: whether it answers), until deadline.  Neither makes a
+ * topic nor sends a message, so whether writing is allowed stays unknown.  Returns false with e
+ * where no broker answers in time (ERROR_BROKER), the properties do not go together (ERROR_CONFIG),
+ * or the process is asked to stop (ERROR_STOPPED). */
+bool bus_topics(const struct config *config, struct bus_topic *topics, size_t count,
+	struct instant deadline, struct error *e);
+
 #endif

@@ -182,37 +182,41 @@ static bool configure_order(rd_kafka_conf_t *conf, struct error *e)
 	       set_property(conf, "message.timeout.ms", "0", e);
 }
 
-static rd_kafka_t *handle_new(rd_kafka_conf_t *conf, const struct config *config, struct error *e)
+rd_kafka_conf_t *producer_properties(const struct config *config, bool in_order, struct error *e)
 {
-	char reason[512];
-	rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
-	if (handle != NULL)
-		return handle;
-	struct place at = place_of(config, reason);
-	if (rd_kafka_last_error() == RD_KAFKA_RESP_ERR__INVALID_ARG)
-		error_set(e, ERROR_CONFIG, "%s:%u: kafka: %s", at.file, at.line, reason);
-	else
-		error_set(e, ERROR_BROKER, "kafka: cannot make a producer: %s", reason);
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	rd_kafka_conf_set_log_cb(conf, on_log);
+	if (configure(conf, config, e) && (!in_order || configure_order(conf, e)))
+		return conf;
 	rd_kafka_conf_destroy(conf);
 	return NULL;
+}
+
+bool producer_refused(const struct config *config, const char *reason, struct error *e)
+{
+	struct place at = place_of(config, reason);
+	if (rd_kafka_last_error() == RD_KAFKA_RESP_ERR__INVALID_ARG)
+		return error_set(e, ERROR_CONFIG, "%s:%u: kafka: %s", at.file, at.line, reason);
+	return error_set(e, ERROR_BROKER, "kafka: cannot make a producer: %s", reason);
 }
 
 struct producer *producer_new(
 	const struct config *config, const struct producer_use *use, struct error *e)
 {
 	static const uint64_t one = 1;
-	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	if (!configure(conf, config, e) || (use->in_order && !configure_order(conf, e))) {
-		rd_kafka_conf_destroy(conf);
+	char reason[512];
+	rd_kafka_conf_t *conf = producer_properties(config, use->in_order, e);
+	if (conf == NULL)
 		return NULL;
-	}
 	rd_kafka_conf_set_opaque(conf, use->arg);
 	rd_kafka_conf_set_dr_msg_cb(conf, use->callbacks.report);
 	rd_kafka_conf_set_error_cb(conf, use->callbacks.error);
-	rd_kafka_conf_set_log_cb(conf, on_log);
-	rd_kafka_t *handle = handle_new(conf, config, e);
-	if (handle == NULL)
+	rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
+	if (handle == NULL) {
+		producer_refused(config, reason, e);
+		rd_kafka_conf_destroy(conf);
 		return NULL;
+	}
 	rd_kafka_queue_t *reports = rd_kafka_queue_get_main(handle);
 	rd_kafka_queue_io_event_enable(reports, use->wake_fd, &one, sizeof one);
 	rd_kafka_queue_destroy(reports);

@@ -26,6 +26,13 @@ struct producer_use {
 	bool in_order; /* without gaps: see bus_ordered() */
 };
 
+/* The properties of a producer, to be given to rd_kafka_new() or destroyed.  NULL with e where one
+ * is wrong. */
+rd_kafka_conf_t *producer_properties(const struct config *config, bool in_order, struct error *e);
+
+/* Fill e with what rd_kafka_new() said.  Always returns false. */
+bool producer_refused(const struct config *config, const char *reason, struct error *e);
+
 struct producer *producer_new(
 	const struct config *config, const struct producer_use *use, struct error *e);
 void producer_free(struct producer *p);

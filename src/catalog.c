@@ -119,7 +119,7 @@ static bool describe_expressions(struct db *db, struct instant deadline, struct 
 			model_add_expression(m, item->sql, rows_type(rows, 1));
 		rows_free(rows);
 		free(sql);
-		if (!ok)
+		if (!ok && !model_tolerates(m, e))
 			return false;
 	}
 	return true;
@@ -133,7 +133,7 @@ static bool check_where(struct db *db, struct instant deadline, struct model *m,
 	bool ok = probe(db, deadline, (struct db_call){ .sql = sql },
 		config_place(m->file, m->config, "where"), e);
 	free(sql);
-	return ok;
+	return ok || model_tolerates(m, e);
 }
 
 /* The table for dead letters, where the model's go there. */
@@ -164,21 +164,32 @@ static bool describe_dead_letters(
 				 found ? "is not one for dead letters" : "does not exist");
 }
 
-struct model *catalog_read(struct db *db, const struct config *config, size_t index,
-	struct instant deadline, struct error *e)
+static bool describe(struct db *db, struct instant deadline, struct model *m, struct error *e)
 {
-	struct model *m = model_new(config, index);
 	char *oid = NULL;
 	bool ok = describe_table(db, deadline, m, &oid, e) &&
 		  describe_columns(db, deadline, m, oid, e) &&
 		  describe_key(db, deadline, m, oid, e) &&
-		  describe_expressions(db, deadline, m, &config->models[index].fields, e) &&
-		  describe_expressions(db, deadline, m, &config->models[index].headers, e) &&
-		  check_where(db, deadline, m, e) && describe_dead_letters(db, deadline, m, e) &&
+		  describe_expressions(db, deadline, m, &m->config->fields, e) &&
+		  describe_expressions(db, deadline, m, &m->config->headers, e) &&
+		  check_where(db, deadline, m, e) &&
+		  (describe_dead_letters(db, deadline, m, e) || model_tolerates(m, e)) &&
 		  model_resolve(m, e);
 	free(oid);
-	if (ok)
+	return ok;
+}
+
+struct model *catalog_read(struct db *db, const struct config *config, size_t index,
+	struct instant deadline, struct error *e)
+{
+	struct model *m = model_new(config, index);
+	if (describe(db, deadline, m, e))
 		return m;
 	model_free(m);
 	return NULL;
+}
+
+bool catalog_examine(struct db *db, struct model *m, struct instant deadline, struct error *e)
+{
+	return describe(db, deadline, m, e) || model_tolerates(m, e);
 }

@@ -7,6 +7,7 @@
 
 #include "db.h"
 #include "facts.h"
+#include "findings.h"
 #include "model.h"
 
 /* Make the model number index of the configuration from the catalog; blocks until deadline.
@@ -18,5 +19,20 @@ struct model *catalog_read(struct db *db, const struct config *config, size_t in
  * (catalog_facts.c) */
 bool catalog_facts(struct db *db, const struct model *m, struct facts *f, struct instant deadline,
 	struct error *e);
+
+/* Read all that there is to know of a model that has mistakes, and note these, all of them; its
+ * relation is NULL where there is no such table.  Blocks until deadline; false with e where the
+ * database is away. */
+bool catalog_examine(struct db *db, struct model *m, struct instant deadline, struct error *e);
+
+/* Find out what would keep the session from sending the signals of the model number index, or would
+ * make it slow; nothing is locked or changed.  Each statement blocks for `timeout` of the
+ * configuration; false with e where the database is away.  (catalog_check.c) */
+bool catalog_check(struct db *db, const struct config *config, size_t index, struct findings *f,
+	struct error *e);
+
+/* The same of the database itself. */
+bool catalog_check_database(
+	struct db *db, const struct config *config, struct findings *f, struct error *e);
 
 #endif

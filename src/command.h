@@ -35,6 +35,7 @@ command cmd_signals, cmd_pending;                   /* cmd_inspect.c */
 command cmd_schema;                                 /* cmd_schema.c */
 command cmd_triggers;                               /* cmd_triggers.c */
 command cmd_dead_letters;                           /* cmd_dead_letters.c */
+command cmd_check;                                  /* cmd_check.c */
 
 /* Exit statuses, beside those of error_exit_status(). */
 enum { EXIT_WRONG_USAGE = 2, EXIT_WRONG_CONFIG = 78 };

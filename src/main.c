@@ -47,6 +47,8 @@ static const struct {
 	{ "signals", cmd_signals, "", false, "", "print the names of the models" },
 	{ "pending", cmd_pending, "W", false, "[--watch [SECONDS]]",
 		"print how many signals are pending" },
+	{ "check", cmd_check, "e", true, "[-e NAME]... [NAME]...",
+		"find out whether all is there that sending needs" },
 	{ "schema", cmd_schema, "", true, "NAME",
 		"print the JSON Schema of a model's message value" },
 	{ "triggers", cmd_triggers, "D", true, "[--drop] [NAME]...",

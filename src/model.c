@@ -132,6 +132,14 @@ bool model_error(
 	return error_set(e, ERROR_CONFIG, "%s:%u: %s", at.file, at.line, message);
 }
 
+bool model_tolerates(struct model *m, const struct error *e)
+{
+	if (m->mistakes == NULL || e->kind != ERROR_CONFIG)
+		return false;
+	problems_add_line(m->mistakes, e->text);
+	return true;
+}
+
 bool model_no_column(
 	const struct model *m, struct place at, const char *what, const char *name, struct error *e)
 {
@@ -222,7 +230,7 @@ static bool resolve_order(struct model *m, struct error *e)
 		else
 			add_order(m, column, descending);
 		free(name);
-		if (column == NO_FIELD)
+		if (column == NO_FIELD && !model_tolerates(m, e))
 			return false;
 	}
 	/* The primary key breaks ties, so that the order is total and repeatable. */
@@ -235,6 +243,8 @@ static bool resolve_order(struct model *m, struct error *e)
  * condition, rows may come to belong to the model long after they got their numbers. */
 static void resolve_serial_order(struct model *m)
 {
+	if (m->order_count == 0) /* of a table without a primary key */
+		return;
 	const struct order_item *first = &m->order[0];
 	m->serial_order = m->order_count == 1 || m->columns[first->column].is_serial;
 	if (m->serial_order && !first->descending && m->config->where == NULL)
@@ -243,8 +253,10 @@ static void resolve_serial_order(struct model *m)
 
 bool model_resolve(struct model *m, struct error *e)
 {
-	if (m->primary_key_count == 0)
-		return model_error(m, "table", e, "table %s has no primary key", m->relation);
+	if (m->primary_key_count == 0 &&
+		!model_error(m, "table", e, "table %s has no primary key", m->relation) &&
+		!model_tolerates(m, e))
+		return false;
 	if (!shape_resolve(m, e) || !resolve_order(m, e))
 		return false;
 	resolve_serial_order(m);

@@ -7,6 +7,7 @@
 
 #include "config.h"
 #include "error.h"
+#include "problems.h"
 #include "template.h"
 
 #include <stdbool.h>
@@ -70,8 +71,10 @@ enum { ROW_CTID, ROW_TABLEOID, ROW_FIXED_FIELDS };
 struct model {
 	const struct config *file;
 	const struct model_config *config;
-	size_t index;       /* in the configuration's list */
-	char *relation;     /* schema and table, quoted for SQL */
+	struct problems *mistakes; /* where mistakes of the settings go, all of them; NULL: the
+				      first one ends what is done with the model */
+	size_t index;              /* in the configuration's list */
+	char *relation;            /* schema and table, quoted for SQL */
 	char *dead_letters; /* table for what is rejected, quoted for SQL; NULL: it stays */
 	char *scope;    /* which rows are this model's: the relation and, if need be, a condition */
 	bool is_parent; /* partitioned or inherited from: a ctid is not unique in it */
@@ -116,8 +119,12 @@ void model_add_primary_key(struct model *m, const char *column_name);
 void model_add_expression(struct model *m, const char *sql, unsigned type_oid);
 
 /* Find the columns that the settings name.  Returns false with ERROR_CONFIG, text beginning with
- * FILE:LINE:, where one does not exist. */
+ * FILE:LINE:, where one does not exist and that is not tolerated. */
 bool model_resolve(struct model *m, struct error *e);
+
+/* Whether to go on past e: it is a mistake of the settings, and all of them are wanted.  Then it is
+ * noted, and the model is good for nothing but to find more. */
+bool model_tolerates(struct model *m, const struct error *e);
 
 /* The column that text names, as it stands or quoted as in SQL; NO_FIELD where there is none. */
 size_t model_column(const struct model *m, const char *text);

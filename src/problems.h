@@ -21,6 +21,9 @@ struct place {
 void problems_add(struct problems *p, struct place at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Add a line as it is. */
+void problems_add_line(struct problems *p, const char *line);
+
 void problems_free(struct problems *p);
 
 #endif

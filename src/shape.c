@@ -96,7 +96,8 @@ static bool resolve_items(struct model *m, const struct items *items, bool in_va
 {
 	*parts = memory_new(items->count, sizeof **parts);
 	for (size_t i = 0; i < items->count; i++)
-		if (!resolve_item(m, &items->items[i], in_value, &(*parts)[i], e))
+		if (!resolve_item(m, &items->items[i], in_value, &(*parts)[i], e) &&
+			!model_tolerates(m, e))
 			return false;
 	return true;
 }
@@ -194,20 +195,25 @@ static bool resolve_topic(struct model *m, struct error *e)
 		size_t column;
 		if (!part->is_column)
 			continue;
-		if (!resolve_column(m, "topic", part->text, &column, e))
+		if (resolve_column(m, "topic", part->text, &column, e))
+			part->field = shape_field(m, column);
+		else if (!model_tolerates(m, e))
 			return false;
-		part->field = shape_field(m, column);
 	}
 	return true;
 }
 
 bool shape_resolve(struct model *m, struct error *e)
 {
-	if (!resolve_value(m, e))
+	static bool (*const resolvers[])(struct model *, struct error *) = { resolve_key,
+		resolve_topic, resolve_headers, resolve_partition, resolve_timestamp };
+	if (!resolve_value(m, e) && !model_tolerates(m, e))
 		return false;
 	m->primary_key_fields = memory_new(m->primary_key_count, sizeof *m->primary_key_fields);
 	for (size_t i = 0; i < m->primary_key_count; i++)
 		m->primary_key_fields[i] = shape_field(m, m->primary_key[i]);
-	return resolve_key(m, e) && resolve_topic(m, e) && resolve_headers(m, e) &&
-	       resolve_partition(m, e) && resolve_timestamp(m, e);
+	for (size_t i = 0; i < sizeof resolvers / sizeof resolvers[0]; i++)
+		if (!resolvers[i](m, e) && !model_tolerates(m, e))
+			return false;
+	return true;
 }

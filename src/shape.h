@@ -11,7 +11,8 @@
 #include <stdbool.h>
 
 /* Fill in the shape of the messages, and the outputs of a claim that it takes.  Returns false with
- * ERROR_CONFIG, text beginning with FILE:LINE:, where settings and columns do not fit. */
+ * ERROR_CONFIG, text beginning with FILE:LINE:, where settings and columns do not fit, and that is
+ * not tolerated. */
 bool shape_resolve(struct model *m, struct error *e);
 
 /* The field of a claimed row that holds a column as it is; from then on a claim takes it. */

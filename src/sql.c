@@ -160,6 +160,19 @@ char *sql_claim(const struct model *m, enum claim_kind kind, size_t count)
 	return t.text;
 }
 
+char *sql_order_index(const struct model *m)
+{
+	struct text t = { 0 };
+	text_addf(&t, "CREATE INDEX ON %s (", m->relation);
+	for (size_t i = 0; i < m->order_count; i++) {
+		add_string(&t, i > 0 ? ", " : "");
+		add_quoted(&t, m->columns[m->order[i].column].name);
+		add_string(&t, m->order[i].descending ? " DESC" : "");
+	}
+	add_string(&t, ")");
+	return t.text;
+}
+
 char *sql_list(const struct model *m, size_t count, bool floor)
 {
 	struct text t = { 0 };

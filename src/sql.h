@@ -63,6 +63,8 @@ void sql_triggers_end(struct text *t, bool with_function);
 
 /* Add to t the definition of a table for dead letters. */
 void sql_dead_letter_table(struct text *t, const char *name);
+/* The index that would serve the model's order: for people to execute. */
+char *sql_order_index(const struct model *m);
 
 /* Find out whether an expression of the settings, or the condition "where", fits the table: reads
  * no row.  The second column is the expression, with its type.  The shape of the statement has
