@@ -66,7 +66,8 @@ static int flush(const struct command_line *line, enum discipline discipline)
 			.model_count = count,
 			.wait = line->wait,
 			.jobs = discipline == FLUSH_MANY ? line->jobs : 1,
-			.show_progress = log_enabled(LOG_LEVEL_WARNING) && isatty(STDERR_FILENO) };
+			.show_progress = log_enabled(LOG_LEVEL_WARNING) &&
+					 log_format() == LOG_FORMAT_TEXT && isatty(STDERR_FILENO) };
 		status = flush_repeatedly(line, &plan);
 	} else if (count > 0) {
 		status = error_exit_status(e.kind);

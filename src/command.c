@@ -48,14 +48,15 @@ struct config *command_load(const struct command_line *line, enum log_level leve
 {
 	struct problems problems = { 0 };
 	struct config *config = config_load(line->config_file, bus_check_property, &problems);
-	if (config != NULL) /* a wrong file changes nothing, also when it is read again */
-		log_set_level(level_of(line, config, level));
 	for (size_t i = 0; i < problems.count; i++)
 		log_problem(problems.lines[i]);
 	problems_free(&problems);
 	config = check_database(config);
-	if (config != NULL)
-		warn_if_open(config);
+	if (config == NULL) /* a wrong file changes nothing, also when it is read again */
+		return NULL;
+	log_set_level(level_of(line, config, level));
+	log_set_format((enum log_format)config->log_format);
+	warn_if_open(config);
 	return config;
 }
 

@@ -40,8 +40,9 @@ command cmd_check;                                  /* cmd_check.c */
 /* Exit statuses, beside those of error_exit_status(). */
 enum { EXIT_WRONG_USAGE = 2, EXIT_WRONG_CONFIG = 78 };
 
-/* Load the configuration that the command line names, and set the log level by both; level is for
- * where neither says.  NULL where the configuration is wrong; each problem has been printed. */
+/* Load the configuration that the command line names, and set the log level by both, and its
+ * format; level is for where neither says.  NULL where the configuration is wrong; each problem has
+ * been printed. */
 struct config *command_load(const struct command_line *line, enum log_level level);
 
 /* The models (indexes) that NAMEs and --exclude leave, in configuration order, to be freed.  An

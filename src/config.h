@@ -76,6 +76,7 @@ struct config {
 	double timeout;                /* seconds */
 	const char *dead_letter_table; /* NULL: none */
 	int log_level;                 /* enum log_level, or -1: as the command sees fit */
+	int log_format;                /* enum log_format */
 	bool holds_password;           /* written in the file itself */
 	struct config_memory *memory;
 };

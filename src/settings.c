@@ -81,6 +81,12 @@ static const struct setting top_rows[] = {
 		.choices = log_level_names,
 		.preset = -1,
 		.help = "least urgent messages that are logged" },
+	{ .name = "log_format",
+		.type = SETTING_CHOICE,
+		.field = offsetof(struct config, log_format),
+		.choices = log_format_names,
+		.preset = LOG_FORMAT_TEXT,
+		.help = "lines of text, or a JSON object each" },
 };
 
 static const struct setting model_rows[] = {

@@ -47,6 +47,8 @@ static const struct {
 	{ KAFKA MODELS "log_level = \"loud\";\n",
 		"bus.conf:3: log_level must be one of \"error\", \"warning\", \"info\", \"debug\", "
 		"not \"loud\"\n" },
+	{ KAFKA MODELS "log_format = \"xml\";\n",
+		"bus.conf:3: log_format must be one of \"text\", \"json\", not \"xml\"\n" },
 	{ KAFKA MODELS "defaults = { name = \"A\"; topic = \"t\";\ntable = \"a\"; };\n",
 		"bus.conf:3: \"name\" belongs to a model, not to defaults\n"
 		"bus.conf:4: \"table\" belongs to a model, not to defaults\n" },

@@ -55,6 +55,7 @@ START_TEST(what_is_not_set_has_its_preset)
 	ck_assert_str_eq(c->instance, "signalbus");
 	ck_assert_double_eq(c->timeout, 30);
 	ck_assert_int_eq(c->log_level, -1);
+	ck_assert_int_eq(c->log_format, LOG_FORMAT_TEXT);
 	ck_assert(c->autoflush);
 	ck_assert_int_eq(c->workers, 2);
 	ck_assert_double_eq(c->poll_interval, 1);
@@ -78,7 +79,8 @@ START_TEST(what_is_set_is_read)
 	struct fixture f;
 	const struct config *c = load(&f,
 		"database = \"dbname=shop\"; instance = \"b\"; timeout = 2.5;\n"
-		"log_level = \"debug\"; autoflush = false; workers = 5; poll_interval = 7;\n"
+		"log_level = \"debug\"; log_format = \"json\";\nautoflush = false; workers = 5; "
+		"poll_interval = 7;\n"
 		"notify_channel = \"\";\n" KAFKA
 		"models = ( { name = \"A\"; table = \"s.a\"; topic = \"t\"; key = \"k\";\n"
 		"burst_count = 500; burst_bytes = 7; autoflush = false; order_by = ( \"x DESC\", "
@@ -89,6 +91,7 @@ START_TEST(what_is_set_is_read)
 	ck_assert_str_eq(c->instance, "b");
 	ck_assert_double_eq(c->timeout, 2.5);
 	ck_assert_int_eq(c->log_level, LOG_LEVEL_DEBUG);
+	ck_assert_int_eq(c->log_format, LOG_FORMAT_JSON);
 	ck_assert(!c->autoflush);
 	ck_assert_int_eq(c->workers, 5);
 	ck_assert_double_eq(c->poll_interval, 7);

@@ -1,0 +1,192 @@
+#include "log.h"
+
+#include "log_json.h"
+#include "suite.h"
+#include "text.h"
+
+#include <cjson/cJSON.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define REPLACED "\xEF\xBF\xBD"
+
+/* Standard error, which each test has for itself. */
+static int divert(void)
+{
+	int ends[2];
+	ck_assert_int_eq(pipe(ends), 0);
+	ck_assert_int_eq(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+	close(ends[1]);
+	return ends[0];
+}
+
+/* What was written since the last time, in one go. */
+static const char *heard(int fd)
+{
+	static char line[2 * LOG_JSON_BYTES];
+	ssize_t got = read(fd, line, sizeof line - 1);
+	ck_assert_int_gt(got, 0);
+	line[got] = '\0';
+	ck_assert_ptr_eq(strchr(line, '\n'), line + got - 1);
+	return line;
+}
+
+static const char *member(const cJSON *object, const char *name)
+{
+	const char *value = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+	ck_assert_ptr_nonnull(value);
+	return value;
+}
+
+/* The message of a line of JSON, to be freed. */
+static char *message_of(const char *line, const char *level)
+{
+	cJSON *object = cJSON_Parse(line);
+	ck_assert_ptr_nonnull(object);
+	ck_assert_int_eq(cJSON_GetArraySize(object), 3);
+	ck_assert_str_eq(member(object, "level"), level);
+	ck_assert_uint_eq(strlen(member(object, "time")), strlen("2026-11-23T17:00:00.123Z"));
+	char *message = strdup(member(object, "message"));
+	cJSON_Delete(object);
+	return message;
+}
+
+START_TEST(text_has_time_and_level)
+{
+	static const char pattern[] = "0000-00-00T00:00:00.000Z "; /* 0: a digit */
+	int fd = divert();
+	log_set_level(LOG_LEVEL_INFO);
+	log_debug("not this");
+	log_info("%s %d", "this", 5);
+	const char *line = heard(fd);
+	for (size_t i = 0; i < strlen(pattern); i++)
+		ck_assert(pattern[i] == '0' ? line[i] >= '0' && line[i] <= '9'
+					    : line[i] == pattern[i]);
+	ck_assert_str_eq(line + strlen(pattern), "info: this 5\n");
+	log_problem("file:5: wrong");
+	ck_assert_str_eq(heard(fd), "file:5: wrong\n");
+}
+END_TEST
+
+START_TEST(the_journal_gets_priorities)
+{
+	char stream[64];
+	struct stat st;
+	int fd = divert();
+	ck_assert_int_eq(fstat(STDERR_FILENO, &st), 0);
+	snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	log_set_level(LOG_LEVEL_DEBUG);
+	log_error("e");
+	ck_assert_str_eq(heard(fd), "<3>e\n");
+	log_warning("w");
+	ck_assert_str_eq(heard(fd), "<4>w\n");
+	log_info("i");
+	ck_assert_str_eq(heard(fd), "<6>i\n");
+	log_debug("d");
+	ck_assert_str_eq(heard(fd), "<7>d\n");
+}
+END_TEST
+
+START_TEST(another_stream_is_not_the_journal)
+{
+	int fd = divert();
+	setenv("JOURNAL_STREAM", "1:1", 1);
+	log_set_level(LOG_LEVEL_DEBUG);
+	log_error("e");
+	ck_assert_ptr_nonnull(strstr(heard(fd), "Z error: e\n"));
+}
+END_TEST
+
+START_TEST(json_is_an_object_a_line)
+{
+	int fd = divert();
+	log_set_level(LOG_LEVEL_INFO);
+	log_set_format(LOG_FORMAT_JSON);
+	log_debug("not this");
+	log_warning("a \"%s\"\n\tin\\", "b");
+	char *message = message_of(heard(fd), "warning");
+	ck_assert_str_eq(message, "a \"b\"\n\tin\\");
+	free(message);
+	log_problem("file:5: wrong");
+	message = message_of(heard(fd), "error");
+	ck_assert_str_eq(message, "file:5: wrong");
+	free(message);
+	log_set_format(LOG_FORMAT_TEXT);
+	log_warning("plain");
+	ck_assert_ptr_nonnull(strstr(heard(fd), "Z warning: plain\n"));
+}
+END_TEST
+
+/* Bytes, and what becomes of them. */
+static const struct {
+	const char *message, *expected;
+} bytes[] = {
+	{ "", "" },
+	{ "\x7f\x01 \x1f", "\x7f\x01 \x1f" },
+	{ "\xC3\xA4 \xE2\x82\xAC \xF0\x9F\x98\x80", "\xC3\xA4 \xE2\x82\xAC \xF0\x9F\x98\x80" },
+	{ "\xED\x9F\xBF\xEE\x80\x80\xF4\x8F\xBF\xBF", "\xED\x9F\xBF\xEE\x80\x80\xF4\x8F\xBF\xBF" },
+	{ "a\x80z", "a" REPLACED "z" },
+	{ "\xC3", REPLACED },
+	{ "\xC3z", REPLACED "z" },
+	{ "\xE2\x82", REPLACED REPLACED },
+	{ "\xE2\x82z", REPLACED REPLACED "z" },
+	{ "\xC0\xAF", REPLACED REPLACED },                           /* overlong */
+	{ "\xE0\x9F\xBF", REPLACED REPLACED REPLACED },              /* overlong */
+	{ "\xED\xA0\x80", REPLACED REPLACED REPLACED },              /* a surrogate */
+	{ "\xF4\x90\x80\x80", REPLACED REPLACED REPLACED REPLACED }, /* beyond U+10FFFF */
+	{ "\xF0\x8F\xBF\xBF", REPLACED REPLACED REPLACED REPLACED }, /* overlong */
+	{ "\xFF\xFE", REPLACED REPLACED },
+};
+
+START_TEST(json_takes_any_bytes)
+{
+	char line[LOG_JSON_BYTES + 1];
+	size_t length = log_json(line, "2026-11-23T17:00:00.123Z", "info", bytes[_i].message);
+	line[length] = '\0';
+	char *message = message_of(line, "info");
+	ck_assert_str_eq(message, bytes[_i].expected);
+	free(message);
+}
+END_TEST
+
+/* Of messages that are all one character, the first part is kept, in whole characters. */
+static const char *const characters[] = { "a", "\"", "\x01", "\xE2\x82\xAC", "\x80" };
+
+START_TEST(a_long_line_is_cut)
+{
+	char line[LOG_JSON_BYTES + 1];
+	const char *character = characters[_i];
+	const char *expected = (unsigned char)character[0] == 0x80 ? REPLACED : character;
+	struct text long_one = { 0 };
+	for (size_t i = 0; i < 8192; i++)
+		text_add(&long_one, character, strlen(character));
+	size_t length = log_json(line, "2026-11-23T17:00:00.123Z", "info", long_one.text);
+	ck_assert_uint_le(length, LOG_JSON_BYTES);
+	ck_assert_uint_gt(length, LOG_JSON_BYTES / 2);
+	line[length] = '\0';
+	char *message = message_of(line, "info");
+	ck_assert_uint_gt(strlen(message), 0);
+	ck_assert_uint_eq(strlen(message) % strlen(expected), 0);
+	for (size_t i = 0; message[i] != '\0'; i += strlen(expected))
+		ck_assert_int_eq(strncmp(message + i, expected, strlen(expected)), 0);
+	free(message);
+	text_free(&long_one);
+}
+END_TEST
+
+int main(void)
+{
+	const struct test tests[] = {
+		{ text_has_time_and_level, 1, 0 },
+		{ the_journal_gets_priorities, 1, 0 },
+		{ another_stream_is_not_the_journal, 1, 0 },
+		{ json_is_an_object_a_line, 1, 0 },
+		{ json_takes_any_bytes, COUNT(bytes), 0 },
+		{ a_long_line_is_cut, COUNT(characters), 0 },
+	};
+	return suite_run("log", tests, COUNT(tests));
+}
