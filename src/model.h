@@ -75,7 +75,7 @@ struct model {
 				      first one ends what is done with the model */
 	size_t index;              /* in the configuration's list */
 	char *relation;            /* schema and table, quoted for SQL */
-	char *dead_letters; /* table for what is rejected, quoted for SQL; NULL: it stays */
+	char *dead_letters;        /* table for what is rejected, quoted for SQL; NULL: it stays */
 	char *scope;    /* which rows are this model's: the relation and, if need be, a condition */
 	bool is_parent; /* partitioned or inherited from: a ctid is not unique in it */
 	unsigned long attributes; /* how many columns the table has had: more, when one is added */

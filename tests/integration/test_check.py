@@ -158,6 +158,22 @@ def test_a_privilege_is_missing_and_the_remedy_helps(signalbus, schema, role, ma
     signalbus("flushmany").expect_silence()
 
 
+def test_the_table_for_dead_letters(signalbus, schema, role, make_topic, check):
+    """It is not there; then it may not be written to; then all is well."""
+    table, dead = schema.make_signals("t"), schema.table('"Dead x"')
+    signalbus.configure(model("A", table, make_topic(), on_reject="dead-letter"),
+                        dead_letter_table=dead, notify_channel="")
+    line, = check()
+    assert f'table {dead} does not exist; "signalbus triggers" prints its definition' in line
+    schema.execute(signalbus("triggers").expect(0).stdout)
+    schema.execute(f"REVOKE INSERT ON {dead} FROM {role}")
+    line, = check()
+    remedy = f"GRANT INSERT ON {dead} TO {role}"
+    assert line == (f'model "A": table {dead}: user {role} may not INSERT dead letters; {remedy}')
+    schema.execute(remedy)
+    assert check() == []
+
+
 def test_all_privileges_are_missing(signalbus, schema, role, make_topic, check):
     table, topic = schema.make_signals("t"), make_topic()
     schema.execute(f"REVOKE ALL ON t FROM {role}")
