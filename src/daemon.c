@@ -7,6 +7,7 @@
 #include "log.h"
 #include "position.h"
 #include "retry.h"
+#include "standing.h"
 #include "stop.h"
 #include "store.h"
 #include "text.h"
@@ -15,24 +16,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define TICK_S        1.0   /* a worker shows that it is alive at least so often */
 #define CONNECT_S     5.0   /* for one try to connect */
-#define STANDBY_S     1.0   /* between looks at an ordered lock that another process holds */
 #define HELD_PAUSE_S  0.005 /* between looks at writers that hold an order back */
 #define PENDING_BOUND 100000
 #define COUNT_S       1.0 /* for one table: nobody waits for a count */
 #define ALIVE_GRACE_S 10.0
-
-/* What the workers know of a model together; under lock. */
-struct model_state {
-	struct position *position;
-	struct retry retry;
-	unsigned failures;
-	char *failing;  /* what was logged when it stopped; NULL: it goes well */
-	bool stands_by; /* another process holds its ordered lock, which has been logged */
-};
 
 struct worker {
 	struct daemon *daemon;
@@ -55,8 +45,8 @@ struct daemon {
 	unsigned worker_count;
 	struct config counting; /* as config, but with less patience */
 	struct store *counter;  /* the main thread's */
+	struct standing *standing;
 	pthread_mutex_t lock;
-	struct model_state *states;
 	size_t sent;
 	double worst_ack;
 };
@@ -134,7 +124,7 @@ static void start_over(struct position *position)
 static bool run_burst(struct worker *w, const struct model *m, enum due_reason reason,
 	struct burst_result *result, struct error *e)
 {
-	struct position *position = w->daemon->states[m->index].position;
+	struct position *position = standing_position(w->daemon->standing, m->index);
 	struct burst_order order = {
 		.model = m, .kind = CLAIM_ORDERED, .from_start = reason == DUE_TIME
 	};
@@ -160,61 +150,9 @@ static void note_sent(struct daemon *d, const struct burst_result *result)
 	pthread_mutex_unlock(&d->lock);
 }
 
-static void note_success(struct daemon *d, size_t model)
-{
-	struct model_state *state = &d->states[model];
-	pthread_mutex_lock(&d->lock);
-	retry_success(&state->retry, clock_now());
-	state->failures = 0;
-	if (state->failing != NULL)
-		log_info("model \"%s\": goes on", d->config->models[model].name);
-	if (state->stands_by)
-		log_info("model \"%s\": took over the ordered lock", d->config->models[model].name);
-	free(state->failing);
-	state->failing = NULL;
-	state->stands_by = false;
-	pthread_mutex_unlock(&d->lock);
-}
-
-/* Under the lock: say that a model has stopped, unless that was said already. */
-static void log_failure(struct model_state *state, const struct error *e)
-{
-	if (state->failing != NULL && strcmp(state->failing, e->text) == 0) {
-		log_debug("%s", e->text);
-		return;
-	}
-	log_error("Caught error while sending pending signals: %s", e->text);
-	free(state->failing);
-	state->failing = text_copy(e->text);
-}
-
-/* What to do about a model's error: seconds to leave it alone. */
-static double note_failure(struct worker *w, size_t model, const struct error *e)
-{
-	struct daemon *d = w->daemon;
-	struct model_state *state = &d->states[model];
-	double delay = 0, dice = erand48(w->dice);
-	pthread_mutex_lock(&d->lock);
-	bool expected = retry_again(&state->retry, e->kind, clock_now(), dice, &delay);
-	if (e->kind == ERROR_BUSY) {
-		if (!state->stands_by)
-			log_info("model \"%s\": stands by: %s", d->config->models[model].name,
-				e->text);
-		state->stands_by = true;
-		delay = d->config->poll_interval < STANDBY_S ? d->config->poll_interval : STANDBY_S;
-	} else if (!expected || e->kind == ERROR_TOPIC) {
-		log_failure(state, e);
-		delay = clock_backoff_delay(++state->failures, dice);
-	} else {
-		log_debug("%s", e->text);
-	}
-	pthread_mutex_unlock(&d->lock);
-	return delay;
-}
-
 static void handle_error(struct worker *w, size_t model, const struct error *e)
 {
-	double delay = note_failure(w, model, e);
+	double delay = standing_failure(w->daemon->standing, model, e, erand48(w->dice));
 	if (error_policy(e->kind) == POLICY_CONNECT)
 		lose_session(w);
 	else if (error_policy(e->kind) == POLICY_PREPARE)
@@ -233,7 +171,7 @@ static void serve(struct worker *w, size_t model, enum due_reason reason)
 		handle_error(w, model, &e);
 		return;
 	}
-	note_success(w->daemon, model);
+	standing_success(w->daemon->standing, model);
 	if (result.held_back) {
 		due_done(w->daemon->due, model, DUE_LATER, HELD_PAUSE_S);
 		return;
@@ -274,10 +212,8 @@ static void start_worker(struct daemon *d, unsigned number)
 static void set_up_models(struct daemon *d)
 {
 	const struct config *config = d->config;
-	d->states = memory_new(config->model_count, sizeof *d->states);
+	d->standing = standing_new(config);
 	for (size_t i = 0; i < config->model_count; i++) {
-		d->states[i].position = position_new();
-		d->states[i].retry = retry_new(INFINITY, clock_now());
 		if (is_ordered(d, i))
 			due_set_ordered(d->due, i);
 		if (!config->autoflush || !config->models[i].autoflush)
@@ -315,12 +251,8 @@ void daemon_stop(struct daemon *d)
 		burst_free(d->workers[i].burst);
 		store_free(d->workers[i].store);
 	}
-	for (size_t i = 0; i < d->config->model_count; i++) {
-		position_free(d->states[i].position);
-		free(d->states[i].failing);
-	}
 	free(d->workers);
-	free(d->states);
+	standing_free(d->standing);
 	store_free(d->counter);
 	health_free(d->health);
 	due_free(d->due);
