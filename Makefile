@@ -31,6 +31,7 @@ SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c cmd
 	bus_topics.c ledger.c \
 	burst.c flusher.c progress.c retry.c \
 	daemon.c due.c standing.c listen.c health.c service.c \
+	metrics.c metrics_print.c lag.c \
 	log.c log_json.c error.c clock.c stop.c text.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
@@ -39,7 +40,7 @@ TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 # upwards fails to link.
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
 	test_encode test_config test_burst test_barrier test_template test_message \
-	test_schema test_rows test_log
+	test_schema test_rows test_metrics test_log
 MODEL := model shape template nearest problems text error
 test_clock_OBJECTS   := clock
 test_text_OBJECTS    := text
@@ -57,6 +58,7 @@ test_schema_OBJECTS  := schema facts $(MODEL)
 test_barrier_OBJECTS := barrier text
 test_rows_OBJECTS    := rows text
 test_log_OBJECTS     := log log_json text
+test_metrics_OBJECTS := metrics metrics_print lag clock text error
 UNIT_BINARIES := $(UNIT_TESTS:%=$(BUILD)/unit/%)
 
 CPPFLAGS_ALL = -D_GNU_SOURCE -DSIGNALBUS_VERSION='"$(VERSION)"' -DSYSCONFDIR='"$(sysconfdir)"' -Isrc \

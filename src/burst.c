@@ -291,6 +291,7 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
 	struct error *e)
 {
 	*result = (struct burst_result){ 0 };
+	struct instant begin_time = clock_now();
 	bool in_order = order->kind == CLAIM_ORDERED;
 	b->via = in_order ? bus_ordered(b->bus, e) : b->bus;
 	if (b->via == NULL)
@@ -302,6 +303,7 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
 		send_all(b);
 		result->ack_seconds = instant_seconds(start, clock_now());
 		ok = settle(b, result, e);
+		result->burst_seconds = instant_seconds(begin_time, clock_now());
 	}
 	end(b);
 	return ok;

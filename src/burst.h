@@ -41,6 +41,7 @@ struct burst_result {
 	size_t sent;          /* stored by the broker, and deleted */
 	size_t dead_lettered; /* rejected by the broker, and moved to the dead letters */
 	double ack_seconds;   /* from the first message to the last acknowledgement */
+	double burst_seconds; /* from the claim to the end of the transaction */
 };
 
 struct burst *burst_new(const struct config *config, struct store *store, struct bus *bus);

@@ -1,0 +1,399 @@
+#include "metrics.h"
+
+#include "lag.h"
+#include "suite.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct instant start = { INT64_C(1000000000000) };
+
+static struct model_config models[] = {
+	{ .name = "A", .autoflush = true },
+	{ .name = "B", .autoflush = true, .order_by = { .count = 1 } },
+	{ .name = "C", .autoflush = false },
+};
+
+static struct config config = {
+	.models = models, .model_count = COUNT(models), .autoflush = true, .poll_interval = 1
+};
+
+static struct instant later(double seconds)
+{
+	return instant_after(start, seconds);
+}
+
+static struct metrics *begin(void)
+{
+	struct metrics *m = metrics_new();
+	metrics_configure(m, &config, start);
+	return m;
+}
+
+/* What is printed when database and broker are up, some seconds after the start; to be freed. */
+static char *page(struct metrics *m, double seconds)
+{
+	struct text t = { 0 };
+	const struct metrics_world world = { true, true, later(seconds) };
+	metrics_print(m, &world, &t);
+	return t.text;
+}
+
+/* Whether a page has a line. */
+static bool has(const char *text, const char *line)
+{
+	char *wanted = text_format("\n%s\n", line);
+	bool found = strstr(text, wanted) != NULL;
+	free(wanted);
+	return found;
+}
+
+#define HAS(text, line)        ck_assert_msg(has(text, line), "no line %s in\n%s", line, text)
+#define LACKS_PART(text, part) ck_assert_msg(strstr(text, part) == NULL, "%s is in\n%s", part, text)
+
+static void serve(struct metrics *m, size_t model, size_t sent, enum error_kind kind)
+{
+	const struct burst_result result = {
+		.claimed = sent, .sent = sent, .burst_seconds = 0.02, .ack_seconds = 0.01
+	};
+	metrics_served(m, model, &result, kind, start);
+}
+
+START_TEST(all_is_there_from_the_first_page_on)
+{
+	struct metrics *m = begin();
+	char *text = page(m, 0);
+	ck_assert(strncmp(text, "# HELP signalbus_sent_total ", 28) == 0);
+	HAS(text, "# TYPE signalbus_sent_total counter");
+	HAS(text, "signalbus_sent_total{model=\"A\"} 0");
+	HAS(text, "signalbus_sent_total{model=\"C\"} 0");
+	HAS(text, "# TYPE signalbus_pending gauge");
+	HAS(text, "signalbus_pending{model=\"A\"} 0");
+	HAS(text, "signalbus_oldest_pending_seconds{model=\"A\"} 0");
+	HAS(text, "signalbus_errors_total{model=\"A\",kind=\"database\"} 0");
+	HAS(text, "signalbus_errors_total{model=\"A\",kind=\"broker\"} 0");
+	HAS(text, "signalbus_errors_total{model=\"A\",kind=\"rejected\"} 0");
+	HAS(text, "signalbus_errors_total{model=\"A\",kind=\"serialization\"} 0");
+	HAS(text, "# TYPE signalbus_burst_seconds histogram");
+	HAS(text, "signalbus_burst_seconds_bucket{model=\"A\",le=\"0.001\"} 0");
+	HAS(text, "signalbus_burst_seconds_bucket{model=\"A\",le=\"+Inf\"} 0");
+	HAS(text, "signalbus_burst_seconds_sum{model=\"A\"} 0");
+	HAS(text, "signalbus_burst_seconds_count{model=\"A\"} 0");
+	HAS(text, "signalbus_ack_seconds_bucket{model=\"A\",le=\"60\"} 0");
+	HAS(text, "signalbus_ordered_leader{model=\"B\"} 0");
+	HAS(text, "signalbus_ordered_wait_seconds{model=\"B\"} 0");
+	LACKS_PART(text, "signalbus_ordered_leader{model=\"A\"}");
+	LACKS_PART(text, "signalbus_ordered_wait_seconds{model=\"A\"}");
+	HAS(text, "signalbus_database_up 1");
+	HAS(text, "signalbus_broker_up 1");
+	HAS(text, "signalbus_build_info{version=\"" SIGNALBUS_VERSION "\"} 1");
+	free(text);
+	metrics_free(m);
+}
+END_TEST
+
+START_TEST(each_of_database_and_broker_is_up_or_not)
+{
+	struct metrics *m = begin();
+	const struct metrics_world world = { .database_up = _i == 1, .broker_up = _i == 0, start };
+	struct text t = { 0 };
+	metrics_print(m, &world, &t);
+	HAS(t.text, _i == 1 ? "signalbus_database_up 1" : "signalbus_database_up 0");
+	HAS(t.text, _i == 0 ? "signalbus_broker_up 1" : "signalbus_broker_up 0");
+	text_free(&t);
+	metrics_free(m);
+}
+END_TEST
+
+START_TEST(bursts_are_counted_and_measured_where_something_was_sent)
+{
+	struct metrics *m = begin();
+	serve(m, 0, 3, ERROR_NONE);
+	serve(m, 0, 0, ERROR_NONE);
+	serve(m, 0, 2, ERROR_REJECTED);
+	char *text = page(m, 0);
+	HAS(text, "signalbus_sent_total{model=\"A\"} 5");
+	HAS(text, "signalbus_sent_total{model=\"B\"} 0");
+	HAS(text, "signalbus_burst_seconds_bucket{model=\"A\",le=\"0.01\"} 0");
+	HAS(text, "signalbus_burst_seconds_bucket{model=\"A\",le=\"0.025\"} 2");
+	HAS(text, "signalbus_burst_seconds_bucket{model=\"A\",le=\"60\"} 2");
+	HAS(text, "signalbus_burst_seconds_bucket{model=\"A\",le=\"+Inf\"} 2");
+	HAS(text, "signalbus_burst_seconds_sum{model=\"A\"} 0.04");
+	HAS(text, "signalbus_burst_seconds_count{model=\"A\"} 2");
+	/* A bucket's bound is in it. */
+	HAS(text, "signalbus_ack_seconds_bucket{model=\"A\",le=\"0.005\"} 0");
+	HAS(text, "signalbus_ack_seconds_bucket{model=\"A\",le=\"0.01\"} 2");
+	HAS(text, "signalbus_ack_seconds_sum{model=\"A\"} 0.02");
+	HAS(text, "signalbus_ack_seconds_count{model=\"B\"} 0");
+	free(text);
+	metrics_free(m);
+}
+END_TEST
+
+START_TEST(what_took_longer_than_all_bounds_is_in_the_last_bucket)
+{
+	struct metrics *m = begin();
+	const struct burst_result result = { .sent = 1, .burst_seconds = 61, .ack_seconds = 60 };
+	metrics_served(m, 0, &result, ERROR_NONE, start);
+	char *text = page(m, 0);
+	HAS(text, "signalbus_burst_seconds_bucket{model=\"A\",le=\"60\"} 0");
+	HAS(text, "signalbus_burst_seconds_bucket{model=\"A\",le=\"+Inf\"} 1");
+	HAS(text, "signalbus_ack_seconds_bucket{model=\"A\",le=\"60\"} 1");
+	free(text);
+	metrics_free(m);
+}
+END_TEST
+
+static const struct {
+	enum error_kind kind;
+	const char *counted; /* NULL: no error */
+} kinds[] = {
+	{ ERROR_NONE, NULL },
+	{ ERROR_CONFIG, "database" },
+	{ ERROR_CONNECTION, "database" },
+	{ ERROR_CONFLICT, "serialization" },
+	{ ERROR_PLAN, "database" },
+	{ ERROR_DATABASE, "database" },
+	{ ERROR_BROKER, "broker" },
+	{ ERROR_TOPIC, "broker" },
+	{ ERROR_REJECTED, "rejected" },
+	{ ERROR_BUSY, NULL },
+	{ ERROR_STOPPED, NULL },
+};
+
+START_TEST(errors_are_counted_by_kind)
+{
+	static const char *const classes[] = { "database", "broker", "rejected", "serialization" };
+	struct metrics *m = begin();
+	ck_assert_uint_eq(COUNT(kinds), ERROR_KINDS);
+	serve(m, 0, 0, kinds[_i].kind);
+	char *text = page(m, 0);
+	for (size_t i = 0; i < COUNT(classes); i++) {
+		bool counted =
+			kinds[_i].counted != NULL && strcmp(kinds[_i].counted, classes[i]) == 0;
+		char *line = text_format(
+			"signalbus_errors_total{model=\"A\",kind=\"%s\"} %d", classes[i], counted);
+		HAS(text, line);
+		free(line);
+	}
+	free(text);
+	metrics_free(m);
+}
+END_TEST
+
+START_TEST(the_leader_has_a_worker_with_the_lock)
+{
+	struct metrics *m = begin();
+	metrics_leads(m, 1, 3);
+	metrics_lost(m, 2);
+	char *text = page(m, 0);
+	HAS(text, "signalbus_ordered_leader{model=\"B\"} 1");
+	free(text);
+	metrics_lost(m, 3);
+	text = page(m, 0);
+	HAS(text, "signalbus_ordered_leader{model=\"B\"} 0");
+	free(text);
+	metrics_leads(m, 1, 0);
+	serve(m, 1, 0, ERROR_BUSY);
+	text = page(m, 0);
+	HAS(text, "signalbus_ordered_leader{model=\"B\"} 0");
+	free(text);
+	metrics_free(m);
+}
+END_TEST
+
+START_TEST(an_order_is_held_back_as_long_as_the_last_try_says)
+{
+	struct metrics *m = begin();
+	const struct burst_result held = { .held_back = true, .held_seconds = 7.5 };
+	metrics_served(m, 1, &held, ERROR_NONE, start);
+	char *text = page(m, 3);
+	HAS(text, "signalbus_ordered_wait_seconds{model=\"B\"} 7.5");
+	HAS(text, "signalbus_oldest_pending_seconds{model=\"B\"} 3");
+	free(text);
+	const struct burst_result done = { .held_seconds = 8, .sent = 1 };
+	metrics_served(m, 1, &done, ERROR_NONE, later(3));
+	text = page(m, 4);
+	HAS(text, "signalbus_ordered_wait_seconds{model=\"B\"} 0");
+	HAS(text, "signalbus_oldest_pending_seconds{model=\"B\"} 0");
+	free(text);
+	metrics_free(m);
+}
+END_TEST
+
+START_TEST(pending_is_what_was_counted)
+{
+	struct metrics *m = begin();
+	metrics_pending(m, 2, 100000, start);
+	char *text = page(m, 0);
+	HAS(text, "signalbus_pending{model=\"C\"} 100000");
+	HAS(text, "signalbus_pending{model=\"A\"} 0");
+	free(text);
+	metrics_free(m);
+}
+END_TEST
+
+/* It is nobody's task to empty it. */
+START_TEST(a_paused_model_has_no_lag)
+{
+	struct metrics *m = begin();
+	char *text = page(m, 100);
+	HAS(text, "signalbus_oldest_pending_seconds{model=\"A\"} 100");
+	HAS(text, "signalbus_oldest_pending_seconds{model=\"C\"} 0");
+	free(text);
+	metrics_free(m);
+}
+END_TEST
+
+START_TEST(models_of_the_same_name_go_on_under_another_configuration)
+{
+	struct model_config other[] = { { .name = "B", .autoflush = true },
+		{ .name = "D", .autoflush = true }, { .name = "A", .autoflush = true } };
+	struct config next = config;
+	struct metrics *m = begin();
+	serve(m, 0, 5, ERROR_NONE);
+	serve(m, 1, 7, ERROR_NONE);
+	metrics_leads(m, 1, 0);
+	metrics_served(
+		m, 0, &(struct burst_result){ .more = true, .sent = 1 }, ERROR_NONE, later(1));
+	next.models = other;
+	metrics_configure(m, &next, later(10));
+	char *text = page(m, 12);
+	HAS(text, "signalbus_sent_total{model=\"A\"} 6");
+	HAS(text, "signalbus_sent_total{model=\"B\"} 7");
+	HAS(text, "signalbus_sent_total{model=\"D\"} 0");
+	HAS(text, "signalbus_oldest_pending_seconds{model=\"A\"} 12");
+	HAS(text, "signalbus_oldest_pending_seconds{model=\"D\"} 0");
+	LACKS_PART(text, "model=\"C\"");
+	LACKS_PART(text, "signalbus_ordered_leader{model=\"B\"}");
+	free(text);
+	metrics_free(m);
+}
+END_TEST
+
+static const struct {
+	const char *name, *label;
+} labels[] = {
+	{ "a \"b\" \\c", "a \\\"b\\\" \\\\c" },
+	{ "a\nb\tc", "a\\nb\tc" },
+	{ "\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\x98", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\x98" },
+	{ "a\xff", "a\xef\xbf\xbd" },
+	{ "\xc3", "\xef\xbf\xbd" },
+	{ "\xc3(", "\xef\xbf\xbd(" },
+	{ "\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd" },
+	{ "\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" }, /* a surrogate */
+	{ "\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd" },                 /* overlong */
+	{ "{},=", "{},=" },
+};
+
+START_TEST(names_are_escaped)
+{
+	struct model_config one = { .name = labels[_i].name };
+	struct config c = { .models = &one, .model_count = 1 };
+	struct metrics *m = metrics_new();
+	metrics_configure(m, &c, start);
+	char *text = page(m, 0);
+	char *line = text_format("signalbus_sent_total{model=\"%s\"} 0", labels[_i].label);
+	HAS(text, line);
+	free(line);
+	free(text);
+	metrics_free(m);
+}
+END_TEST
+
+static void *serve_often(void *arg)
+{
+	for (int i = 0; i < 10000; i++)
+		serve(arg, 0, 1, i % 2 == 0 ? ERROR_NONE : ERROR_CONFLICT);
+	return NULL;
+}
+
+START_TEST(no_count_is_lost_among_threads)
+{
+	enum { THREADS = 4 };
+	pthread_t threads[THREADS];
+	struct metrics *m = begin();
+	for (size_t i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, serve_often, m), 0);
+	for (int i = 0; i < 100; i++)
+		free(page(m, 0));
+	for (size_t i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	char *text = page(m, 0);
+	HAS(text, "signalbus_sent_total{model=\"A\"} 40000");
+	HAS(text, "signalbus_errors_total{model=\"A\",kind=\"serialization\"} 20000");
+	HAS(text, "signalbus_ack_seconds_count{model=\"A\"} 40000");
+	free(text);
+	metrics_free(m);
+}
+END_TEST
+
+/* Histories of a table, and its lag after 100 s with looks that are due every 2 s. */
+static const struct {
+	const char *what;
+	struct {
+		char event; /* e: emptied, m: more, f: rejected, c: conflict, 0: counted none */
+		double at;
+	} events[6];
+	bool is_reachable;
+	double lag;
+} histories[] = {
+	{ "looked at just now", { { 'e', 99 } }, true, 0 },
+	{ "the next look is a little late", { { 'e', 93.5 } }, true, 0 },
+	{ "not looked at for long", { { 'e', 60 } }, true, 40 },
+	{ "not looked at since all is away", { { 'e', 99 } }, false, 1 },
+	{ "never emptied", { { 'm', 10 }, { 'm', 99 } }, true, 100 },
+	{ "more than one burst", { { 'e', 70 }, { 'm', 99 } }, true, 30 },
+	{ "a backlog that is gone", { { 'e', 10 }, { 'm', 20 }, { 'e', 99 } }, true, 0 },
+	{ "a conflict", { { 'e', 90 }, { 'c', 99 } }, true, 10 },
+	{ "a conflict that was mended", { { 'c', 98 }, { 'e', 99 } }, true, 0 },
+	{ "a row that is rejected", { { 'e', 10 }, { 'f', 99 } }, true, 90 },
+	{ "while it is, others go", { { 'e', 10 }, { 'f', 90 }, { 'e', 99 } }, true, 90 },
+	{ "for long it was not", { { 'f', 20 }, { 'e', 79 }, { 'e', 99 } }, true, 0 },
+	{ "it is gone", { { 'f', 90 }, { '0', 98 } }, true, 0 },
+	{ "gone, and more came", { { 'f', 90 }, { '0', 95 }, { 'm', 99 } }, true, 5 },
+};
+
+static void happen(struct lag *l, char event, struct instant now)
+{
+	if (event == 'e' || event == 'm')
+		lag_served(l, event == 'e', now);
+	else if (event == 'f')
+		lag_failed(l, ERROR_REJECTED, now);
+	else if (event == 'c')
+		lag_failed(l, ERROR_CONFLICT, now);
+	else
+		lag_counted_none(l, now);
+}
+
+START_TEST(the_lag_is_since_the_table_was_last_empty)
+{
+	struct lag l;
+	lag_begin(&l, start);
+	for (size_t i = 0; histories[_i].events[i].event != '\0'; i++)
+		happen(&l, histories[_i].events[i].event, later(histories[_i].events[i].at));
+	double lag = lag_seconds(&l, histories[_i].is_reachable, 2, later(100));
+	ck_assert_msg(lag == histories[_i].lag, "%s: %g", histories[_i].what, lag);
+}
+END_TEST
+
+int main(void)
+{
+	const struct test tests[] = {
+		{ all_is_there_from_the_first_page_on, 1, 0 },
+		{ each_of_database_and_broker_is_up_or_not, 3, 0 },
+		{ bursts_are_counted_and_measured_where_something_was_sent, 1, 0 },
+		{ what_took_longer_than_all_bounds_is_in_the_last_bucket, 1, 0 },
+		{ errors_are_counted_by_kind, COUNT(kinds), 0 },
+		{ the_leader_has_a_worker_with_the_lock, 1, 0 },
+		{ an_order_is_held_back_as_long_as_the_last_try_says, 1, 0 },
+		{ pending_is_what_was_counted, 1, 0 },
+		{ a_paused_model_has_no_lag, 1, 0 },
+		{ models_of_the_same_name_go_on_under_another_configuration, 1, 0 },
+		{ names_are_escaped, COUNT(labels), 0 },
+		{ no_count_is_lost_among_threads, 1, 0 },
+		{ the_lag_is_since_the_table_was_last_empty, COUNT(histories), 0 },
+	};
+	return suite_run("metrics", tests, COUNT(tests));
+}
