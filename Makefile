@@ -19,7 +19,7 @@ BINARY   := $(BUILD)/signalbus
 
 # libsystemd tells systemd how the daemon does; the daemon works without it, too.
 HAVE_SYSTEMD := $(shell pkg-config --exists libsystemd && echo yes)
-PACKAGES := libpq rdkafka libcjson libconfig $(if $(HAVE_SYSTEMD),libsystemd)
+PACKAGES := libpq rdkafka libcjson libconfig libmicrohttpd $(if $(HAVE_SYSTEMD),libsystemd)
 
 SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c cmd_triggers.c \
 	cmd_dead_letters.c cmd_check.c \
@@ -31,7 +31,7 @@ SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c cmd
 	bus_topics.c ledger.c \
 	burst.c flusher.c progress.c retry.c \
 	daemon.c due.c standing.c listen.c health.c service.c \
-	metrics.c metrics_print.c lag.c \
+	metrics.c metrics_print.c lag.c monitor.c http.c address.c \
 	log.c log_json.c error.c clock.c stop.c text.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
@@ -40,7 +40,7 @@ TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 # upwards fails to link.
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
 	test_encode test_config test_burst test_barrier test_template test_message \
-	test_schema test_rows test_metrics test_log
+	test_schema test_rows test_metrics test_log test_address
 MODEL := model shape template nearest problems text error
 test_clock_OBJECTS   := clock
 test_text_OBJECTS    := text
@@ -50,7 +50,8 @@ test_retry_OBJECTS   := retry clock error
 test_model_OBJECTS   := $(MODEL)
 test_sql_OBJECTS     := sql $(MODEL)
 test_encode_OBJECTS  := encode bytes $(MODEL)
-test_config_OBJECTS  := config config_value config_item settings problems nearest text error log log_json
+test_config_OBJECTS  := config config_value config_item settings problems nearest address text \
+	error log log_json
 test_burst_OBJECTS   := burst ledger encode bytes sql position clock log log_json $(MODEL)
 test_template_OBJECTS := template text error
 test_message_OBJECTS := encode bytes sql $(MODEL)
@@ -58,6 +59,7 @@ test_schema_OBJECTS  := schema facts $(MODEL)
 test_barrier_OBJECTS := barrier text
 test_rows_OBJECTS    := rows text
 test_log_OBJECTS     := log log_json text
+test_address_OBJECTS := address error
 test_metrics_OBJECTS := metrics metrics_print lag clock text error
 UNIT_BINARIES := $(UNIT_TESTS:%=$(BUILD)/unit/%)
 

@@ -56,6 +56,10 @@ void bus_watch(struct bus *bus);
 bool bus_is_up(struct bus *bus);
 bool bus_await_up(struct bus *bus, struct instant deadline);
 
+/* Put into reason, which has room for size bytes, why the broker does not answer; an empty text
+ * where it does. */
+void bus_view(struct bus *bus, char *reason, size_t size);
+
 /* Open l for a burst of count messages: verdicts arrive in it, from another thread, until
  * bus_end().  At most BUS_LEDGERS_MAX are open at a time. */
 enum { BUS_LEDGERS_MAX = 256 };

@@ -41,6 +41,7 @@ struct bus {
 	bool in_doubt;       /* it should be asked again */
 	struct bus *ordered; /* made when first asked for */
 	char trouble[512];   /* the last that the producer told of; empty after a success */
+	char silence[1024];  /* why the broker did not answer the last time; empty: it did */
 };
 
 /* A topic that this producer has sent to. */

@@ -2,6 +2,7 @@
 #include "bus_producer.h"
 #include "log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -27,11 +28,13 @@ static bool must_probe(struct bus *bus)
 /* Under the lock: note whether the broker answers, and tell people when that has changed. */
 static void note_probe(struct bus *bus, bool is_up, const char *reason)
 {
+	if (bus->trouble[0] != '\0')
+		reason = bus->trouble;
+	snprintf(bus->silence, sizeof bus->silence, "%s", is_up ? "" : reason);
 	if (is_up && !bus->is_up)
 		log_info("kafka: the broker answers");
 	else if (!is_up && (bus->is_up || bus->failed_probes == 0))
-		log_warning("kafka: the broker does not answer: %s; waiting for it",
-			bus->trouble[0] != '\0' ? bus->trouble : reason);
+		log_warning("kafka: the broker does not answer: %s; waiting for it", reason);
 	bus->is_up = is_up;
 	bus->in_doubt = false;
 	if (is_up)
@@ -85,4 +88,16 @@ bool bus_await_up(struct bus *bus, struct instant deadline)
 	bool is_up = bus->is_up;
 	pthread_mutex_unlock(&bus->lock);
 	return is_up;
+}
+
+void bus_view(struct bus *bus, char *reason, size_t size)
+{
+	pthread_mutex_lock(&bus->lock);
+	if (bus->is_up)
+		reason[0] = '\0';
+	else if (bus->silence[0] == '\0')
+		snprintf(reason, size, "kafka: the broker has not answered yet");
+	else
+		snprintf(reason, size, "kafka: the broker does not answer: %s", bus->silence);
+	pthread_mutex_unlock(&bus->lock);
 }

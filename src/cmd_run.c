@@ -6,6 +6,7 @@
 #include "command.h"
 #include "daemon.h"
 #include "error.h"
+#include "monitor.h"
 #include "service.h"
 #include "stop.h"
 
@@ -15,6 +16,8 @@
 #define STATISTICS_S 60.0
 #define STATUS_S     10.0
 
+#define EXIT_CANNOT_LISTEN 1 /* not that of a wrong configuration: the port may be free later */
+
 /* What runs under one configuration. */
 struct running {
 	struct config *config;
@@ -22,8 +25,9 @@ struct running {
 	struct daemon *daemon;
 };
 
-/* What is told of it, in the log and to systemd. */
+/* What is told of it, in the log, to systemd and over HTTP. */
 struct telling {
+	struct monitor *monitor;
 	bool ready;
 	size_t sent;        /* since the process started */
 	size_t sent_before; /* when the last statistics line was written */
@@ -46,17 +50,36 @@ static int load(const struct command_line *line, struct running *r)
 	return error_exit_status(e.kind);
 }
 
-static void start(struct running *r)
+static void unload(struct running *r)
 {
-	bus_watch(r->bus);
-	r->daemon = daemon_start(r->config, r->bus);
-}
-
-static void stop(struct running *r)
-{
-	daemon_stop(r->daemon);
 	bus_free(r->bus);
 	config_free(r->config);
+}
+
+static void start(struct running *r, struct monitor *monitor)
+{
+	bus_watch(r->bus);
+	metrics_configure(monitor_metrics(monitor), r->config, clock_now());
+	r->daemon = daemon_start(r->config, r->bus, monitor_metrics(monitor));
+	monitor_attach(monitor, r->daemon);
+}
+
+static void stop(struct running *r, struct monitor *monitor)
+{
+	monitor_detach(monitor);
+	daemon_stop(r->daemon);
+	unload(r);
+}
+
+/* Listen as the configuration that was loaded wants it; where that cannot be, unload it. */
+static bool listen_for(struct running *r, struct monitor *monitor)
+{
+	struct error e;
+	if (monitor_listen(monitor, r->config, &e))
+		return true;
+	log_error("%s", e.text);
+	unload(r);
+	return false;
 }
 
 /* A wrong file leaves everything as it is. */
@@ -66,11 +89,13 @@ static void reload(const struct command_line *line, struct running *r, struct te
 	service_reloading();
 	if (load(line, &next) != 0) {
 		log_error("the configuration is wrong; the one from before stays in force");
+	} else if (!listen_for(&next, t->monitor)) {
+		log_error("the configuration from before stays in force");
 	} else {
 		t->sent += daemon_report(r->daemon).sent;
-		stop(r);
+		stop(r, t->monitor);
 		*r = next;
-		start(r);
+		start(r, t->monitor);
 		log_info("the configuration was reloaded");
 	}
 	if (t->ready)
@@ -121,6 +146,23 @@ static void tell(const struct running *r, struct telling *t)
 		tell_status(r, t);
 }
 
+/* Run under one configuration after another until asked to stop. */
+static void run(const struct command_line *line, struct running *r, struct telling *t)
+{
+	log_info("started");
+	start(r, t->monitor);
+	while (!stop_requested()) {
+		if (stop_take_reload())
+			reload(line, r, t);
+		tell(r, t);
+		monitor_show_alive(t->monitor);
+		stop_wait_reload(instant_after(clock_now(), TICK_S));
+	}
+	service_stopping();
+	stop(r, t->monitor);
+	log_info("stopped");
+}
+
 int cmd_run(const struct command_line *line)
 {
 	struct running r;
@@ -131,16 +173,11 @@ int cmd_run(const struct command_line *line)
 	int status = load(line, &r);
 	if (status != 0)
 		return status;
-	log_info("started");
-	start(&r);
-	while (!stop_requested()) {
-		if (stop_take_reload())
-			reload(line, &r, &t);
-		tell(&r, &t);
-		stop_wait_reload(instant_after(clock_now(), TICK_S));
-	}
-	service_stopping();
-	stop(&r);
-	log_info("stopped");
-	return 0;
+	t.monitor = monitor_new();
+	if (listen_for(&r, t.monitor))
+		run(line, &r, &t);
+	else
+		status = EXIT_CANNOT_LISTEN;
+	monitor_free(t.monitor);
+	return status;
 }

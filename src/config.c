@@ -22,6 +22,7 @@ static value_reader skip_defaults;
 
 static value_reader *const value_readers[] = {
 	[SETTING_STRING] = value_read_string,
+	[SETTING_ADDRESS] = value_read_address,
 	[SETTING_TEXT] = value_read_text,
 	[SETTING_SECRET] = value_read_secret,
 	[SETTING_BOOLEAN] = value_read_boolean,

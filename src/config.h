@@ -75,6 +75,7 @@ struct config {
 	const char *notify_channel;    /* empty: none */
 	double timeout;                /* seconds */
 	const char *dead_letter_table; /* NULL: none */
+	const char *metrics_listen;    /* HOST:PORT, an address_parse() is sure of; NULL: nowhere */
 	int log_level;                 /* enum log_level, or -1: as the command sees fit */
 	int log_format;                /* enum log_format */
 	bool holds_password;           /* written in the file itself */

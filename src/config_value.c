@@ -1,5 +1,6 @@
 #include "config_value.h"
 
+#include "address.h"
 #include "text.h"
 
 #include <errno.h>
@@ -74,6 +75,20 @@ void value_read_string(
 			r->problems, value_place(r->config, s), "%s must not be empty", row->name);
 	else
 		value_read_text(r, row, s, field);
+}
+
+void value_read_address(
+	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
+{
+	struct address ignored;
+	struct error e;
+	const char *value = config_setting_get_string(s);
+	if (value == NULL)
+		value_wrong_type(r, s, "a string such as \"127.0.0.1:9464\"");
+	else if (!address_parse(&ignored, value, &e))
+		problems_add(r->problems, value_place(r->config, s), "%s: %s", row->name, e.text);
+	else
+		*(const char **)field = value;
 }
 
 /* The content of a secret's file without the line feed at its end; NULL with a problem. */

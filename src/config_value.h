@@ -31,6 +31,7 @@ typedef void value_reader(
 
 value_reader value_read_string;
 value_reader value_read_text;
+value_reader value_read_address;
 value_reader value_read_secret;
 value_reader value_read_boolean;
 value_reader value_read_integer;

@@ -15,13 +15,16 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define TICK_S        1.0   /* a worker shows that it is alive at least so often */
 #define CONNECT_S     5.0   /* for one try to connect */
 #define HELD_PAUSE_S  0.005 /* between looks at writers that hold an order back */
 #define PENDING_BOUND 100000
+#define PING_S        5.0 /* a session that is not used is looked after so often */
 #define COUNT_S       1.0 /* for one table: nobody waits for a count */
+#define COUNT_ALL_S   5.0 /* for all of them */
 #define ALIVE_GRACE_S 10.0
 
 struct worker {
@@ -30,6 +33,7 @@ struct worker {
 	struct store *store;
 	struct burst *burst;
 	struct retry connecting;
+	struct instant used; /* when the session was used last */
 	unsigned short dice[3];
 	_Atomic int64_t alive_ns; /* when it was seen to make progress */
 	pthread_t thread;
@@ -38,13 +42,16 @@ struct worker {
 struct daemon {
 	const struct config *config;
 	struct bus *bus;
+	struct metrics *metrics;
 	struct due *due;
 	struct health *health;
 	struct listener *listener;
 	struct worker *workers;
 	unsigned worker_count;
 	struct config counting; /* as config, but with less patience */
-	struct store *counter;  /* the main thread's */
+	struct store *counter;  /* the main thread's, as is what it counted of each model */
+	size_t *counts;
+	size_t next_count;
 	struct standing *standing;
 	pthread_mutex_t lock;
 	size_t sent;
@@ -71,6 +78,7 @@ static void lose_session(struct worker *w)
 {
 	store_disconnect(w->store);
 	due_lost(w->daemon->due, w->number);
+	metrics_lost(w->daemon->metrics, w->number);
 }
 
 /* One try to connect, and a wait where it failed. */
@@ -82,7 +90,8 @@ static void connect_once(struct worker *w)
 	double limit = d->config->timeout < CONNECT_S ? d->config->timeout : CONNECT_S;
 	lose_session(w);
 	if (store_connect(w->store, instant_after(clock_now(), limit), &e)) {
-		retry_success(&w->connecting, clock_now());
+		w->used = clock_now();
+		retry_success(&w->connecting, w->used);
 		health_connected(d->health);
 		return;
 	}
@@ -90,6 +99,17 @@ static void connect_once(struct worker *w)
 		health_refused(d->health, e.text);
 	retry_again(&w->connecting, ERROR_CONNECTION, clock_now(), erand48(w->dice), &delay);
 	due_wait_closed(d->due, instant_after(clock_now(), delay));
+}
+
+/* Where nothing is to be done for a while, find out that the database is away all the same. */
+static void ping(struct worker *w)
+{
+	struct error e;
+	w->used = clock_now();
+	if (store_ping(w->store, &e))
+		return;
+	log_debug("%s", e.text);
+	lose_session(w);
 }
 
 /* Be connected, and know that the broker answers, so that no transaction is begun in vain.  False
@@ -100,7 +120,9 @@ static bool is_ready(struct worker *w)
 		connect_once(w);
 		return false;
 	}
-	return bus_await_up(w->daemon->bus, tick());
+	if (instant_before(instant_after(w->used, PING_S), clock_now()))
+		ping(w);
+	return store_connected(w->store) && bus_await_up(w->daemon->bus, tick());
 }
 
 /* An ordered model is served by the session that holds its lock. */
@@ -111,6 +133,7 @@ static bool may_serve(struct worker *w, const struct model *m, struct error *e)
 	if (!store_lock(w->store, m, e))
 		return false;
 	due_keep(w->daemon->due, w->number, m->index);
+	metrics_leads(w->daemon->metrics, m->index, w->number);
 	return true;
 }
 
@@ -166,7 +189,9 @@ static void serve(struct worker *w, size_t model, enum due_reason reason)
 	struct burst_result result = { 0 };
 	const struct model *m = store_model(w->store, model, &e);
 	bool ok = m != NULL && may_serve(w, m, &e) && run_burst(w, m, reason, &result, &e);
+	w->used = clock_now();
 	note_sent(w->daemon, &result);
+	metrics_served(w->daemon->metrics, model, &result, ok ? ERROR_NONE : e.kind, clock_now());
 	if (!ok) {
 		handle_error(w, model, &e);
 		return;
@@ -221,17 +246,19 @@ static void set_up_models(struct daemon *d)
 	}
 }
 
-struct daemon *daemon_start(const struct config *config, struct bus *bus)
+struct daemon *daemon_start(const struct config *config, struct bus *bus, struct metrics *metrics)
 {
 	struct daemon *d = memory_new(1, sizeof *d);
 	d->config = config;
 	d->bus = bus;
+	d->metrics = metrics;
 	d->worker_count = (unsigned)config->workers;
 	d->due = due_new(config->model_count, d->worker_count, config->poll_interval);
 	d->health = health_new();
 	d->counting = *config;
 	d->counting.timeout = config->timeout < COUNT_S ? config->timeout : COUNT_S;
 	d->counter = store_new(&d->counting);
+	d->counts = memory_new(config->model_count, sizeof *d->counts);
 	pthread_mutex_init(&d->lock, NULL);
 	set_up_models(d);
 	d->workers = memory_new(d->worker_count, sizeof *d->workers);
@@ -254,6 +281,7 @@ void daemon_stop(struct daemon *d)
 	free(d->workers);
 	standing_free(d->standing);
 	store_free(d->counter);
+	free(d->counts);
 	health_free(d->health);
 	due_free(d->due);
 	pthread_mutex_destroy(&d->lock);
@@ -261,21 +289,37 @@ void daemon_stop(struct daemon *d)
 }
 
 /* A worker waits for a database and a broker within a burst for a few times `timeout` at most. */
-static bool is_alive(const struct daemon *d)
+static double patience(const struct daemon *d)
 {
-	struct instant now = clock_now();
+	return 4 * d->config->timeout + ALIVE_GRACE_S;
+}
+
+/* For how many seconds the most silent of the workers has not shown that it makes progress. */
+static double silence(const struct daemon *d)
+{
+	struct instant now = clock_now(), seen = now;
 	for (unsigned i = 0; i < d->worker_count; i++) {
-		struct instant seen = { atomic_load(&d->workers[i].alive_ns) };
-		if (instant_seconds(seen, now) > 4 * d->config->timeout + ALIVE_GRACE_S)
-			return false;
+		struct instant alive = { atomic_load(&d->workers[i].alive_ns) };
+		seen = instant_earlier(seen, alive);
 	}
-	return true;
+	return instant_seconds(seen, now);
+}
+
+void daemon_view(struct daemon *d, struct daemon_view *view)
+{
+	double silent = silence(d);
+	*view = (struct daemon_view){ .patience = patience(d) };
+	if (silent > view->patience)
+		snprintf(view->alive, sizeof view->alive,
+			"a worker has made no progress for %.0f s", silent);
+	health_view(d->health, view->database, sizeof view->database);
+	bus_view(d->bus, view->broker, sizeof view->broker);
 }
 
 struct daemon_report daemon_report(struct daemon *d)
 {
 	struct daemon_report r = { .is_ready = health_is_up(d->health) && bus_is_up(d->bus),
-		.is_alive = is_alive(d) };
+		.is_alive = silence(d) <= patience(d) };
 	pthread_mutex_lock(&d->lock);
 	r.sent = d->sent;
 	r.worst_ack = d->worst_ack;
@@ -285,19 +329,33 @@ struct daemon_report daemon_report(struct daemon *d)
 	return r;
 }
 
-static bool count_model(struct daemon *d, size_t model, size_t *pending, bool *more)
+static bool count_model(struct daemon *d, size_t model)
 {
 	struct error e;
 	size_t count = 0;
 	const struct model *m = store_model(d->counter, model, &e);
-	bool ok = m != NULL && store_count_some(d->counter, m, PENDING_BOUND, &count, &e);
-	if (!ok) {
-		log_debug("counting: %s", e.text); /* a worker tells people what is wrong with it */
-		store_forget(d->counter, model);
+	if (m != NULL && store_count_some(d->counter, m, PENDING_BOUND, &count, &e)) {
+		d->counts[model] = count;
+		metrics_pending(d->metrics, model, count, clock_now());
+		return true;
 	}
-	*pending += count;
-	*more = *more || count == PENDING_BOUND;
-	return ok || error_policy(e.kind) == POLICY_GIVE_UP;
+	log_debug("counting: %s", e.text); /* a worker tells people what is wrong with it */
+	store_forget(d->counter, model);
+	d->counts[model] = 0;
+	return error_policy(e.kind) == POLICY_GIVE_UP;
+}
+
+/* Count model after model; where time is up, the next call goes on with the next one. */
+static bool count_models(struct daemon *d)
+{
+	size_t all = d->config->model_count;
+	struct instant deadline = instant_after(clock_now(), COUNT_ALL_S);
+	bool ok = true;
+	for (size_t i = 0; i < all && ok && instant_before(clock_now(), deadline); i++) {
+		ok = count_model(d, d->next_count);
+		d->next_count = (d->next_count + 1) % all;
+	}
+	return ok;
 }
 
 bool daemon_count(struct daemon *d, size_t *pending, bool *more)
@@ -308,7 +366,10 @@ bool daemon_count(struct daemon *d, size_t *pending, bool *more)
 	*more = false;
 	if (ok && !store_connected(d->counter))
 		ok = store_connect(d->counter, instant_after(clock_now(), CONNECT_S), &ignored);
-	for (size_t i = 0; ok && i < d->config->model_count; i++)
-		ok = count_model(d, i, pending, more);
+	ok = ok && count_models(d);
+	for (size_t i = 0; i < d->config->model_count; i++) {
+		*pending += d->counts[i];
+		*more = *more || d->counts[i] == PENDING_BOUND;
+	}
 	return ok;
 }

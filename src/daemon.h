@@ -10,14 +10,15 @@
 
 #include "bus.h"
 #include "config.h"
+#include "metrics.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 struct daemon;
 
-/* Start the workers.  Borrows config and bus. */
-struct daemon *daemon_start(const struct config *config, struct bus *bus);
+/* Start the workers.  Borrows all; metrics know the configuration already. */
+struct daemon *daemon_start(const struct config *config, struct bus *bus, struct metrics *metrics);
 
 /* Settle the bursts under way, and end.  Blocks meanwhile: until `timeout` at most for each. */
 void daemon_stop(struct daemon *d);
@@ -31,6 +32,17 @@ struct daemon_report {
 };
 
 struct daemon_report daemon_report(struct daemon *d);
+
+/* What is not as it should be, in words; each text is empty where it is. */
+struct daemon_view {
+	char alive[128];     /* a worker makes no progress */
+	char database[1024]; /* the database cannot be reached */
+	char broker[1100];   /* the broker does not answer */
+	double patience;     /* seconds after which a thread that shows no progress has none */
+};
+
+/* Any thread, at any time between start and stop. */
+void daemon_view(struct daemon *d, struct daemon_view *view);
 
 /* How many signals are pending, in all models, up to a bound for each.  Blocks for some seconds at
  * most.  Returns false where it cannot be found out now; *more says that there are more. */

@@ -6,6 +6,7 @@
 #define SIGNALBUS_HEALTH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct health;
 
@@ -18,5 +19,8 @@ void health_refused(struct health *h, const char *reason);
 
 /* Whether the last try to connect succeeded; false before the first. */
 bool health_is_up(struct health *h);
+
+/* Put into reason, which has room for size bytes, why it did not; an empty text where it did. */
+void health_view(struct health *h, char *reason, size_t size);
 
 #endif

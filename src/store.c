@@ -74,6 +74,11 @@ bool store_query(struct store *s, struct db_call call, struct error *e)
 	return db_call(s->db, call, store_deadline(s), e);
 }
 
+bool store_ping(struct store *s, struct error *e)
+{
+	return store_query(s, (struct db_call){ .sql = "SELECT" }, e);
+}
+
 const struct model *store_model(struct store *s, size_t index, struct error *e)
 {
 	struct described *d = &s->models[index];

@@ -30,6 +30,9 @@ bool store_connect(struct store *s, struct instant deadline, struct error *e);
 bool store_connected(const struct store *s);
 void store_disconnect(struct store *s);
 
+/* Find out whether the session is still there, where it has not been used for a while. */
+bool store_ping(struct store *s, struct error *e);
+
 /* The model number index with what the catalog says of it, which is read when it is first asked
  * for in a session, and after store_forget().  Returns NULL with e; ERROR_CONFIG where table and
  * configuration do not fit.  The model is good until it is asked for again. */

@@ -10,12 +10,13 @@ import re
 import shutil
 import signal
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from runner import BINARY, is_sanitized, model
-from servers import ROOT, clean_environment, wait_until
+from servers import ROOT, Ports, clean_environment, wait_until
 
 UNITS = ("signalbus.service", "signalbus@.service")
 every_unit = pytest.mark.parametrize("name", UNITS)
@@ -200,11 +201,15 @@ def allowed_calls(unit):
 @pytest.mark.skipif(is_sanitized(), reason="a sanitizer makes system calls of its own")
 def test_the_filter_leaves_what_the_daemon_calls(signalbus, schema, make_topic, prefix, folder):
     table = schema.make_signals("t", 5)
-    signalbus.configure(model("A", table, make_topic()), poll_interval=0.1)
+    port = Ports.take()
+    signalbus.configure(model("A", table, make_topic()), poll_interval=0.1,
+                        metrics_listen=f"127.0.0.1:{port}")
     trace = folder / "trace"
     traced = [require("strace", "strace"), "-D", "-f", "-o", trace, "--"]
     daemon = signalbus.start(command=[*traced, *signalbus.command(["run"])])
     wait_until(lambda: schema.count("t") == 0, 60, "the signals sent")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as page:
+        assert b"signalbus_sent_total" in page.read()
     daemon.send(signal.SIGHUP)
     daemon.wait_log("the configuration was reloaded")
     daemon.stop().expect(0)
@@ -212,7 +217,7 @@ def test_the_filter_leaves_what_the_daemon_calls(signalbus, schema, make_topic, 
                "all of the trace")
     text = trace.read_text()
     calls = set(re.findall(r"^\d+ +(?:<\.\.\. )?(\w+)(?:\(| resumed)", text, re.M))
-    assert {"execve", "connect", "exit_group"} <= calls
+    assert {"execve", "connect", "accept4", "exit_group"} <= calls
     assert calls <= allowed_calls(settings(unit_file(prefix, UNITS[0])))
     assert not re.search(r"PROT_WRITE\|PROT_EXEC", text)  # MemoryDenyWriteExecute
 

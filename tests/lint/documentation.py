@@ -32,6 +32,10 @@ def settings():
             for name in rows("src/settings.c", table, row)]
 
 
+def metrics():
+    return rows("src/metrics_print.c", "metrics", r"^\t\{ \"([^\"]+)\"")
+
+
 def page(name):
     """A man page as people read it, each paragraph on one line."""
     text_of(name)
@@ -85,6 +89,11 @@ def check_help():
 def check_settings():
     """signalbus.conf(5) describes each setting"""
     yield from lacking(SETTINGS_PAGE, page(SETTINGS_PAGE), "setting", settings(), item)
+
+
+def check_metrics():
+    """signalbus(1) describes each metric"""
+    yield from lacking(MAN_PAGE, page(MAN_PAGE), "metric", metrics(), item)
 
 
 def check_example():

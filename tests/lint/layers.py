@@ -24,8 +24,8 @@ INCLUDERS = [
     (r"libconfig\.h.*", ["src/config_value.h"]),
     (r"config_value\.h", ["src/config.c", "src/config_item.c", "src/config_value.c"]),
     (r"getopt\.h", ["src/main.c"]),
+    (r"microhttpd\.h", ["src/http.c"]),
     (r"metrics_own\.h", ["src/metrics.c", "src/metrics_print.c"]),
-    (r"microhttpd\.h", ["src/metrics.c"]),
     (r"sd-.*\.h", ["src/service.c"]),
 ]
 

@@ -11,6 +11,9 @@ FILE_LINES_MAX = 399
 COLUMNS_MAX = 100
 TAB = 8
 
+# Callbacks whose parameters a library has decided.
+CALLBACKS = {"src/http.c": {"answer"}}  # libmicrohttpd's MHD_AccessHandlerCallback
+
 
 def check_functions():
     """functions have 40 lines, 5 parameters and 4 levels of nesting at most"""
@@ -19,7 +22,7 @@ def check_functions():
             lines = f.last_line - f.line + 1
             if lines > FUNCTION_LINES_MAX:
                 yield f"{name}:{f.line}: {f.name}() has {lines} lines"
-            if f.parameter_count > PARAMETERS_MAX:
+            if f.parameter_count > PARAMETERS_MAX and f.name not in CALLBACKS.get(name, ()):
                 yield f"{name}:{f.line}: {f.name}() has {f.parameter_count} parameters"
             depth, line = Nesting(f).deepest
             if depth > NESTING_MAX:

@@ -44,6 +44,9 @@ static const struct {
 		"bus.conf:2: name must not be empty\nbus.conf:3: table must not be empty\n"
 		"bus.conf:4: topic must not be empty\nbus.conf:5: key must not be empty\n" },
 	{ KAFKA MODELS "instance = \"\";\n", "bus.conf:3: instance must not be empty\n" },
+	{ KAFKA MODELS "\nmetrics_listen = \"here\";\n",
+		"bus.conf:4: metrics_listen: \"here\" is no address: it must be HOST:PORT such as "
+		"\"127.0.0.1:9464\" or \"[::1]:9464\"\n" },
 	{ KAFKA MODELS "log_level = \"loud\";\n",
 		"bus.conf:3: log_level must be one of \"error\", \"warning\", \"info\", \"debug\", "
 		"not \"loud\"\n" },
@@ -112,6 +115,7 @@ static const struct {
 	{ "autoflush", "1", "true or false", "an integer", false },
 	{ "workers", "2.0", "an integer", "a number", false },
 	{ "notify_channel", "5", "a string", "an integer", false },
+	{ "metrics_listen", "9464", "a string such as \"127.0.0.1:9464\"", "an integer", false },
 	{ "database", "5L", "a string, { file = \"PATH\"; } or { env = \"NAME\"; }", "an integer",
 		false },
 	{ "database", "{ }", "a string, { file = \"PATH\"; } or { env = \"NAME\"; }", "a group",

@@ -60,6 +60,7 @@ START_TEST(what_is_not_set_has_its_preset)
 	ck_assert_int_eq(c->workers, 2);
 	ck_assert_double_eq(c->poll_interval, 1);
 	ck_assert_str_eq(c->notify_channel, "signalbus");
+	ck_assert_ptr_null(c->metrics_listen);
 	ck_assert(!c->holds_password);
 	ck_assert_uint_eq(c->model_count, 1);
 	ck_assert_str_eq(m->name, "A");
@@ -81,7 +82,7 @@ START_TEST(what_is_set_is_read)
 		"database = \"dbname=shop\"; instance = \"b\"; timeout = 2.5;\n"
 		"log_level = \"debug\"; log_format = \"json\";\nautoflush = false; workers = 5; "
 		"poll_interval = 7;\n"
-		"notify_channel = \"\";\n" KAFKA
+		"notify_channel = \"\"; metrics_listen = \"[::1]:9464\";\n" KAFKA
 		"models = ( { name = \"A\"; table = \"s.a\"; topic = \"t\"; key = \"k\";\n"
 		"burst_count = 500; burst_bytes = 7; autoflush = false; order_by = ( \"x DESC\", "
 		"\"id\" ); },\n"
@@ -96,6 +97,7 @@ START_TEST(what_is_set_is_read)
 	ck_assert_int_eq(c->workers, 5);
 	ck_assert_double_eq(c->poll_interval, 7);
 	ck_assert_str_eq(c->notify_channel, "");
+	ck_assert_str_eq(c->metrics_listen, "[::1]:9464");
 	ck_assert_uint_eq(c->model_count, 2);
 	ck_assert_str_eq(m->table, "s.a");
 	ck_assert_str_eq(m->topic, "t");
