@@ -35,7 +35,8 @@ static bool list_model(struct store *s, size_t model, struct error *e)
 	bool ok = true;
 	for (bool more = true; ok && more && !stop_requested();) {
 		struct rows *page;
-		ok = store_dead_letters(s, model, &(struct page){ last, PAGE_ROWS }, &page, e);
+		ok = store_dead_letters(
+			s, model, &(struct dead_letter_page){ last, PAGE_ROWS }, &page, e);
 		if (!ok)
 			break;
 		print_page(page);

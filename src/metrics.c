@@ -117,6 +117,7 @@ void metrics_served(struct metrics *m, size_t model, const struct burst_result *
 	struct series *s = &m->series[model];
 	pthread_mutex_lock(&m->lock);
 	s->sent += result->sent;
+	s->dead_letters += result->dead_lettered;
 	s->held_seconds = result->held_back ? result->held_seconds : 0;
 	if (result->sent > 0) {
 		observe(&s->burst, result->burst_seconds);

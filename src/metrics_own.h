@@ -30,6 +30,7 @@ struct series {
 	bool is_ordered; /* has order_by */
 	bool is_served;  /* by the workers; the others are paused */
 	uint64_t sent;
+	uint64_t dead_letters;
 	uint64_t errors[CLASSES];
 	size_t pending;
 	struct lag lag;

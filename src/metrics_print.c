@@ -26,6 +26,12 @@ static double sent(const struct page *p, const struct series *s)
 	return (double)s->sent;
 }
 
+static double dead_letters(const struct page *p, const struct series *s)
+{
+	(void)p;
+	return (double)s->dead_letters;
+}
+
 static double pending(const struct page *p, const struct series *s)
 {
 	(void)p;
@@ -139,6 +145,9 @@ static const struct metric metrics[] = {
 		oldest },
 	{ "signalbus_errors_total", "counter", "Failures to send signals of a model, by kind.",
 		print_errors, NULL },
+	{ "signalbus_dead_letters_total", "counter",
+		"Signals that the broker has rejected for good and that have become dead letters.",
+		print_models, dead_letters },
 	{ "signalbus_burst_seconds", "histogram",
 		"Seconds from the fetch of a burst's signals to the commit of their deletion.",
 		print_bursts, NULL },

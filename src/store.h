@@ -108,12 +108,12 @@ bool store_settle(struct store *s, const struct model *m, const struct claim *cl
 
 /* The next dead letters of a model (index), oldest first. */
 enum { DEAD_LETTER_COLUMNS = 5 }; /* id, model, failed_at, primary key as JSON, error */
-struct page {
+struct dead_letter_page {
 	const char *behind; /* an id */
 	size_t count;       /* at most */
 };
-bool store_dead_letters(struct store *s, size_t index, const struct page *page, struct rows **rows,
-	struct error *e);
+bool store_dead_letters(struct store *s, size_t index, const struct dead_letter_page *page,
+	struct rows **rows, struct error *e);
 
 /* Put the dead letters of models (indexes) back into their tables, with their primary keys, all in
  * one transaction.  counts is as long as models. */

@@ -63,8 +63,8 @@ static char *key_columns(struct store *s, size_t index)
 	return array.text;
 }
 
-bool store_dead_letters(
-	struct store *s, size_t index, const struct page *page, struct rows **rows, struct error *e)
+bool store_dead_letters(struct store *s, size_t index, const struct dead_letter_page *page,
+	struct rows **rows, struct error *e)
 {
 	char *table = NULL;
 	if (!find_table(s, true, &table, e))

@@ -168,6 +168,19 @@ def test_a_rejected_message_is_an_error_and_makes_the_table_old(signalbus, schem
     daemon.stop().expect(0)
 
 
+def test_dead_letters_are_counted(signalbus, schema, make_topic, site):
+    table = schema.make_signals("t", 4)
+    schema.execute("INSERT INTO t SELECT 9, repeat('x', 2000000)")
+    signalbus.configure(model("A", table, make_topic(), burst_count=10, on_reject="dead-letter"),
+                        dead_letter_table=schema.table("dead"), metrics_listen=str(site))
+    schema.execute(signalbus("triggers").expect(0).stdout)
+    daemon = start(signalbus, site)
+    wait_value(site, 1, "signalbus_dead_letters_total", model="A")
+    assert site.value("signalbus_sent_total", model="A") == 4
+    assert site.value("signalbus_errors_total", model="A", kind="rejected") == 0
+    daemon.stop().expect(0)
+
+
 def test_serialization_failures_are_counted(signalbus, schema, make_topic, site):
     table = schema.make_signals("t")
     schema.execute("CREATE SEQUENCE tries")

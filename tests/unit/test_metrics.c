@@ -255,13 +255,15 @@ START_TEST(models_of_the_same_name_go_on_under_another_configuration)
 	serve(m, 0, 5, ERROR_NONE);
 	serve(m, 1, 7, ERROR_NONE);
 	metrics_leads(m, 1, 0);
-	metrics_served(
-		m, 0, &(struct burst_result){ .more = true, .sent = 1 }, ERROR_NONE, later(1));
+	metrics_served(m, 0, &(struct burst_result){ .more = true, .sent = 1, .dead_lettered = 2 },
+		ERROR_NONE, later(1));
 	next.models = other;
 	metrics_configure(m, &next, later(10));
 	char *text = page(m, 12);
 	HAS(text, "signalbus_sent_total{model=\"A\"} 6");
 	HAS(text, "signalbus_sent_total{model=\"B\"} 7");
+	HAS(text, "signalbus_dead_letters_total{model=\"A\"} 2");
+	HAS(text, "signalbus_dead_letters_total{model=\"B\"} 0");
 	HAS(text, "signalbus_sent_total{model=\"D\"} 0");
 	HAS(text, "signalbus_oldest_pending_seconds{model=\"A\"} 12");
 	HAS(text, "signalbus_oldest_pending_seconds{model=\"D\"} 0");
