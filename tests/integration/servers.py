@@ -335,7 +335,10 @@ def end_by_pidfd(pidfd):
 
 
 class Broker:
-    """One KRaft node, broker and controller in one; made and steered by Kafka."""
+    """
+    One KRaft node, broker and controller in one; made and steered by Kafka.  Who comes by the
+    listener BYWAY is sent to proxy_port, where a test may put a proxy (proxy.py).
+    """
 
     JAVA_OPTIONS = ["-Xms96m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
                     "-XX:-UsePerfData", "-Djava.awt.headless=true"]
@@ -354,6 +357,8 @@ rootLogger.appenderRef.out.ref = out
         self.folder = folder
         self.port = Ports.take()
         self.controller_port = Ports.take()
+        self.byway_port = Ports.take()
+        self.proxy_port = Ports.take()
         self.process = None
         folder.mkdir()
         (folder / "tmp").mkdir()
@@ -362,6 +367,10 @@ rootLogger.appenderRef.out.ref = out
     @property
     def address(self):
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def proxy_address(self):
+        return f"127.0.0.1:{self.proxy_port}"
 
     @property
     def voter(self):
@@ -375,9 +384,11 @@ rootLogger.appenderRef.out.ref = out
         own = {
             "process.roles": "broker,controller",
             "node.id": self.node,
-            "listeners": f"PLAINTEXT://{self.address},"
+            "listeners": f"PLAINTEXT://{self.address},BYWAY://127.0.0.1:{self.byway_port},"
                          f"CONTROLLER://127.0.0.1:{self.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "advertised.listeners": f"PLAINTEXT://{self.address},BYWAY://{self.proxy_address}",
+            "listener.security.protocol.map":
+                "PLAINTEXT:PLAINTEXT,BYWAY:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "log.dirs": self.folder / "data",
@@ -455,6 +466,11 @@ class Kafka:
     @property
     def bootstrap(self):
         return ",".join(broker.address for broker in self.brokers)
+
+    @property
+    def bootstrap_by_proxy(self):
+        """For who shall meet the brokers at the tests' proxies only."""
+        return ",".join(broker.proxy_address for broker in self.brokers)
 
     def chosen(self, node):
         return self.brokers if node is None else [self.brokers[node - 1]]

@@ -1,6 +1,5 @@
 """The daemon: `signalbus run` on the real servers."""
 
-import contextlib
 import os
 import random
 import re
@@ -12,6 +11,7 @@ import time
 
 import pytest
 
+from proxy import Proxy, without_notifications
 from runner import ids, is_sanitized, model
 from servers import Kafka, Postgres, wait_until
 from topics import Topics, first_appearances
@@ -336,48 +336,16 @@ def test_without_a_channel_it_does_not_listen(signalbus, schema, make_topic):
     daemon.stop().expect(0)
 
 
-class SilentProxy:
-    """Passes everything on but notifications, as a proxy does that pools transactions."""
-
-    def __init__(self, port):
-        self.server_port = port
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            client, _ = self.listener.accept()
-            server = socket.create_connection(("127.0.0.1", self.server_port))
-            threading.Thread(target=self.forward, args=(client, server), daemon=True).start()
-            threading.Thread(target=self.answer, args=(server, client), daemon=True).start()
-
-    @staticmethod
-    def forward(client, server):
-        with contextlib.suppress(OSError), server:
-            while data := client.recv(65536):
-                server.sendall(data)
-
-    @staticmethod
-    def answer(server, client):
-        """Message by message: a letter, the length with itself, the rest."""
-        with contextlib.suppress(OSError), client, server.makefile("rb") as stream:
-            while len(head := stream.read(5)) == 5:
-                body = stream.read(int.from_bytes(head[1:], "big") - 4)
-                if head[:1] != b"A":
-                    client.sendall(head + body)
-
-
 def test_notifications_that_do_not_arrive_are_told(signalbus, schema, make_topic, postgres):
-    proxy = SilentProxy(postgres.port)
-    signalbus.database = (f"host=127.0.0.1 port={proxy.port} user=postgres dbname=signalbus "
-                          "sslmode=disable gssencmode=disable")
-    signalbus.configure(model("A", schema.make_signals("t"), make_topic()), poll_interval=0.5)
-    install_triggers(signalbus, schema)
-    daemon = start(signalbus)
-    daemon.wait_log("notifications do not arrive")
-    assert seconds_until_gone(schema, "t", 1) < 5
-    daemon.stop().expect(0)
+    with Proxy(postgres.port, edit_answers=without_notifications) as proxy:
+        signalbus.database = postgres.conninfo(port=proxy.port, sslmode="disable",
+                                               gssencmode="disable")
+        signalbus.configure(model("A", schema.make_signals("t"), make_topic()), poll_interval=0.5)
+        install_triggers(signalbus, schema)
+        daemon = start(signalbus)
+        daemon.wait_log("notifications do not arrive")
+        assert seconds_until_gone(schema, "t", 1) < 5
+        daemon.stop().expect(0)
 
 
 class Systemd:

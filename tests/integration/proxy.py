@@ -1,0 +1,277 @@
+"""A TCP proxy whose links become slow, silent or broken at a test's word, while they live."""
+
+import asyncio
+import contextlib
+import ctypes
+import socket
+import struct
+import threading
+
+from servers import Ports
+
+CHUNK = 65536
+SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
+REQUEST, ANSWER = "request", "answer"  # the two directions of a link
+
+
+class Blindness:
+    """A packet filter for a socket: while it is on, whatever its peer sends vanishes."""
+
+    # One instruction of classic BPF: return 0, so that the kernel drops each packet before TCP
+    # sees it.  Neither data nor keepalives are acknowledged, as when a cable is cut.
+    INSTRUCTION = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))
+    PROGRAM = struct.pack("HxxxxxxQ", 1, ctypes.addressof(INSTRUCTION))
+
+    @classmethod
+    def on(cls, sock):
+        if sock.fileno() >= 0:  # not closed meanwhile
+            sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, cls.PROGRAM)
+
+    @staticmethod
+    def off(sock):
+        with contextlib.suppress(OSError):  # it had none
+            sock.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
+
+
+class Link:
+    """A connection of a client and the one to the server that belongs to it."""
+
+    def __init__(self, proxy, client, server):
+        self.proxy = proxy
+        self.ends = {REQUEST: client, ANSWER: server}  # by what is read from them
+        self.passed = {REQUEST: 0, ANSWER: 0}
+        self.cuts = dict(proxy.cuts)
+        proxy.cuts.clear()  # they are for one link
+        self.silent = proxy.swallowing
+        self.tasks = []
+        self.edit = proxy.edit_answers() if proxy.edit_answers else None
+
+    @property
+    def sockets(self):
+        return [writer.get_extra_info("socket") for _, writer in self.ends.values()]
+
+    async def pump(self, direction):
+        """Passes on what comes from one end, until it ends or the link is cut."""
+        queue = asyncio.Queue(64)
+        reader = asyncio.create_task(self.read(direction, queue))
+        self.tasks.append(reader)
+        try:
+            await self.write(direction, queue)
+        finally:
+            reader.cancel()
+
+    async def read(self, direction, queue):
+        data = b"any"
+        while data:
+            with contextlib.suppress(OSError):
+                data = b""
+                data = await self.ends[direction][0].read(CHUNK)
+            await queue.put((asyncio.get_running_loop().time() + self.proxy.delay, data))
+
+    async def write(self, direction, queue):
+        loop = asyncio.get_running_loop()
+        to = self.ends[ANSWER if direction == REQUEST else REQUEST][1]
+        while True:
+            due, data = await queue.get()
+            if due > loop.time():
+                await asyncio.sleep(due - loop.time())
+            await self.proxy.seeing.wait()
+            if not data and not self.silent:
+                return
+            if self.edit and direction == ANSWER:
+                data = self.edit(data)
+            for piece in self.pieces(data):
+                if not self.deliver(direction, piece, to):
+                    return
+                await to.drain()
+                if self.proxy.rate:
+                    await asyncio.sleep(len(piece) / self.proxy.rate)
+
+    def pieces(self, data):
+        size = max(1, int(self.proxy.rate / 50)) if self.proxy.rate else CHUNK
+        return [data[start:start + size] for start in range(0, len(data), size)]
+
+    def deliver(self, direction, data, to):
+        """False where the link has to be closed: its bytes are used up."""
+        if self.silent:
+            return True  # lost
+        data = self.proxy.watch(self, direction, data)
+        room = self.cuts.get(direction, float("inf")) - self.passed[direction]
+        data = data[:room] if room < len(data) else data
+        self.passed[direction] += len(data)
+        to.write(data)
+        return room > len(data) or direction not in self.cuts
+
+    def close(self, reset=False):
+        for _, writer in self.ends.values():
+            if reset:
+                with contextlib.suppress(OSError):
+                    writer.get_extra_info("socket").setsockopt(
+                        socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                writer.transport.abort()
+            else:
+                writer.close()
+
+
+class Proxy:
+    """
+    Passes connections on to a port of 127.0.0.1.  A thread of its own does the work.
+
+        with Proxy(postgres.port) as proxy:
+            proxy.slow(delay=0.1)        each way, in seconds; rate= in bytes a second
+            proxy.swallow()              bytes are accepted and lost; such links never recover
+            proxy.vanish()               nothing is even accepted, as when a cable is cut
+            proxy.mend()                 all is well again; links that swallowed end with RST
+            proxy.reset()                all links break, with RST
+            proxy.cut_after(ANSWER, 99)  closes the next link when so many bytes have passed
+            proxy.vanish_at(b"COMMIT")   of one link, all vanishes from these bytes on
+    """
+
+    def __init__(self, target, port=None, edit_answers=None):
+        self.target = target
+        self.edit_answers = edit_answers  # makes, for each link, a function of bytes to bytes
+        self.links = set()
+        self.delay, self.rate = 0, None
+        self.swallowing = False
+        self.trap = None
+        self.sprung = threading.Event()
+        self.cuts = {}
+        self.closed = []  # what had passed on links that have ended
+        self.listener = socket.create_server(("127.0.0.1", port or Ports.take()), backlog=100)
+        self.port = self.listener.getsockname()[1]
+        self.loop = asyncio.new_event_loop()
+        self.seeing = asyncio.Event()
+        self.seeing.set()
+        self.ready = threading.Event()
+        self.thread = threading.Thread(target=self.work, daemon=True)
+        self.thread.start()
+        self.ready.wait(10)
+
+    def work(self):
+        asyncio.set_event_loop(self.loop)
+        self.server = self.loop.run_until_complete(
+            asyncio.start_server(self.serve, sock=self.listener))
+        self.ready.set()
+        self.loop.run_forever()
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self.loop.run_until_complete(asyncio.wait(tasks))
+        self.loop.close()
+
+    async def serve(self, *client):
+        try:
+            server = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:
+            client[1].transport.abort()
+            return
+        link = Link(self, client, server)
+        self.links.add(link)
+        pumps = [asyncio.create_task(link.pump(direction)) for direction in (REQUEST, ANSWER)]
+        link.tasks = [asyncio.current_task(), *pumps]  # the loop itself holds them weakly only
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            self.links.discard(link)
+            self.closed.append(link.passed)
+            link.close()
+
+    def watch(self, link, direction, data):
+        """The part of data that passes the trap, which springs where its bytes come by."""
+        if not self.trap or direction != REQUEST or self.trap[0] not in data:
+            return data
+        (pattern, what), self.trap = self.trap, None
+        for sock in link.sockets:
+            Blindness.on(sock)
+        link.silent = True
+        self.sprung.set()
+        return data if what == ANSWER else data[:data.index(pattern)]
+
+    def do(self, function, *arguments):
+        """Calls it in the proxy's thread and waits until that is done."""
+        async def call():
+            return function(*arguments)
+        return asyncio.run_coroutine_threadsafe(call(), self.loop).result(10)
+
+    def slow(self, delay=0, rate=None):
+        self.delay, self.rate = delay, rate
+
+    def swallow(self):
+        def begin():
+            self.swallowing = True
+            for link in self.links:
+                link.silent = True
+        self.do(begin)
+
+    def vanish_at(self, pattern, what=REQUEST):
+        """
+        Of the next link whose request holds these bytes, everything vanishes from them on; or,
+        with ANSWER, from the answer to them on.  Other links pass, and this one never recovers.
+        """
+        self.sprung.clear()
+        self.trap = (pattern, what)
+
+    def vanish(self):
+        def begin():
+            self.seeing.clear()
+            for sock in self.all_sockets():
+                Blindness.on(sock)
+        self.do(begin)
+
+    def all_sockets(self):
+        return [self.listener, *(sock for link in self.links for sock in link.sockets)]
+
+    def mend(self):
+        def end():
+            self.swallowing = False
+            self.slow()
+            for link in self.links:
+                if link.silent:
+                    link.close(reset=True)
+            for sock in self.all_sockets():
+                Blindness.off(sock)
+            self.seeing.set()
+        self.do(end)
+
+    def reset(self):
+        def abort():
+            for link in self.links:
+                link.close(reset=True)
+        self.do(abort)
+
+    def cut_after(self, direction, count):
+        self.cuts[direction] = count
+
+    def close(self):
+        def end():
+            self.server.close()
+            for link in self.links:
+                link.close(reset=True)
+            self.loop.stop()
+        self.loop.call_soon_threadsafe(end)
+        self.thread.join(10)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def without_notifications():
+    """For PostgreSQL's answers: drops notifications, as a proxy does that pools transactions."""
+    rest = b""
+
+    def edit(data):
+        """Message by message: a letter, the length with itself, the rest."""
+        nonlocal rest
+        rest += data
+        kept = b""
+        while len(rest) >= 5 and len(rest) > (size := int.from_bytes(rest[1:5], "big")):
+            message, rest = rest[:size + 1], rest[size + 1:]
+            kept += message if message[:1] != b"A" else b""
+        return kept
+    return edit
