@@ -1,0 +1,177 @@
+"""What is committed arrives, whatever the network does on the way to either server."""
+
+import time
+
+import pytest
+
+from proxy import ANSWER, REQUEST, Proxy
+from runner import ids, is_sanitized, model, repeats
+from servers import wait_until
+
+TIMEOUT = 1.0
+BURST = 20
+IN_FLIGHT = 2 * BURST  # the daemon has two workers
+SLOWER = 5 if is_sanitized() else 1
+
+
+@pytest.fixture
+def ways(signalbus, postgres, kafka):
+    """The proxies by which signalbus comes to the servers."""
+    [broker] = kafka.brokers
+    with Proxy(postgres.port) as database, Proxy(broker.byway_port, broker.proxy_port) as kafkas:
+        signalbus.database = postgres.conninfo(port=database.port, sslmode="disable",
+                                               gssencmode="disable")
+        signalbus.bootstrap = kafka.bootstrap_by_proxy
+        yield {"database": database, "broker": kafkas}
+        signalbus.discard()
+
+
+either_way = pytest.mark.parametrize("way", ["database", "broker"])
+
+
+class Load:
+    """A table t whose rows arrive, some of them while others are sent."""
+
+    def __init__(self, schema, signalbus, topic, topics, **settings):
+        self.schema, self.topics, self.topic = schema, topics, topic
+        self.committed = 0
+        signalbus.configure(model("A", schema.make_signals("t"), topic, burst_count=BURST, **settings),
+                            timeout=TIMEOUT, poll_interval=0.2)
+
+    def commit(self, count):
+        self.schema.insert_signals("t", count, first=self.committed + 1)
+        self.schema.roll_back_signals("t", count, first=1_000_000)
+        self.committed += count
+
+    def wait_for_some(self):
+        left = self.schema.count("t")
+        self.schema.wait_until(lambda: self.schema.count("t") < left, 20, "a burst")
+
+    def wait_empty(self, timeout):
+        self.schema.wait_until(lambda: self.schema.count("t") == 0, timeout * SLOWER, "empty")
+
+    def check_deleted(self):
+        """What is gone from the table is in the log."""
+        gone = set(range(1, self.committed + 1)) - {
+            number for number, in self.schema.execute("SELECT id FROM t")}
+        assert gone <= set(ids(self.topics.read(self.topic))), "deleted before it was stored"
+
+    def check(self, allowed_repeats):
+        messages = self.topics.read(self.topic, self.committed)
+        numbers = ids(messages)
+        assert set(numbers) == set(range(1, self.committed + 1))
+        assert [message.value.decode() for message in messages] == [
+            f'{{"id":{number},"payload":"signal {number}"}}' for number in numbers]
+        assert repeats(numbers) <= allowed_repeats
+        assert self.schema.count("t") == 0
+        return numbers
+
+
+@pytest.fixture
+def load(schema, signalbus, make_topic, topics, ways):
+    return Load(schema, signalbus, make_topic(), topics)
+
+
+def is_held(schema):
+    return any(state.startswith("idle in transaction") for _, state, *_ in schema.backends())
+
+
+@pytest.mark.parametrize("silence", ["swallow", "vanish"])
+@either_way
+def test_silence_is_noticed(signalbus, schema, load, ways, way, silence):
+    """Noticed within the time-out and five seconds; then nothing is held; it mends by itself."""
+    load.commit(2000)
+    daemon = signalbus.start("-v", "run")
+    load.wait_for_some()
+    getattr(ways[way], silence)()
+    daemon.wait_log({"database": "warning: database: ", "broker": "the broker does not answer"}[way],
+                    (TIMEOUT + 5) * SLOWER)
+    wait_until(lambda: not is_held(schema), (2 * TIMEOUT + 5) * SLOWER, "nothing is held")
+    load.commit(100)
+    load.check_deleted()
+    ways[way].mend()
+    load.wait_empty(5)
+    daemon.stop().expect(0)
+    load.check(IN_FLIGHT)
+
+
+@pytest.mark.parametrize("what", [REQUEST, ANSWER])
+def test_silence_just_at_commit(signalbus, schema, load, ways, what):
+    """COMMIT does not arrive: the burst is repeated; the answer does not: it is known to be gone."""
+    load.commit(3 * BURST)
+    ways["database"].vanish_at(b"COMMIT\0", what)
+    assert signalbus("flushmany").expect_failure() == "database: no answer in time"
+    assert ways["database"].sprung.is_set()
+    load.check_deleted()
+    wait_until(lambda: not schema.backends(), (TIMEOUT + 10) * SLOWER, "the server notices")
+    signalbus("flushmany").expect_silence()
+    assert repeats(load.check(BURST)) == (BURST if what == REQUEST else 0)
+
+
+def test_an_ordered_lock_of_a_session_that_vanished(signalbus, schema, postgres, load, ways):
+    """The server finds out by itself that nobody is there any more, and another process goes on."""
+    load.commit(10)
+    signalbus.configure(model("A", schema.table("t"), load.topic, burst_count=BURST,
+                              order_by=["id"]), timeout=TIMEOUT, poll_interval=0.2)
+    holder = signalbus.start("-v", "run")
+    load.wait_empty(10)
+    signalbus.database = postgres.conninfo()
+    signalbus.configure(model("A", schema.table("t"), load.topic, burst_count=BURST,
+                              order_by=["id"]), timeout=TIMEOUT, poll_interval=0.2)
+    follower = signalbus.start("-v", "run")
+    follower.wait_log("stands by")
+    ways["database"].vanish()
+    load.commit(100)
+    follower.wait_log("took over the ordered lock", (TIMEOUT + 10) * SLOWER)
+    load.wait_empty(5)
+    ways["database"].mend()
+    for daemon in (holder, follower):
+        daemon.stop().expect(0)
+    assert list(dict.fromkeys(load.check(BURST))) == list(range(1, 111))
+
+
+@either_way
+def test_connections_break_again_and_again(signalbus, load, ways, way):
+    breaks = 8
+    load.commit(4000)
+    daemon = signalbus.start("-v", "run")
+    for _ in range(breaks):
+        load.wait_for_some()
+        ways[way].reset()
+        load.commit(50)
+    load.wait_empty(20)
+    daemon.stop().expect(0)
+    load.check(IN_FLIGHT * breaks)
+
+
+def conversation(signalbus, load, ways):
+    """How many bytes pass each way when a burst is sent."""
+    load.commit(BURST)
+    signalbus("flushmany").expect_silence()
+    [passed] = ways["database"].closed
+    return passed
+
+
+@pytest.mark.parametrize("direction", [REQUEST, ANSWER])
+def test_cut_after_each_so_many_bytes(signalbus, load, ways, direction):
+    """The conversation about a burst is cut at each of these places: all arrives all the same."""
+    total, places = conversation(signalbus, load, ways)[direction], 20
+    assert total > 1000
+    for place in range(places):
+        load.commit(BURST)
+        ways["database"].cut_after(direction, total * place // places)
+        signalbus("flushmany").expect(0)
+        assert not ways["database"].cuts, "nothing was cut"
+        load.wait_empty(0)
+    load.check(BURST * places)
+
+
+@pytest.mark.parametrize("pace", [{"delay": 0.02}, {"rate": 100_000}], ids=["delay", "rate"])
+@either_way
+def test_slow_links_are_slower_and_nothing_else(signalbus, load, ways, way, pace):
+    load.commit(10 * BURST)
+    ways[way].slow(**pace)
+    begin = time.monotonic()
+    signalbus("flushmany").expect_silence()
+    assert time.monotonic() - begin > (10 * 2 * pace["delay"] if "delay" in pace else 0.05)
+    load.check(0)
