@@ -72,7 +72,7 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 
 .DELETE_ON_ERROR:
 .PHONY: all install uninstall clean help demo check check-unit check-integration check-asan \
-	check-tsan check-values fuzz lint format \
+	check-tsan check-values chaos chaos-brokers soak drain fuzz lint format \
 	deps-build deps-test deps-demo deps-fuzz deps-lint
 
 all: $(BINARY) ## build build/signalbus
@@ -163,6 +163,29 @@ check-tsan: ## run the tests of what has threads with the thread sanitizer
 
 check-values: ## compare a million rows of mixed types with PostgreSQL's own to_json
 	SIGNALBUS_VALUE_ROWS=1000000 $(MAKE) check-integration T=mixed_types
+
+# Seeded faults, and long runs; what they find is in build/chaos too.
+SEED    ?= 1
+SEEDS   ?= $(SEED)
+ROUNDS  ?= 4
+HOURS   ?= 1
+RATE    ?= 1000
+ROWS    ?= 10000000
+chaos: SECONDS ?= 60
+CHAOS   := SIGNALBUS=$(abspath $(BINARY)) $(PYTHON) -B tests/chaos/run
+chaos:         RUN = chaos --seed $(SEEDS) --seconds $(SECONDS) $(FAULTS:%=--faults %)
+chaos-brokers: RUN = brokers --rounds $(ROUNDS)
+soak:          RUN = soak --seconds $(or $(SECONDS),$$(($(HOURS) * 3600))) --rate $(RATE)
+drain:         RUN = drain --rows $(ROWS)
+
+chaos: ## load and faults by a schedule: SEED=1 or SEEDS="1 2 3", SECONDS=60, FAULTS=kind,kind
+chaos-brokers: ## kill each of three brokers in turn, amid load, ROUNDS=4 times
+soak: ## RATE=1000 rows/s for HOURS=1 (or SECONDS=): checks all, and that memory stays level
+drain: ## flushmany of ROWS=10000000: checks all, and that memory stays level
+chaos chaos-brokers soak drain: deps-test
+	@$(MAKE) --no-print-directory all
+	tests/kafka/fetch build/kafka/lib
+	$(CHAOS) $(RUN)
 
 # Seconds, and what it links: the pure way of a row.
 FUZZ_SECONDS ?= 60
