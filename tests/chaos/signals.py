@@ -52,7 +52,7 @@ class Table(NamedTuple):
 
 
 # Bursts of several sizes; tables of all kinds.
-TABLES = (Table("plain", 50), Table("ordered", 20, ordered=True, partitions=1),
+TABLES = (Table("plain", 50), Table("ordered", 100, ordered=True, partitions=1),
           Table("parted", 10, partitioned=True))
 
 

@@ -101,3 +101,18 @@ def show(result):
 def save(result, path):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def summarize(paths):
+    """Of all reports: each kind of fault that came alone, how often, its repeats and recovery."""
+    found = {}
+    for path in paths:
+        for cluster in json.loads(path.read_text()).get("clusters", []):
+            if len(cluster["faults"]) == 1:
+                found.setdefault(cluster["faults"][0], []).append(
+                    (cluster["recovery"], sum(cluster["repeats"].values())))
+    print("| fault | times alone | repeats | mended in, s: median, longest |\n|---|---|---|---|")
+    for name, seen in sorted(found.items()):
+        times, repeats = sorted(at for at, _ in seen), [count for _, count in seen]
+        print(f"| {name} | {len(seen)} | {min(repeats)} – {max(repeats)} "
+              f"| {times[len(times) // 2]:.1f}, {times[-1]:.1f} |")

@@ -68,7 +68,7 @@ class World:
             self.topics[table.name] = Topics(self.kafka).make(
                 table.partitions, config, f"chaos.{table.name}", replicas)
 
-    def configure(self, **settings):
+    def configure(self):
         database, brokers = self.postgres.conninfo(), self.kafka.bootstrap
         if self.by_proxy:
             database = self.postgres.conninfo(port=self.proxies["postgres"].port)
@@ -76,7 +76,9 @@ class World:
         self.signalbus = Signalbus(self.folder, database, brokers)
         self.signalbus.configure(
             *[table.model(self.topics[table.name]) for table in self.tables],
-            **{"timeout": self.timeout, "poll_interval": 0.5, "workers": 2, **settings})
+            # Small batches: a burst is several, and a fault may come between them.
+            kafka={"batch_num_messages": 10} if self.by_proxy else {},
+            timeout=self.timeout, poll_interval=0.5, workers=2)
         cursor = self.connect().cursor()
         cursor.execute(self.signalbus("triggers").expect(0).stdout)
 
@@ -106,6 +108,7 @@ class World:
             self.expect_clean_stop(daemon, 2)
 
     def expect_clean_stop(self, daemon, seconds):
+        daemon.wait_log("started")  # before, a signal ends it as any process
         begin = now()
         daemon.send(signal.SIGTERM)
         status = daemon.finish(60).returncode

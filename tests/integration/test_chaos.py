@@ -9,7 +9,7 @@ sys.path.append(str(ROOT / "tests" / "chaos"))
 import scenarios  # noqa: E402
 import verdict  # noqa: E402
 
-SECONDS = 40
+SECONDS = 30
 
 
 def test_promises_hold_amid_faults(folder):
