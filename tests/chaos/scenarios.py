@@ -39,7 +39,7 @@ class Load:
         self.warm = resources.highest([usage(each.pid) for each in self.world.daemons])
 
     def end(self):
-        """Calm: all is sent, nothing is held, processes are as they were; then the last accounts."""
+        """Calm: all is sent, nothing is held, processes are as they were.  Then the accounts."""
         world = self.world
         self.writers.stop()
         try:
@@ -94,8 +94,8 @@ def brokers(folder, rounds):
             for node in (1, 2, 3):
                 at = round(now() - load.begin, 2)
                 player.play_all([schedule.Planned(at, False, 0, BROKER_KILL, {"node": node})])
-                print(f"{player.played[-1].planned}: {player.played[-1].seconds_to_recover():.2f} s",
-                      flush=True)
+                last = player.played[-1]
+                print(f"{last.planned}: {last.seconds_to_recover():.2f} s", flush=True)
         load.end()
         return verdict.report(world, player.played, load.begin,
                               {"scenario": "brokers", "rounds": rounds, **load.facts()})

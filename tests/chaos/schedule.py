@@ -61,7 +61,7 @@ def shuffled(chance, names):
 
 
 class Played:
-    """What came of a planned fault; times are of the wall clock, None where it did not come so far."""
+    """What came of a planned fault, by the wall clock; None where it did not come so far."""
 
     def __init__(self, planned):
         self.planned = planned

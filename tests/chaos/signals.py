@@ -24,8 +24,8 @@ class Table(NamedTuple):
 
     def create(self):
         """Its statements; ids are drawn within the INSERT, so that order by id is order."""
-        head = (f"CREATE SEQUENCE {self.name}_ids; CREATE TABLE {self.name} (id bigint PRIMARY KEY, "
-                "key bytea, payload text NOT NULL, mark text)")
+        head = (f"CREATE SEQUENCE {self.name}_ids; CREATE TABLE {self.name} "
+                "(id bigint PRIMARY KEY, key bytea, payload text NOT NULL, mark text)")
         if not self.partitioned:
             return head
         parts = "".join(f"; CREATE TABLE {self.name}_{part} PARTITION OF {self.name} "

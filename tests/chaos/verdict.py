@@ -44,7 +44,7 @@ def clusters_of(played):
 
 
 def judge_repeats(world, clusters):
-    """Repeats are allowed for a fault that may cause them, and no more than its bursts in flight."""
+    """Repeats are allowed for a fault that may cause them: as many as are in flight."""
     for name, page in world.books.pages.items():
         at_rest = list(page.repeats)
         for cluster in clusters:

@@ -105,7 +105,7 @@ class World:
     def stop_daemons(self):
         """A clean stop of all; what is not clean about it is a breach."""
         for daemon in self.daemons:
-            self.expect_clean_stop(daemon, 2)
+            self.expect_clean_stop(daemon, 5)
 
     def expect_clean_stop(self, daemon, seconds):
         daemon.wait_log("started")  # before, a signal ends it as any process
@@ -180,7 +180,7 @@ class Watch:
 
     def work(self):
         try:
-            while not self.stopping.is_set():
+            while not self.stopping.is_set() and not self.world.closed.is_set():
                 self.look()
                 self.looks += 1
                 self.stopping.wait(self.pause)

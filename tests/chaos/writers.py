@@ -2,11 +2,13 @@
 
 import random
 import threading
+import time
 
 import psycopg2
 
 
 BACKLOG_MOST = 2000  # rows, beyond which writers wait: a slow machine gets no endless backlog
+CATCH_UP = 1.0       # seconds' rows, that writers make up for at most
 
 
 class Writers:
@@ -19,9 +21,9 @@ class Writers:
         self.world = world
         self.pause = pause
         self.rate = rate and rate / count
+        self.own = threading.local()  # when a thread's next transaction is due
         self.stopping = threading.Event()
         self.failures = []
-        self.doubts = []
         self.threads = [threading.Thread(target=self.work, daemon=True,
                                          args=(number, random.Random(f"{seed} writer {number}")))
                         for number in range(count)]
@@ -31,7 +33,7 @@ class Writers:
     def work(self, number, chance):
         connection, doubts, serial = None, [], 0
         try:
-            while doubts or not self.stopping.is_set():
+            while (doubts or not self.stopping.is_set()) and not self.world.closed.is_set():
                 try:
                     if connection is None:
                         connection = self.world.connect(autocommit=False)
@@ -69,7 +71,7 @@ class Writers:
         numbers = []
         for _ in range(chance.choice((1, 1, 1, 2, 4))):
             numbers += self.insert(cursor, table, chance)
-            self.rest(chance, 1)
+            self.rest(chance, 0)
         if chance.random() < 0.15 or not numbers:
             connection.rollback()
             return
@@ -94,9 +96,13 @@ class Writers:
         return numbers
 
     def rest(self, chance, rows):
-        """With a rate, as long as so many rows take; else for a while."""
-        mean = rows / self.rate if self.rate else self.pause
-        self.stopping.wait(mean if self.rate else chance.expovariate(1 / mean))
+        """For a while; with a rate, until it is time for more rows than these."""
+        if not self.rate:
+            self.stopping.wait(chance.expovariate(1 / self.pause))
+            return
+        now = time.monotonic()
+        self.own.due = max(getattr(self.own, "due", now) + rows / self.rate, now - CATCH_UP)
+        self.stopping.wait(max(0, self.own.due - now))
 
     def stop(self):
         self.stopping.set()

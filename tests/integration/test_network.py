@@ -12,6 +12,7 @@ TIMEOUT = 1.0
 BURST = 20
 IN_FLIGHT = 2 * BURST  # the daemon has two workers
 SLOWER = 5 if is_sanitized() else 1
+NOTICED = {"database": "warning: database: ", "broker": "the broker does not answer"}
 
 
 @pytest.fixture
@@ -32,10 +33,10 @@ either_way = pytest.mark.parametrize("way", ["database", "broker"])
 class Load:
     """A table t whose rows arrive, some of them while others are sent."""
 
-    def __init__(self, schema, signalbus, topic, topics, **settings):
+    def __init__(self, schema, signalbus, topic, topics):
         self.schema, self.topics, self.topic = schema, topics, topic
         self.committed = 0
-        signalbus.configure(model("A", schema.make_signals("t"), topic, burst_count=BURST, **settings),
+        signalbus.configure(model("A", schema.make_signals("t"), topic, burst_count=BURST),
                             timeout=TIMEOUT, poll_interval=0.2)
 
     def commit(self, count):
@@ -84,8 +85,7 @@ def test_silence_is_noticed(signalbus, schema, load, ways, way, silence):
     daemon = signalbus.start("-v", "run")
     load.wait_for_some()
     getattr(ways[way], silence)()
-    daemon.wait_log({"database": "warning: database: ", "broker": "the broker does not answer"}[way],
-                    (TIMEOUT + 5) * SLOWER)
+    daemon.wait_log(NOTICED[way], (TIMEOUT + 5) * SLOWER)
     wait_until(lambda: not is_held(schema), (2 * TIMEOUT + 5) * SLOWER, "nothing is held")
     load.commit(100)
     load.check_deleted()
@@ -97,7 +97,7 @@ def test_silence_is_noticed(signalbus, schema, load, ways, way, silence):
 
 @pytest.mark.parametrize("what", [REQUEST, ANSWER])
 def test_silence_just_at_commit(signalbus, schema, load, ways, what):
-    """COMMIT does not arrive: the burst is repeated; the answer does not: it is known to be gone."""
+    """COMMIT does not arrive: the burst is repeated.  Its answer does not: nothing is."""
     load.commit(3 * BURST)
     ways["database"].vanish_at(b"COMMIT\0", what)
     assert signalbus("flushmany").expect_failure() == "database: no answer in time"

@@ -24,7 +24,8 @@ def open_consumer(kafka, more=None):
     return Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": uuid.uuid4().hex,
                      "enable.auto.commit": False, "enable.partition.eof": True,
                      "isolation.level": "read_committed", "reconnect.backoff.ms": 50,
-                     "reconnect.backoff.max.ms": 500, "fetch.wait.max.ms": 10, "log_level": 0, **(more or {})})
+                     "reconnect.backoff.max.ms": 500, "fetch.wait.max.ms": 10, "log_level": 0,
+                     **(more or {})})
 
 
 def partitions_of(consumer, topic):
