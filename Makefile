@@ -72,8 +72,8 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 
 .DELETE_ON_ERROR:
 .PHONY: all install uninstall clean help demo check check-unit check-integration check-asan \
-	check-tsan check-values chaos chaos-brokers soak drain fuzz lint format \
-	deps-build deps-test deps-demo deps-fuzz deps-lint
+	check-tsan check-values chaos chaos-brokers soak drain bench fuzz lint format \
+	deps-build deps-test deps-demo deps-bench deps-fuzz deps-lint
 
 all: $(BINARY) ## build build/signalbus
 
@@ -191,6 +191,24 @@ chaos chaos-brokers soak drain: deps-test
 FUZZ_SECONDS ?= 60
 FUZZ_SOURCES := tests/fuzz/fuzz_message.c $(patsubst %,src/%.c,encode bytes $(MODEL))
 
+# What make bench measures: parts, or all without any; tests/bench/run says what the others do.
+BENCH         ?=
+BENCH_OPTIONS := ROUNDS ROWS QUICK PATIENCE
+BENCH_TOOLS   := $(patsubst %,$(BUILD)/bench/%,timed ceiling producer)
+
+bench: deps-bench ## measure throughput and more; BENCH="PART ...", ROUNDS=N, ROWS=N, QUICK=1
+	@$(MAKE) --no-print-directory -s all bench-tools
+	tests/kafka/fetch build/kafka/lib
+	@BUILD=$(BUILD) $(foreach v,$(BENCH_OPTIONS),$(if $($v),$v=$($v))) \
+		$(PYTHON) -B tests/bench/run $(BENCH)
+
+.PHONY: bench-tools
+bench-tools: $(BENCH_TOOLS)
+
+$(BENCH_TOOLS): $(BUILD)/bench/%: tests/bench/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(shell pkg-config --libs libpq rdkafka)
+
 fuzz: deps-fuzz ## drive placeholders and the encoder with libFuzzer for FUZZ_SECONDS (60)
 	@mkdir -p $(BUILD)/fuzz/corpus
 	clang -std=c11 -g -O1 -D_GNU_SOURCE -Isrc $(WARNINGS) -fsanitize=fuzzer,address,undefined \
@@ -203,9 +221,9 @@ lint: deps-lint ## check format, warnings, sizes, layers and documentation
 	@tests/lint/run
 
 format: ## format the sources as the house style wants it
-	clang-format -i src/*.[ch] tests/unit/*.[ch]
+	clang-format -i src/*.[ch] tests/unit/*.[ch] tests/bench/*.c
 
-deps-build deps-demo deps-test deps-fuzz deps-lint: deps-%:
+deps-build deps-demo deps-test deps-bench deps-fuzz deps-lint: deps-%:
 	@tests/install-deps $*
 
 help: ## print this list

@@ -11,9 +11,9 @@ import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-# The program and its unit tests, for matching().
-C_SOURCES = r"(src|tests/unit)/[^/]*\.c"
-C_FILES = r"(src|tests/unit)/[^/]*\.[ch]"
+# The program, its unit tests and what measures it, for matching().
+C_SOURCES = r"(src|tests/unit|tests/bench)/[^/]*\.c"
+C_FILES = r"(src|tests/unit|tests/bench)/[^/]*\.[ch]"
 
 
 class Failure(Exception):
