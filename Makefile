@@ -194,7 +194,7 @@ FUZZ_SOURCES := tests/fuzz/fuzz_message.c $(patsubst %,src/%.c,encode bytes $(MO
 # What make bench measures: parts, or all without any; tests/bench/run says what the others do.
 BENCH         ?=
 BENCH_OPTIONS := ROUNDS ROWS QUICK PATIENCE
-BENCH_TOOLS   := $(patsubst %,$(BUILD)/bench/%,timed ceiling producer)
+BENCH_TOOLS   := $(patsubst %,$(BUILD)/bench/%,timed ceiling producer latency)
 
 bench: deps-bench ## measure throughput and more; BENCH="PART ...", ROUNDS=N, ROWS=N, QUICK=1
 	@$(MAKE) --no-print-directory -s all bench-tools

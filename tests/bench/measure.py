@@ -146,3 +146,9 @@ def alternate(cases, options):
             options.say(f"round {number + 1} of {options.rounds}: {name}",
                         time.monotonic() - start)
     return timings
+
+
+def others(timings):
+    """The figure that says how far the others are to be trusted."""
+    return ("everybody else on the machine", "% of a processor",
+            [100 * t.others_cpu / t.seconds for each in timings.values() for t in each])

@@ -88,19 +88,13 @@ def measure_part(world, options):
     timings = measure.alternate(all_cases(world, options), options)
     rates = {name: part.add(name, "rows/s", [t.rate for t in timings[name]])
              for name in sorted(timings, key=order_of)}
-    part.add(*others(timings))
+    part.add(*measure.others(timings))
     for name, below, share in (
             (many(1000, 2), CEILING, 0.70), (many(1000, 1), CEILING, 0.55),
             (ORDERED, CEILING, 0.50), (many(100, 4), CEILING, 0.40),
             (many(1, 16), CEILING_ROW, 0.90)):
         part.target(f"{name}: share of {below}", rates[name] / rates[below], at_least=share)
     return part
-
-
-def others(timings):
-    """The figure that says how far the others are to be trusted."""
-    return ("everybody else on the machine", "% of a processor",
-            [100 * t.others_cpu / t.seconds for each in timings.values() for t in each])
 
 
 def order_of(name):

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ for variable in [name for name in os.environ if name.startswith("PG")]:
     del os.environ[variable]  # they would lead the measurements to somebody else's server
 
 from libconfig import render  # noqa: E402
-from servers import Broker, Kafka, Postgres, TempFolder  # noqa: E402
+from servers import Broker, Kafka, Postgres, Process, TempFolder, wait_until  # noqa: E402
 from topics import Topics  # noqa: E402
 
 BUILD = ROOT / os.environ.get("BUILD", "build")
@@ -121,6 +122,35 @@ class World:
         return [BINARY, "-c", config, *arguments]
 
 
+class Daemon:
+    """
+    A daemon that serves models, from when its sessions are there until the end of the block.
+
+        with Daemon(world, [backlog.model()]) as daemon:
+            daemon.process.pid
+    """
+
+    def __init__(self, world, models, **settings):
+        self.world = world
+        self.command = world.signalbus(models, "run", name="daemon", **settings)
+        self.process = None
+
+    def __enter__(self):
+        log = self.world.folder.path / "daemon.log"
+        log.unlink(missing_ok=True)
+        self.process = Process(self.command, log)
+        wait_until(lambda: self.is_ready(log), 30, "the daemon serves", pause=0.05)
+        return self
+
+    def is_ready(self, log):
+        self.process.require_alive("the daemon")
+        text = log.read_text()
+        return "database: connected" in text and "the broker answers" in text
+
+    def __exit__(self, *_):
+        self.process.end(signal.SIGTERM, 60)
+
+
 class Backlog:
     """
     A signal table with so many rows, as they are when vacuum has seen them, and a topic for them.
@@ -136,6 +166,7 @@ class Backlog:
         self.table = f"signal_{number}"
         self.topic = f"bench-{number}"
         self.with_topic = with_topic
+        self.next_id = rows + 1
 
     def __enter__(self):
         template = self.world.template(self.rows)
@@ -156,6 +187,12 @@ class Backlog:
 
     def model(self, **settings):
         return {"name": "Bench", "table": f"public.{self.table}", "topic": self.topic, **settings}
+
+    def install_triggers(self):
+        """Those that wake a daemon, made as users make them."""
+        command = self.world.signalbus([self.model()], "triggers", name="triggers")
+        self.world.execute(subprocess.run(command, check=True, capture_output=True,
+                                          text=True).stdout)
 
     def flush(self, *arguments, burst, **model):
         return self.world.signalbus([self.model(burst_count=burst, **model)], *arguments)
