@@ -1,4 +1,4 @@
-"""How long commands take from the start of the process to its exit, and what a daemon needs to idle."""
+"""How long commands take from start to exit, and what an idle daemon takes."""
 
 import functools
 import re
@@ -48,7 +48,8 @@ def idle(world):
         models.append({"name": table, "table": table, "topic": "idle"})
     with Daemon(world, models) as daemon:
         time.sleep(1)  # each table has been looked at
-        meter, cpu, start = measure.Meter(world), measure.cpu_of(daemon.process.pid), time.monotonic()
+        meter, start = measure.Meter(world), time.monotonic()
+        cpu = measure.cpu_of(daemon.process.pid)
         time.sleep(IDLE_S)
         seconds = time.monotonic() - start
         timing = measure.Timing(0, seconds, measure.cpu_of(daemon.process.pid) - cpu,

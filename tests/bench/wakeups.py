@@ -1,4 +1,4 @@
-"""What a wake-up for one new row costs, also where vacuum may not remove the rows that were sent."""
+"""What a wake-up for one new row costs, also where vacuum may not remove rows that were sent."""
 
 import contextlib
 import functools

@@ -1,4 +1,4 @@
-"""What the measurements run on: the real servers, a backlog of signals, a topic for each of them."""
+"""What the measurements run on: the real servers, a backlog of signals, a topic for each."""
 
 import itertools
 import os
