@@ -119,6 +119,8 @@ static void leave_out(struct db *db, struct answer *a, size_t bytes)
 	if (a->left_out <= c->max_bytes || a->is_cancelled)
 		return;
 	a->is_cancelled = true;
+	log_debug("database: more than %zu bytes come beyond what is wanted: cancelled",
+		c->max_bytes);
 	cancel(db);
 }
 
