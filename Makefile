@@ -72,7 +72,7 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 
 .DELETE_ON_ERROR:
 .PHONY: all install uninstall clean help demo check check-unit check-integration check-asan \
-	check-tsan check-values chaos chaos-brokers soak drain fuzz lint format \
+	check-tsan check-values crash-points fuzz lint format chaos chaos-brokers soak drain \
 	deps-build deps-test deps-demo deps-fuzz deps-lint
 
 all: $(BINARY) ## build build/signalbus
@@ -91,6 +91,14 @@ $(BUILD)/unit/%.o: tests/unit/%.c Makefile
 $(BUILD)/tests/%.o: tests/tsan/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
+
+# What makes the program under test fail; never built with a sanitizer.
+INJECT := $(BUILD)/inject/crash_at
+INJECT_FLAGS := -std=c11 -D_GNU_SOURCE -O2 -g -pthread $(WARNINGS)
+
+$(BUILD)/inject/crash_at: tests/inject/crash_at.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(INJECT_FLAGS) -o $@ $<
 
 .SECONDEXPANSION:
 $(UNIT_BINARIES): $(BUILD)/unit/%: $(BUILD)/unit/%.o $$(addprefix $(BUILD)/,$$(addsuffix .o,$$($$*_OBJECTS)))
@@ -143,11 +151,12 @@ check-unit: deps-test ## run the unit tests
 	@$(MAKE) --no-print-directory unit-binaries
 	@set -e; for test in $(UNIT_BINARIES); do $$test; done
 
-.PHONY: unit-binaries
+.PHONY: unit-binaries inject
 unit-binaries: $(UNIT_BINARIES)
+inject: $(INJECT)
 
 check-integration: deps-test ## run the tests on real servers; T= chooses some (pytest -k)
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all inject
 	tests/kafka/fetch build/kafka/lib
 	SIGNALBUS=$(abspath $(BINARY)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration \
 		$(if $(T),-k "$(T)")
@@ -163,6 +172,9 @@ check-tsan: ## run the tests of what has threads with the thread sanitizer
 
 check-values: ## compare a million rows of mixed types with PostgreSQL's own to_json
 	SIGNALBUS_VALUE_ROWS=1000000 $(MAKE) check-integration T=mixed_types
+
+crash-points: ## kill a burst at each of its system calls in turn (make check takes some)
+	SIGNALBUS_CRASH_STRIDE=1 $(MAKE) check-integration T=crash_points
 
 # Seeded faults, and long runs; what they find is in build/chaos too.
 SEED    ?= 1
@@ -203,7 +215,7 @@ lint: deps-lint ## check format, warnings, sizes, layers and documentation
 	@tests/lint/run
 
 format: ## format the sources as the house style wants it
-	clang-format -i src/*.[ch] tests/unit/*.[ch]
+	clang-format -i src/*.[ch] tests/unit/*.[ch] tests/inject/*.c
 
 deps-build deps-demo deps-test deps-fuzz deps-lint: deps-%:
 	@tests/install-deps $*
