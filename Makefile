@@ -72,7 +72,8 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 
 .DELETE_ON_ERROR:
 .PHONY: all install uninstall clean help demo check check-unit check-integration check-asan \
-	check-tsan check-values crash-points fuzz lint format chaos chaos-brokers soak drain \
+	check-tsan check-values crash-points failing-calls fuzz lint format chaos chaos-brokers \
+	soak drain \
 	deps-build deps-test deps-demo deps-fuzz deps-lint
 
 all: $(BINARY) ## build build/signalbus
@@ -93,12 +94,16 @@ $(BUILD)/tests/%.o: tests/tsan/%.c Makefile
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
 
 # What makes the program under test fail; never built with a sanitizer.
-INJECT := $(BUILD)/inject/crash_at
+INJECT := $(BUILD)/inject/crash_at $(BUILD)/inject/failing_calls.so
 INJECT_FLAGS := -std=c11 -D_GNU_SOURCE -O2 -g -pthread $(WARNINGS)
 
 $(BUILD)/inject/crash_at: tests/inject/crash_at.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(INJECT_FLAGS) -o $@ $<
+
+$(BUILD)/inject/%.so: tests/inject/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(INJECT_FLAGS) -fPIC -shared -o $@ $<
 
 .SECONDEXPANSION:
 $(UNIT_BINARIES): $(BUILD)/unit/%: $(BUILD)/unit/%.o $$(addprefix $(BUILD)/,$$(addsuffix .o,$$($$*_OBJECTS)))
@@ -175,6 +180,9 @@ check-values: ## compare a million rows of mixed types with PostgreSQL's own to_
 
 crash-points: ## kill a burst at each of its system calls in turn (make check takes some)
 	SIGNALBUS_CRASH_STRIDE=1 $(MAKE) check-integration T=crash_points
+
+failing-calls: ## fail each allocation and other call of a flush in turn (make check takes some)
+	SIGNALBUS_FAILING_CALLS=1000000 $(MAKE) check-integration T=failing_calls
 
 # Seeded faults, and long runs; what they find is in build/chaos too.
 SEED    ?= 1

@@ -51,6 +51,7 @@ class Rounds:
 
     def __init__(self, schema, kafka, topic, count):
         self.schema = schema
+        self.topic = topic
         self.follower = Follower(kafka, topic)
         self.count = count
         self.first = 1
