@@ -5,12 +5,13 @@
  *
  *   FAILING_KIND    memory, descriptor, connect, send, receive, wait or thread
  *   FAILING_AT      the number of the call that fails; 0: none, they are counted only
- *   FAILING_FOR     how many calls fail from there on (1)
- *   FAILING_REPORT  a file: when the first call fails, "failed NUMBER: CALL of OBJECT" is written
+ *   FAILING_FROM    a text: the calls are counted from the one on that sends it to the database;
+ *                   else from the start on
+ *   FAILING_REPORT  a file: when the call fails, "failed NUMBER: CALL of OBJECT" is written
  * to it, and at an ordinary exit "counted NUMBER"
  *
- * Counted are the calls of all threads, of the program and of its libraries, from its start on.
- * Calls that the C library makes of itself come by only where it allocates memory.
+ * Counted are the calls of all threads, of the program and of its libraries.  Calls that the C
+ * library makes of itself come by only where it allocates memory.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -37,16 +38,12 @@ static const char *const kinds[] = { "", "memory", "descriptor", "connect", "sen
 
 static struct {
 	enum kind kind;
-	unsigned long at, last;
+	unsigned long at;
+	const char *from;
+	atomic_bool is_counting;
 	const char *report;
 	atomic_ulong count;
 } failing;
-
-static unsigned long number_of(const char *variable, unsigned long otherwise)
-{
-	const char *text = getenv(variable);
-	return text != NULL ? strtoul(text, NULL, 10) : otherwise;
-}
 
 /* By system calls of its own: nothing here is to be counted, or to fail. */
 static void report(const char *line)
@@ -60,10 +57,11 @@ static void report(const char *line)
 
 __attribute__((constructor)) static void begin(void)
 {
-	const char *kind = getenv("FAILING_KIND");
+	const char *kind = getenv("FAILING_KIND"), *at = getenv("FAILING_AT");
 	failing.report = getenv("FAILING_REPORT");
-	failing.at = number_of("FAILING_AT", 0);
-	failing.last = failing.at + number_of("FAILING_FOR", 1) - 1;
+	failing.at = at != NULL ? strtoul(at, NULL, 10) : 0;
+	failing.from = getenv("FAILING_FROM");
+	atomic_store(&failing.is_counting, failing.from == NULL);
 	for (enum kind k = MEMORY; kind != NULL && k <= THREAD; k++)
 		if (strcmp(kinds[k], kind) == 0)
 			failing.kind = k;
@@ -93,13 +91,12 @@ static void tell(unsigned long number, const char *call, const void *caller)
 /* Count a call; whether it is to fail. */
 static bool fails(enum kind kind, const char *call, const void *caller)
 {
-	if (kind != failing.kind)
+	if (kind != failing.kind || !atomic_load(&failing.is_counting))
 		return false;
 	unsigned long number = atomic_fetch_add(&failing.count, 1) + 1;
-	if (failing.at == 0 || number < failing.at || number > failing.last)
+	if (number != failing.at)
 		return false;
-	if (number == failing.at)
-		tell(number, call, caller);
+	tell(number, call, caller);
 	return true;
 }
 
@@ -200,6 +197,9 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
 ssize_t send(int fd, const void *bytes, size_t length, int flags)
 {
 	NEXT(send);
+	if (failing.from != NULL &&
+		memmem(bytes, length, failing.from, strlen(failing.from)) != NULL)
+		atomic_store(&failing.is_counting, true);
 	LOSES(SEND, fd)
 	return next(fd, bytes, length, flags);
 }

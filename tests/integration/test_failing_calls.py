@@ -19,7 +19,7 @@ from conftest import TEST_SECONDS
 from inject import Rounds, injector
 from runner import FLUSHES, is_sanitized, model
 
-SAMPLE = int(os.environ.get("SIGNALBUS_FAILING_CALLS", "5"))
+SAMPLE = int(os.environ.get("SIGNALBUS_FAILING_CALLS", "3"))
 SEED = os.environ.get("SIGNALBUS_FAILING_SEED", "1")
 BURST = 10
 TIMEOUT = 2
@@ -31,16 +31,16 @@ pytestmark = pytest.mark.skipif(is_sanitized(), reason="a sanitizer stands befor
 class Failures:
     """Has calls of one kind fail in a flush, and looks what became of its signals."""
 
-    def __init__(self, signalbus, rounds, flush, kind):
+    def __init__(self, signalbus, rounds, flush, **settings):
         self.signalbus = signalbus
         self.rounds = rounds
         self.flush = flush
-        self.kind = kind
+        self.settings = {f"FAILING_{name.upper()}": value for name, value in settings.items()}
         self.report = signalbus.folder / "report"
 
     def run(self, number):
         self.report.unlink(missing_ok=True)
-        settings = {"LD_PRELOAD": injector("failing_calls.so"), "FAILING_KIND": self.kind,
+        settings = {"LD_PRELOAD": injector("failing_calls.so"), **self.settings,
                     "FAILING_AT": number, "FAILING_REPORT": self.report}
         command = ["env", *(f"{name}={value}" for name, value in settings.items()),
                    *self.signalbus.command(self.flush)]
@@ -102,20 +102,31 @@ def rounds(schema, make_topic, kafka, signalbus):
         yield own
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("flush", ["flushmany", "flushordered"])
-def test_a_call_fails(signalbus, rounds, flush, kind):
-    failures = Failures(signalbus, rounds, FLUSHES[flush], kind)
+def fail_each(failures, what, first=0):
+    """Has the first calls fail and a sample of all, one after another; tells what came of it."""
     count = failures.count()
     assert count > 0
-    numbers = sample(count)
+    numbers = sorted({*range(1, first + 1), *sample(count)})
     signal.alarm(TEST_SECONDS + len(numbers))
     outcomes = [failures.fail_at(number) for number in numbers]
-    print(f"{flush}, {kind}: {len(outcomes)} of {count} calls, seed {SEED}, "
+    print(f"{what}: {len(outcomes)} of {count} calls, seed {SEED}, "
           f"exit statuses {dict(Counter(status for _, status in outcomes))}")
     for said in sorted(said for said, status in outcomes if status < 0):
         print(f"  crashed: {said}")
     assert any(said for said, _ in outcomes), "no call failed"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("flush", ["flushmany", "flushordered"])
+def test_a_call_fails(signalbus, rounds, flush, kind):
+    fail_each(Failures(signalbus, rounds, FLUSHES[flush], kind=kind), f"{flush}, {kind}")
+
+
+@pytest.mark.parametrize("flush", ["flushmany", "flushordered"])
+def test_no_memory_for_what_the_database_says_to_the_delete(signalbus, rounds, flush):
+    """A session is not used any more where libpq has failed: what it has got is not known."""
+    fail_each(Failures(signalbus, rounds, FLUSHES[flush], kind="memory", **{"from": "DELETE FROM"}),
+              f"{flush}, memory for the delete", first=2)
 
 
 def test_descriptors_run_out(signalbus, schema, rounds):
