@@ -184,6 +184,8 @@ crash-points: ## kill a burst at each of its system calls in turn (make check ta
 failing-calls: ## fail each allocation and other call of a flush in turn (make check takes some)
 	SIGNALBUS_FAILING_CALLS=1000000 $(MAKE) check-integration T=failing_calls
 
+# What is fuzzed, and what each fuzzer links beside itself.
+
 # Seeded faults, and long runs; what they find is in build/chaos too.
 SEED    ?= 1
 SEEDS   ?= $(SEED)
@@ -209,15 +211,29 @@ chaos chaos-brokers soak drain: deps-test
 
 # Seconds, and what it links: the pure way of a row.
 FUZZ_SECONDS ?= 60
-FUZZ_SOURCES := tests/fuzz/fuzz_message.c $(patsubst %,src/%.c,encode bytes $(MODEL))
+FUZZERS      := message config command_line
+fuzz_message_SOURCES      := encode bytes $(MODEL)
+fuzz_config_SOURCES       := config config_value config_item settings problems nearest text error log
+fuzz_config_OPTIONS       := -detect_leaks=0 -seed_inputs=$(CURDIR)/signalbus.conf.example
+fuzz_command_line_SOURCES := main nearest text
+FUZZ_BINARIES := $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%)
 
-fuzz: deps-fuzz ## drive placeholders and the encoder with libFuzzer for FUZZ_SECONDS (60)
-	@mkdir -p $(BUILD)/fuzz/corpus
-	clang -std=c11 -g -O1 -D_GNU_SOURCE -Isrc $(WARNINGS) -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all $(shell pkg-config --cflags libcjson) $(FUZZ_SOURCES) \
-		$(shell pkg-config --libs libcjson) -o $(BUILD)/fuzz/fuzz_message
-	cd $(BUILD)/fuzz && ./fuzz_message -max_total_time=$(FUZZ_SECONDS) -max_len=8192 \
-		-dict=$(CURDIR)/tests/fuzz/message.dict -print_final_stats=1 -verbosity=0 corpus
+# main() of main.c is called by another one.
+$(FUZZ_BINARIES): $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard src/*.[ch]) Makefile
+	@mkdir -p $(@D)
+	clang -std=c11 -g -O1 -D_GNU_SOURCE -Dmain=program_main -Isrc $(WARNINGS) \
+		-Wno-missing-prototypes -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		$(shell pkg-config --cflags libcjson libconfig) $< \
+		$(patsubst %,src/%.c,$(fuzz_$*_SOURCES)) $(shell pkg-config --libs libcjson libconfig) -o $@
+
+# What the parsers say is thrown away.
+fuzz_run = (mkdir -p $(BUILD)/fuzz/$1/corpus && cd $(BUILD)/fuzz/$1 && ../fuzz_$1 -close_fd_mask=3 \
+	-max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=10 -verbosity=0 -print_final_stats=1 \
+	-dict=$(CURDIR)/tests/fuzz/$1.dict $(fuzz_$1_OPTIONS) corpus)
+
+fuzz: deps-fuzz ## drive encoder, configuration and command line with libFuzzer, FUZZ_SECONDS (60) each
+	@$(MAKE) --no-print-directory $(FUZZ_BINARIES)
+	@set -e; $(foreach fuzzer,$(FUZZERS),echo == $(fuzzer); $(call fuzz_run,$(fuzzer));)
 
 lint: deps-lint ## check format, warnings, sizes, layers and documentation
 	@tests/lint/run
