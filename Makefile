@@ -72,9 +72,9 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 
 .DELETE_ON_ERROR:
 .PHONY: all install uninstall clean help demo check check-unit check-integration check-asan \
-	check-tsan check-values crash-points failing-calls fuzz lint format chaos chaos-brokers \
-	soak drain \
-	deps-build deps-test deps-demo deps-fuzz deps-lint
+	check-tsan check-valgrind check-values coverage crash-points failing-calls fuzz lint \
+	format chaos chaos-brokers soak drain deps-build deps-test deps-demo deps-fuzz deps-lint \
+	deps-valgrind 
 
 all: $(BINARY) ## build build/signalbus
 
@@ -178,11 +178,31 @@ check-tsan: ## run the tests of what has threads with the thread sanitizer
 check-values: ## compare a million rows of mixed types with PostgreSQL's own to_json
 	SIGNALBUS_VALUE_ROWS=1000000 $(MAKE) check-integration T=mixed_types
 
+check-valgrind: deps-valgrind ## run the unit tests and some others with valgrind's memcheck
+	@$(MAKE) --no-print-directory unit-binaries all
+	@set -e; for test in $(UNIT_BINARIES); do CK_FORK=yes $(VALGRIND) $$test; done
+	@mkdir -p $(BUILD)/valgrind
+	@printf '#!/bin/sh\nexec %s "$$@"\n' '$(VALGRIND) $(abspath $(BINARY))' >$(BUILD)/valgrind/signalbus
+	@chmod +x $(BUILD)/valgrind/signalbus
+	tests/kafka/fetch build/kafka/lib
+	SIGNALBUS=$(abspath $(BUILD)/valgrind/signalbus) $(PYTHON) -m pytest -q -p no:cacheprovider \
+		tests/integration -k "$(VALGRIND_TESTS)"
+
+coverage: ## run all tests (T= chooses some) and print which lines of src they reach
+	find build/coverage -name '*.gcda' -delete 2>/dev/null || true
+	$(MAKE) check BUILD=build/coverage CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage
+	tests/coverage/report.py build/coverage
+
 crash-points: ## kill a burst at each of its system calls in turn (make check takes some)
 	SIGNALBUS_CRASH_STRIDE=1 $(MAKE) check-integration T=crash_points
 
 failing-calls: ## fail each allocation and other call of a flush in turn (make check takes some)
 	SIGNALBUS_FAILING_CALLS=1000000 $(MAKE) check-integration T=failing_calls
+
+# Errors and lost memory end a program with a status that no test expects.
+VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+	--suppressions=$(CURDIR)/tests/valgrind/suppressions
+VALGRIND_TESTS ?= test_flushordered or test_messages
 
 # What is fuzzed, and what each fuzzer links beside itself.
 
@@ -241,7 +261,7 @@ lint: deps-lint ## check format, warnings, sizes, layers and documentation
 format: ## format the sources as the house style wants it
 	clang-format -i src/*.[ch] tests/unit/*.[ch] tests/inject/*.c
 
-deps-build deps-demo deps-test deps-fuzz deps-lint: deps-%:
+deps-build deps-demo deps-test deps-fuzz deps-lint deps-valgrind: deps-%:
 	@tests/install-deps $*
 
 help: ## print this list
