@@ -233,7 +233,7 @@ chaos chaos-brokers soak drain: deps-test
 FUZZ_SECONDS ?= 60
 FUZZERS      := message config command_line
 fuzz_message_SOURCES      := encode bytes $(MODEL)
-fuzz_config_SOURCES       := config config_value config_item settings problems nearest text error log
+fuzz_config_SOURCES       := $(test_config_OBJECTS)
 fuzz_config_OPTIONS       := -detect_leaks=0 -seed_inputs=$(CURDIR)/signalbus.conf.example
 fuzz_command_line_SOURCES := main nearest text
 FUZZ_BINARIES := $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%)

@@ -60,6 +60,7 @@ DOUBLE(cmd_pending)
 DOUBLE(cmd_schema)
 DOUBLE(cmd_triggers)
 DOUBLE(cmd_dead_letters)
+DOUBLE(cmd_check)
 
 int command_finish_output(void)
 {
