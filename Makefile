@@ -72,9 +72,9 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 
 .DELETE_ON_ERROR:
 .PHONY: all install uninstall clean help demo check check-unit check-integration check-asan \
-	check-tsan check-valgrind check-values coverage crash-points failing-calls fuzz lint \
-	format chaos chaos-brokers soak drain deps-build deps-test deps-demo deps-fuzz deps-lint \
-	deps-valgrind 
+	check-tsan check-valgrind check-values coverage crash-points failing-calls \
+	chaos chaos-brokers soak drain fuzz lint format \
+	deps-build deps-demo deps-fuzz deps-lint deps-test deps-valgrind
 
 all: $(BINARY) ## build build/signalbus
 
@@ -178,6 +178,11 @@ check-tsan: ## run the tests of what has threads with the thread sanitizer
 check-values: ## compare a million rows of mixed types with PostgreSQL's own to_json
 	SIGNALBUS_VALUE_ROWS=1000000 $(MAKE) check-integration T=mixed_types
 
+# Errors and lost memory end a program with a status that no test expects.
+VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+	--suppressions=$(CURDIR)/tests/valgrind/suppressions
+VALGRIND_TESTS ?= test_flushordered or test_messages
+
 check-valgrind: deps-valgrind ## run the unit tests and some others with valgrind's memcheck
 	@$(MAKE) --no-print-directory unit-binaries all
 	@set -e; for test in $(UNIT_BINARIES); do CK_FORK=yes $(VALGRIND) $$test; done
@@ -198,13 +203,6 @@ crash-points: ## kill a burst at each of its system calls in turn (make check ta
 
 failing-calls: ## fail each allocation and other call of a flush in turn (make check takes some)
 	SIGNALBUS_FAILING_CALLS=1000000 $(MAKE) check-integration T=failing_calls
-
-# Errors and lost memory end a program with a status that no test expects.
-VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
-	--suppressions=$(CURDIR)/tests/valgrind/suppressions
-VALGRIND_TESTS ?= test_flushordered or test_messages
-
-# What is fuzzed, and what each fuzzer links beside itself.
 
 # Seeded faults, and long runs; what they find is in build/chaos too.
 SEED    ?= 1
@@ -229,7 +227,7 @@ chaos chaos-brokers soak drain: deps-test
 	tests/kafka/fetch build/kafka/lib
 	$(CHAOS) $(RUN)
 
-# Seconds, and what it links: the pure way of a row.
+# What is fuzzed, and what each fuzzer links beside itself.
 FUZZ_SECONDS ?= 60
 FUZZERS      := message config command_line
 fuzz_message_SOURCES      := encode bytes $(MODEL)
