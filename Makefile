@@ -73,8 +73,8 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 .DELETE_ON_ERROR:
 .PHONY: all install uninstall clean help demo check check-unit check-integration check-asan \
 	check-tsan check-valgrind check-values coverage crash-points failing-calls \
-	chaos chaos-brokers soak drain fuzz lint format \
-	deps-build deps-demo deps-fuzz deps-lint deps-test deps-valgrind
+	chaos chaos-brokers soak drain bench fuzz lint format \
+	deps-bench deps-build deps-demo deps-fuzz deps-lint deps-test deps-valgrind
 
 all: $(BINARY) ## build build/signalbus
 
@@ -227,6 +227,24 @@ chaos chaos-brokers soak drain: deps-test
 	tests/kafka/fetch build/kafka/lib
 	$(CHAOS) $(RUN)
 
+# What make bench measures: parts, or all without any; tests/bench/run says what the others do.
+BENCH         ?=
+BENCH_OPTIONS := ROUNDS ROWS QUICK PATIENCE
+BENCH_TOOLS   := $(patsubst %,$(BUILD)/bench/%,timed ceiling producer latency)
+
+bench: deps-bench ## measure throughput and more; BENCH="PART ...", ROUNDS=N, ROWS=N, QUICK=1
+	@$(MAKE) --no-print-directory -s all bench-tools
+	tests/kafka/fetch build/kafka/lib
+	@BUILD=$(BUILD) $(foreach v,$(BENCH_OPTIONS),$(if $($v),$v=$($v))) \
+		$(PYTHON) -B tests/bench/run $(BENCH)
+
+.PHONY: bench-tools
+bench-tools: $(BENCH_TOOLS)
+
+$(BENCH_TOOLS): $(BUILD)/bench/%: tests/bench/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(shell pkg-config --libs libpq rdkafka)
+
 # What is fuzzed, and what each fuzzer links beside itself.
 FUZZ_SECONDS ?= 60
 FUZZERS      := message config command_line
@@ -257,9 +275,9 @@ lint: deps-lint ## check format, warnings, sizes, layers and documentation
 	@tests/lint/run
 
 format: ## format the sources as the house style wants it
-	clang-format -i src/*.[ch] tests/unit/*.[ch] tests/inject/*.c
+	clang-format -i src/*.[ch] tests/unit/*.[ch] tests/inject/*.c tests/bench/*.c
 
-deps-build deps-demo deps-test deps-fuzz deps-lint deps-valgrind: deps-%:
+deps-build deps-demo deps-test deps-bench deps-fuzz deps-lint deps-valgrind: deps-%:
 	@tests/install-deps $*
 
 help: ## print this list

@@ -149,7 +149,7 @@ static bool ensure_connected(struct worker *w, struct error *e)
 static void note_sent(struct worker *w, const struct burst_result *result)
 {
 	progress_add(&w->flusher->progress, result->sent);
-	if (result->sent > 0) /* also by a burst that failed in part */
+	if (result->sent + result->dead_lettered > 0) /* also by a burst that failed in part */
 		retry_success(&w->retry, clock_now());
 }
 

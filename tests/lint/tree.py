@@ -11,9 +11,9 @@ import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-# The program, its unit tests and what makes it fail, for matching().
-C_SOURCES = r"(src|tests/unit|tests/inject)/[^/]*\.c"
-C_FILES = r"(src|tests/unit|tests/inject)/[^/]*\.[ch]"
+# The program, its unit tests and what measures it, for matching().
+C_SOURCES = r"(src|tests/unit|tests/inject|tests/bench)/[^/]*\.c"
+C_FILES = r"(src|tests/unit|tests/inject|tests/bench)/[^/]*\.[ch]"
 
 
 class Failure(Exception):

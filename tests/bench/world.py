@@ -1,0 +1,209 @@
+"""What the measurements run on: the real servers, a backlog of signals, a topic for each."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "integration"))
+for variable in [name for name in os.environ if name.startswith("PG")]:
+    del os.environ[variable]  # they would lead the measurements to somebody else's server
+
+from libconfig import render  # noqa: E402
+from servers import Broker, Kafka, Postgres, Process, TempFolder, wait_until  # noqa: E402
+from topics import Topics  # noqa: E402
+
+BUILD = ROOT / os.environ.get("BUILD", "build")
+BINARY = Path(os.environ.get("SIGNALBUS", BUILD / "signalbus")).absolute()
+TOOLS = BUILD / "bench"
+
+# PostgreSQL's and Kafka's own defaults, but for what would disturb a timing now and then:
+# a checkpoint (each timing is preceded by one) and vacuum (each table is fresh).
+POSTGRES_SETTINGS = {"max_wal_size": "8GB", "checkpoint_timeout": "1h", "autovacuum": "off",
+                     "wal_level": "logical", "log_min_messages": "error"}
+KAFKA_SETTINGS = {"log.segment.delete.delay.ms": 100, "num.network.threads": 3,
+                  "num.io.threads": 8}
+# As Kafka's own start script has it; the tests' broker is tuned to start quickly.
+JAVA_OPTIONS = ["-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
+                "-XX:InitiatingHeapOccupancyPercent=35", "-Djava.awt.headless=true"]
+
+COLUMNS = """id bigint, aggregatetype text NOT NULL, aggregateid text NOT NULL, type text NOT NULL,
+    created_at timestamptz NOT NULL, payload text NOT NULL"""
+# About 270 bytes a row, its header included.
+VALUES = """n, 'order', (n %% 10000)::text, 'OrderCreated',
+    timestamptz '2026-01-01 00:00:00.123456+00' + n * interval '1 ms',
+    repeat(md5(n::text), 5) || 'payload of signal ' || n"""
+
+
+class World:
+    """
+    The servers, and what is made and removed on them for each measurement.
+
+        with World() as world, world.backlog(100000) as backlog:
+            run(world, backlog.flush("flushmany", burst=1000))
+    """
+
+    numbers = itertools.count(1)
+
+    def __init__(self):
+        Broker.JAVA_OPTIONS = JAVA_OPTIONS
+        self.folder = TempFolder("bench")
+        self.postgres = Postgres(POSTGRES_SETTINGS)
+        self.kafka = Kafka(settings=KAFKA_SETTINGS)
+        self.topics = Topics(self.kafka)
+        self.connection = None
+
+    def __enter__(self):
+        self.postgres.start()
+        self.kafka.start()
+        self.postgres.create_database()
+        self.connection = self.postgres.connect()
+        self.execute("SET statement_timeout = 0")
+        self.warm_up()
+        return self
+
+    def warm_up(self):
+        """Until its code is compiled a broker takes several times as long."""
+        with self.backlog(1) as backlog:
+            subprocess.run(self.tool("producer", self.kafka.bootstrap, backlog.topic, "1000000",
+                                     "300", "batch.num.messages=500"),
+                           check=True, stdout=subprocess.DEVNULL, timeout=300)
+
+    def __exit__(self, *_):
+        self.postgres.remove()
+        self.kafka.remove()
+        self.folder.remove()
+
+    def execute(self, sql, *arguments):
+        cursor = self.connection.cursor()
+        cursor.execute(sql, arguments or None)
+        return cursor.fetchall() if cursor.description else None
+
+    def value(self, sql, *arguments):
+        return self.execute(sql, *arguments)[0][0]
+
+    @property
+    def conninfo(self):
+        """Over the socket in the file system: what a service on the same host would use."""
+        return self.postgres.conninfo(host=self.postgres.sockets)
+
+    def template(self, rows):
+        """A table with at least so many rows to copy from; it is made once."""
+        have = self.value("SELECT coalesce(max(reltuples), 0)::bigint FROM pg_class "
+                          "WHERE relname = 'template'")
+        if have < rows:
+            self.execute("DROP TABLE IF EXISTS template")
+            self.execute(f"CREATE UNLOGGED TABLE template ({COLUMNS})")
+            self.execute(f"INSERT INTO template SELECT {VALUES} FROM generate_series(1, %s) n",
+                         rows)
+            self.execute("VACUUM ANALYZE template")
+        return "template"
+
+    def backlog(self, rows, with_topic=True):
+        return Backlog(self, rows, with_topic)
+
+    def number(self):
+        return next(self.numbers)
+
+    def tool(self, name, *arguments):
+        return [TOOLS / name, *arguments]
+
+    def signalbus(self, models, *arguments, name="bench", **settings):
+        """The command that runs signalbus with a configuration of its own."""
+        config = self.folder.path / f"{name}.conf"
+        kafka = {"bootstrap_servers": self.kafka.bootstrap, **settings.pop("kafka", {})}
+        config.write_text(render({"database": self.conninfo, "kafka": kafka, **settings,
+                                  "models": models}))
+        config.chmod(0o600)
+        return [BINARY, "-c", config, *arguments]
+
+
+class Daemon:
+    """
+    A daemon that serves models, from when its sessions are there until the end of the block.
+
+        with Daemon(world, [backlog.model()]) as daemon:
+            daemon.process.pid
+    """
+
+    def __init__(self, world, models, **settings):
+        self.world = world
+        self.command = world.signalbus(models, "run", name="daemon", **settings)
+        self.process = None
+
+    def __enter__(self):
+        log = self.world.folder.path / "daemon.log"
+        log.unlink(missing_ok=True)
+        self.process = Process(self.command, log)
+        wait_until(lambda: self.is_ready(log), 30, "the daemon serves", pause=0.05)
+        return self
+
+    def is_ready(self, log):
+        self.process.require_alive("the daemon")
+        text = log.read_text()
+        return "database: connected" in text and "the broker answers" in text
+
+    def __exit__(self, *_):
+        self.process.end(signal.SIGTERM, 60)
+
+
+class Backlog:
+    """
+    A signal table with so many rows, as they are when vacuum has seen them, and a topic for them.
+
+        with world.backlog(1000) as backlog:
+            backlog.table, backlog.topic
+    """
+
+    def __init__(self, world, rows, with_topic=True):
+        self.world = world
+        self.rows = rows
+        number = world.number()
+        self.table = f"signal_{number}"
+        self.topic = f"bench-{number}"
+        self.with_topic = with_topic
+        self.next_id = rows + 1
+
+    def __enter__(self):
+        template = self.world.template(self.rows)
+        self.world.execute(f"CREATE TABLE {self.table} AS SELECT * FROM {template} "
+                           f"WHERE id <= %s", self.rows)
+        self.world.execute(f"ALTER TABLE {self.table} ADD PRIMARY KEY (id)")
+        self.world.execute(f"VACUUM ANALYZE {self.table}")
+        if self.with_topic:
+            self.world.topics.make(name=self.topic)
+        self.world.execute("CHECKPOINT")
+        return self
+
+    def __exit__(self, *_):
+        self.world.execute(f"DROP TABLE {self.table}")
+        if self.with_topic:
+            admin = self.world.kafka.admin()  # it has to live until the answer is there
+            admin.delete_topics([self.topic], operation_timeout=20)[self.topic].result(timeout=30)
+
+    def model(self, **settings):
+        return {"name": "Bench", "table": f"public.{self.table}", "topic": self.topic, **settings}
+
+    def install_triggers(self):
+        """Those that wake a daemon, made as users make them."""
+        command = self.world.signalbus([self.model()], "triggers", name="triggers")
+        self.world.execute(subprocess.run(command, check=True, capture_output=True,
+                                          text=True).stdout)
+
+    def flush(self, *arguments, burst, **model):
+        return self.world.signalbus([self.model(burst_count=burst, **model)], *arguments)
+
+    def check_sent(self):
+        """Every row has become one message, and none is left."""
+        left = self.world.value(f"SELECT count(*) FROM {self.table}")
+        sent = self.world.topics.count_in_log(self.topic)
+        if left != 0 or sent != self.rows:
+            raise AssertionError(f"{self.rows} rows: {left} are left and {sent} were sent")
+
+    def check_empty(self):
+        if self.world.value(f"SELECT count(*) FROM {self.table}") != 0:
+            raise AssertionError(f"{self.table} is not empty")
