@@ -72,8 +72,9 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 
 .DELETE_ON_ERROR:
 .PHONY: all install uninstall clean help demo check check-unit check-integration check-asan \
-	check-tsan check-values chaos chaos-brokers soak drain bench fuzz lint format \
-	deps-build deps-test deps-demo deps-bench deps-fuzz deps-lint
+	check-tsan check-valgrind check-values coverage crash-points failing-calls \
+	chaos chaos-brokers soak drain bench fuzz lint format \
+	deps-bench deps-build deps-demo deps-fuzz deps-lint deps-test deps-valgrind
 
 all: $(BINARY) ## build build/signalbus
 
@@ -91,6 +92,18 @@ $(BUILD)/unit/%.o: tests/unit/%.c Makefile
 $(BUILD)/tests/%.o: tests/tsan/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
+
+# What makes the program under test fail; never built with a sanitizer.
+INJECT := $(BUILD)/inject/crash_at $(BUILD)/inject/failing_calls.so
+INJECT_FLAGS := -std=c11 -D_GNU_SOURCE -O2 -g -pthread $(WARNINGS)
+
+$(BUILD)/inject/crash_at: tests/inject/crash_at.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(INJECT_FLAGS) -o $@ $<
+
+$(BUILD)/inject/%.so: tests/inject/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(INJECT_FLAGS) -fPIC -shared -o $@ $<
 
 .SECONDEXPANSION:
 $(UNIT_BINARIES): $(BUILD)/unit/%: $(BUILD)/unit/%.o $$(addprefix $(BUILD)/,$$(addsuffix .o,$$($$*_OBJECTS)))
@@ -143,11 +156,12 @@ check-unit: deps-test ## run the unit tests
 	@$(MAKE) --no-print-directory unit-binaries
 	@set -e; for test in $(UNIT_BINARIES); do $$test; done
 
-.PHONY: unit-binaries
+.PHONY: unit-binaries inject
 unit-binaries: $(UNIT_BINARIES)
+inject: $(INJECT)
 
 check-integration: deps-test ## run the tests on real servers; T= chooses some (pytest -k)
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all inject
 	tests/kafka/fetch build/kafka/lib
 	SIGNALBUS=$(abspath $(BINARY)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration \
 		$(if $(T),-k "$(T)")
@@ -163,6 +177,32 @@ check-tsan: ## run the tests of what has threads with the thread sanitizer
 
 check-values: ## compare a million rows of mixed types with PostgreSQL's own to_json
 	SIGNALBUS_VALUE_ROWS=1000000 $(MAKE) check-integration T=mixed_types
+
+# Errors and lost memory end a program with a status that no test expects.
+VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+	--suppressions=$(CURDIR)/tests/valgrind/suppressions
+VALGRIND_TESTS ?= test_flushordered or test_messages
+
+check-valgrind: deps-valgrind ## run the unit tests and some others with valgrind's memcheck
+	@$(MAKE) --no-print-directory unit-binaries all
+	@set -e; for test in $(UNIT_BINARIES); do CK_FORK=yes $(VALGRIND) $$test; done
+	@mkdir -p $(BUILD)/valgrind
+	@printf '#!/bin/sh\nexec %s "$$@"\n' '$(VALGRIND) $(abspath $(BINARY))' >$(BUILD)/valgrind/signalbus
+	@chmod +x $(BUILD)/valgrind/signalbus
+	tests/kafka/fetch build/kafka/lib
+	SIGNALBUS=$(abspath $(BUILD)/valgrind/signalbus) $(PYTHON) -m pytest -q -p no:cacheprovider \
+		tests/integration -k "$(VALGRIND_TESTS)"
+
+coverage: ## run all tests (T= chooses some) and print which lines of src they reach
+	find build/coverage -name '*.gcda' -delete 2>/dev/null || true
+	$(MAKE) check BUILD=build/coverage CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage
+	tests/coverage/report.py build/coverage
+
+crash-points: ## kill a burst at each of its system calls in turn (make check takes some)
+	SIGNALBUS_CRASH_STRIDE=1 $(MAKE) check-integration T=crash_points
+
+failing-calls: ## fail each allocation and other call of a flush in turn (make check takes some)
+	SIGNALBUS_FAILING_CALLS=1000000 $(MAKE) check-integration T=failing_calls
 
 # Seeded faults, and long runs; what they find is in build/chaos too.
 SEED    ?= 1
@@ -187,10 +227,6 @@ chaos chaos-brokers soak drain: deps-test
 	tests/kafka/fetch build/kafka/lib
 	$(CHAOS) $(RUN)
 
-# Seconds, and what it links: the pure way of a row.
-FUZZ_SECONDS ?= 60
-FUZZ_SOURCES := tests/fuzz/fuzz_message.c $(patsubst %,src/%.c,encode bytes $(MODEL))
-
 # What make bench measures: parts, or all without any; tests/bench/run says what the others do.
 BENCH         ?=
 BENCH_OPTIONS := ROUNDS ROWS QUICK PATIENCE
@@ -209,21 +245,39 @@ $(BENCH_TOOLS): $(BUILD)/bench/%: tests/bench/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(shell pkg-config --libs libpq rdkafka)
 
-fuzz: deps-fuzz ## drive placeholders and the encoder with libFuzzer for FUZZ_SECONDS (60)
-	@mkdir -p $(BUILD)/fuzz/corpus
-	clang -std=c11 -g -O1 -D_GNU_SOURCE -Isrc $(WARNINGS) -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all $(shell pkg-config --cflags libcjson) $(FUZZ_SOURCES) \
-		$(shell pkg-config --libs libcjson) -o $(BUILD)/fuzz/fuzz_message
-	cd $(BUILD)/fuzz && ./fuzz_message -max_total_time=$(FUZZ_SECONDS) -max_len=8192 \
-		-dict=$(CURDIR)/tests/fuzz/message.dict -print_final_stats=1 -verbosity=0 corpus
+# What is fuzzed, and what each fuzzer links beside itself.
+FUZZ_SECONDS ?= 60
+FUZZERS      := message config command_line
+fuzz_message_SOURCES      := encode bytes $(MODEL)
+fuzz_config_SOURCES       := $(test_config_OBJECTS)
+fuzz_config_OPTIONS       := -detect_leaks=0 -seed_inputs=$(CURDIR)/signalbus.conf.example
+fuzz_command_line_SOURCES := main nearest text
+FUZZ_BINARIES := $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%)
+
+# main() of main.c is called by another one.
+$(FUZZ_BINARIES): $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard src/*.[ch]) Makefile
+	@mkdir -p $(@D)
+	clang -std=c11 -g -O1 -D_GNU_SOURCE -Dmain=program_main -Isrc $(WARNINGS) \
+		-Wno-missing-prototypes -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		$(shell pkg-config --cflags libcjson libconfig) $< \
+		$(patsubst %,src/%.c,$(fuzz_$*_SOURCES)) $(shell pkg-config --libs libcjson libconfig) -o $@
+
+# What the parsers say is thrown away.
+fuzz_run = (mkdir -p $(BUILD)/fuzz/$1/corpus && cd $(BUILD)/fuzz/$1 && ../fuzz_$1 -close_fd_mask=3 \
+	-max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=10 -verbosity=0 -print_final_stats=1 \
+	-dict=$(CURDIR)/tests/fuzz/$1.dict $(fuzz_$1_OPTIONS) corpus)
+
+fuzz: deps-fuzz ## drive encoder, configuration and command line with libFuzzer, FUZZ_SECONDS (60) each
+	@$(MAKE) --no-print-directory $(FUZZ_BINARIES)
+	@set -e; $(foreach fuzzer,$(FUZZERS),echo == $(fuzzer); $(call fuzz_run,$(fuzzer));)
 
 lint: deps-lint ## check format, warnings, sizes, layers and documentation
 	@tests/lint/run
 
 format: ## format the sources as the house style wants it
-	clang-format -i src/*.[ch] tests/unit/*.[ch] tests/bench/*.c
+	clang-format -i src/*.[ch] tests/unit/*.[ch] tests/inject/*.c tests/bench/*.c
 
-deps-build deps-demo deps-test deps-bench deps-fuzz deps-lint: deps-%:
+deps-build deps-demo deps-test deps-bench deps-fuzz deps-lint deps-valgrind: deps-%:
 	@tests/install-deps $*
 
 help: ## print this list

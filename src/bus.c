@@ -6,6 +6,7 @@
 #include "log.h"
 #include "text.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -159,20 +160,22 @@ static void *report_loop(void *arg)
 	return NULL;
 }
 
-static struct bus *make(const struct config *config, bool in_order, struct error *e)
+/* Free a bus that has no thread, or none any more. */
+static void discard(struct bus *bus)
 {
-	struct bus *bus = memory_new(1, sizeof *bus);
-	bus->config = config;
-	bus->in_order = in_order;
-	bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (bus->wake_fd < 0)
-		abort();
-	make_producer(bus, e);
-	if (bus->producer == NULL) {
+	producer_free(bus->producer);
+	bus_forget_starts(bus);
+	free(bus->starts);
+	if (bus->wake_fd >= 0)
 		close(bus->wake_fd);
-		free(bus);
-		return NULL;
-	}
+	pthread_rwlock_destroy(&bus->producer_lock);
+	pthread_mutex_destroy(&bus->lock);
+	pthread_cond_destroy(&bus->changed);
+	free(bus);
+}
+
+static void make_locks(struct bus *bus)
+{
 	pthread_condattr_t monotonic;
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -180,9 +183,33 @@ static struct bus *make(const struct config *config, bool in_order, struct error
 	pthread_condattr_destroy(&monotonic);
 	pthread_mutex_init(&bus->lock, NULL);
 	pthread_rwlock_init(&bus->producer_lock, NULL);
-	if (pthread_create(&bus->reporter, NULL, report_loop, bus) != 0)
-		abort();
-	return bus;
+}
+
+/* Begin to serve the producer's reports. */
+static bool start(struct bus *bus, struct error *e)
+{
+	bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (bus->wake_fd < 0)
+		return error_set(
+			e, ERROR_BROKER, "kafka: cannot make an eventfd: %s", strerror(errno));
+	make_producer(bus, e);
+	if (bus->producer == NULL)
+		return false;
+	int error = pthread_create(&bus->reporter, NULL, report_loop, bus);
+	return error == 0 ||
+	       error_set(e, ERROR_BROKER, "kafka: cannot make a thread: %s", strerror(error));
+}
+
+static struct bus *make(const struct config *config, bool in_order, struct error *e)
+{
+	struct bus *bus = memory_new(1, sizeof *bus);
+	bus->config = config;
+	bus->in_order = in_order;
+	make_locks(bus);
+	if (start(bus, e))
+		return bus;
+	discard(bus);
+	return NULL;
 }
 
 struct bus *bus_new(const struct config *config, struct error *e)
@@ -207,14 +234,7 @@ void bus_free(struct bus *bus)
 	atomic_store(&bus->leaving, true);
 	bus_wake(bus);
 	pthread_join(bus->reporter, NULL);
-	producer_free(bus->producer);
-	bus_forget_starts(bus);
-	free(bus->starts);
-	close(bus->wake_fd);
-	pthread_rwlock_destroy(&bus->producer_lock);
-	pthread_mutex_destroy(&bus->lock);
-	pthread_cond_destroy(&bus->changed);
-	free(bus);
+	discard(bus);
 }
 
 /* Under the lock: wait for the new producer, if there is to be one. */

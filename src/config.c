@@ -218,22 +218,27 @@ static char *included_path(const char *line, const char *folder)
 }
 
 /* libconfig's scanner ends the process where an included file cannot be read, such as a folder
- * (flex's YY_FATAL_ERROR), so that is found out before.  What cannot be opened it tells itself. */
-static void check_includes(
+ * (flex's YY_FATAL_ERROR), so that is found out before.  What cannot be opened it tells itself.
+ * Returns false where files are nested too deep to read on. */
+static bool check_includes(
 	const char *content, const char *folder, unsigned depth, struct problems *problems)
 {
-	for (const char *line = content; line != NULL;) {
+	bool go_on = true;
+	for (const char *line = content; go_on && line != NULL;) {
 		char *path = included_path(line, folder);
-		if (path != NULL && depth < INCLUDE_MAX_DEPTH && access(path, R_OK) == 0) {
+		if (path != NULL && depth == INCLUDE_MAX_DEPTH) {
+			go_on = false; /* libconfig gives up there, too */
+		} else if (path != NULL && access(path, R_OK) == 0) {
 			char *included = read_file(path, problems);
 			if (included != NULL)
-				check_includes(included, folder, depth + 1, problems);
+				go_on = check_includes(included, folder, depth + 1, problems);
 			free(included);
 		}
 		free(path);
 		line = strchr(line, '\n');
 		line = line != NULL ? line + 1 : NULL;
 	}
+	return go_on;
 }
 
 static struct config *config_new(const char *file)

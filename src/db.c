@@ -68,6 +68,7 @@ void db_disconnect(struct db *db)
 {
 	PQfinish(db->conn);
 	db->conn = NULL;
+	db->in_doubt = false;
 }
 
 bool db_connected(const struct db *db)

@@ -11,7 +11,8 @@
 struct db {
 	char *conninfo;
 	double timeout;
-	PGconn *conn; /* NULL: not connected */
+	PGconn *conn;  /* NULL: not connected */
+	bool in_doubt; /* libpq itself has failed: what the session has got is not known */
 };
 
 /* Wait until the socket is ready for events.  Returns false when the deadline has passed, or, with

@@ -158,13 +158,14 @@ static void take_rows(struct db *db, struct answer *a, const PGresult *result)
 		take_row(db, a, result, i);
 }
 
-static void take_error(struct answer *a, const PGresult *result)
+static void take_error(struct db *db, struct answer *a, const PGresult *result)
 {
 	if (a->has_failed)
 		return;
 	a->has_failed = true;
 	if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED)
 		return; /* the call that failed has said why */
+	db->in_doubt |= PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL;
 	set_server_error(result, a->error);
 }
 
@@ -175,7 +176,7 @@ static void take_result(struct db *db, struct answer *a, const PGresult *result)
 	ExecStatusType status = PQresultStatus(result);
 	bool has_rows = status == PGRES_TUPLES_OK || status == PGRES_SINGLE_TUPLE;
 	if (!has_rows && status != PGRES_COMMAND_OK) {
-		take_error(a, result);
+		take_error(db, a, result);
 		return;
 	}
 	/* COMMIT of a transaction that has failed says ROLLBACK, and that is no success. */
@@ -259,6 +260,8 @@ bool db_run(struct db *db, const struct db_call *calls, size_t count, struct ins
 			*e = sync_error;
 		return false;
 	}
+	if (db->in_doubt)
+		db_disconnect(db);
 	return !failed;
 }
 

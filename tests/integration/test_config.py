@@ -116,6 +116,18 @@ def test_what_is_no_configuration(refused, content):
     refused(content)
 
 
+def test_empty_file(refused):
+    assert [line for line, _ in refused("")] == [1, 1]  # kafka and models are missing
+
+
+def test_a_gigabyte(signalbus):
+    """Nobody reads all of it."""
+    path = signalbus.write("", name="huge.conf")
+    os.truncate(path, 2 ** 30)
+    run = signalbus.bare("-c", path, "signals").expect(78)
+    assert run.stderr.startswith(f"{path}:1: ") and "16 MiB" in run.stderr and run.seconds < 10
+
+
 def test_missing_file(signalbus):
     path = signalbus.folder / "nowhere.conf"
     run = signalbus.bare("-c", path, "signals").expect(78)

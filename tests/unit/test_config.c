@@ -253,6 +253,24 @@ START_TEST(including_a_folder_is_a_problem)
 }
 END_TEST
 
+/* Found out in no time, though there are eight ways at each of ten levels. */
+START_TEST(a_file_that_includes_itself_is_a_problem)
+{
+	struct text content = { 0 };
+	struct fixture f;
+	fixture_init(&f);
+	for (int i = 0; i < 8; i++)
+		text_addf(&content, "@include \"bus.conf\"\n");
+	fixture_write(&f, "bus.conf", content.text);
+	alarm(20);
+	fixture_load(&f);
+	alarm(0);
+	ck_assert_uint_eq(f.problems.count, 1);
+	text_free(&content);
+	fixture_free(&f);
+}
+END_TEST
+
 /* The configuration whose database is secret number i, and what is said of it. */
 static void write_secret(const struct fixture *f, int i, char **content, struct text *problem)
 {
@@ -391,6 +409,7 @@ int main(void)
 		{ deep_nesting_is_a_problem_and_no_crash, COUNT(nests), 0 },
 		{ problems_of_an_included_file_are_told_with_its_name, COUNT(includes), 0 },
 		{ including_a_folder_is_a_problem, 1, 0 },
+		{ a_file_that_includes_itself_is_a_problem, 1, 0 },
 		{ a_secret_is_read_from_a_file_or_the_environment, COUNT(secrets), 0 },
 		{ a_secret_too_long_is_refused, 1, 0 },
 		{ a_password_in_the_file_is_noticed, COUNT(passwords), 0 },
