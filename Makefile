@@ -160,11 +160,14 @@ check-unit: deps-test ## run the unit tests
 unit-binaries: $(UNIT_BINARIES)
 inject: $(INJECT)
 
+# Tests wait a lot, so files of them run beside each other, each time with servers of their own.
+TEST_JOBS ?= 2
+
 check-integration: deps-test ## run the tests on real servers; T= chooses some (pytest -k)
 	@$(MAKE) --no-print-directory all inject
 	tests/kafka/fetch build/kafka/lib
 	SIGNALBUS=$(abspath $(BINARY)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration \
-		$(if $(T),-k "$(T)")
+		$(if $(T),-k "$(T)",-n $(TEST_JOBS) --dist loadfile)
 
 check-asan: ## run all tests with the address and undefined behaviour sanitizers
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99 UBSAN_OPTIONS=halt_on_error=1 \
