@@ -137,13 +137,14 @@ def test_descriptors_run_out(signalbus, schema, rounds):
         rounds.begin()
         command = ["prlimit", f"--nofile={limit}", *signalbus.command(("flushmany",))]
         run = signalbus.start(command=command).finish(10)
-        assert run.returncode in (0, 1, 78) and (run.stderr != "") == (run.returncode != 0), run
+        assert run.returncode in (0, 1, 78), run
+        assert run.returncode == 0 or run.stderr != "", run  # a retry that succeeded is told, too
         assert (len(rounds.look()) == BURST) == (run.returncode == 0), run
         if run.returncode != 0:
             signalbus("flushmany").expect_silence()
         assert rounds.end() == 0
         statuses[limit] = run.returncode
-        if list(statuses.values())[-3:] == [0, 0, 0]:
+        if list(statuses.values())[-3:] == [0, 0, 0] and run.stderr == "":
             break
     print(f"exit status by limit: {statuses}")
     assert list(statuses.values())[:2] == [78, 1] and statuses[limit] == 0
