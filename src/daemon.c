@@ -175,6 +175,10 @@ static void note_sent(struct daemon *d, const struct burst_result *result)
 
 static void handle_error(struct worker *w, size_t model, const struct error *e)
 {
+	if (e->kind == ERROR_STOPPED) {
+		due_done(w->daemon->due, model, DUE_LATER, 0);
+		return;
+	}
 	double delay = standing_failure(w->daemon->standing, model, e, erand48(w->dice));
 	if (error_policy(e->kind) == POLICY_CONNECT)
 		lose_session(w);

@@ -64,6 +64,11 @@ void db_free(struct db *db)
 	free(db);
 }
 
+void db_heed_stop(struct db *db, bool heeds)
+{
+	db->heeds_stop = heeds;
+}
+
 void db_disconnect(struct db *db)
 {
 	PQfinish(db->conn);

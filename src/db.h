@@ -38,6 +38,10 @@ void db_disconnect(struct db *db);
 /* Whether a transaction is open, also a failed one. */
 bool db_in_transaction(const struct db *db);
 
+/* Whether a run is cancelled, and fails with ERROR_STOPPED, when the process is asked to stop while
+ * it waits: for others' locks, maybe.  Not so at first.  Runs that begin after that are not. */
+void db_heed_stop(struct db *db, bool heeds);
+
 /* One statement of a run. */
 struct db_call {
 	const char *sql;           /* its text, or … */

@@ -11,8 +11,11 @@
 struct db {
 	char *conninfo;
 	double timeout;
-	PGconn *conn;  /* NULL: not connected */
-	bool in_doubt; /* libpq itself has failed: what the session has got is not known */
+	PGconn *conn;        /* NULL: not connected */
+	bool heeds_stop;     /* as was asked for … */
+	bool run_heeds_stop; /* … and in this run */
+	bool is_stopped;     /* this run was cancelled for that */
+	bool in_doubt;       /* libpq itself has failed: what the session has got is not known */
 };
 
 /* Wait until the socket is ready for events.  Returns false when the deadline has passed, or, with

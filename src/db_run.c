@@ -1,6 +1,7 @@
 #include "db_own.h"
 
 #include "log.h"
+#include "stop.h"
 #include "text.h"
 
 #include <poll.h>
@@ -50,6 +51,33 @@ static bool send_calls(struct db *db, const struct db_call *calls, size_t count)
 	return PQpipelineSync(db->conn);
 }
 
+/* Have the server end the statement.  That takes a connection of its own, which libpq gives the
+ * limits of this one (tcp_user_timeout). */
+static void cancel(struct db *db)
+{
+	char reason[256];
+	PGcancel *cancel = PQgetCancel(db->conn);
+	if (cancel == NULL || !PQcancel(cancel, reason, sizeof reason))
+		log_debug("database: a statement cannot be cancelled: %s",
+			cancel != NULL ? reason : "not connected");
+	PQfreeCancel(cancel);
+}
+
+/* Wait for the server.  Returns false with e where it does not answer in time. */
+static bool await(struct db *db, short events, struct instant deadline, struct error *e)
+{
+	if (db_wait(db, events, deadline, db->run_heeds_stop))
+		return true;
+	if (db->run_heeds_stop && stop_requested()) {
+		db->run_heeds_stop = false;
+		db->is_stopped = true;
+		cancel(db);
+		return true;
+	}
+	db_disconnect(db);
+	return error_set(e, ERROR_CONNECTION, "database: no answer in time");
+}
+
 /* The next result, once it is whole; NULL ends the results of a call.  False: connection lost. */
 static bool next_result(struct db *db, struct instant deadline, PGresult **result, struct error *e)
 {
@@ -57,10 +85,8 @@ static bool next_result(struct db *db, struct instant deadline, PGresult **resul
 	while (unsent > 0 || PQisBusy(db->conn)) {
 		if (unsent < 0)
 			return db_lost(db, e);
-		if (!db_wait(db, unsent > 0 ? POLLIN | POLLOUT : POLLIN, deadline, false)) {
-			db_disconnect(db);
-			return error_set(e, ERROR_CONNECTION, "database: no answer in time");
-		}
+		if (!await(db, unsent > 0 ? POLLIN | POLLOUT : POLLIN, deadline, e))
+			return false;
 		if (!PQconsumeInput(db->conn))
 			return db_lost(db, e);
 		unsent = PQflush(db->conn);
@@ -97,18 +123,6 @@ struct answer {
 	bool has_failed;
 	struct error *error;
 };
-
-/* Have the server end the statement.  That takes a connection of its own, which libpq gives the
- * limits of this one (tcp_user_timeout). */
-static void cancel(struct db *db)
-{
-	char reason[256];
-	PGcancel *cancel = PQgetCancel(db->conn);
-	if (cancel == NULL || !PQcancel(cancel, reason, sizeof reason))
-		log_debug("database: a statement cannot be cancelled: %s",
-			cancel != NULL ? reason : "not connected");
-	PQfreeCancel(cancel);
-}
 
 /* Leave out a row, and all behind it: those on the way are passed over, unless they are many. */
 static void leave_out(struct db *db, struct answer *a, size_t bytes)
@@ -167,6 +181,8 @@ static void take_error(struct db *db, struct answer *a, const PGresult *result)
 		return; /* the call that failed has said why */
 	db->in_doubt |= PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL;
 	set_server_error(result, a->error);
+	if (db->is_stopped && a->error->kind == ERROR_CONNECTION)
+		a->error->kind = ERROR_STOPPED; /* 57014, which is to be expected */
 }
 
 /* Take what is wanted of a result. */
@@ -249,6 +265,8 @@ bool db_run(struct db *db, const struct db_call *calls, size_t count, struct ins
 	}
 	if (db->conn == NULL)
 		return error_set(e, ERROR_CONNECTION, "database: not connected");
+	db->run_heeds_stop = db->heeds_stop && !stop_requested();
+	db->is_stopped = false;
 	if (!send_calls(db, calls, count))
 		return db_lost(db, e);
 	for (size_t i = 0; i < count; i++)

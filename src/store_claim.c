@@ -144,7 +144,9 @@ static bool claim_once(struct store *s, const struct model *m, const struct clai
 {
 	size_t size = claim_size(s, m);
 	*claim = (struct claim){ 0 };
+	db_heed_stop(s->db, true); /* nothing is sent yet, and it may wait for others' locks */
 	bool ok = claim_rows(s, m, request, claim, e);
+	db_heed_stop(s->db, false);
 	adapt_size(s, m, claim);
 	if (ok && claim->count > 0) {
 		claim->more = has_more(claim, request, size);

@@ -461,3 +461,26 @@ def test_triggers_need_a_channel_that_works(signalbus, schema, make_topic):
     daemon = start(signalbus)
     assert seconds_until_gone(schema, "t", 1) < 5
     daemon.stop().expect(0)
+
+
+@pytest.mark.parametrize("order_by", [[], ["id"]], ids=["any", "ordered"])
+@pytest.mark.parametrize("command", ["run", "flushmany", "flushordered"])
+def test_a_stop_does_not_wait_for_a_locked_table(signalbus, schema, make_topic, count_in_log,
+                                                 command, order_by):
+    """The timeout is half a minute."""
+    topic = make_topic()
+    order = {"order_by": order_by} if order_by else {}
+    signalbus.configure(model("A", schema.make_signals("t", 3), topic, **order))
+    holder = schema.connect()
+    holder.cursor().execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+    run = signalbus.start(command, "-v")
+    schema.wait_until(lambda: schema.value(
+        "SELECT count(*) FROM pg_locks WHERE relation = %s::regclass AND NOT granted", "t"), 20,
+        "a claim that waits")
+    start = time.monotonic()
+    completed = run.stop(signal.SIGTERM)
+    assert time.monotonic() - start < 2, completed
+    assert completed.returncode == (0 if command == "run" else -signal.SIGTERM), completed
+    assert "error" not in completed.stderr, completed
+    holder.rollback()
+    assert schema.count("t") == 3 and count_in_log(topic) == 0
