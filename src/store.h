@@ -88,11 +88,11 @@ struct claim {
 	double held_seconds; /* for how long that has been so */
 };
 
-/* Begin a transaction and lock a burst, or fail with ERROR_STOPPED where the process is asked to
- * stop meanwhile: burst_count rows at most, and no more than fit in burst_bytes, but for a row that
- * is larger by itself.  Without rows no transaction is left open. CLAIM_ORDERED needs the ordered
- * lock; it waits a few hundredths of a second at most for writers that hold it back, and warns,
- * once, of those that have done so for ten seconds. */
+/* Begin a transaction and lock a burst: burst_count rows at most, and no more than fit in
+ * burst_bytes, but for a row that is larger by itself.  Without rows no transaction is left open.
+ * CLAIM_ORDERED needs the ordered lock; it waits a few hundredths of a second at most for writers
+ * that hold it back, and warns, once, of those that have done so for ten seconds.  ERROR_STOPPED
+ * where the process is asked to stop meanwhile. */
 bool store_claim(struct store *s, const struct model *m, const struct claim_request *request,
 	struct claim *claim, struct error *e);
 void claim_free(struct claim *claim);
