@@ -1,9 +1,23 @@
 #include "store_own.h"
 
+#include <stdio.h>
+
 /* The ordered lock's key, from the instance and the model's scope: models that read one table, each
  * its own rows, are sent at the same time.  Advisory locks are a database's own, and
  * hashtextextended() is PostgreSQL's hash function of text to 64 bits. */
 #define LOCK_KEY "hashtextextended('signalbus ordered ' || $1 || ' ' || $2, 0)"
+
+/* A process that is frozen between two bursts must not keep the lock: the server ends a session
+ * that has one and is silent for so long, as it ends one that is silent in a transaction.  A
+ * daemon's session is used every PING_S (daemon.c) and a TICK_S at least, however little there is
+ * to do. */
+#define SILENCE_FACTOR 2.0
+#define SILENCE_LEAST  15.0
+
+/* Limits the session's silence to $3 milliseconds; 0: to nothing.  Known since PostgreSQL 14. */
+#define LIMIT_SILENCE                                                                              \
+	"CASE WHEN current_setting('idle_session_timeout', true) IS NOT NULL"                      \
+	" THEN set_config('idle_session_timeout', $3, false) END"
 
 /* Say who has the ordered lock that values name.  Always returns false. */
 static bool say_holder(struct store *s, const char *const *values, struct error *e)
@@ -39,10 +53,16 @@ bool store_lock(struct store *s, const struct model *m, struct error *e)
 {
 	struct rows *rows;
 	bool *locked = &s->models[m->index].locked;
-	const char *const values[] = { s->config->instance, m->scope };
-	struct db_call call = { .sql = "SELECT pg_catalog.pg_try_advisory_lock(" LOCK_KEY ")",
+	char limit[32];
+	double seconds = SILENCE_FACTOR * s->config->timeout;
+	snprintf(limit, sizeof limit, "%.0f",
+		1000 * (seconds > SILENCE_LEAST ? seconds : SILENCE_LEAST));
+	const char *const values[] = { s->config->instance, m->scope, limit };
+	struct db_call call = { .sql = "SELECT locked, CASE WHEN locked THEN " LIMIT_SILENCE " END"
+				       " FROM (SELECT pg_catalog.pg_try_advisory_lock(" LOCK_KEY
+				       ") AS locked) AS l",
 		.values = values,
-		.value_count = 2,
+		.value_count = 3,
 		.rows = &rows };
 	if (*locked)
 		return true;
@@ -55,13 +75,24 @@ bool store_lock(struct store *s, const struct model *m, struct error *e)
 	return *locked || say_holder(s, values, e);
 }
 
+static bool has_lock(const struct store *s)
+{
+	for (size_t i = 0; i < s->config->model_count; i++)
+		if (s->models[i].locked)
+			return true;
+	return false;
+}
+
+/* With its last lock the session's limit goes, too: it may be idle until a command's next round. */
 static bool unlock(struct store *s, const struct model *m)
 {
 	struct error ignored;
-	const char *const values[] = { s->config->instance, m->scope };
-	struct db_call call = { .sql = "SELECT pg_catalog.pg_advisory_unlock(" LOCK_KEY ")",
+	const char *const values[] = { s->config->instance, m->scope, "0" };
+	const char *sql = "SELECT pg_catalog.pg_advisory_unlock(" LOCK_KEY "), " LIMIT_SILENCE;
+	const char *one_of_several = "SELECT pg_catalog.pg_advisory_unlock(" LOCK_KEY ")";
+	struct db_call call = { .sql = has_lock(s) ? one_of_several : sql,
 		.values = values,
-		.value_count = 2 };
+		.value_count = has_lock(s) ? 2 : 3 };
 	return store_query(s, call, &ignored);
 }
 

@@ -376,7 +376,7 @@ def session_terminated_with_a_successor(running, schema, signalbus, kafka):
 
 
 def frozen_longer_than_timeout(running, schema, signalbus, kafka):
-    """Amid a burst; between two it would keep the lock."""
+    """Amid a burst."""
     def is_frozen_amid_a_burst():
         running.send(signal.SIGSTOP)
         states = schema.execute("SELECT state FROM pg_stat_activity "
@@ -391,6 +391,77 @@ def frozen_longer_than_timeout(running, schema, signalbus, kafka):
                       what="the successor sends")
     running.send(signal.SIGCONT)
     return [running, successor]
+
+
+def holder_of_lock(schema, daemon_name):
+    """The server process that has an ordered lock, of the sessions with this application name."""
+    return schema.execute("SELECT l.pid FROM pg_locks l JOIN pg_stat_activity a USING (pid) "
+                          "WHERE l.locktype = 'advisory' AND l.granted "
+                          "AND a.application_name = %s", daemon_name)
+
+
+def start_named(signalbus, name):
+    return signalbus.start("-v", "run", environment={"PGAPPNAME": name})
+
+
+def freeze_between_bursts(schema, running, name):
+    """Stopped while none of its sessions does anything, nor has a transaction open."""
+    def is_frozen_at_rest():
+        running.send(signal.SIGSTOP)
+        states = {state for state, in schema.execute(
+            "SELECT state FROM pg_stat_activity WHERE application_name = %s", name)}
+        if states != {"idle"}:
+            running.send(signal.SIGCONT)
+        return states == {"idle"}
+    schema.wait_until(is_frozen_at_rest, what="frozen between bursts")
+
+
+def configure_idle(signalbus, schema, make_topic):
+    """Models that are looked at hardly ever."""
+    schema.make_signals("idle")
+    schema.make_signals("seldom", 1)
+    signalbus.configure(
+        model("Idle", schema.table("idle"), make_topic(), order_by=["id"]),
+        model("Seldom", schema.table("seldom"), make_topic(), order_by=["id"], autoflush=False),
+        timeout=1.0, poll_interval=60.0, workers=1)
+
+
+def test_a_holder_that_is_frozen_between_bursts(signalbus, schema, make_topic, topics):
+    """
+    The server ends its session, the one that stands by takes over, and the one that went on stands
+    by.  Who is merely idle, for as long, keeps its lock and its session; a command that repeats
+    keeps its session.
+    """
+    configure_idle(signalbus, schema, make_topic)
+    idle = start_named(signalbus, "idle")
+    [its_session] = schema.wait_until(lambda: holder_of_lock(schema, "idle"), what="idle's lock")
+    seldom = signalbus.start("flushordered", "-r", 15.5, "Seldom")
+    schema.wait_until(lambda: schema.count("seldom") == 0, what="the first round")
+    schema.insert_signals("seldom", 1, first=2)
+    topic = make_topic()
+    signalbus.configure(model("A", schema.make_signals("t", 100), topic, burst_count=10,
+                              order_by=["id"]), timeout=1.0, poll_interval=0.2)
+    frozen = start_named(signalbus, "frozen")
+    schema.wait_until(lambda: schema.count("t") == 0, what="the first are sent")
+    other = start_named(signalbus, "other")
+    other.wait_log("stands by")
+    freeze_between_bursts(schema, frozen, "frozen")
+    begin = time.monotonic()
+    schema.insert_signals("t", 500, first=101)
+    other.wait_log("took over the ordered lock", 15 + 5)
+    assert time.monotonic() - begin > 10, "it was given little time"
+    frozen.send(signal.SIGCONT)
+    for first in range(601, 1601, 50):
+        schema.insert_signals("t", 50, first=first)
+    frozen.wait_log("stands by")
+    schema.wait_until(lambda: schema.count("t") == 0, what="all are sent")
+    assert holder_of_lock(schema, "idle") == [its_session]
+    for each in (frozen, other, idle):
+        log = each.stop().expect(0).stderr
+        assert "warning" not in log and "error" not in log, log
+    schema.wait_until(lambda: schema.count("seldom") == 0, what="the next round")
+    seldom.stop().expect_silence()
+    assert ids(topics.read(topic, 1600)) == list(range(1, 1601))
 
 
 def broker_restarted(running, schema, signalbus, kafka):
