@@ -516,6 +516,24 @@ def test_a_message_too_large_stops_the_order(signalbus, schema, make_topic, cons
         range(120, 201))
 
 
+@pytest.mark.parametrize("large", [3, 500, 985])
+def test_batches_behind_a_rejected_one_are_not_stored(signalbus, schema, make_topic, consume,
+                                                      large):
+    """One burst in many batches, of which several are on the way when the broker rejects one."""
+    schema.execute("CREATE TABLE t (id int PRIMARY KEY, payload text)")
+    schema.execute("INSERT INTO t SELECT n, repeat('x', CASE n WHEN %s THEN 20000 ELSE 100 END) "
+                   "FROM generate_series(1, 1000) n", large)
+    topic = make_topic(config={"max.message.bytes": "10000"})
+    signalbus.configure(
+        model("A", schema.table("t"), topic, burst_count=1000, order_by=["id"]),
+        kafka={"batch_num_messages": 5, "max_in_flight_requests_per_connection": 5}, timeout=10.0)
+    run = signalbus("flushordered").expect(1)
+    assert f"(id)=({large})" in run.stderr
+    assert list(dict.fromkeys(ids(consume.__self__.read(topic, large - 1)))) == list(
+        range(1, large))
+    assert schema.execute("SELECT min(id), count(*) FROM t") == [(large, 1001 - large)]
+
+
 def test_who_has_the_lock_is_named(signalbus, schema, ordered):
     ordered(5)
     writer = open_writer(schema, "INSERT INTO t VALUES (0, '')")
