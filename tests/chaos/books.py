@@ -23,6 +23,7 @@ class Page:
         self.repeats = []           # when the log got them
         self.last = 0               # of the first appearances
         self.sent = 0
+        self.dead_letters = 0
 
     def grow(self, number):
         more = number + 1 - len(self.status)
@@ -85,7 +86,7 @@ class Books:
             gone = before - present
             page.outstanding -= gone
             for number in gone:
-                if not page.copies[number]:
+                if not page.copies[number] and not page.table.is_rejected(number):
                     page.gone[number] = now
 
     def in_log(self, name, number, stored):
@@ -96,6 +97,8 @@ class Books:
             page.sent += 1
             if not page.status[number]:
                 self.breach("ghost", f"{name} {number} was never committed, and sent")
+            if page.table.is_rejected(number):
+                self.breach("ghost", f"{name} {number} is too large, and in the log")
             if page.copies[number]:
                 page.repeats.append(stored)
             else:
@@ -112,20 +115,35 @@ class Books:
                         f"{stored - self.begin:.1f} s after the begin")
         page.last = max(page.last, number)
 
-    def close(self):
-        """At the end, when all is calm: what is missing is lost, what is in excess is a ghost."""
+    def close(self, dead_letters):
+        """
+        At the end, when all is calm: what is missing is lost, what is in excess is a ghost.
+        dead_letters says of a table's name the ids that were moved.
+        """
         for name, page in self.pages.items():
+            self.close_dead_letters(name, page, dead_letters(name))
             lost = [number for number, status in enumerate(page.status)
-                    if status == COMMITTED and not page.copies[number]]
+                    if status == COMMITTED and not page.copies[number]
+                    and not page.table.is_rejected(number)]
             for number in lost:
                 self.breach("loss", f"{name} {number} was committed and is not in the log")
             for number, status in enumerate(page.status):
                 if status == MAY_COMMIT:
                     self.breach("books", f"{name} {number}: nobody found out whether it committed")
 
+    def close_dead_letters(self, name, page, moved):
+        """What is rejected is moved, once, and nothing else is."""
+        page.dead_letters = len(moved)
+        expected = Counter(number for number, status in enumerate(page.status)
+                           if status == COMMITTED and page.table.is_rejected(number))
+        for number in expected - Counter(moved):
+            self.breach("loss", f"{name} {number} is too large, and no dead letter")
+        for number in Counter(moved) - expected:
+            self.breach("dead letters", f"{name} {number} is there too often, or was not rejected")
+
     def totals(self):
         return {name: {"committed": page.status.count(COMMITTED), "messages": page.sent,
-                       "repeats": len(page.repeats)} for name, page in self.pages.items()}
+                       "repeats": len(page.repeats), "dead_letters": page.dead_letters} for name, page in self.pages.items()}
 
 
 def now():

@@ -52,7 +52,7 @@ class Load:
             watch.stop()
         self.reader.wait_for_end()
         self.reader.stop()
-        world.books.close()
+        world.books.close(world.dead_letters)
 
     def judge_resources(self):
         world = self.world
@@ -169,7 +169,7 @@ def drain(folder, rows):
         reader = Reader(world)
         reader.wait_for_end(3600)
         reader.stop()
-        world.books.close()
+        world.books.close(world.dead_letters)
         if completed.returncode != 0 or not world.is_empty():
             world.books.breach("status", str(completed))
         print(f"{completed.seconds:.1f} s, {rows / completed.seconds:.0f} rows/s", flush=True)

@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 EVERY_BYTE = bytes(range(256))
+MESSAGE_LIMIT, TOO_LARGE = 30_000, 40_000  # bytes: of a batch, and of a signal that is rejected
 ADDED = re.compile(r'(,"extra_\d+":null)*}')  # columns that a fault adds
 
 
@@ -21,6 +22,7 @@ class Table(NamedTuple):
     ordered: bool = False
     partitions: int = 3  # of its topic; an order is one of a single partition
     partitioned: bool = False
+    rejected_each: int = 0  # of so many signals one is larger than its topic takes; 0: none
 
     def create(self):
         """Its statements; ids are drawn within the INSERT, so that order by id is order."""
@@ -39,20 +41,26 @@ class Table(NamedTuple):
             INSERT INTO {self.name} (id, key, payload, mark)
             SELECT n, CASE WHEN n % 5 = 0 THEN NULL WHEN n % 7 = 0 THEN '\\x{EVERY_BYTE.hex()}'
                            ELSE decode(md5('key ' || n), 'hex') END,
-                   'signal ' || n || repeat(E'é "\\n', (n % 40)::int),
+                   CASE WHEN {self.rejected_each} > 0 AND n % {max(1, self.rejected_each)} = 0
+                        THEN repeat('x', {TOO_LARGE}) ELSE '' END
+                       || 'signal ' || n || repeat(E'é "\\n', (n % 40)::int),
                    CASE WHEN n % 3 > 0 THEN md5('mark ' || n) END
             FROM (SELECT nextval('{self.name}_ids') n FROM generate_series(1, $1)) ids
             RETURNING id""".replace("%", "%%").replace("$1", "%s")
+
+    def is_rejected(self, number):
+        return self.rejected_each > 0 and number % self.rejected_each == 0
 
     def model(self, topic):
         order = {"order_by": ["id"]} if self.ordered else {}
         return {"name": self.name, "table": self.name, "topic": topic, "key": "key",
                 "burst_count": self.burst_count, **order,
+                **({"on_reject": "dead-letter"} if self.rejected_each else {}),
                 "headers": ["mark", {"name": "kind", "value": self.name}]}
 
 
 # Bursts of several sizes; tables of all kinds.
-TABLES = (Table("plain", 50), Table("ordered", 100, ordered=True, partitions=1),
+TABLES = (Table("plain", 50, rejected_each=97), Table("ordered", 100, ordered=True, partitions=1),
           Table("parted", 10, partitioned=True))
 
 

@@ -92,7 +92,7 @@ def show(result):
               f"{sum(cluster['repeats'].values()):>8}")
     for name, total in result["tables"].items():
         print(f"{name}: {total['committed']} committed, {total['messages']} messages, "
-              f"{total['repeats']} repeats")
+              f"{total['repeats']} repeats, {total['dead_letters']} dead letters")
     for breach in result["breaches"]:
         print(f"BREACH  {breach}")
     print("passed" if result["passed"] else "FAILED", flush=True)

@@ -63,7 +63,8 @@ class World:
         replicas = min(3, len(self.kafka.brokers))
         # The broker stamps: so it is known when it stored a message, whenever that is read.
         config = {"message.timestamp.type": "LogAppendTime",
-                  "min.insync.replicas": str(max(1, replicas - 1))}
+                  "min.insync.replicas": str(max(1, replicas - 1)),
+                  "max.message.bytes": str(signals.MESSAGE_LIMIT)}
         for table in self.tables:
             self.topics[table.name] = Topics(self.kafka).make(
                 table.partitions, config, f"chaos.{table.name}", replicas)
@@ -77,7 +78,7 @@ class World:
         self.signalbus.configure(
             *[table.model(self.topics[table.name]) for table in self.tables],
             # Small batches: a burst is several, and a fault may come between them.
-            kafka={"batch_num_messages": 10} if self.by_proxy else {},
+            kafka={"batch_num_messages": 10}, dead_letter_table="dead_letters",
             timeout=self.timeout, poll_interval=0.5, workers=2)
         cursor = self.connect().cursor()
         cursor.execute(self.signalbus("triggers").expect(0).stdout)
@@ -136,6 +137,11 @@ class World:
                            for table in self.tables)
         except psycopg2.Error:
             return False
+
+    def dead_letters(self, name):
+        """The ids of the signals of a table that were moved."""
+        return [number for number, in self.execute(
+            "SELECT (signal ->> 'id')::bigint FROM dead_letters WHERE model = %s", name)]
 
     def idle_in_transaction(self):
         return self.execute("SELECT pid, query FROM pg_stat_activity WHERE application_name = "
