@@ -156,11 +156,30 @@ static bool isolate_rejected(struct burst *b, const size_t *rows, size_t count)
 	return ok;
 }
 
+/* Send rows again.  A single one decides: what is in other bursts must not be in a batch with it.
+ */
+static void send_again(struct burst *b, const size_t *rows, size_t count)
+{
+	struct error e;
+	struct bus *usual = b->via;
+	if (count == 1 && !b->in_order)
+		b->via = bus_alone(b->bus, &e);
+	if (b->via != NULL) {
+		send_rows(b, &b->attempt, rows, count);
+		b->via = usual;
+		return;
+	}
+	b->via = usual;
+	bus_begin(b->via, &b->attempt, count);
+	bus_refuse(b->via, &b->attempt, 0, VERDICT_LATE, e.text);
+	bus_end(b->via, &b->attempt);
+}
+
 /* Send rows again, until those that the broker rejects stand alone: one bad message fails all that
  * are in a batch with it.  In order, nothing behind the first failure is sent. */
 static bool isolate(struct burst *b, const size_t *rows, size_t count)
 {
-	send_rows(b, &b->attempt, rows, count);
+	send_again(b, rows, count);
 	bool all_stored = ledger_all_stored(&b->attempt);
 	for (size_t i = 0; i < count; i++)
 		ledger_replace(&b->ledger, rows[i], &b->attempt, i);

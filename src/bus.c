@@ -97,7 +97,8 @@ static void make_producer(struct bus *bus, struct error *e)
 	const struct producer_use use = { .callbacks = callbacks,
 		.arg = bus,
 		.wake_fd = bus->wake_fd,
-		.in_order = bus->in_order };
+		.in_order = bus->in_order,
+		.is_alone = bus->is_alone };
 	bus->producer = producer_new(bus->config, &use, e);
 }
 
@@ -200,11 +201,14 @@ static bool start(struct bus *bus, struct error *e)
 	       error_set(e, ERROR_BROKER, "kafka: cannot make a thread: %s", strerror(error));
 }
 
-static struct bus *make(const struct config *config, bool in_order, struct error *e)
+enum bus_use { USE_ANY, USE_ORDERED, USE_ALONE };
+
+static struct bus *make(const struct config *config, enum bus_use use, struct error *e)
 {
 	struct bus *bus = memory_new(1, sizeof *bus);
 	bus->config = config;
-	bus->in_order = in_order;
+	bus->in_order = use == USE_ORDERED;
+	bus->is_alone = use == USE_ALONE;
 	make_locks(bus);
 	if (start(bus, e))
 		return bus;
@@ -214,16 +218,25 @@ static struct bus *make(const struct config *config, bool in_order, struct error
 
 struct bus *bus_new(const struct config *config, struct error *e)
 {
-	return make(config, false, e);
+	return make(config, USE_ANY, e);
 }
 
 struct bus *bus_ordered(struct bus *bus, struct error *e)
 {
 	pthread_mutex_lock(&bus->lock);
 	if (bus->ordered == NULL)
-		bus->ordered = make(bus->config, true, e);
+		bus->ordered = make(bus->config, USE_ORDERED, e);
 	pthread_mutex_unlock(&bus->lock);
 	return bus->ordered;
+}
+
+struct bus *bus_alone(struct bus *bus, struct error *e)
+{
+	pthread_mutex_lock(&bus->lock);
+	if (bus->alone == NULL)
+		bus->alone = make(bus->config, USE_ALONE, e);
+	pthread_mutex_unlock(&bus->lock);
+	return bus->alone;
 }
 
 void bus_free(struct bus *bus)
@@ -231,6 +244,7 @@ void bus_free(struct bus *bus)
 	if (bus == NULL)
 		return;
 	bus_free(bus->ordered);
+	bus_free(bus->alone);
 	atomic_store(&bus->leaving, true);
 	bus_wake(bus);
 	pthread_join(bus->reporter, NULL);

@@ -44,6 +44,11 @@ struct bus *bus_new(const struct config *config, struct error *e);
  * an earlier one is rejected. */
 struct bus *bus_ordered(struct bus *bus, struct error *e);
 
+/* The bus for a message that is to be judged by itself, which belongs to bus; made when first asked
+ * for.  The broker rejects batches, and a batch may hold messages of several bursts: here each
+ * message is a batch of its own. */
+struct bus *bus_alone(struct bus *bus, struct error *e);
+
 /* Messages that are not acknowledged are dropped. */
 void bus_free(struct bus *bus);
 

@@ -24,6 +24,7 @@ struct bus {
 	struct instant next_probe;
 	unsigned failed_probes;
 	struct instant down_since; /* or since the producer was replaced for that */
+	bool is_alone;             /* each message is a batch of its own */
 	/* Where bursts are sent in order: */
 	bool in_order;
 	atomic_bool is_broken; /* something was not stored: nothing more may be sent */
@@ -39,7 +40,8 @@ struct bus {
 	bool watching;
 	bool is_up;          /* the broker answered when it was last asked */
 	bool in_doubt;       /* it should be asked again */
-	struct bus *ordered; /* made when first asked for */
+	struct bus *ordered; /* made when first asked for, as is … */
+	struct bus *alone;   /* … this */
 	char trouble[512];   /* the last that the producer told of; empty after a success */
 	char silence[1024];  /* why the broker did not answer the last time; empty: it did */
 };

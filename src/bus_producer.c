@@ -208,6 +208,8 @@ struct producer *producer_new(
 	rd_kafka_conf_t *conf = producer_properties(config, use->in_order, e);
 	if (conf == NULL)
 		return NULL;
+	if (use->is_alone && !set_property(conf, "batch.num.messages", "1", e))
+		abort(); /* it is within librdkafka's limits */
 	rd_kafka_conf_set_opaque(conf, use->arg);
 	rd_kafka_conf_set_dr_msg_cb(conf, use->callbacks.report);
 	rd_kafka_conf_set_error_cb(conf, use->callbacks.error);

@@ -24,6 +24,7 @@ struct producer_use {
 	void *arg;     /* of the callbacks */
 	int wake_fd;   /* an eventfd that it writes to when producer_poll() has something to do */
 	bool in_order; /* without gaps: see bus_ordered() */
+	bool is_alone; /* one message a batch: see bus_alone() */
 };
 
 /* The properties of a producer, to be given to rd_kafka_new() or destroyed.  NULL with e where one

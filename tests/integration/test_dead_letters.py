@@ -282,3 +282,18 @@ def test_few_privileges_suffice(signalbus, schema, make_topic, consume, configur
     finally:
         schema.execute(f"DROP OWNED BY {role}")
         schema.execute(f"DROP ROLE {role}")
+
+
+def test_a_good_signal_is_not_taken_for_its_neighbour(signalbus, schema, make_topic, topics):
+    """Several bursts at once, each with rows that are too large: only these become dead letters."""
+    schema.execute("CREATE TABLE t (id int PRIMARY KEY, payload text)")
+    schema.execute("INSERT INTO t SELECT n, repeat('x', CASE n % 10 WHEN 0 THEN 20000 ELSE 10 END) "
+                   "FROM generate_series(1, 1000) n")
+    topic = make_topic(config={"max.message.bytes": "10000"})
+    signalbus.configure(model("A", schema.table("t"), topic, burst_count=25,
+                              on_reject="dead-letter"), dead_letter_table=schema.table("dead"))
+    schema.execute(signalbus("triggers").expect(0).stdout)
+    signalbus("flushmany", "-j", "8").expect(0)
+    dead = [row[0] for row in schema.execute("SELECT (signal ->> 'id')::int FROM dead")]
+    assert sorted(dead) == list(range(10, 1001, 10))
+    assert set(ids(topics.read(topic, 900))) == set(range(1, 1001)) - set(dead)

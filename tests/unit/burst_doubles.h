@@ -199,6 +199,12 @@ static inline struct attempt *this_attempt(void)
 	return &seen.attempts[seen.attempt_count - 1];
 }
 
+struct bus *bus_alone(struct bus *bus, struct error *e)
+{
+	(void)e;
+	return bus;
+}
+
 struct bus *bus_ordered(struct bus *bus, struct error *e)
 {
 	(void)e;
