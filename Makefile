@@ -72,7 +72,7 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 
 .DELETE_ON_ERROR:
 .PHONY: all install uninstall clean help demo check check-unit check-integration check-asan \
-	check-tsan check-valgrind check-values coverage crash-points failing-calls \
+	check-tsan check-faults check-valgrind check-values coverage crash-points failing-calls \
 	chaos chaos-brokers soak drain bench fuzz lint format \
 	deps-bench deps-build deps-demo deps-fuzz deps-lint deps-test deps-valgrind
 
@@ -167,7 +167,12 @@ check-integration: deps-test ## run the tests on real servers; T= chooses some (
 	@$(MAKE) --no-print-directory all inject
 	tests/kafka/fetch build/kafka/lib
 	SIGNALBUS=$(abspath $(BINARY)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration \
-		$(if $(T),-k "$(T)",-n $(TEST_JOBS) --dist loadfile)
+		-m "not long" $(if $(T),-k "$(T)",-n $(TEST_JOBS) --dist loadfile)
+
+check-faults: deps-test ## run the tests of faults that are too long for make check
+	@$(MAKE) --no-print-directory all
+	tests/kafka/fetch build/kafka/lib
+	SIGNALBUS=$(abspath $(BINARY)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration -m long
 
 check-asan: ## run all tests with the address and undefined behaviour sanitizers
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99 UBSAN_OPTIONS=halt_on_error=1 \

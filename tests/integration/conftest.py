@@ -23,6 +23,10 @@ from topics import Topics  # noqa: E402
 TEST_SECONDS = 240
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: too long for make check; make check-faults has it")
+
+
 @pytest.fixture(scope="session")
 def postgres():
     with Postgres() as server:
