@@ -61,12 +61,19 @@ void store_disconnect(struct store *s)
 	db_disconnect(s->db);
 }
 
+bool store_roll_back(struct store *s, struct error *e)
+{
+	if (!db_in_transaction(s->db) ||
+		db_call(s->db, (struct db_call){ .sql = "ROLLBACK" }, store_deadline(s), e))
+		return true;
+	store_disconnect(s);
+	return false;
+}
+
 void store_abandon(struct store *s)
 {
 	struct error ignored;
-	if (db_in_transaction(s->db) &&
-		!db_call(s->db, (struct db_call){ .sql = "ROLLBACK" }, store_deadline(s), &ignored))
-		store_disconnect(s);
+	store_roll_back(s, &ignored);
 }
 
 bool store_query(struct store *s, struct db_call call, struct error *e)

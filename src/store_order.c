@@ -139,9 +139,7 @@ static bool release(struct attempt *a, struct error *e)
 {
 	rows_free(a->claimed);
 	a->claimed = NULL;
-	store_abandon(a->store);
-	return store_connected(a->store) ||
-	       error_set(e, ERROR_CONNECTION, "database: the session is lost");
+	return store_roll_back(a->store, e);
 }
 
 /* Look which of the awaited writers are still there. */
