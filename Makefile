@@ -79,7 +79,7 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 all: $(BINARY) ## build build/signalbus
 
 $(BINARY): $(OBJECTS) $(TSAN_OBJECTS)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs $(PACKAGES))
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs $(PACKAGES)) -lm
 
 $(BUILD)/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
