@@ -40,7 +40,7 @@ TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 # upwards fails to link.
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
 	test_encode test_config test_burst test_barrier test_template test_message \
-	test_schema test_rows test_metrics test_log test_address test_flusher
+	test_schema test_rows test_metrics test_log test_address test_flusher test_bus
 MODEL := model shape template nearest problems text error
 test_clock_OBJECTS   := clock
 test_text_OBJECTS    := text
@@ -56,6 +56,8 @@ test_burst_OBJECTS   := burst ledger encode bytes sql position clock log log_jso
 test_flusher_OBJECTS := flusher retry position clock error text
 # Doubles of what other objects of the test, or the C library, have; the test has scripted_….
 test_flusher_DOUBLES := clock_now pthread_create pthread_join
+test_bus_OBJECTS     := bus bus_start bus_producer bus_verdict bus_watch ledger clock nearest \
+	error text
 test_template_OBJECTS := template text error
 test_message_OBJECTS := encode bytes sql $(MODEL)
 test_schema_OBJECTS  := schema facts $(MODEL)
@@ -112,6 +114,7 @@ $(BUILD)/inject/%.so: tests/inject/%.c Makefile
 $(UNIT_BINARIES): $(BUILD)/unit/%: $(BUILD)/unit/%.o $$(addprefix $(BUILD)/,$$(addsuffix .o,$$($$*_OBJECTS)))
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs check) \
 		$(foreach f,$($*_DOUBLES),-Wl,--wrap=$f,--defsym=__wrap_$f=scripted_$f) \
+		$(if $(filter bus,$($*_OBJECTS)),$(shell pkg-config --libs rdkafka)) \
 		$(if $(filter encode schema log_json,$($*_OBJECTS)),$(shell pkg-config --libs libcjson)) \
 		$(if $(filter config,$($*_OBJECTS)),$(shell pkg-config --libs libconfig))
 
