@@ -21,7 +21,7 @@ struct store *store_new(const struct config *config)
 void store_free(struct store *s)
 {
 	if (s == NULL)
-		return;
+		return; /* uncovered: nobody frees a store that there is not */
 	db_free(s->db);
 	for (size_t i = 0; i < s->config->model_count; i++) {
 		ordering_reset(&s->models[i].ordering);
@@ -135,6 +135,7 @@ static bool close_note(struct store *s, const struct model *m, struct error *e)
 bool store_note(struct store *s, const struct model *m, struct error *e)
 {
 	if (store_has_note(s, m->index) && !close_note(s, m, e))
+		/* uncovered: the session is lost at just this call */
 		return false;
 	char *sql = sql_note(m);
 	bool ok = store_query(s, (struct db_call){ .sql = sql }, e);

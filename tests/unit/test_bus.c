@@ -76,9 +76,9 @@ static void end(void)
 }
 
 /* Send a burst of count messages, and await it.  Returns whether all are stored. */
-static bool send_burst(size_t count)
+static bool send_burst_to(const char *topic, size_t count)
 {
-	const struct message message = { .topic = "orders", .value = "signal", .value_length = 6 };
+	const struct message message = { .topic = topic, .value = "signal", .value_length = 6 };
 	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
 	bus_begin(world.bus, &world.ledger, count);
 	for (size_t slot = 0; slot < count; slot++)
@@ -86,6 +86,11 @@ static bool send_burst(size_t count)
 	bus_await(world.bus, &world.ledger, deadline);
 	bus_end(world.bus, &world.ledger);
 	return ledger_all_stored(&world.ledger);
+}
+
+static bool send_burst(size_t count)
+{
+	return send_burst_to("orders", count);
 }
 
 START_TEST(what_is_sent_is_stored)
@@ -125,12 +130,54 @@ START_TEST(a_full_queue_is_waited_for)
 }
 END_TEST
 
+START_TEST(a_topic_with_an_impossible_name_is_refused)
+{
+	char topic[1000];
+	memset(topic, 'x', sizeof topic - 1);
+	topic[sizeof topic - 1] = '\0';
+	begin("reconnect.backoff.ms", "50");
+	ck_assert(!send_burst_to(topic, 1));
+	ck_assert_int_eq(world.ledger.entries[0].verdict, VERDICT_REJECTED);
+	ck_assert(send_burst(1));
+	end();
+}
+END_TEST
+
+static const struct {
+	const char *name, *value;
+	const char *problem; /* NULL: none */
+} properties[] = {
+	{ "acks", "all", NULL },
+	{ "acks", "1", "must be all, not 1: " },
+	{ "linger.ms", "5", NULL },
+	{ "linger.ms", "often", "Invalid value for configuration property" },
+	{ "test.mock.num.brokers", "1", "may not be set: " },
+	{ "linger.sm", "5",
+		"librdkafka has no property \"linger.sm\"; did you mean \"linger.ms\"?" },
+	{ "zzzzzzzzzzzzzzzz", "5", "librdkafka has no property \"zzzzzzzzzzzzzzzz\"" },
+};
+
+START_TEST(properties_are_checked)
+{
+	struct error e;
+	const struct property property = { .name = properties[_i].name,
+		.value = properties[_i].value };
+	ck_assert_int_eq(bus_check_property(&property, &e), properties[_i].problem == NULL);
+	if (properties[_i].problem != NULL) {
+		ck_assert_int_eq(e.kind, ERROR_CONFIG);
+		ck_assert_msg(strstr(e.text, properties[_i].problem) != NULL, "%s", e.text);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const struct test tests[] = {
 		{ what_is_sent_is_stored, 1, 0 },
 		{ a_producer_with_a_fatal_error_is_replaced, 1, 0 },
 		{ a_full_queue_is_waited_for, 1, 0 },
+		{ a_topic_with_an_impossible_name_is_refused, 1, 0 },
+		{ properties_are_checked, COUNT(properties), 0 },
 	};
 	return suite_run("bus", tests, COUNT(tests));
 }
