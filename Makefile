@@ -40,7 +40,7 @@ TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 # upwards fails to link.
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
 	test_encode test_config test_burst test_barrier test_template test_message \
-	test_schema test_rows test_metrics test_log test_address
+	test_schema test_rows test_metrics test_log test_address test_flusher test_bus
 MODEL := model shape template nearest problems text error
 test_clock_OBJECTS   := clock
 test_text_OBJECTS    := text
@@ -53,6 +53,11 @@ test_encode_OBJECTS  := encode bytes $(MODEL)
 test_config_OBJECTS  := config config_value config_item settings problems nearest address text \
 	error log log_json
 test_burst_OBJECTS   := burst ledger encode bytes sql position clock log log_json $(MODEL)
+test_flusher_OBJECTS := flusher retry position clock error text
+# Doubles of what other objects of the test, or the C library, have; the test has scripted_….
+test_flusher_DOUBLES := clock_now pthread_create pthread_join
+test_bus_OBJECTS     := bus bus_start bus_producer bus_verdict bus_watch ledger clock nearest \
+	error text
 test_template_OBJECTS := template text error
 test_message_OBJECTS := encode bytes sql $(MODEL)
 test_schema_OBJECTS  := schema facts $(MODEL)
@@ -79,7 +84,7 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 all: $(BINARY) ## build build/signalbus
 
 $(BINARY): $(OBJECTS) $(TSAN_OBJECTS)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs $(PACKAGES))
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs $(PACKAGES)) -lm
 
 $(BUILD)/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
@@ -108,6 +113,8 @@ $(BUILD)/inject/%.so: tests/inject/%.c Makefile
 .SECONDEXPANSION:
 $(UNIT_BINARIES): $(BUILD)/unit/%: $(BUILD)/unit/%.o $$(addprefix $(BUILD)/,$$(addsuffix .o,$$($$*_OBJECTS)))
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs check) \
+		$(foreach f,$($*_DOUBLES),-Wl,--wrap=$f,--defsym=__wrap_$f=scripted_$f) \
+		$(if $(filter bus,$($*_OBJECTS)),$(shell pkg-config --libs rdkafka)) \
 		$(if $(filter encode schema log_json,$($*_OBJECTS)),$(shell pkg-config --libs libcjson)) \
 		$(if $(filter config,$($*_OBJECTS)),$(shell pkg-config --libs libconfig))
 

@@ -47,6 +47,7 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void
 	uint64_t word = (uint64_t)(uintptr_t)report->_private;
 	enum verdict v = bus_verdict_of(report->err);
 	if (report->err == RD_KAFKA_RESP_ERR__FATAL)
+		/* uncovered: on_error() has been told so before */
 		bus->is_fatal = true;
 	if (v != VERDICT_STORED && bus->in_order)
 		atomic_store(&bus->is_broken, true); /* before anybody learns of the verdict */
@@ -135,6 +136,7 @@ void bus_replace_producer(struct bus *bus)
 	}
 	make_producer(bus, &e);
 	if (bus->producer == NULL)
+		/* uncovered: what made one producer makes another, but without memory */
 		log_error("%s", e.text);
 	bus->is_fatal = bus->producer == NULL; /* else again, later */
 	settle_lost(bus); /* before a sender that is amid a burst meets the new producer */
@@ -191,6 +193,7 @@ static bool start(struct bus *bus, struct error *e)
 {
 	bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (bus->wake_fd < 0)
+		/* uncovered: no descriptor is left; make failing-calls */
 		return error_set(
 			e, ERROR_BROKER, "kafka: cannot make an eventfd: %s", strerror(errno));
 	make_producer(bus, e);

@@ -75,6 +75,7 @@ static bool set_property(
 	char reason[512];
 	if (rd_kafka_conf_set(conf, name, value, reason, sizeof reason) == RD_KAFKA_CONF_OK)
 		return true;
+	/* uncovered: each property was tried when the file was read */
 	return error_set(e, ERROR_CONFIG, "%s", reason);
 }
 
@@ -153,15 +154,18 @@ static bool configure(rd_kafka_conf_t *conf, const struct config *config, struct
 	for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++)
 		if (!is_overruled(config, presets[i].unless) &&
 			!set_property(conf, presets[i].name, presets[i].value, e))
+			/* uncovered: see set_property() */
 			return false;
 	/* Rows are locked while their messages are on the way: not for librdkafka's five
 	 * minutes.  That a topic is missing shall be known before time is up. */
 	if (!set_milliseconds(conf, "message.timeout.ms", config->timeout, e) ||
 		!set_milliseconds(
 			conf, "topic.metadata.propagation.max.ms", config->timeout / 4, e))
+		/* uncovered: see set_property() */
 		return false;
 	for (size_t i = 0; i < config->kafka_count; i++)
 		if (!set_property(conf, config->kafka[i].name, config->kafka[i].value, e))
+			/* uncovered: see set_property() */
 			return false;
 	return true;
 }
@@ -188,6 +192,7 @@ rd_kafka_conf_t *producer_properties(const struct config *config, bool in_order,
 	rd_kafka_conf_set_log_cb(conf, on_log);
 	if (configure(conf, config, e) && (!in_order || configure_order(conf, e)))
 		return conf;
+	/* uncovered: see set_property() */
 	rd_kafka_conf_destroy(conf);
 	return NULL;
 }
@@ -207,6 +212,7 @@ struct producer *producer_new(
 	char reason[512];
 	rd_kafka_conf_t *conf = producer_properties(config, use->in_order, e);
 	if (conf == NULL)
+		/* uncovered: see set_property() */
 		return NULL;
 	if (use->is_alone && !set_property(conf, "batch.num.messages", "1", e))
 		abort(); /* it is within librdkafka's limits */

@@ -32,6 +32,7 @@ static bool check_producer(const struct config *config, struct error *e)
 	char reason[512];
 	rd_kafka_conf_t *conf = producer_properties(config, false, e);
 	if (conf == NULL)
+		/* uncovered: each property was tried when the file was read */
 		return false;
 	rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
 	if (producer == NULL) {
@@ -48,6 +49,7 @@ static bool make_consumer(struct inquiry *q, const struct config *config, struct
 	char reason[512];
 	rd_kafka_conf_t *conf = producer_properties(config, false, e);
 	if (conf == NULL)
+		/* uncovered: each property was tried when the file was read */
 		return false;
 	rd_kafka_conf_set_opaque(conf, q);
 	rd_kafka_conf_set_error_cb(conf, on_error);
@@ -56,6 +58,7 @@ static bool make_consumer(struct inquiry *q, const struct config *config, struct
 		q->consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
 	if (q->consumer != NULL)
 		return true;
+	/* uncovered: a producer of the same properties was just made */
 	rd_kafka_conf_destroy(conf);
 	return error_set(e, ERROR_BROKER, "kafka: cannot ask for topics: %s", reason);
 }
@@ -73,6 +76,7 @@ static bool ask(struct inquiry *q, rd_kafka_topic_t *topic, const struct rd_kafk
 			return true;
 		rd_kafka_poll(q->consumer, 0); /* calls on_error() */
 		if (stop_requested())
+			/* uncovered: a signal amid an answer of the brokers */
 			return error_set(e, ERROR_STOPPED, "asked to stop");
 		if (!instant_before(clock_now(), q->deadline))
 			return error_set(e, ERROR_BROKER, "kafka: no answer in time: %s",
@@ -105,6 +109,7 @@ static void judge(struct bus_topic *t, const struct rd_kafka_metadata_topic *fou
 			return;
 		}
 	if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		/* uncovered: any other answer of a broker */
 		snprintf(t->problem, sizeof t->problem, "%s", rd_kafka_err2str(found->err));
 }
 
@@ -113,6 +118,7 @@ static bool ask_for(struct inquiry *q, struct bus_topic *t, struct error *e)
 	const struct rd_kafka_metadata *answer;
 	rd_kafka_topic_t *topic = rd_kafka_topic_new(q->consumer, t->name, NULL);
 	if (topic == NULL) {
+		/* uncovered: names over 512 bytes only */
 		snprintf(t->problem, sizeof t->problem, "%s",
 			rd_kafka_err2str(rd_kafka_last_error()));
 		return true;

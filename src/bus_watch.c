@@ -54,6 +54,7 @@ static void probe(struct bus *bus)
 	bus->failed_probes = is_up ? 0 : bus->failed_probes + 1;
 	bus->next_probe = instant_after(now, is_up ? 0 : PROBE_INTERVAL_S);
 	if (!is_up && instant_seconds(bus->down_since, now) > STALE_AFTER_S) {
+		/* uncovered: takes a minute */
 		bus->down_since = now;
 		bus_replace_producer(bus);
 	}

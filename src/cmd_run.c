@@ -10,7 +10,10 @@
 #include "service.h"
 #include "stop.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define TICK_S       0.2
 #define STATISTICS_S 60.0
@@ -169,7 +172,10 @@ int cmd_run(const struct command_line *line)
 	struct instant now = clock_now();
 	struct telling t = { .last_statistics = now,
 		.next_statistics = instant_after(now, STATISTICS_S) };
-	stop_install_reload();
+	if (!stop_install_reload()) {
+		log_error("cannot wait for signals: %s", strerror(errno));
+		return EXIT_FAILURE;
+	}
 	int status = load(line, &r);
 	if (status != 0)
 		return status;

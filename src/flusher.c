@@ -180,12 +180,11 @@ static void take_steps(struct worker *w, struct target *t, step *take_step)
 	if (w->flusher->plan->discipline == FLUSH_ORDERED)
 		resume(w, t);
 	while (more && may_go_on(w->flusher, t)) {
-		const struct model *m = NULL;
 		if (!ensure_connected(w, &e)) {
 			fail(w->flusher, t, &e);
 			return;
 		}
-		m = store_model(w->store, t->index, &e);
+		const struct model *m = store_model(w->store, t->index, &e);
 		if (m != NULL && take_step == NULL)
 			return;
 		/* That nothing was found does not end a row of failures: a row that cannot be sent
@@ -253,8 +252,8 @@ static bool note_step(
 	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
 {
 	(void)t;
-	*more = false;
-	return store_note(w->store, m, e);
+	*more = !store_note(w->store, m, e);
+	return !*more;
 }
 
 /* Fetch keys until there are some; *more is false at the end of the note.  A note goes with its
@@ -308,8 +307,7 @@ static void flush_target(struct worker *w, struct target *t, step *take_step)
 {
 	take_steps(w, t, take_step);
 	drop_keys(w);
-	if (t->held_back && !may_go_on(w->flusher, t))
-		t->held_back = false;
+	t->held_back = t->held_back && may_go_on(w->flusher, t);
 	if (!t->held_back)
 		store_unlock(w->store, t->index);
 }
@@ -337,15 +335,19 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* The first worker works in this thread, the others in threads of their own. */
+/* The first worker works in this thread, the others in threads of their own.  Where there are too
+ * few threads, those that there are do it all. */
 static void work_all(struct flusher *f)
 {
-	for (unsigned i = 1; i < f->worker_count; i++)
-		if (pthread_create(&f->workers[i].thread, NULL, work, &f->workers[i]) != 0)
-			abort();
+	unsigned count = 1;
+	while (count < f->worker_count &&
+		pthread_create(&f->workers[count].thread, NULL, work, &f->workers[count]) == 0)
+		count++;
+	if (count < f->worker_count)
+		log_warning("only %u of %u workers got a thread", count, f->worker_count);
 	work(&f->workers[0]);
-	for (unsigned i = 1; i < f->worker_count; i++)
-		pthread_join(f->workers[i].thread, NULL);
+	while (--count > 0)
+		pthread_join(f->workers[count].thread, NULL);
 }
 
 /* Take the steps with each model in turn, with the first worker. */

@@ -332,8 +332,11 @@ int main(int argc, char **argv)
 				    .repeat = -1,
 				    .jobs = 1,
 				    .watch = -1 } };
+	if (!stop_install()) {
+		fprintf(stderr, "signalbus: cannot wait for signals: %s\n", strerror(errno));
+		return EXIT_FAILURE;
+	}
 	p.line.excluded = memory_new((size_t)argc, sizeof *p.line.excluded);
-	stop_install();
 	int status = parse_options(&p, argc, argv);
 	if (status == 0)
 		status = run(&p, argv + optind, (size_t)(argc - optind));

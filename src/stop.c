@@ -15,14 +15,6 @@ static int wake_fd = -1;
 static atomic_bool reload;
 static int reload_fd = -1;
 
-static int new_eventfd(void)
-{
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (fd < 0)
-		abort();
-	return fd;
-}
-
 static void write_one(int fd)
 {
 	const uint64_t one = 1;
@@ -58,23 +50,29 @@ static void on_hangup(int number)
 	errno = saved_errno;
 }
 
-void stop_install(void)
+bool stop_install(void)
 {
-	wake_fd = new_eventfd();
+	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (wake_fd < 0)
+		return false;
 	struct sigaction sa = { .sa_handler = on_signal };
 	sigemptyset(&sa.sa_mask);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
 	sa.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &sa, NULL);
+	return true;
 }
 
-void stop_install_reload(void)
+bool stop_install_reload(void)
 {
-	reload_fd = new_eventfd();
+	reload_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (reload_fd < 0)
+		return false;
 	struct sigaction sa = { .sa_handler = on_hangup };
 	sigemptyset(&sa.sa_mask);
 	sigaction(SIGHUP, &sa, NULL);
+	return true;
 }
 
 bool stop_take_reload(void)

@@ -12,14 +12,15 @@
 #include <stdbool.h>
 
 /* Install the handlers, and ignore SIGPIPE (writing to a closed pipe is an error like others).
- * Call once, before other threads start. */
-void stop_install(void);
+ * Call once, before other threads start.  Returns false, with errno, where there is no descriptor
+ * for it. */
+bool stop_install(void);
 
 /* True from the first signal on. */
 bool stop_requested(void);
 
-/* Have SIGHUP noted too, as the wish to reload the configuration. */
-void stop_install_reload(void);
+/* Have SIGHUP noted too, as the wish to reload the configuration.  Fails as stop_install() does. */
+bool stop_install_reload(void);
 
 /* Whether SIGHUP came since the last call. */
 bool stop_take_reload(void);

@@ -155,8 +155,10 @@ static bool claim_once(struct store *s, const struct model *m, const struct clai
 	rows_free(claim->rows);
 	claim->rows = NULL;
 	claim->count = 0;
+	if (ok)
+		return store_roll_back(s, e);
 	store_abandon(s);
-	return ok;
+	return false;
 }
 
 bool store_claim(struct store *s, const struct model *m, const struct claim_request *request,

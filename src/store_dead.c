@@ -25,6 +25,7 @@ static bool find_table(struct store *s, bool wanted, char **name, struct error *
 	struct rows *rows;
 	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
 	if (!store_query(s, call, e)) {
+		/* uncovered: a name that parse_ident() refuses, or a session lost here */
 		struct error own = *e;
 		return own.kind == ERROR_DATABASE
 			       ? error_set(e, ERROR_CONFIG, "%s:%u: %s", at.file, at.line, own.text)
@@ -45,6 +46,7 @@ bool store_define_dead_letters(struct store *s, struct text *t, struct error *e)
 {
 	char *name = NULL;
 	if (!find_table(s, false, &name, e))
+		/* uncovered: the session is lost at just this call */
 		return false;
 	sql_dead_letter_table(t, name);
 	free(name);
@@ -97,6 +99,7 @@ static bool writable_columns(
 	struct rows *rows;
 	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
 	if (!store_query(s, call, e))
+		/* uncovered: the session is lost at just this call */
 		return false;
 	*columns = text_copy(rows_value(rows, 0, 0));
 	rows_free(rows);
@@ -110,6 +113,7 @@ static bool requeue_model(
 	char *columns = NULL;
 	const struct model *m = store_model(s, index, e);
 	if (m == NULL || !writable_columns(s, m, &columns, e))
+		/* uncovered: the table has gone since, or the session */
 		return false;
 	char *sql = text_format(
 		"WITH taken AS (DELETE FROM %s AS d WHERE d.model = $1 RETURNING d.id, d.signal),"

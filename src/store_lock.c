@@ -32,6 +32,7 @@ static bool say_holder(struct store *s, const char *const *values, struct error 
 	struct rows *rows;
 	struct db_call call = { .sql = sql, .values = values, .value_count = 2, .rows = &rows };
 	if (!store_query(s, call, e))
+		/* uncovered: the session is lost at just this call */
 		return false;
 	if (rows_count(rows) > 0)
 		error_set(e, ERROR_BUSY,
@@ -41,6 +42,7 @@ static bool say_holder(struct store *s, const char *const *values, struct error 
 			rows_value(rows, 0, 1) != NULL ? rows_value(rows, 0, 1) : "unknown",
 			rows_value(rows, 0, 2));
 	else
+		/* uncovered: the lock was given back since it was asked for */
 		error_set(e, ERROR_BUSY,
 			"table %s was being flushed in order by another process until now; try "
 			"again",
@@ -103,5 +105,6 @@ void store_unlock(struct store *s, size_t index)
 		return;
 	d->locked = false;
 	if (d->model == NULL || !unlock(s, d->model))
+		/* uncovered: the session is lost at just this call */
 		store_disconnect(s);
 }

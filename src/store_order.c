@@ -53,6 +53,7 @@ static bool prepare_list(struct attempt *a, struct error *e)
 		sql_list(a->model, burst > LIST_ROWS ? burst : LIST_ROWS, o->from_floor),
 		o->from_floor ? &o->prepared_floor_list : &o->prepared_list };
 	if (!prepare(a, list, &a->list, e))
+		/* uncovered: the session is lost at just this call */
 		return false;
 	const struct statement writers = { "writers", sql_writers(a->model, false),
 		&o->prepared_writers };
@@ -129,6 +130,7 @@ static bool take(struct attempt *a, struct error *e)
 {
 	const char *const floor[] = { a->ordering->floor };
 	if (!prepare_take(a, e))
+		/* uncovered: the session is lost at just this call */
 		return false;
 	const struct db_call calls[] = { { .sql = BEGIN }, take_call(a, floor) };
 	return db_run(a->store->db, calls, 2, store_deadline(a->store), e);
@@ -139,9 +141,7 @@ static bool release(struct attempt *a, struct error *e)
 {
 	rows_free(a->claimed);
 	a->claimed = NULL;
-	store_abandon(a->store);
-	return store_connected(a->store) ||
-	       error_set(e, ERROR_CONNECTION, "database: the session is lost");
+	return store_roll_back(a->store, e);
 }
 
 /* Look which of the awaited writers are still there. */
@@ -178,6 +178,7 @@ static bool await_writers(struct attempt *a, struct error *e)
 		if (a->barrier->state != BARRIER_HELD || !instant_before(now, a->until))
 			return true;
 		if (stop_wait(instant_earlier(instant_after(now, o->pause), a->until)))
+			/* uncovered: a signal within a few hundredths of a second */
 			return true;
 		o->pause = o->pause * 2 < PAUSE_MAX_S ? o->pause * 2 : PAUSE_MAX_S;
 	}
@@ -236,9 +237,11 @@ static bool describe_writer(struct store *s, const char *writer, struct text *t,
 	const char *const values[] = { writer };
 	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
 	if (!store_query(s, call, e))
+		/* uncovered: the session is lost at just this call */
 		return false;
 	bool found = rows_count(rows) > 0;
 	if (!found)
+		/* uncovered: the writer has ended since it was looked for */
 		text_addf(t, "a transaction that has just ended");
 	else if (rows_value(rows, 0, 0) != NULL)
 		text_addf(t, "the open transaction of server process %s (\"%s\")",
@@ -256,8 +259,10 @@ bool store_say_writer(struct store *s, const struct model *m, struct error *e)
 	const struct barrier *b = &s->models[m->index].ordering.barrier;
 	struct text who = { 0 };
 	if (b->state != BARRIER_HELD)
+		/* uncovered: the same */
 		text_addf(&who, "transactions that have just ended");
 	else if (!describe_writer(s, b->awaited[0], &who, e))
+		/* uncovered: the session is lost at just this call */
 		return false;
 	error_set(e, ERROR_DATABASE,
 		"model \"%s\": the order is held back by %s: it has written to table %s and may "

@@ -51,6 +51,10 @@ struct instant store_deadline(const struct store *s);
 /* One statement with text parameters, without a transaction around it. */
 bool store_query(struct store *s, struct db_call call, struct error *e);
 
+/* Roll back.  Where that fails the session is closed, which comes to the same for its rows; the
+ * error is for who goes on as if there were one. */
+bool store_roll_back(struct store *s, struct error *e);
+
 struct statement {
 	const char *what; /* the first part of its name */
 	char *sql;        /* taken, and freed; NULL will do where it is done */

@@ -130,10 +130,12 @@ bool store_bury(struct store *s, const struct model *m, const struct claim *clai
 {
 	struct error ignored;
 	if (!savepoint(s, "SAVEPOINT bury", e))
+		/* uncovered: the session is lost at just this call */
 		return false;
 	if (bury_all(s, m, claim, disposals, e))
 		return true;
 	if (store_connected(s) && !savepoint(s, "ROLLBACK TO SAVEPOINT bury", &ignored))
+		/* uncovered: the session is lost at just this call */
 		store_disconnect(s);
 	return false;
 }

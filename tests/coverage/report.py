@@ -3,8 +3,8 @@
 
 BUILD is the folder of a build with --coverage whose programs have run.  Fails where less than
 MINIMUM (95) percent of all lines were reached, and where a line of the core was not that has no
-excuse: a comment "uncovered: why" on it or on the line above, or that it aborts, which is for
-broken invariants.
+excuse: a comment "uncovered: why" on it, on the line above, or so for the first of some that follow
+one another; or that it aborts, which is for broken invariants.
 """
 import collections
 import gzip
@@ -46,7 +46,17 @@ def add_counts(report, counts):
 
 
 def is_excused(text, number):
-    return text[number - 1].strip() == "abort();" or any(EXCUSE.search(line) for line in text[max(0, number - 2):number])
+    return text[number - 1].strip().startswith("abort();") or any(
+        EXCUSE.search(line) for line in text[max(0, number - 2):number])
+
+
+def unexcused(text, lines):
+    """The lines that were not reached and have no excuse."""
+    excused = False
+    for number, count in sorted(lines.items()):
+        excused = count == 0 and (excused or is_excused(text, number))
+        if count == 0 and not excused:
+            yield number
 
 
 def print_source(source, lines):
@@ -56,8 +66,7 @@ def print_source(source, lines):
     if not CORE.fullmatch(source):
         return 0
     text = (ROOT / source).read_text().splitlines()
-    missed = [number for number, count in sorted(lines.items())
-              if count == 0 and not is_excused(text, number)]
+    missed = list(unexcused(text, lines))
     for number in missed:
         print(f"  {source}:{number}: not reached: {text[number - 1].strip()}")
     return len(missed)

@@ -67,8 +67,9 @@ int command_finish_output(void)
 	return 0;
 }
 
-void stop_install(void)
+bool stop_install(void)
 {
+	return true;
 }
 
 /* Each NUL ends a word. */

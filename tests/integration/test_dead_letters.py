@@ -197,6 +197,25 @@ def test_a_trigger_that_keeps_dead_letters_away(signalbus, schema, make_topic, c
     assert ids(consume(topic, 2)) == [1, 3]
 
 
+def test_a_trigger_that_keeps_them_from_coming_back(signalbus, schema, make_topic, configure):
+    configure(model("A", make_rows(schema, 2, [2]), make_topic()))
+    signalbus("flushmany").expect(0)
+    schema.execute("CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS "
+                   "$$BEGIN RETURN NULL; END$$")
+    schema.execute("CREATE TRIGGER away BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION nothing()")
+    run = signalbus("dead-letters", "--requeue").expect(1)
+    assert f"table {schema.table('t')} does not take all dead letters back" in run.stderr
+    assert dead(schema) == ["2"]
+
+
+@pytest.mark.parametrize("option", ["--requeue", "--discard"])
+def test_there_is_no_table(signalbus, schema, make_topic, configure, option):
+    configure(model("A", make_rows(schema, 1), make_topic()))
+    schema.execute("DROP TABLE dead")
+    run = signalbus("dead-letters", option).expect(78)
+    assert f"table {schema.table('dead')} does not exist" in run.stderr
+
+
 def test_the_daemon_goes_on(signalbus, schema, make_topic, consume, configure):
     topic, other = make_topic(), make_topic()
     make_rows(schema, 50, [10, 20])

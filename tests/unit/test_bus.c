@@ -1,0 +1,183 @@
+#include "bus.h"
+#include "log.h"
+
+#include "suite.h"
+
+#include <librdkafka/rdkafka.h>
+
+#include <librdkafka/rdkafka_mock.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { TIMEOUT_S = 20, INIT_PRODUCER_ID = 22 /* among Kafka's requests */ };
+
+/* A bus of librdkafka's own broker, which says what it is told to say: a real one has such errors
+ * only when something is badly wrong. */
+static struct {
+	rd_kafka_t *host;
+	rd_kafka_mock_cluster_t *cluster;
+	struct property properties[2];
+	struct config config;
+	struct bus *bus;
+	struct ledger ledger;
+	char warning[512];
+} world;
+
+void log_warning(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	vsnprintf(world.warning, sizeof world.warning, format, args);
+	va_end(args);
+}
+
+void log_debug(const char *format, ...)
+{
+	(void)format;
+}
+
+void log_info(const char *format, ...)
+{
+	(void)format;
+}
+
+void log_error(const char *format, ...)
+{
+	(void)format;
+}
+
+static void begin(const char *property, const char *value)
+{
+	char reason[512];
+	struct error e;
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	rd_kafka_conf_set(conf, "log_level", "0", NULL, 0); /* that it has no other broker */
+	world.host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
+	ck_assert_msg(world.host != NULL, "%s", reason);
+	world.cluster = rd_kafka_mock_cluster_new(world.host, 1);
+	ck_assert_ptr_nonnull(world.cluster);
+	world.properties[0] = (struct property){ .name = "bootstrap.servers",
+		.value = rd_kafka_mock_cluster_bootstraps(world.cluster) };
+	world.properties[1] = (struct property){ .name = property, .value = value };
+	world.config = (struct config){ .kafka = world.properties,
+		.kafka_count = property != NULL ? 2 : 1,
+		.timeout = TIMEOUT_S };
+	world.bus = bus_new(&world.config, &e);
+	ck_assert_msg(world.bus != NULL, "%s", e.text);
+}
+
+static void end(void)
+{
+	bus_free(world.bus);
+	ledger_free(&world.ledger);
+	rd_kafka_mock_cluster_destroy(world.cluster);
+	rd_kafka_destroy(world.host);
+}
+
+/* Send a burst of count messages, and await it.  Returns whether all are stored. */
+static bool send_burst_to(const char *topic, size_t count)
+{
+	const struct message message = { .topic = topic, .value = "signal", .value_length = 6 };
+	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
+	bus_begin(world.bus, &world.ledger, count);
+	for (size_t slot = 0; slot < count; slot++)
+		bus_send(world.bus, &world.ledger, slot, &message, deadline);
+	bus_await(world.bus, &world.ledger, deadline);
+	bus_end(world.bus, &world.ledger);
+	return ledger_all_stored(&world.ledger);
+}
+
+static bool send_burst(size_t count)
+{
+	return send_burst_to("orders", count);
+}
+
+START_TEST(what_is_sent_is_stored)
+{
+	begin(NULL, NULL);
+	ck_assert(send_burst(5));
+	ck_assert_str_eq(world.warning, "");
+	end();
+}
+END_TEST
+
+START_TEST(a_producer_with_a_fatal_error_is_replaced)
+{
+	begin(NULL, NULL);
+	rd_kafka_mock_push_request_errors(
+		world.cluster, INIT_PRODUCER_ID, 1, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED);
+	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
+	bool is_stored = false;
+	for (unsigned i = 0;
+		(!is_stored || world.warning[0] == '\0') && instant_before(clock_now(), deadline);
+		i++) {
+		is_stored = send_burst(2);
+		for (size_t slot = 0; !is_stored && slot < 2; slot++)
+			ck_assert_int_eq(world.ledger.entries[slot].verdict, VERDICT_LATE);
+	}
+	ck_assert(is_stored);
+	ck_assert_ptr_nonnull(strstr(world.warning, "replaced after a fatal error"));
+	end();
+}
+END_TEST
+
+START_TEST(a_full_queue_is_waited_for)
+{
+	begin("queue.buffering.max.messages", "1");
+	ck_assert(send_burst(20));
+	end();
+}
+END_TEST
+
+START_TEST(a_topic_with_an_impossible_name_is_refused)
+{
+	char topic[1000];
+	memset(topic, 'x', sizeof topic - 1);
+	topic[sizeof topic - 1] = '\0';
+	begin("reconnect.backoff.ms", "50");
+	ck_assert(!send_burst_to(topic, 1));
+	ck_assert_int_eq(world.ledger.entries[0].verdict, VERDICT_REJECTED);
+	ck_assert(send_burst(1));
+	end();
+}
+END_TEST
+
+static const struct {
+	const char *name, *value;
+	const char *problem; /* NULL: none */
+} properties[] = {
+	{ "acks", "all", NULL },
+	{ "acks", "1", "must be all, not 1: " },
+	{ "linger.ms", "5", NULL },
+	{ "linger.ms", "often", "Invalid value for configuration property" },
+	{ "test.mock.num.brokers", "1", "may not be set: " },
+	{ "linger.sm", "5",
+		"librdkafka has no property \"linger.sm\"; did you mean \"linger.ms\"?" },
+	{ "zzzzzzzzzzzzzzzz", "5", "librdkafka has no property \"zzzzzzzzzzzzzzzz\"" },
+};
+
+START_TEST(properties_are_checked)
+{
+	struct error e;
+	const struct property property = { .name = properties[_i].name,
+		.value = properties[_i].value };
+	ck_assert_int_eq(bus_check_property(&property, &e), properties[_i].problem == NULL);
+	if (properties[_i].problem != NULL) {
+		ck_assert_int_eq(e.kind, ERROR_CONFIG);
+		ck_assert_msg(strstr(e.text, properties[_i].problem) != NULL, "%s", e.text);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	const struct test tests[] = {
+		{ what_is_sent_is_stored, 1, 0 },
+		{ a_producer_with_a_fatal_error_is_replaced, 1, 0 },
+		{ a_full_queue_is_waited_for, 1, 0 },
+		{ a_topic_with_an_impossible_name_is_refused, 1, 0 },
+		{ properties_are_checked, COUNT(properties), 0 },
+	};
+	return suite_run("bus", tests, COUNT(tests));
+}

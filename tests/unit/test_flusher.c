@@ -1,0 +1,524 @@
+#include "flusher.h"
+
+#include "flusher_stores.h"
+
+static struct model_config settings[MODELS];
+
+/* What is flushed; the fields that a test sets are set after begin(). */
+static struct {
+	struct config config;
+	struct flush_plan plan;
+	struct flusher *flusher;
+	size_t sent;
+	struct error error;
+} world;
+
+static void begin(enum discipline discipline, size_t model_count)
+{
+	static const size_t indexes[MODELS] = { 0, 1, 2 };
+	script = (struct script){ .threads = STORES_MAX };
+	seen = (struct seen){ .now_ns = 1000000000 };
+	world.config = (struct config){ .model_count = MODELS, .models = settings, .timeout = 30 };
+	world.plan = (struct flush_plan){ .discipline = discipline,
+		.config = &world.config,
+		.models = indexes,
+		.model_count = model_count,
+		.jobs = 1 };
+	for (size_t i = 0; i < MODELS; i++) {
+		settings[i].burst_count = 2;
+		models[i] = (struct model){ .config = &settings[i], .index = i };
+	}
+}
+
+static bool run(void)
+{
+	if (world.flusher == NULL)
+		world.flusher = flusher_new(&world.plan);
+	return flusher_run(world.flusher, &world.sent, &world.error);
+}
+
+static void end(void)
+{
+	flusher_free(world.flusher);
+	text_free(&seen.trace);
+}
+
+static void check_trace(const char *expected)
+{
+	ck_assert_str_eq(seen.trace.length > 0 ? seen.trace.text : "", expected);
+}
+
+static double seconds_passed(void)
+{
+	return (double)(seen.now_ns - 1000000000) / 1e9;
+}
+
+static const struct {
+	const char *what;
+	enum discipline discipline;
+	const char *bursts[2]; /* of the models */
+	const char *trace;
+	enum error_kind error;
+	size_t sent;
+} walks[] = {
+	{ "until the table is empty from its beginning on", FLUSH_MANY, { "32", "" },
+		"+ ^A3 A2 A0 ^A0 ^B0", ERROR_NONE, 5 },
+	{ "what was left behind is found", FLUSH_MANY, { "303", "1" },
+		"+ ^A3 A0 ^A3 A0 ^A0 ^B1 B0 ^B0", ERROR_NONE, 7 },
+	{ "a dead letter is no end", FLUSH_MANY, { "x1", "" }, "+ ^Ax A1 A0 ^A0 ^B0", ERROR_NONE,
+		1 },
+	{ "a conflict is tried again at once", FLUSH_MANY, { "c2", "" }, "+ ^Ac ~ ^A2 A0 ^A0 ^B0",
+		ERROR_NONE, 2 },
+	{ "what is left of a burst is sent again", FLUSH_MANY, { "B2", "" },
+		"+ ^AB ~ A2 A0 ^A0 ^B0", ERROR_NONE, 3 },
+	{ "a lost session is replaced", FLUSH_MANY, { "l2", "" }, "+ ^Al ~ + ^A2 A0 ^A0 ^B0",
+		ERROR_NONE, 2 },
+	{ "a session is lost between two looks", FLUSH_MANY, { "20l1", "" },
+		"+ ^A2 A0 ^Al ~ + ^A1 A0 ^A0 ^B0", ERROR_NONE, 3 },
+	{ "the database refuses one model", FLUSH_MANY, { "1d", "2" }, "+ ^A1 Ad ^B2 B0 ^B0",
+		ERROR_DATABASE, 3 },
+	{ "the broker rejects a message", FLUSH_MANY, { "r", "2" }, "+ ^Ar ^B2 B0 ^B0",
+		ERROR_REJECTED, 2 },
+	{ "asked to stop amid a model", FLUSH_MANY, { "2w4", "5" }, "+ ^A2 Aw", ERROR_NONE, 3 },
+	{ "stopped by itself, which is no error", FLUSH_MANY, { "s", "1" }, "+ ^As ^B1 B0 ^B0",
+		ERROR_NONE, 1 },
+	{ "in order, at the end from the beginning on", FLUSH_ORDERED, { "21", "1" },
+		"+ A( A2 A1 A0 ^A0 A) B( B1 B0 ^B0 B)", ERROR_NONE, 4 },
+	{ "what came to the beginning meanwhile", FLUSH_ORDERED, { "203", "" },
+		"+ A( A2 A0 ^A3 A0 ^A0 A) B( B0 ^B0 B)", ERROR_NONE, 5 },
+	{ "in order, a failure ends the model", FLUSH_ORDERED, { "1d", "1" },
+		"+ A( A1 Ad A) B( B1 B0 ^B0 B)", ERROR_DATABASE, 2 },
+	{ "the order is tried again from where it stands", FLUSH_ORDERED, { "0c1", "" },
+		"+ A( A0 ^Ac ~ A1 A0 ^A0 A) B( B0 ^B0 B)", ERROR_NONE, 1 },
+	{ "a new session takes the lock again", FLUSH_ORDERED, { "1l1", "" },
+		"+ A( A1 Al ~ + A( A1 A0 ^A0 A) B( B0 ^B0 B)", ERROR_NONE, 2 },
+	{ "who is held back delays nobody", FLUSH_ORDERED, { "1hh2", "1" },
+		"+ A( A1 Ah B( B1 B0 ^B0 B) ~ Ah ~ A2 A0 ^A0 A)", ERROR_NONE, 4 },
+	{ "two are held back", FLUSH_ORDERED, { "h1", "h1" },
+		"+ A( Ah B( Bh ~ A1 A0 ^A0 A) ~ B1 B0 ^B0 B)", ERROR_NONE, 2 },
+};
+
+START_TEST(bursts_follow_one_another)
+{
+	begin(walks[_i].discipline, 2);
+	for (size_t i = 0; i < 2; i++)
+		script.bursts[i] = walks[_i].bursts[i];
+	ck_assert_int_eq(run(), walks[_i].error == ERROR_NONE);
+	check_trace(walks[_i].trace);
+	ck_assert_int_eq(world.error.kind, walks[_i].error);
+	ck_assert_uint_eq(world.sent, walks[_i].sent);
+	ck_assert_uint_eq(seen.errors, walks[_i].error != ERROR_NONE);
+	end();
+}
+END_TEST
+
+/* An error that lasts: how many bursts it takes, in about how many seconds, until the model has
+ * failed, and whether the next model has a chance. */
+static const struct {
+	const char *bursts;
+	enum error_kind error;
+	unsigned bursts_min, bursts_max;
+	double seconds_min, seconds_max;
+	unsigned warnings;
+	bool others_go_on;
+} failures[] = {
+	{ "b*", ERROR_BROKER, 7, 14, 30, 30.001, 1, false },
+	{ "t*", ERROR_TOPIC, 7, 14, 30, 30.001, 1, true },
+	{ "l*", ERROR_CONNECTION, 7, 14, 30, 30.001, 1, false },
+	{ "c*", ERROR_CONFLICT, 12, 12, 7, 9, 0, true },
+	{ "p*", ERROR_PLAN, 12, 12, 7, 9, 0, true },
+	{ "d*", ERROR_DATABASE, 1, 1, 0, 0, 0, true },
+	{ "r*", ERROR_REJECTED, 1, 1, 0, 0, 0, true },
+};
+
+START_TEST(patience_ends)
+{
+	begin(FLUSH_MANY, 2);
+	script.bursts[0] = failures[_i].bursts;
+	script.bursts[1] = "7";
+	ck_assert(!run());
+	ck_assert_int_eq(world.error.kind, failures[_i].error);
+	ck_assert_uint_eq(world.sent, failures[_i].others_go_on ? 7 : 0);
+	unsigned bursts = seen.bursts - (failures[_i].others_go_on ? 3 : 0);
+	ck_assert_uint_ge(bursts, failures[_i].bursts_min);
+	ck_assert_uint_le(bursts, failures[_i].bursts_max);
+	ck_assert_double_ge(seconds_passed(), failures[_i].seconds_min);
+	ck_assert_double_le(seconds_passed(), failures[_i].seconds_max);
+	ck_assert_uint_eq(seen.warnings, failures[_i].warnings);
+	ck_assert_uint_eq(seen.errors, 1);
+	ck_assert_ptr_nonnull(strstr(seen.error, world.error.text));
+	end();
+}
+END_TEST
+
+/* A row that cannot be sent is passed over, and found again after nothing else was. */
+START_TEST(that_nothing_else_is_left_is_no_success)
+{
+	char bursts[401] = "";
+	begin(FLUSH_MANY, 1);
+	for (size_t i = 0; i < 400; i += 2)
+		memcpy(bursts + i, "t0", 3);
+	script.bursts[0] = bursts;
+	ck_assert(!run());
+	ck_assert_int_eq(world.error.kind, ERROR_TOPIC);
+	ck_assert_double_le(seconds_passed(), 30.001);
+	end();
+}
+END_TEST
+
+/* Bursts that send something, or make something a dead letter, prove that it is worth waiting. */
+static const char *const partial_successes[] = { "B", "bx", "b1", "c1" };
+
+START_TEST(patience_begins_anew_with_each_success)
+{
+	char bursts[401] = "";
+	const char *letters = partial_successes[_i];
+	size_t length = strlen(letters);
+	begin(FLUSH_MANY, 1);
+	world.config.timeout = 2;
+	for (size_t i = 0; i + length < sizeof bursts; i += length)
+		memcpy(bursts + i, letters, length + 1);
+	script.bursts[0] = bursts;
+	ck_assert_msg(run(), "%s", world.error.text);
+	ck_assert_ptr_eq(*script.bursts[0] == '\0' ? NULL : bursts, NULL);
+	if (letters[0] != 'c')
+		ck_assert_double_gt(seconds_passed(), 2 * world.config.timeout);
+	end();
+}
+END_TEST
+
+START_TEST(a_database_that_stays_away_ends_the_run)
+{
+	begin(_i == 0 ? FLUSH_NOTED : FLUSH_MANY, 3);
+	world.plan.wait = 3;
+	script.connects = "l*";
+	ck_assert(!run());
+	ck_assert_int_eq(world.error.kind, ERROR_CONNECTION);
+	ck_assert_uint_eq(seen.bursts, 0);
+	ck_assert_uint_eq(seen.errors, 1);
+	ck_assert_uint_eq(seen.warnings, 1);
+	/* Neither others are tried, nor is there anything to wait for. */
+	ck_assert_double_ge(seconds_passed(), 30);
+	ck_assert_double_le(seconds_passed(), 30.001);
+	ck_assert_int_eq(seen.connect_by.ns, 31000000000);
+	end();
+}
+END_TEST
+
+START_TEST(a_database_that_comes_back_is_used)
+{
+	begin(FLUSH_MANY, 1);
+	script.connects = "lll.";
+	script.bursts[0] = "3";
+	ck_assert(run());
+	check_trace("- ~ - ~ - ~ + ^A3 A0 ^A0");
+	ck_assert_uint_eq(world.sent, 3);
+	ck_assert_uint_eq(seen.warnings, 1);
+	end();
+}
+END_TEST
+
+START_TEST(asked_to_stop_while_it_waits)
+{
+	begin(FLUSH_MANY, 2);
+	script.bursts[0] = "2b*";
+	script.last_wait = 3;
+	/* No point is made of it: the model has not failed, it is not done. */
+	ck_assert_int_eq(run(), false);
+	ck_assert_int_eq(world.error.kind, ERROR_BROKER);
+	check_trace("+ ^A2 Ab ~ Ab ~ Ab ~");
+	ck_assert_uint_eq(world.sent, 2);
+	end();
+}
+END_TEST
+
+START_TEST(a_table_that_does_not_fit_ends_the_run)
+{
+	begin(FLUSH_MANY, 3);
+	script.models[1] = "k";
+	script.bursts[0] = "1";
+	ck_assert(!run());
+	ck_assert_int_eq(world.error.kind, ERROR_CONFIG);
+	check_trace("+");
+	ck_assert_uint_eq(seen.problems, 1);
+	ck_assert_str_eq(seen.error, "k happened");
+	end();
+}
+END_TEST
+
+START_TEST(a_table_that_cannot_be_read_fails_alone)
+{
+	begin(FLUSH_MANY, 2);
+	script.models[0] = "d";
+	script.bursts[1] = "1";
+	ck_assert(!run());
+	ck_assert_int_eq(world.error.kind, ERROR_DATABASE);
+	check_trace("+ ^B1 B0 ^B0");
+	end();
+}
+END_TEST
+
+START_TEST(a_table_that_has_changed_is_read_again)
+{
+	begin(FLUSH_MANY, 2);
+	script.bursts[0] = "p3";
+	ck_assert(run());
+	ck_assert_uint_eq(seen.forgets[0], 2); /* once before each run, too */
+	ck_assert_uint_eq(seen.forgets[1], 1);
+	ck_assert_uint_eq(world.sent, 3);
+	end();
+}
+END_TEST
+
+/* Models that fail, and the error that the run has. */
+static const struct {
+	const char *locks[2], *bursts[2];
+	enum error_kind error;
+	const char *trace;
+} busy[] = {
+	{ { "u", "" }, { "", "1" }, ERROR_BUSY, "+ A( B( B1 B0 ^B0 B)" },
+	{ { "u", "" }, { "", "d" }, ERROR_DATABASE, "+ A( B( Bd B)" },
+	{ { "", "u" }, { "d", "" }, ERROR_DATABASE, "+ A( Ad A) B(" },
+	{ { "", "" }, { "d", "r" }, ERROR_DATABASE, "+ A( Ad A) B( Br B)" },
+};
+
+START_TEST(an_error_counts_more_than_a_lock)
+{
+	begin(FLUSH_ORDERED, 2);
+	for (size_t i = 0; i < 2; i++) {
+		script.locks[i] = busy[_i].locks[i];
+		script.bursts[i] = busy[_i].bursts[i];
+	}
+	ck_assert(!run());
+	ck_assert_int_eq(world.error.kind, busy[_i].error);
+	check_trace(busy[_i].trace);
+	end();
+}
+END_TEST
+
+START_TEST(a_writer_is_waited_for_until_patience_ends)
+{
+	begin(FLUSH_ORDERED, 2);
+	script.bursts[0] = "1h*";
+	script.bursts[1] = "1";
+	ck_assert(!run());
+	ck_assert_int_eq(world.error.kind, ERROR_DATABASE);
+	ck_assert_str_eq(world.error.text, "a writer holds A back");
+	ck_assert_uint_eq(seen.writers_said, 1);
+	ck_assert_uint_eq(world.sent, 2);
+	ck_assert_double_ge(seconds_passed(), 30);
+	ck_assert_double_le(seconds_passed(), 30.01);
+	end();
+}
+END_TEST
+
+/* What another model achieves meanwhile does not lengthen it. */
+START_TEST(each_model_has_its_own_patience)
+{
+	char bursts[20001];
+	begin(FLUSH_ORDERED, 2);
+	memset(bursts, 'h', sizeof bursts - 1);
+	for (size_t i = 1000; i < sizeof bursts; i += 1000)
+		bursts[i] = '1'; /* each five seconds or so; one letter is for "held back" */
+	bursts[sizeof bursts - 1] = '\0';
+	script.bursts[0] = "h*";
+	script.bursts[1] = bursts;
+	ck_assert(!run());
+	ck_assert_str_eq(world.error.text, "a writer holds A back");
+	ck_assert_uint_eq(seen.errors, 1);
+	ck_assert_uint_gt(world.sent, 10);
+	ck_assert_double_gt(seconds_passed(), 60);
+	ck_assert_int_ge(seen.writer_said_ns, 31000000000);
+	ck_assert_int_le(seen.writer_said_ns, 31010000000);
+	end();
+}
+END_TEST
+
+START_TEST(asked_to_stop_while_held_back)
+{
+	begin(FLUSH_ORDERED, 2);
+	script.bursts[0] = script.bursts[1] = "1h*";
+	script.last_wait = 2;
+	ck_assert(run());
+	check_trace("+ A( A1 Ah B( B1 Bh ~ Ah ~ B) ~ A)");
+	ck_assert_uint_eq(world.sent, 2);
+	end();
+}
+END_TEST
+
+START_TEST(noted_keys_go_burst_by_burst)
+{
+	begin(FLUSH_NOTED, 2);
+	world.plan.wait = 3;
+	script.noted[0] = 5;
+	ck_assert(run());
+	check_trace("+ A# B# ~ A? A[0+2] A[2+2] A[4+1] A? B?");
+	ck_assert_uint_eq(world.sent, 5);
+	ck_assert_double_ge(seconds_passed(), 3);
+	ck_assert_double_le(seconds_passed(), 3.001);
+	end();
+}
+END_TEST
+
+START_TEST(the_wait_is_not_part_of_the_patience)
+{
+	begin(FLUSH_NOTED, 1);
+	world.plan.wait = 60;
+	script.noted[0] = 1;
+	script.bursts[0] = "b";
+	ck_assert(run());
+	check_trace("+ A# ~ A? Ab ~ A[0+1] A?");
+	end();
+}
+END_TEST
+
+START_TEST(many_noted_keys_are_fetched_bit_by_bit)
+{
+	begin(FLUSH_NOTED, 1);
+	settings[0].burst_count = 600 * (_i + 1);
+	script.noted[0] = 1300;
+	ck_assert(run());
+	check_trace(_i == 0 ? "+ A# ~ A? A[0+600] A[600+400] A? A[0+300] A?"
+			    : "+ A# ~ A? A[0+1200] A? A[0+100] A?");
+	ck_assert_uint_eq(world.sent, 1300);
+	end();
+}
+END_TEST
+
+static const struct {
+	const char *what;
+	const char *bursts, *notes;
+	const char *trace;
+	enum error_kind error;
+	size_t sent;
+} noted[] = {
+	{ "more of the same keys", "mm", "", "+ A# B# ~ A? Am Am A[0+2] A[2+1] A? B?", ERROR_NONE,
+		5 },
+	{ "the keys that failed are tried again", "c", "", "+ A# B# ~ A? Ac ~ A[0+2] A[2+1] A? B?",
+		ERROR_NONE, 3 },
+	{ "keys outlive their session, the note does not", "l", "",
+		"+ A# B# ~ A? Al ~ + A[0+2] A[2+1] A# A? A[0+2] A[2+1] A? B# B?", ERROR_NONE, 6 },
+	{ "a note that fails", "", "d", "+ A# B# ~ B?", ERROR_DATABASE, 0 },
+	{ "a note that loses the session", "", "l", "+ A# ~ + A# B# ~ A? A[0+2] A[2+1] A? B?",
+		ERROR_NONE, 3 },
+	{ "a second note that fails", "l", ".d", "+ A# B# ~ A? Al ~ + A[0+2] A[2+1] A# B# B?",
+		ERROR_DATABASE, 3 },
+	{ "a burst fails, and the keys are of no more use", "d", "", "+ A# B# ~ A? Ad B?",
+		ERROR_DATABASE, 0 },
+	{ "asked to stop amid the keys", "w", "", "+ A# B# ~ A? Aw", ERROR_NONE, 1 },
+};
+
+START_TEST(noted_keys_meet_errors)
+{
+	begin(FLUSH_NOTED, 2);
+	script.noted[0] = 3;
+	script.bursts[0] = noted[_i].bursts;
+	script.notes[0] = noted[_i].notes;
+	ck_assert_int_eq(run(), noted[_i].error == ERROR_NONE);
+	check_trace(noted[_i].trace);
+	ck_assert_int_eq(world.error.kind, noted[_i].error);
+	ck_assert_uint_eq(world.sent, noted[_i].sent);
+	end();
+}
+END_TEST
+
+START_TEST(progress_is_told_how_much_there_is)
+{
+	begin(FLUSH_MANY, 3);
+	world.plan.show_progress = true;
+	script.counts[1] = "d";
+	script.counts[2] = "c.";
+	ck_assert(!run());
+	ck_assert_uint_eq(seen.expected, 20);
+	ck_assert_uint_eq(seen.counted[2], 2);
+	check_trace("+ ~ ^A0 ^C0"); /* one that cannot be counted cannot be flushed */
+	end();
+}
+END_TEST
+
+START_TEST(workers_have_connections_of_their_own)
+{
+	begin(FLUSH_MANY, 2);
+	world.plan.jobs = 3;
+	script.bursts[0] = "4";
+	script.bursts[1] = "d";
+	ck_assert(!run());
+	check_trace("+ 1+ 1^A4 1A0 1^A0 1^Bd 2+ 2^A0 ^A0 joined joined");
+	ck_assert_uint_eq(world.sent, 4);
+	ck_assert_uint_eq(seen.warnings, 0);
+	end();
+}
+END_TEST
+
+START_TEST(fewer_threads_do_all_of_it)
+{
+	begin(FLUSH_MANY, 1);
+	world.plan.jobs = 3;
+	script.threads = (unsigned)_i;
+	script.bursts[0] = "42";
+	ck_assert(run());
+	check_trace(_i == 0 ? "+ ^A4 A2 A0 ^A0" : "+ 1+ 1^A4 1A2 1A0 1^A0 ^A0 joined");
+	ck_assert_uint_eq(world.sent, 6);
+	ck_assert_uint_eq(seen.warnings, 1);
+	ck_assert_str_eq(seen.warning,
+		_i == 0 ? "only 1 of 3 workers got a thread" : "only 2 of 3 workers got a thread");
+	end();
+}
+END_TEST
+
+START_TEST(a_second_run_begins_anew)
+{
+	begin(FLUSH_MANY, 2);
+	script.bursts[0] = "1d1";
+	script.bursts[1] = "b*";
+	ck_assert(!run());
+	ck_assert_int_eq(world.error.kind, ERROR_DATABASE);
+	script.bursts[1] = "2";
+	text_free(&seen.trace);
+	ck_assert(run());
+	check_trace("A1 A0 ^A0 B2 B0 ^B0"); /* the connection is kept, and the positions */
+	ck_assert_uint_eq(world.sent, 4);
+	ck_assert_uint_eq(seen.stores, 1);
+	end();
+}
+END_TEST
+
+START_TEST(nothing_to_flush)
+{
+	begin(FLUSH_MANY, 0);
+	ck_assert(run());
+	check_trace("");
+	end();
+	flusher_free(NULL);
+}
+END_TEST
+
+int main(void)
+{
+	const struct test tests[] = {
+		{ bursts_follow_one_another, COUNT(walks), 0 },
+		{ patience_ends, COUNT(failures), 0 },
+		{ that_nothing_else_is_left_is_no_success, 1, 0 },
+		{ patience_begins_anew_with_each_success, COUNT(partial_successes), 0 },
+		{ a_database_that_stays_away_ends_the_run, 2, 0 },
+		{ a_database_that_comes_back_is_used, 1, 0 },
+		{ asked_to_stop_while_it_waits, 1, 0 },
+		{ a_table_that_does_not_fit_ends_the_run, 1, 0 },
+		{ a_table_that_cannot_be_read_fails_alone, 1, 0 },
+		{ a_table_that_has_changed_is_read_again, 1, 0 },
+		{ an_error_counts_more_than_a_lock, COUNT(busy), 0 },
+		{ a_writer_is_waited_for_until_patience_ends, 1, 0 },
+		{ each_model_has_its_own_patience, 1, 0 },
+		{ asked_to_stop_while_held_back, 1, 0 },
+		{ noted_keys_go_burst_by_burst, 1, 0 },
+		{ the_wait_is_not_part_of_the_patience, 1, 0 },
+		{ many_noted_keys_are_fetched_bit_by_bit, 2, 0 },
+		{ noted_keys_meet_errors, COUNT(noted), 0 },
+		{ progress_is_told_how_much_there_is, 1, 0 },
+		{ workers_have_connections_of_their_own, 1, 0 },
+		{ fewer_threads_do_all_of_it, 2, 0 },
+		{ a_second_run_begins_anew, 1, 0 },
+		{ nothing_to_flush, 1, 0 },
+	};
+	return suite_run("flusher", tests, COUNT(tests));
+}
