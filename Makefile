@@ -78,8 +78,8 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 .DELETE_ON_ERROR:
 .PHONY: all install uninstall clean help demo check check-unit check-integration check-asan \
 	check-tsan check-faults check-valgrind check-values coverage crash-points failing-calls \
-	chaos chaos-brokers soak drain bench fuzz lint format \
-	deps-bench deps-build deps-demo deps-fuzz deps-lint deps-test deps-valgrind
+	chaos chaos-brokers soak drain bench bench-peers fuzz lint format \
+	deps-bench deps-build deps-demo deps-fuzz deps-lint deps-peers deps-test deps-valgrind
 
 all: $(BINARY) ## build build/signalbus
 
@@ -150,8 +150,8 @@ uninstall: ## remove what install installed, but configuration
 	rm -rf $(DESTDIR)$(docdir)
 	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(sysconfdir)/signalbus
 
-clean: ## remove what was built (Kafka's jars stay in build/kafka)
-	find $(BUILD) -mindepth 1 -maxdepth 1 ! -name kafka -exec rm -rf {} +
+clean: ## remove what was built (downloads stay in build/kafka and build/peers)
+	find $(BUILD) -mindepth 1 -maxdepth 1 ! -name kafka ! -name peers -exec rm -rf {} +
 
 demo: deps-demo ## show the main job on a throw-away PostgreSQL and an embedded broker
 	@$(MAKE) --no-print-directory -s all
@@ -253,6 +253,13 @@ bench: deps-bench ## measure throughput and more; BENCH="PART ...", ROUNDS=N, RO
 	@BUILD=$(BUILD) $(foreach v,$(BENCH_OPTIONS),$(if $($v),$v=$($v))) \
 		$(PYTHON) -B tests/bench/run $(BENCH)
 
+bench-peers: deps-peers ## the same for Flask-SignalBus and Debezium Server, which it downloads
+	@$(MAKE) --no-print-directory -s all bench-tools
+	tests/kafka/fetch build/kafka/lib
+	PYTHON=$(PYTHON) tests/bench/fetch-peers $(BUILD)/peers
+	@BUILD=$(BUILD) $(foreach v,$(BENCH_OPTIONS),$(if $($v),$v=$($v))) \
+		$(PYTHON) -B tests/bench/run peers
+
 .PHONY: bench-tools
 bench-tools: $(BENCH_TOOLS)
 
@@ -292,7 +299,7 @@ lint: deps-lint ## check format, warnings, sizes, layers and documentation
 format: ## format the sources as the house style wants it
 	clang-format -i src/*.[ch] tests/unit/*.[ch] tests/inject/*.c tests/bench/*.c
 
-deps-build deps-demo deps-test deps-bench deps-fuzz deps-lint deps-valgrind: deps-%:
+deps-build deps-demo deps-test deps-bench deps-peers deps-fuzz deps-lint deps-valgrind: deps-%:
 	@tests/install-deps $*
 
 help: ## print this list

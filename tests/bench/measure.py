@@ -45,6 +45,12 @@ def cpu_of(pid, with_children=False):
     return sum(int(ticks) for ticks in fields[11:15 if with_children else 13]) / TICKS
 
 
+def peak_of(pid):
+    """The most resident memory that a process has had, in kilobytes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
 def cpu_of_postgres(postgres):
     total = cpu_of(postgres.process.pid, with_children=True)
     for child in children_of(postgres.process.pid):

@@ -197,12 +197,13 @@ class Backlog:
     def flush(self, *arguments, burst, **model):
         return self.world.signalbus([self.model(burst_count=burst, **model)], *arguments)
 
-    def check_sent(self):
-        """Every row has become one message, and none is left."""
-        left = self.world.value(f"SELECT count(*) FROM {self.table}")
+    def check_sent(self, rows=None, left=0):
+        """Every row has become one message, and none is left, or so many where rows stay."""
+        rows = self.rows if rows is None else rows
+        found = self.world.value(f"SELECT count(*) FROM {self.table}")
         sent = self.world.topics.count_in_log(self.topic)
-        if left != 0 or sent != self.rows:
-            raise AssertionError(f"{self.rows} rows: {left} are left and {sent} were sent")
+        if found != left or sent != rows:
+            raise AssertionError(f"{rows} rows: {found} are left and {sent} were sent")
 
     def check_empty(self):
         if self.world.value(f"SELECT count(*) FROM {self.table}") != 0:
