@@ -40,7 +40,7 @@ TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 # upwards fails to link.
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
 	test_encode test_config test_burst test_barrier test_template test_message \
-	test_schema test_rows test_metrics test_log test_address test_flusher test_bus
+	test_schema test_rows test_metrics test_log test_address test_flusher test_bus test_position
 MODEL := model shape template nearest problems text error
 test_clock_OBJECTS   := clock
 test_text_OBJECTS    := text
@@ -65,6 +65,7 @@ test_barrier_OBJECTS := barrier text
 test_rows_OBJECTS    := rows text
 test_log_OBJECTS     := log log_json text
 test_address_OBJECTS := address error
+test_position_OBJECTS := position clock text
 test_metrics_OBJECTS := metrics metrics_print lag clock text error
 UNIT_BINARIES := $(UNIT_TESTS:%=$(BUILD)/unit/%)
 

@@ -82,7 +82,8 @@ static bool claim(struct burst *b, const struct burst_order *order, struct burst
 		.key_count = order->key_count,
 		.from_start = order->from_start };
 	if (order->position != NULL) {
-		from = position_get(order->position);
+		if (!order->from_start)
+			from = position_get(order->position);
 		request.kind = from.count > 0 ? CLAIM_NEXT : CLAIM_FIRST;
 	}
 	bool ok = store_claim(b->store, b->model, &request, &b->claim, e);

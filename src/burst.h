@@ -26,7 +26,8 @@ struct burst_order {
 	struct position *position; /* CLAIM_FIRST: where to begin instead, and moved on; or NULL */
 	const struct rows *keys;   /* CLAIM_NOTED */
 	size_t first_key, key_count;
-	bool from_start; /* CLAIM_ORDERED: look for rows before those sent last, too */
+	/* Look for rows before the position, too; CLAIM_ORDERED: before those sent last. */
+	bool from_start;
 };
 
 /* What became of it. */

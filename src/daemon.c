@@ -58,6 +58,13 @@ struct daemon {
 	double worst_ack;
 };
 
+/* A worker's look at a model. */
+struct visit {
+	enum due_reason reason;
+	struct burst_result result;
+	double rest; /* seconds until all of the table should be looked at; 0: in its time */
+};
+
 static bool is_ordered(const struct daemon *d, size_t model)
 {
 	return d->config->models[model].order_by.count > 0;
@@ -137,31 +144,40 @@ static bool may_serve(struct worker *w, const struct model *m, struct error *e)
 	return true;
 }
 
-static void start_over(struct position *position)
+/* A burst; one that finds nothing from the beginning of the table on was a sweep. */
+static bool look(struct worker *w, const struct burst_order *order, struct burst_result *result,
+	struct error *e)
 {
-	struct place_in_table start = { 0 };
-	position_set(position, &start);
+	struct instant start = clock_now();
+	bool ok = burst_run(w->burst, order, result, e);
+	if (ok && result->claimed == 0 && result->from_start)
+		position_swept(order->position, start, clock_now());
+	return ok;
 }
 
-/* A burst; where the position shows nothing new, another from the beginning of the table. */
-static bool run_burst(struct worker *w, const struct model *m, enum due_reason reason,
-	struct burst_result *result, struct error *e)
+/* Where the position shows nothing new, look from the beginning of the table, unless that had
+ * better wait. */
+static bool run_any(
+	struct worker *w, struct burst_order order, struct visit *visit, struct error *e)
 {
-	struct position *position = standing_position(w->daemon->standing, m->index);
+	bool ok = look(w, &order, &visit->result, e);
+	if (!ok || visit->result.claimed > 0 || visit->result.from_start)
+		return ok;
+	visit->rest = position_rest(order.position, clock_now());
+	order.from_start = true;
+	return visit->rest > 0 || look(w, &order, &visit->result, e);
+}
+
+static bool run_burst(struct worker *w, const struct model *m, struct visit *visit, struct error *e)
+{
 	struct burst_order order = {
-		.model = m, .kind = CLAIM_ORDERED, .from_start = reason == DUE_TIME
+		.model = m, .kind = CLAIM_ORDERED, .from_start = visit->reason == DUE_TIME
 	};
 	if (is_ordered(w->daemon, m->index))
-		return burst_run(w->burst, &order, result, e);
+		return burst_run(w->burst, &order, &visit->result, e);
 	order.kind = CLAIM_FIRST;
-	order.position = position;
-	if (reason == DUE_TIME)
-		start_over(position);
-	bool ok = burst_run(w->burst, &order, result, e);
-	if (!ok || result->claimed > 0 || result->from_start)
-		return ok;
-	start_over(position);
-	return burst_run(w->burst, &order, result, e);
+	order.position = standing_position(w->daemon->standing, m->index);
+	return run_any(w, order, visit, e);
 }
 
 static void note_sent(struct daemon *d, const struct burst_result *result)
@@ -190,22 +206,23 @@ static void handle_error(struct worker *w, size_t model, const struct error *e)
 static void serve(struct worker *w, size_t model, enum due_reason reason)
 {
 	struct error e;
-	struct burst_result result = { 0 };
+	struct visit visit = { .reason = reason };
+	const struct burst_result *result = &visit.result;
 	const struct model *m = store_model(w->store, model, &e);
-	bool ok = m != NULL && may_serve(w, m, &e) && run_burst(w, m, reason, &result, &e);
+	bool ok = m != NULL && may_serve(w, m, &e) && run_burst(w, m, &visit, &e);
 	w->used = clock_now();
-	note_sent(w->daemon, &result);
-	metrics_served(w->daemon->metrics, model, &result, ok ? ERROR_NONE : e.kind, clock_now());
+	note_sent(w->daemon, result);
+	metrics_served(w->daemon->metrics, model, result, ok ? ERROR_NONE : e.kind, clock_now());
 	if (!ok) {
 		handle_error(w, model, &e);
 		return;
 	}
 	standing_success(w->daemon->standing, model);
-	if (result.held_back) {
+	if (result->held_back) {
 		due_done(w->daemon->due, model, DUE_LATER, HELD_PAUSE_S);
 		return;
 	}
-	due_done(w->daemon->due, model, result.more ? DUE_FULL : DUE_EMPTIED, 0);
+	due_done(w->daemon->due, model, result->more ? DUE_FULL : DUE_EMPTIED, visit.rest);
 }
 
 static void *work(void *arg)

@@ -163,6 +163,8 @@ void due_done(struct due *d, size_t model, enum due_outcome outcome, double dela
 	if (outcome == DUE_LATER) {
 		m->pause = instant_after(clock_now(), delay);
 		m->look = m->pause; /* then all of it */
+	} else if (outcome == DUE_EMPTIED && delay > 0) {
+		m->look = instant_earlier(m->look, instant_after(clock_now(), delay));
 	}
 	pthread_cond_broadcast(&d->changed);
 	pthread_mutex_unlock(&d->lock);

@@ -49,7 +49,8 @@ void due_announce_all(struct due *d);
 bool due_take(struct due *d, unsigned worker, struct instant deadline, size_t *model,
 	enum due_reason *reason);
 
-/* Give a model back; delay (seconds) is for DUE_LATER. */
+/* Give a model back.  delay (seconds) is for DUE_LATER; for DUE_EMPTIED it is after how long all of
+ * the table is to be looked at again, 0: in its time. */
 void due_done(struct due *d, size_t model, enum due_outcome outcome, double delay);
 
 /* The worker has the model's ordered lock: none but it may take the model from now on. */

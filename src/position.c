@@ -5,9 +5,17 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+/* A sweep of a table without dead rows takes a part of it. */
+#define CHEAP_S 0.002
+
+/* Dear sweeps take this part of the time at most. */
+#define SWEEP_PART 0.02
+
 struct position {
 	pthread_mutex_t lock;
 	struct place_in_table place;
+	double last_sweep; /* seconds it took; 0: there was none */
+	struct instant next_sweep;
 };
 
 struct position *position_new(void)
@@ -44,6 +52,39 @@ void position_set(struct position *p, struct place_in_table *place)
 	pthread_mutex_unlock(&p->lock);
 	*place = (struct place_in_table){ 0 };
 	place_free(&old);
+}
+
+/* Under the lock: what a sweep costs, from one that took so many seconds and the one before: either
+ * may have been slow for other reasons. */
+static double learn_cost(struct position *p, double seconds)
+{
+	double cost = seconds < p->last_sweep ? seconds : p->last_sweep;
+	p->last_sweep = seconds;
+	return cost;
+}
+
+void position_swept(struct position *p, struct instant start, struct instant now)
+{
+	struct place_in_table forgotten = { 0 };
+	pthread_mutex_lock(&p->lock);
+	double cost = learn_cost(p, instant_seconds(start, now));
+	if (cost > CHEAP_S) {
+		p->next_sweep = instant_after(now, cost / SWEEP_PART);
+	} else {
+		p->next_sweep = now;
+		forgotten = p->place;
+		p->place = (struct place_in_table){ 0 };
+	}
+	pthread_mutex_unlock(&p->lock);
+	place_free(&forgotten);
+}
+
+double position_rest(struct position *p, struct instant now)
+{
+	pthread_mutex_lock(&p->lock);
+	double rest = instant_seconds(now, p->next_sweep);
+	pthread_mutex_unlock(&p->lock);
+	return rest > 0 ? rest : 0;
 }
 
 void place_add(struct place_in_table *place, const char *value)

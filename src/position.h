@@ -2,11 +2,15 @@
  * position - how far into a table the senders of a model have come.  Any thread.
  *
  * Rows before the position are gone, are being sent, were locked by others, or were committed
- * late.  So the position only saves the way over dead rows: a sweep from the beginning, now and
- * then and before a table counts as empty, finds what was left behind it.
+ * late, or use space that vacuum has freed.  So the position only saves the way over dead rows: a
+ * sweep from the beginning, now and then and before a table counts as empty, finds what was left
+ * behind it.  Where vacuum may not remove the dead rows, since some snapshot is old, a sweep is
+ * dear: then it is rarer, and the position is kept though the table was empty.
  */
 #ifndef SIGNALBUS_POSITION_H
 #define SIGNALBUS_POSITION_H
+
+#include "clock.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,6 +32,14 @@ struct place_in_table position_get(struct position *p);
 
 /* Move on to a place, and take its ownership. */
 void position_set(struct position *p, struct place_in_table *place);
+
+/* A sweep that began at start and ended at now has found nothing.  Forgets the place, unless sweeps
+ * are dear. */
+void position_swept(struct position *p, struct instant start, struct instant now);
+
+/* For how many seconds the next sweep should wait, if only a notification asks for it; 0: it is
+ * cheap enough by now. */
+double position_rest(struct position *p, struct instant now);
 
 void place_add(struct place_in_table *place, const char *value);
 void place_free(struct place_in_table *place);

@@ -66,6 +66,78 @@ def test_single_rows_are_gone_with_the_next_poll_without_a_trigger(signalbus, sc
     daemon.stop().expect(0)
 
 
+class DeadRows:
+    """
+    A table that begins with a row of a transaction which is still open, and with so many dead rows
+    behind it that vacuum may not remove, since another transaction sees them.
+    """
+
+    COUNT = 150000
+    PAGES = COUNT // 200
+
+    def __init__(self, signalbus, schema, topic):
+        self.schema, self.name, self.last = schema, "t", self.COUNT
+        name = self.name
+        signalbus.configure(model("A", schema.make_signals(name), topic), poll_interval=60.0)
+        install_triggers(signalbus, schema)
+        self.late = schema.connect()
+        schema.insert_signals(name, 1, 0, self.late)
+        schema.insert_signals(name, self.COUNT)
+        self.holder = schema.connect()
+        self.holder.set_session(isolation_level="REPEATABLE READ")
+        self.holder.cursor().execute(f"SELECT 1 FROM {name} LIMIT 1")
+        schema.execute(f"DELETE FROM {name}")
+        schema.execute("SELECT pg_stat_force_next_flush()")  # what these statements have read
+
+    def wake_in_vain(self, times, pause=0.002):
+        """Notifications that announce nothing, apart so that they are not merged."""
+        for _ in range(times):
+            self.schema.execute("SELECT pg_notify('signalbus', '')")
+            time.sleep(pause)
+
+    def pages_read(self):
+        return self.schema.value("SELECT heap_blks_read + heap_blks_hit FROM pg_statio_user_tables "
+                                 "WHERE relid = %s::regclass", self.name)
+
+
+    def send_one_more(self):
+        """Commits a row behind all others; to see that it is gone reads next to no pages."""
+        self.last += 1
+        self.schema.insert_signals(self.name, 1, self.last)
+        wait_until(lambda: self.schema.value(
+            f"SELECT NOT EXISTS (SELECT FROM {self.name} WHERE id = %s)", self.last), 20, "sent")
+
+    def teach(self):
+        """The first sweeps find out what they cost."""
+        for _ in range(2):
+            self.send_one_more()
+            self.wake_in_vain(5, 0.1)
+
+
+def test_dead_rows_are_not_walked_over_by_each_wake_up(signalbus, schema, make_topic):
+    dead = DeadRows(signalbus, schema, make_topic())
+    before = dead.pages_read()
+    daemon = start(signalbus)
+    dead.teach()
+    for _ in range(30):
+        dead.send_one_more()
+        dead.wake_in_vain(2)
+    daemon.stop().expect(0)
+    # Sessions tell the statistics what they read at their end.
+    wait_until(lambda: dead.pages_read() - before > dead.PAGES, 10, "statistics")
+    assert dead.pages_read() - before < 40 * dead.PAGES
+
+
+def test_a_row_before_dead_rows_that_is_committed_late_is_sent(signalbus, schema, make_topic):
+    dead = DeadRows(signalbus, schema, make_topic())
+    daemon = start(signalbus)
+    dead.teach()
+    dead.wake_in_vain(2)  # now the next sweep has to wait
+    dead.late.commit()
+    wait_empty(schema, dead.name, 20 * SLOWER)
+    daemon.stop().expect(0)
+
+
 def test_rows_of_a_partitioned_table_are_announced(signalbus, schema, make_topic):
     schema.execute("CREATE TABLE t (id bigint, payload text, PRIMARY KEY (id)) "
                    "PARTITION BY RANGE (id)")
