@@ -38,8 +38,8 @@ void db_disconnect(struct db *db);
 /* Whether a transaction is open, also a failed one. */
 bool db_in_transaction(const struct db *db);
 
-/* Whether a run is cancelled, and fails with ERROR_STOPPED, when the process is asked to stop while
- * it waits: for others' locks, maybe.  Not so at first.  Runs that begin after that are not. */
+/* Whether a run is cancelled, or not begun, and fails with ERROR_STOPPED, when the process is asked
+ * to stop: it may wait for others' locks.  Not so at first. */
 void db_heed_stop(struct db *db, bool heeds);
 
 /* One statement of a run. */

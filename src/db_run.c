@@ -265,7 +265,9 @@ bool db_run(struct db *db, const struct db_call *calls, size_t count, struct ins
 	}
 	if (db->conn == NULL)
 		return error_set(e, ERROR_CONNECTION, "database: not connected");
-	db->run_heeds_stop = db->heeds_stop && !stop_requested();
+	if (db->heeds_stop && stop_requested())
+		return error_set(e, ERROR_STOPPED, "asked to stop");
+	db->run_heeds_stop = db->heeds_stop;
 	db->is_stopped = false;
 	if (!send_calls(db, calls, count))
 		return db_lost(db, e);
