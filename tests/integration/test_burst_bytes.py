@@ -52,7 +52,9 @@ def test_as_many_rows_as_fit(signalbus, schema, make_topic, consume, flush):
     signalbus(*flush).expect_silence()
     assert ids(consume(topic, len(sizes))) == list(range(1, len(sizes) + 1))
     bursts = [rows for rows, in schema.execute("SELECT rows FROM bursts ORDER BY xid")]
-    assert bursts[:2] == [50, 10] and max(bursts) == 50 and 50 in bursts[2:], bursts
+    # Where the rest could not be cancelled in time, the burst has the ten that fit.
+    assert bursts[0] == 50 and bursts[1] in (6, 10), bursts
+    assert max(bursts) == 50 and 50 in bursts[2:], bursts
     assert schema.value("SELECT max(bytes) FROM bursts") <= 100_000
 
 
