@@ -139,13 +139,18 @@ def test_many_are_listed_page_by_page(signalbus, schema, make_topic, configure):
     assert [json.loads(line.split("\t")[3])["id"] for line in lines] == list(range(1, 2501))
 
 
-def test_some_are_discarded(signalbus, schema, make_topic, configure):
+@pytest.fixture
+def one_of_each(signalbus, schema, make_topic, configure):
+    """A dead letter of each of two models."""
     topic = make_topic()
     make_rows(schema, 3, [2])
     schema.execute("CREATE TABLE u AS TABLE t")
     schema.execute("ALTER TABLE u ADD PRIMARY KEY (id)")
     configure(model("A", schema.table("t"), topic), model("B", schema.table("u"), topic))
     signalbus("flushmany").expect(0)
+
+
+def test_some_are_discarded(signalbus, schema, one_of_each):
     run = signalbus("dead-letters", "--discard", "B", "-v").expect(0)
     assert run.logged('model "B": 1 dead letters were deleted') and run.stdout == ""
     assert dead(schema, "model") == ["A"]
@@ -153,14 +158,8 @@ def test_some_are_discarded(signalbus, schema, make_topic, configure):
     assert schema.count("dead") == 0
 
 
-def test_all_come_back_or_none(signalbus, schema, make_topic, configure):
+def test_all_come_back_or_none(signalbus, schema, one_of_each):
     """The second model's row is there again already."""
-    topic = make_topic()
-    make_rows(schema, 3, [2])
-    schema.execute("CREATE TABLE u AS TABLE t")
-    schema.execute("ALTER TABLE u ADD PRIMARY KEY (id)")
-    configure(model("A", schema.table("t"), topic), model("B", schema.table("u"), topic))
-    signalbus("flushmany").expect(0)
     schema.execute("INSERT INTO u VALUES (2, 'new')")
     run = signalbus("dead-letters", "--requeue").expect(1)
     assert 'model "B"' in run.stderr and "duplicate key" in run.stderr
