@@ -143,9 +143,9 @@ bool store_bury(struct store *s, const struct model *m, const struct claim *clai
 bool store_settle(struct store *s, const struct model *m, const struct claim *claim,
 	const struct disposal *disposals, struct error *e)
 {
-	char *name = store_prepare(s, m,
-		(struct statement){ "delete", sql_delete(m), &s->models[m->index].prepared_delete },
-		e);
+	bool *done = &s->models[m->index].prepared_delete;
+	struct statement st = { "delete", *done ? NULL : sql_delete(m), done };
+	char *name = store_prepare(s, m, st, e);
 	struct deletions d = deletions_of(claim, disposals);
 	bool ok = name != NULL && delete_and_commit(s, &d, name, e) && check_deleted(m, &d, e);
 	deletions_free(&d);
