@@ -32,7 +32,7 @@ SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c cmd
 	burst.c flusher.c progress.c retry.c \
 	daemon.c due.c standing.c listen.c health.c service.c \
 	metrics.c metrics_print.c lag.c monitor.c http.c address.c \
-	log.c log_json.c error.c clock.c stop.c text.c
+	log.c log_json.c utf8.c error.c clock.c stop.c text.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 
@@ -51,8 +51,8 @@ test_model_OBJECTS   := $(MODEL)
 test_sql_OBJECTS     := sql $(MODEL)
 test_encode_OBJECTS  := encode bytes $(MODEL)
 test_config_OBJECTS  := config config_value config_item settings problems nearest address text \
-	error log log_json
-test_burst_OBJECTS   := burst ledger encode bytes sql position clock log log_json $(MODEL)
+	error log log_json utf8
+test_burst_OBJECTS   := burst ledger encode bytes sql position clock log log_json utf8 $(MODEL)
 test_flusher_OBJECTS := flusher retry position clock error text
 # Doubles of what other objects of the test, or the C library, have; the test has scripted_….
 test_flusher_DOUBLES := clock_now pthread_create pthread_join
@@ -63,10 +63,10 @@ test_message_OBJECTS := encode bytes sql $(MODEL)
 test_schema_OBJECTS  := schema facts $(MODEL)
 test_barrier_OBJECTS := barrier text
 test_rows_OBJECTS    := rows text
-test_log_OBJECTS     := log log_json text
+test_log_OBJECTS     := log log_json utf8 text
 test_address_OBJECTS := address error
 test_position_OBJECTS := position clock text
-test_metrics_OBJECTS := metrics metrics_print lag clock text error
+test_metrics_OBJECTS := metrics metrics_print utf8 lag clock text error
 UNIT_BINARIES := $(UNIT_TESTS:%=$(BUILD)/unit/%)
 
 CPPFLAGS_ALL = -D_GNU_SOURCE -DSIGNALBUS_VERSION='"$(VERSION)"' -DSYSCONFDIR='"$(sysconfdir)"' -Isrc \

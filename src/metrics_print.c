@@ -1,4 +1,5 @@
 #include "metrics_own.h"
+#include "utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -184,45 +185,13 @@ void metrics_print(struct metrics *m, const struct metrics_world *world, struct 
 	free(p.series);
 }
 
-/* The well-formed characters of UTF-8 (Table 3-7 of the Unicode Standard): the first byte, and the
- * second; all further ones are 80 to BF. */
-static const struct {
-	unsigned char first, first_last, second, second_last;
-	size_t length;
-} forms[] = {
-	{ 0x01, 0x7f, 0x00, 0xff, 1 },
-	{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
-	{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-	{ 0xe1, 0xec, 0x80, 0xbf, 3 },
-	{ 0xed, 0xed, 0x80, 0x9f, 3 },
-	{ 0xee, 0xef, 0x80, 0xbf, 3 },
-	{ 0xf0, 0xf0, 0x90, 0xbf, 4 },
-	{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
-	{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
-};
-
-/* How many bytes the character at text has, which ends with NUL; 0 where there is none. */
-static size_t character_length(const char *text)
-{
-	const unsigned char *p = (const unsigned char *)text;
-	size_t form = 0, forms_count = sizeof forms / sizeof forms[0];
-	while (form < forms_count && !(p[0] >= forms[form].first && p[0] <= forms[form].first_last))
-		form++;
-	if (form == forms_count || p[1] < forms[form].second || p[1] > forms[form].second_last)
-		return 0;
-	for (size_t i = 2; i < forms[form].length; i++)
-		if (p[i] < 0x80 || p[i] > 0xbf)
-			return 0;
-	return forms[form].length;
-}
-
 /* Prometheus takes nothing but UTF-8, and would refuse the whole page for one wrong byte. */
 char *metrics_label(const char *model)
 {
 	struct text t = { 0 };
 	text_addf(&t, "model=\"");
 	for (const char *p = model; *p != '\0';) {
-		size_t length = character_length(p);
+		size_t length = utf8_length(p);
 		if (*p == '\n')
 			text_addf(&t, "\\n");
 		else if (*p == '"' || *p == '\\')
