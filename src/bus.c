@@ -3,11 +3,9 @@
 #include "bus_own.h"
 #include "bus_producer.h"
 #include "bus_verdict.h"
-#include "log.h"
 #include "text.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -16,151 +14,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* A message's opaque is its burst's number and its slot in one word. */
-#define SLOT_BITS 20
-#define SLOT_MASK ((UINT64_C(1) << SLOT_BITS) - 1)
-
 #define QUEUE_FULL_RETRY_S 0.1
-#define TICK_MS            100
 #define REPLACEMENT_S      1.0
-#define VERDICTS_S         0.2
 
 static void *opaque_of(const struct ledger *l, size_t slot)
 {
-	return (void *)(uintptr_t)(l->burst << SLOT_BITS | slot);
-}
-
-/* Record a verdict under the lock, and wake who waits for it. */
-static void record(
-	struct bus *bus, struct ledger *l, size_t slot, enum verdict v, const char *reason)
-{
-	ledger_record(l, slot, v, reason);
-	if (ledger_complete(l) || bus->waiting_for_room > 0)
-		pthread_cond_broadcast(&bus->changed);
-}
-
-/* A message's own report.  Reports of bursts that were given up find no ledger. */
-static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void *arg)
-{
-	(void)handle;
-	struct bus *bus = arg;
-	uint64_t word = (uint64_t)(uintptr_t)report->_private;
-	enum verdict v = bus_verdict_of(report->err);
-	if (report->err == RD_KAFKA_RESP_ERR__FATAL)
-		/* uncovered: on_error() has been told so before */
-		bus->is_fatal = true;
-	if (v != VERDICT_STORED && bus->in_order)
-		atomic_store(&bus->is_broken, true); /* before anybody learns of the verdict */
-	pthread_mutex_lock(&bus->lock);
-	if (v == VERDICT_STORED) {
-		bus->trouble[0] = '\0';
-		bus_start_stored(bus, rd_kafka_topic_name(report->rkt));
-	}
-	for (size_t i = 0; i < bus->ledger_count; i++)
-		if (bus->ledgers[i]->burst == word >> SLOT_BITS)
-			record(bus, bus->ledgers[i], word & SLOT_MASK, v,
-				v == VERDICT_STORED ? NULL : rd_kafka_err2str(report->err));
-	pthread_mutex_unlock(&bus->lock);
-}
-
-static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg)
-{
-	(void)handle;
-	struct bus *bus = arg;
-	log_debug("kafka: %s", reason);
-	if (code == RD_KAFKA_RESP_ERR__FATAL)
-		bus->is_fatal = true;
-	pthread_mutex_lock(&bus->lock);
-	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
-		bus->in_doubt = true;
-	else /* which broker cannot be reached, and why, says more than that none can */
-		snprintf(bus->trouble, sizeof bus->trouble, "%s", reason);
-	pthread_mutex_unlock(&bus->lock);
-}
-
-static const struct producer_callbacks callbacks = { on_report, on_error };
-
-/* The old producer's unsettled messages are lost with it. */
-static void settle_lost(struct bus *bus)
-{
-	pthread_mutex_lock(&bus->lock);
-	bus_forget_starts(bus);
-	for (size_t i = 0; i < bus->ledger_count; i++)
-		for (size_t slot = 0; slot < bus->ledgers[i]->count; slot++)
-			ledger_record(bus->ledgers[i], slot, VERDICT_LATE,
-				"the producer had a fatal error and was replaced");
-	pthread_cond_broadcast(&bus->changed);
-	pthread_mutex_unlock(&bus->lock);
-}
-
-static void make_producer(struct bus *bus, struct error *e)
-{
-	const struct producer_use use = { .callbacks = callbacks,
-		.arg = bus,
-		.wake_fd = bus->wake_fd,
-		.in_order = bus->in_order,
-		.is_alone = bus->is_alone };
-	bus->producer = producer_new(bus->config, &use, e);
-}
-
-static void log_replacement(const struct bus *bus)
-{
-	char reason[512];
-	producer_fatal_error(bus->producer, reason, sizeof reason);
-	if (bus->in_order) /* who sends in order tells what was not stored, and why */
-		log_debug("kafka: the producer for ordered bursts is replaced: %s", reason);
-	else
-		log_warning("kafka: the producer is replaced after a fatal error: %s", reason);
-}
-
-/* The reports of a rejected batch come right behind the fatal error that is made of it, and which
- * message is rejected must not get lost. */
-static void await_verdicts(struct bus *bus)
-{
-	struct instant deadline = instant_after(clock_now(), VERDICTS_S);
-	while (bus->in_order && bus->producer != NULL && !atomic_load(&bus->is_broken) &&
-		instant_before(clock_now(), deadline))
-		producer_poll(bus->producer, 1);
-}
-
-/* Put a new producer in the place of one with a fatal error, which can never send again, or of one
- * that would go on behind a gap. */
-void bus_replace_producer(struct bus *bus)
-{
-	struct error e;
-	await_verdicts(bus);
-	pthread_rwlock_wrlock(&bus->producer_lock);
-	if (bus->producer != NULL) {
-		log_replacement(bus);
-		producer_free(bus->producer);
-	}
-	make_producer(bus, &e);
-	if (bus->producer == NULL)
-		/* uncovered: what made one producer makes another, but without memory */
-		log_error("%s", e.text);
-	bus->is_fatal = bus->producer == NULL; /* else again, later */
-	settle_lost(bus); /* before a sender that is amid a burst meets the new producer */
-	atomic_store(&bus->is_broken, false);
-	pthread_rwlock_unlock(&bus->producer_lock);
-}
-
-static void *report_loop(void *arg)
-{
-	struct bus *bus = arg;
-	struct pollfd fd = { .fd = bus->wake_fd, .events = POLLIN };
-	uint64_t count;
-	while (!atomic_load(&bus->leaving)) {
-		poll(&fd, 1, TICK_MS);
-		/* Emptied before the queue is: what comes in between wakes again. */
-		ssize_t ignored = read(bus->wake_fd, &count, sizeof count);
-		(void)ignored;
-		if (bus->producer != NULL)
-			producer_poll(bus->producer, 0);
-		if (bus->is_fatal || atomic_load(&bus->is_broken))
-			bus_replace_producer(bus);
-		bus_probe(bus);
-	}
-	return NULL;
+	return (void *)(uintptr_t)(l->burst << BUS_SLOT_BITS | slot);
 }
 
 /* Free a bus that has no thread, or none any more. */
@@ -196,10 +55,10 @@ static bool start(struct bus *bus, struct error *e)
 		/* uncovered: no descriptor is left; make failing-calls */
 		return error_set(
 			e, ERROR_BROKER, "kafka: cannot make an eventfd: %s", strerror(errno));
-	make_producer(bus, e);
+	bus_make_producer(bus, e);
 	if (bus->producer == NULL)
 		return false;
-	int error = pthread_create(&bus->reporter, NULL, report_loop, bus);
+	int error = pthread_create(&bus->reporter, NULL, bus_report_loop, bus);
 	return error == 0 ||
 	       error_set(e, ERROR_BROKER, "kafka: cannot make a thread: %s", strerror(error));
 }
@@ -265,7 +124,7 @@ static void await_replacement(struct bus *bus)
 
 void bus_begin(struct bus *bus, struct ledger *l, size_t count)
 {
-	if (count > SLOT_MASK)
+	if (count > BUS_SLOT_MASK)
 		abort();
 	pthread_mutex_lock(&bus->lock);
 	await_replacement(bus);
@@ -288,7 +147,7 @@ void bus_end(struct bus *bus, struct ledger *l)
 void bus_refuse(struct bus *bus, struct ledger *l, size_t slot, enum verdict v, const char *reason)
 {
 	pthread_mutex_lock(&bus->lock);
-	record(bus, l, slot, v, reason);
+	bus_record(bus, l, slot, v, reason);
 	pthread_mutex_unlock(&bus->lock);
 }
 

@@ -11,6 +11,10 @@
 
 struct producer;
 
+/* A message's opaque is its burst's number and its slot in one word. */
+#define BUS_SLOT_BITS 20
+#define BUS_SLOT_MASK ((UINT64_C(1) << BUS_SLOT_BITS) - 1)
+
 struct bus {
 	const struct config *config;
 	/* The producer is replaced under the write lock, and used under the read lock. */
@@ -51,6 +55,15 @@ struct topic_start {
 	char *topic;
 	bool is_stored; /* something; before that, one message is on the way */
 };
+
+/* Record a verdict under the lock, and wake who waits for it. */
+void bus_record(struct bus *bus, struct ledger *l, size_t slot, enum verdict v, const char *reason);
+
+/* Make bus->producer; NULL with e where that is not possible. */
+void bus_make_producer(struct bus *bus, struct error *e);
+
+/* What the reporter's thread runs, for the bus arg, until that is left. */
+void *bus_report_loop(void *arg);
 
 /* Make the reporter look around now. */
 void bus_wake(struct bus *bus);

@@ -13,8 +13,8 @@ INCLUDERS = [
     (r"db_own\.h", ["src/db.c", "src/db_run.c"]),
     (r"rdkafka.*\.h", ["src/bus_producer.h"]),
     (r"bus_producer\.h", ["src/bus.c", "src/bus_producer.c", "src/bus_topics.c",
-                           "src/bus_verdict.h", "src/bus_watch.c"]),
-    (r"bus_own\.h", ["src/bus.c", "src/bus_start.c", "src/bus_watch.c"]),
+                           "src/bus_report.c", "src/bus_verdict.h", "src/bus_watch.c"]),
+    (r"bus_own\.h", ["src/bus.c", "src/bus_report.c", "src/bus_start.c", "src/bus_watch.c"]),
     (r"store_own\.h", ["src/store.c", "src/store_claim.c", "src/store_dead.c", "src/store_lock.c",
                         "src/store_order.c", "src/store_settle.c"]),
     # log_json.c beside what makes messages: it is below them, and a log line that was JSON only
