@@ -18,7 +18,7 @@ struct burst {
 	struct claim claim;
 	struct field *fields; /* of the row being encoded */
 	bool in_order;
-	struct bus *via;         /* the bus, or the one for bursts in order */
+	struct bus *via;         /* the bus, or the model's own for bursts in order */
 	struct instant deadline; /* for the broker's answers */
 };
 
@@ -307,23 +307,36 @@ static bool settle(struct burst *b, struct burst_result *result, struct error *e
 	return ok;
 }
 
+/* By which bus the claimed rows go; they stay where it cannot be made. */
+static bool choose_bus(struct burst *b, struct error *e)
+{
+	b->via = b->in_order ? bus_ordered(b->bus, b->model->index, e) : b->bus;
+	if (b->via == NULL)
+		store_abandon(b->store);
+	return b->via != NULL;
+}
+
+/* The way of claimed rows to the broker, and from the table. */
+static bool deliver(struct burst *b, struct burst_result *result, struct error *e)
+{
+	if (!choose_bus(b, e))
+		return false;
+	struct instant start = clock_now();
+	send_all(b);
+	result->ack_seconds = instant_seconds(start, clock_now());
+	return settle(b, result, e);
+}
+
 bool burst_run(struct burst *b, const struct burst_order *order, struct burst_result *result,
 	struct error *e)
 {
 	*result = (struct burst_result){ 0 };
-	struct instant begin_time = clock_now();
-	bool in_order = order->kind == CLAIM_ORDERED;
-	b->via = in_order ? bus_ordered(b->bus, e) : b->bus;
-	if (b->via == NULL)
-		return false;
+	struct instant start = clock_now();
 	begin(b, order);
 	bool ok = claim(b, order, result, e);
 	if (ok && b->claim.count > 0) {
-		struct instant start = clock_now();
-		send_all(b);
-		result->ack_seconds = instant_seconds(start, clock_now());
-		ok = settle(b, result, e);
-		result->burst_seconds = instant_seconds(begin_time, clock_now());
+		ok = deliver(b, result, e);
+		result->burst_seconds = instant_seconds(start, clock_now());
 	}
 	end(b);
 	return ok;

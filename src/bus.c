@@ -28,6 +28,7 @@ static void discard(struct bus *bus)
 	producer_free(bus->producer);
 	bus_forget_starts(bus);
 	free(bus->starts);
+	free(bus->ordered);
 	if (bus->wake_fd >= 0)
 		close(bus->wake_fd);
 	pthread_rwlock_destroy(&bus->producer_lock);
@@ -63,14 +64,20 @@ static bool start(struct bus *bus, struct error *e)
 	       error_set(e, ERROR_BROKER, "kafka: cannot make a thread: %s", strerror(error));
 }
 
-enum bus_use { USE_ANY, USE_ORDERED, USE_ALONE };
+/* What a bus is for. */
+struct use {
+	struct bus *main; /* the one that it belongs to; NULL: it is that one */
+	bool in_order;
+	bool is_alone;
+};
 
-static struct bus *make(const struct config *config, enum bus_use use, struct error *e)
+static struct bus *make(const struct config *config, struct use use, struct error *e)
 {
 	struct bus *bus = memory_new(1, sizeof *bus);
 	bus->config = config;
-	bus->in_order = use == USE_ORDERED;
-	bus->is_alone = use == USE_ALONE;
+	bus->main = use.main != NULL ? use.main : bus;
+	bus->in_order = use.in_order;
+	bus->is_alone = use.is_alone;
 	make_locks(bus);
 	if (start(bus, e))
 		return bus;
@@ -80,32 +87,39 @@ static struct bus *make(const struct config *config, enum bus_use use, struct er
 
 struct bus *bus_new(const struct config *config, struct error *e)
 {
-	return make(config, USE_ANY, e);
+	struct bus *bus = make(config, (struct use){ 0 }, e);
+	if (bus != NULL)
+		bus->ordered = memory_new(config->model_count, sizeof(struct bus *));
+	return bus;
 }
 
-struct bus *bus_ordered(struct bus *bus, struct error *e)
+/* What stands at place, made if nothing does. */
+static struct bus *have(struct bus *main, struct bus **place, struct use use, struct error *e)
 {
-	pthread_mutex_lock(&bus->lock);
-	if (bus->ordered == NULL)
-		bus->ordered = make(bus->config, USE_ORDERED, e);
-	pthread_mutex_unlock(&bus->lock);
-	return bus->ordered;
+	pthread_mutex_lock(&main->lock);
+	if (*place == NULL)
+		*place = make(main->config, use, e);
+	struct bus *bus = *place;
+	pthread_mutex_unlock(&main->lock);
+	return bus;
+}
+
+struct bus *bus_ordered(struct bus *bus, size_t model, struct error *e)
+{
+	return have(bus, &bus->ordered[model], (struct use){ .main = bus, .in_order = true }, e);
 }
 
 struct bus *bus_alone(struct bus *bus, struct error *e)
 {
-	pthread_mutex_lock(&bus->lock);
-	if (bus->alone == NULL)
-		bus->alone = make(bus->config, USE_ALONE, e);
-	pthread_mutex_unlock(&bus->lock);
-	return bus->alone;
+	return have(bus, &bus->alone, (struct use){ .main = bus, .is_alone = true }, e);
 }
 
 void bus_free(struct bus *bus)
 {
 	if (bus == NULL)
 		return;
-	bus_free(bus->ordered);
+	for (size_t i = 0; bus->ordered != NULL && i < bus->config->model_count; i++)
+		bus_free(bus->ordered[i]);
 	bus_free(bus->alone);
 	atomic_store(&bus->leaving, true);
 	bus_wake(bus);
@@ -228,7 +242,7 @@ static void give_up(struct bus *bus, struct ledger *l)
 		bus->trouble[0] != '\0' ? ": " : "", bus->trouble);
 	for (size_t slot = 0; slot < l->count; slot++)
 		ledger_record(l, slot, VERDICT_LATE, reason);
-	bus->in_doubt = true;
+	atomic_store(&bus->main->in_doubt, true);
 	if (bus->in_order)
 		break_off(bus);
 }

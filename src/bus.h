@@ -27,9 +27,10 @@ bool bus_check_property(const struct property *p, struct error *e);
  * broker.  ERROR_CONFIG where the properties do not fit together. */
 struct bus *bus_new(const struct config *config, struct error *e);
 
-/* The bus for bursts that are sent in order, which belongs to bus; made when first asked for.  Its
- * producer sends without gaps: a message of a partition is stored only where all that were sent
- * before it since the producer was made are stored.
+/* The bus for bursts of a model (by its index) that are sent in order, which belongs to bus; made
+ * when first asked for.  It is the model's own, so that what fails of one model has no other one's
+ * messages sent again.  Its producer sends without gaps: a message of a partition is stored only
+ * where all that were sent before it since the producer was made are stored.
  *
  *   - A message that the broker rejects is a fatal error (enable.gapless.guarantee).  Batches that
  *     are on the way behind it are refused by the broker, since their sequence numbers do not
@@ -42,7 +43,7 @@ struct bus *bus_new(const struct config *config, struct error *e);
  *
  * Only messages to other partitions, which Kafka keeps in no order with them, may be stored though
  * an earlier one is rejected. */
-struct bus *bus_ordered(struct bus *bus, struct error *e);
+struct bus *bus_ordered(struct bus *bus, size_t model, struct error *e);
 
 /* The bus for a message that is to be judged by itself, which belongs to bus; made when first asked
  * for.  The broker rejects batches, and a batch may hold messages of several bursts: here each

@@ -17,6 +17,8 @@ struct producer;
 
 struct bus {
 	const struct config *config;
+	struct bus *main; /* the one that people ask for whether the broker answers; perhaps this */
+	atomic_bool in_doubt; /* the main one's: the broker should be asked whether it answers */
 	/* The producer is replaced under the write lock, and used under the read lock. */
 	pthread_rwlock_t producer_lock;
 	struct producer *producer; /* NULL: could not be made yet */
@@ -42,12 +44,12 @@ struct bus {
 	struct topic_start *starts; /* where bursts are sent in order: topics that were sent to */
 	size_t start_count;
 	bool watching;
-	bool is_up;          /* the broker answered when it was last asked */
-	bool in_doubt;       /* it should be asked again */
-	struct bus *ordered; /* made when first asked for, as is … */
-	struct bus *alone;   /* … this */
-	char trouble[512];   /* the last that the producer told of; empty after a success */
-	char silence[1024];  /* why the broker did not answer the last time; empty: it did */
+	bool is_up;         /* the broker answered when it was last asked */
+	char trouble[512];  /* the last that the producer told of; empty after a success */
+	char silence[1024]; /* why the broker did not answer the last time; empty: it did */
+	/* The main one's, made when they are first asked for: */
+	struct bus **ordered; /* one for each model */
+	struct bus *alone;
 };
 
 /* A topic that this producer has sent to. */

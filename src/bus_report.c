@@ -55,7 +55,7 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg
 		bus->is_fatal = true;
 	pthread_mutex_lock(&bus->lock);
 	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
-		bus->in_doubt = true;
+		atomic_store(&bus->main->in_doubt, true);
 	else /* which broker cannot be reached, and why, says more than that none can */
 		snprintf(bus->trouble, sizeof bus->trouble, "%s", reason);
 	pthread_mutex_unlock(&bus->lock);

@@ -20,7 +20,7 @@ void bus_wake(struct bus *bus)
 static bool must_probe(struct bus *bus)
 {
 	pthread_mutex_lock(&bus->lock);
-	bool must = bus->watching && (bus->in_doubt || !bus->is_up);
+	bool must = bus->watching && (atomic_load(&bus->in_doubt) || !bus->is_up);
 	pthread_mutex_unlock(&bus->lock);
 	return must && !instant_before(clock_now(), bus->next_probe);
 }
@@ -36,7 +36,6 @@ static void note_probe(struct bus *bus, bool is_up, const char *reason)
 	else if (!is_up && (bus->is_up || bus->failed_probes == 0))
 		log_warning("kafka: the broker does not answer: %s; waiting for it", reason);
 	bus->is_up = is_up;
-	bus->in_doubt = false;
 	if (is_up)
 		pthread_cond_broadcast(&bus->changed);
 }
@@ -44,6 +43,7 @@ static void note_probe(struct bus *bus, bool is_up, const char *reason)
 static void probe(struct bus *bus)
 {
 	struct error e;
+	atomic_store(&bus->in_doubt, false); /* what makes for doubt from now on is not answered */
 	bool is_up = bus->producer != NULL && producer_probe(bus->producer, &e);
 	struct instant now = clock_now();
 	pthread_mutex_lock(&bus->lock);

@@ -534,6 +534,31 @@ def test_batches_behind_a_rejected_one_are_not_stored(signalbus, schema, make_to
     assert schema.execute("SELECT min(id), count(*) FROM t") == [(large, 1001 - large)]
 
 
+def test_what_fails_of_one_model_has_no_other_one_s_sent_again(signalbus, schema, make_topic,
+                                                               topics):
+    """One's message is too large, some's topics are missing; another goes on in one daemon."""
+    topic, orphans = make_topic(config={"max.message.bytes": "10000"}), ["o1", "o2", "o3", "o4"]
+    schema.make_signals("good", 30000)
+    schema.execute("CREATE TABLE bad (id int PRIMARY KEY, payload text)")
+    schema.execute("INSERT INTO bad VALUES (100001, 'small'), (100002, repeat('x', 20000))")
+    for table in orphans:
+        schema.make_signals(table, 10)
+    signalbus.configure(
+        *[model(table, schema.table(table), topics.unique_name() if table in orphans else topic,
+                order_by=["id"], burst_count=20) for table in ("good", "bad", *orphans)],
+        kafka={"batch_num_messages": 5}, timeout=2.0, workers=6, poll_interval=0.1)
+    daemon = signalbus.start("-v", "run")
+    for trouble in ("(id)=(100002)", *orphans):
+        daemon.wait_log(f'"{trouble}"' if trouble in orphans else trouble)
+        assert schema.count("good") > 0, "these troubles come amid the good ones"
+    schema.wait_until(lambda: schema.count("good") == 0, 60, "the good ones are sent")
+    daemon.stop().expect(0)
+    sent = ids(topics.read(topic))
+    assert [number for number in sent if number <= 30000] == list(range(1, 30001))
+    assert set(sent) - set(range(1, 30001)) == {100001}
+    assert [schema.count(table) for table in ("bad", *orphans)] == [1, 10, 10, 10, 10]
+
+
 def test_who_has_the_lock_is_named(signalbus, schema, ordered):
     ordered(5)
     writer = open_writer(schema, "INSERT INTO t VALUES (0, '')")

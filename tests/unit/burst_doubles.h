@@ -34,6 +34,7 @@ struct rows {
 /* What is wanted of the doubles.  Verdicts: VERDICT_NONE is VERDICT_STORED. */
 struct script {
 	size_t rows;                         /* that a claim finds */
+	bool no_bus;                         /* for bursts in order */
 	enum error_kind claim_error;         /* ERROR_NONE: it succeeds */
 	enum error_kind settle_error;        /* the same */
 	enum error_kind bury_error;          /* the same */
@@ -205,10 +206,13 @@ struct bus *bus_alone(struct bus *bus, struct error *e)
 	return bus;
 }
 
-struct bus *bus_ordered(struct bus *bus, struct error *e)
+struct bus *bus_ordered(struct bus *bus, size_t model, struct error *e)
 {
-	(void)e;
-	return bus;
+	(void)model;
+	if (!script.no_bus)
+		return bus;
+	error_set(e, ERROR_BROKER, "kafka: cannot make a producer");
+	return NULL;
 }
 
 void bus_begin(struct bus *bus, struct ledger *l, size_t count)

@@ -338,6 +338,18 @@ START_TEST(a_position_moves_on_with_what_was_claimed)
 }
 END_TEST
 
+START_TEST(without_a_producer_nothing_is_sent)
+{
+	begin();
+	script = (struct script){ .rows = 3, .no_bus = true };
+	ck_assert(!run(CLAIM_ORDERED));
+	ck_assert_int_eq(world.error.kind, ERROR_BROKER);
+	ck_assert_uint_eq(seen.attempt_count, 0);
+	ck_assert_uint_eq(seen.abandons, 1);
+	end();
+}
+END_TEST
+
 START_TEST(freeing_no_burst_is_fine)
 {
 	burst_free(NULL);
@@ -396,6 +408,7 @@ int main(void)
 		{ a_burst_is_run_again_and_again, 1, 0 },
 		{ noted_keys_reach_the_claim, 1, 0 },
 		{ a_position_moves_on_with_what_was_claimed, 1, 0 },
+		{ without_a_producer_nothing_is_sent, 1, 0 },
 		{ freeing_no_burst_is_fine, 1, 0 },
 		{ whatever_happens_only_what_is_stored_is_deleted, SEEDS, 0 },
 	};
