@@ -10,6 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/sockios.h>
 
 #define PROBE_MS 500
 
@@ -133,6 +138,21 @@ static void on_log(const rd_kafka_t *producer, int level, const char *facility, 
 	log_debug("kafka: %s: %s", facility, text);
 }
 
+/* What a broker has not taken yet when librdkafka gives a connection up is dropped with it.  Else
+ * the kernel would go on to send that, and a broker that comes back would store it again, after the
+ * same signals were sent anew. */
+static int on_close(int sock, void *arg)
+{
+	(void)arg;
+	const struct linger drop = { .l_onoff = 1, .l_linger = 0 };
+	int unacknowledged = 0;
+	if (ioctl(sock, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged > 0 &&
+		setsockopt(sock, SOL_SOCKET, SO_LINGER, &drop, sizeof drop) != 0)
+		/* uncovered: a socket takes this option */
+		log_debug("kafka: what a connection still has cannot be dropped");
+	return close(sock);
+}
+
 static bool set_milliseconds(
 	rd_kafka_conf_t *conf, const char *name, double seconds, struct error *e)
 {
@@ -190,6 +210,7 @@ rd_kafka_conf_t *producer_properties(const struct config *config, bool in_order,
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	rd_kafka_conf_set_log_cb(conf, on_log);
+	rd_kafka_conf_set_closesocket_cb(conf, on_close);
 	if (configure(conf, config, e) && (!in_order || configure_order(conf, e)))
 		return conf;
 	/* uncovered: see set_property() */

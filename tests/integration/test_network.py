@@ -1,6 +1,7 @@
 """What is committed arrives, whatever the network does on the way to either server."""
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from servers import wait_until
 TIMEOUT = 1.0
 BURST = 20
 IN_FLIGHT = 2 * BURST  # the daemon has two workers
+ESTABLISHED, CLOSING = "01", "04"  # of /proc/net/tcp; FIN_WAIT1: it is closed on this side
 SLOWER = 5 if is_sanitized() else 1
 NOTICED = {"database": "warning: database: ", "broker": "the broker does not answer"}
 
@@ -34,10 +36,15 @@ class Load:
     """A table t whose rows arrive, some of them while others are sent."""
 
     def __init__(self, schema, signalbus, topic, topics):
-        self.schema, self.topics, self.topic = schema, topics, topic
+        self.schema, self.signalbus, self.topics, self.topic = schema, signalbus, topics, topic
         self.committed = 0
-        signalbus.configure(model("A", schema.make_signals("t"), topic, burst_count=BURST),
-                            timeout=TIMEOUT, poll_interval=0.2)
+        self.table = schema.make_signals("t")
+        self.configure()
+
+    def configure(self, **settings):
+        self.signalbus.configure(
+            model("A", self.table, self.topic, burst_count=BURST, **settings),
+            timeout=TIMEOUT, poll_interval=0.2)
 
     def commit(self, count):
         self.schema.insert_signals("t", count, first=self.committed + 1)
@@ -95,6 +102,32 @@ def test_silence_is_noticed(signalbus, schema, load, ways, way, silence):
     load.check(IN_FLIGHT)
 
 
+def connections(port, state):
+    """Of each connection to a port in this state: how many bytes are not acknowledged."""
+    fields = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [int(f[4].partition(":")[0], 16) for f in fields
+            if f[3] == state and int(f[2].partition(":")[2], 16) == port]
+
+
+def test_what_was_given_up_does_not_arrive_later(signalbus, load, ways):
+    """A broker that is back gets nothing from a producer that was replaced meanwhile."""
+    port = ways["broker"].port
+    load.configure(order_by=["id"])
+    load.commit(1)
+    daemon = signalbus.start("-v", "run")
+    load.wait_empty(10)
+    ways["broker"].vanish()
+    count = len(connections(port, ESTABLISHED))
+    load.commit(BURST)
+    daemon.wait_log(NOTICED["broker"], (TIMEOUT + 5) * SLOWER)
+    wait_until(lambda: len(connections(port, ESTABLISHED)) < count, 20 * SLOWER, "one is closed")
+    ways["broker"].mend()
+    load.wait_empty(10)
+    wait_until(lambda: not any(connections(port, CLOSING)), 20, "the kernel has nothing left")
+    daemon.stop().expect(0)
+    load.check(0)
+
+
 @pytest.mark.parametrize("what", [REQUEST, ANSWER])
 def test_silence_just_at_commit(signalbus, schema, load, ways, what):
     """COMMIT does not arrive: the burst is repeated.  Its answer does not: nothing is."""
@@ -111,13 +144,11 @@ def test_silence_just_at_commit(signalbus, schema, load, ways, what):
 def test_an_ordered_lock_of_a_session_that_vanished(signalbus, schema, postgres, load, ways):
     """The server finds out by itself that nobody is there any more, and another process goes on."""
     load.commit(10)
-    signalbus.configure(model("A", schema.table("t"), load.topic, burst_count=BURST,
-                              order_by=["id"]), timeout=TIMEOUT, poll_interval=0.2)
+    load.configure(order_by=["id"])
     holder = signalbus.start("-v", "run")
     load.wait_empty(10)
     signalbus.database = postgres.conninfo()
-    signalbus.configure(model("A", schema.table("t"), load.topic, burst_count=BURST,
-                              order_by=["id"]), timeout=TIMEOUT, poll_interval=0.2)
+    load.configure(order_by=["id"])
     follower = signalbus.start("-v", "run")
     follower.wait_log("stands by")
     ways["database"].vanish()
