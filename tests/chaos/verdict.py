@@ -56,7 +56,8 @@ def judge_repeats(world, clusters):
                 world.books.breach("repeats", f"{len(mine)} of {name} for {cluster.names}; "
                                    f"at most {bound} are in flight")
         if at_rest:
-            world.books.breach("repeats", f"{len(at_rest)} of {name} without a fault")
+            world.books.breach("repeats", f"{len(at_rest)} of {name} without a fault, the first "
+                               f"{min(at_rest) - world.books.begin:.1f} s after the begin")
 
 
 def judge_recovery(world, clusters):
