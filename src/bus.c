@@ -251,6 +251,8 @@ void bus_await(struct bus *bus, struct ledger *l, struct instant deadline)
 {
 	struct timespec until = instant_timespec(deadline);
 	pthread_mutex_lock(&bus->lock);
+	if (!ledger_complete(l))
+		bus_send_now(bus);
 	while (!ledger_complete(l) && instant_before(clock_now(), deadline))
 		pthread_cond_timedwait(&bus->changed, &bus->lock, &until);
 	if (!ledger_complete(l))

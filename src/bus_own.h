@@ -25,6 +25,7 @@ struct bus {
 	pthread_t reporter;
 	int wake_fd; /* readable: there are reports, or it is time to leave */
 	atomic_bool leaving;
+	atomic_bool is_awaited; /* somebody waits for what was handed over */
 	/* The reporter's own: */
 	bool is_fatal;
 	struct instant next_probe;
@@ -69,6 +70,9 @@ void *bus_report_loop(void *arg);
 
 /* Make the reporter look around now. */
 void bus_wake(struct bus *bus);
+
+/* Have sent what was handed over: it is waited for, and nothing more comes. */
+void bus_send_now(struct bus *bus);
 
 /* Wait while the first message to a topic is on the way, until deadline at most.  Returns whether
  * the one to be sent now is the first (bus_start.c). */

@@ -16,7 +16,8 @@
 
 #include <linux/sockios.h>
 
-#define PROBE_MS 500
+#define PROBE_MS    500
+#define SEND_NOW_MS 1
 
 struct producer {
 	rd_kafka_t *handle;
@@ -24,6 +25,7 @@ struct producer {
 	/* Under lock: the topics that were sent to, by name. */
 	rd_kafka_topic_t **topics;
 	size_t topic_count;
+	bool is_patient; /* people have said how long messages wait for others */
 };
 
 /* Where signalbus's defaults differ from librdkafka's. */
@@ -33,8 +35,10 @@ static const struct {
 } presets[] = {
 	{ "acks", "all", NULL },
 	{ "enable.idempotence", "true", NULL },
-	/* A burst is complete when its last message is handed over; waiting only delays it. */
-	{ "linger.ms", "0", NULL },
+	/* Messages that are handed over one behind the other go in few batches, since a batch costs
+	 * more than a message.  When all of a burst are handed over, producer_send_now() ends the
+	 * waiting. */
+	{ "linger.ms", "5", NULL },
 	/* The Java client's, so that a key lands on the same partition whoever sends it. */
 	{ "partitioner", "murmur2_random", NULL },
 	{ "client.id", "signalbus", NULL },
@@ -251,6 +255,8 @@ struct producer *producer_new(
 	rd_kafka_queue_destroy(reports);
 	struct producer *p = memory_new(1, sizeof *p);
 	p->handle = handle;
+	p->is_patient =
+		is_overruled(config, "linger.ms") || is_overruled(config, "queue.buffering.max.ms");
 	pthread_mutex_init(&p->lock, NULL);
 	return p;
 }
@@ -271,6 +277,14 @@ void producer_poll(struct producer *p, int wait_ms)
 {
 	while (rd_kafka_poll(p->handle, wait_ms) > 0)
 		wait_ms = 0;
+}
+
+void producer_send_now(struct producer *p)
+{
+	if (p->is_patient)
+		producer_poll(p, 0);
+	else /* while this runs brokers' threads, which it wakes, do not linger */
+		rd_kafka_flush(p->handle, SEND_NOW_MS);
 }
 
 bool producer_probe(struct producer *p, struct error *e)

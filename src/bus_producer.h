@@ -41,6 +41,10 @@ void producer_free(struct producer *p);
 /* Call the callbacks for all that has happened; waits for wait_ms until something does. */
 void producer_poll(struct producer *p, int wait_ms);
 
+/* The same, waiting for a moment; meanwhile what was handed over is sent, be it ever so little,
+ * unless the configuration says how long messages wait for others (linger.ms). */
+void producer_send_now(struct producer *p);
+
 /* Ask the cluster for its brokers; waits for the answer for half a second.  Why there is none is in
  * e. */
 bool producer_probe(struct producer *p, struct error *e);

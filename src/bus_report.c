@@ -137,7 +137,9 @@ void *bus_report_loop(void *arg)
 		/* Emptied before the queue is: what comes in between wakes again. */
 		ssize_t ignored = read(bus->wake_fd, &count, sizeof count);
 		(void)ignored;
-		if (bus->producer != NULL)
+		if (bus->producer != NULL && atomic_exchange(&bus->is_awaited, false))
+			producer_send_now(bus->producer);
+		else if (bus->producer != NULL)
 			producer_poll(bus->producer, 0);
 		if (bus->is_fatal || atomic_load(&bus->is_broken))
 			bus_replace_producer(bus);

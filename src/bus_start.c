@@ -54,8 +54,10 @@ bool bus_await_first(struct bus *bus, const char *topic, struct instant deadline
 	pthread_mutex_lock(&bus->lock);
 	bus->waiting_for_room++;
 	while (!atomic_load(&bus->is_broken) && instant_before(clock_now(), deadline) &&
-		is_on_the_way(bus, topic, &is_first))
+		is_on_the_way(bus, topic, &is_first)) {
+		bus_send_now(bus);
 		pthread_cond_timedwait(&bus->changed, &bus->lock, &until);
+	}
 	bus->waiting_for_room--;
 	pthread_mutex_unlock(&bus->lock);
 	return is_first;

@@ -26,6 +26,16 @@ def test_four_connections_send_each_row_once(signalbus, schema, make_topic, cons
     assert schema.count("t") == 0
 
 
+@pytest.mark.parametrize("order", [{}, {"order_by": ["id"]}], ids=["any-order", "in-order"])
+def test_a_burst_goes_in_few_batches(signalbus, schema, make_topic, topics, order):
+    bursts, topic = 40, make_topic()
+    table = schema.make_signals("t", bursts * 2000)
+    signalbus.configure(model("A", table, topic, burst_count=2000, **order))
+    signalbus("flushordered" if order else "flushmany").expect_silence()
+    assert topics.count_in_log(topic) == bursts * 2000
+    assert topics.count_batches(topic) <= 1.5 * bursts
+
+
 def test_a_million_rows_in_little_memory(signalbus, schema, make_topic, count_in_log):
     count, topic = 1_000_000, make_topic()
     signalbus.configure(model("A", schema.make_signals("t", count), topic, burst_count=1000))

@@ -91,6 +91,17 @@ def wait_value(site, expected, name, timeout=10, **labels):
     return wait_until(lambda: likes(site.value(name, **labels)), timeout, f"{name} {labels}")
 
 
+def test_a_lonely_signal_is_sent_at_once(signalbus, schema, make_topic, site):
+    """It waits for no others, which would take 5 ms."""
+    count = 200
+    signalbus.configure(model("A", schema.make_signals("t", count), make_topic()),
+                        metrics_listen=str(site))
+    daemon = start(signalbus, site)
+    wait_value(site, count, "signalbus_ack_seconds_count", model="A")
+    assert site.value("signalbus_ack_seconds_bucket", model="A", le="0.005") >= count / 10
+    daemon.stop().expect(0)
+
+
 def test_all_metrics_are_there_from_the_beginning(signalbus, schema, make_topic, site):
     odd = 'Odd "name" \\ é\n2'
     tables = {name: schema.make_signals(name) for name in "ab"}

@@ -99,6 +99,16 @@ class Topics:
         messages.append(Message(record.key(), record.value(), record.headers() or [],
                                 record.partition(), record.offset(), record.timestamp()[1]))
 
+    def count_batches(self, topic, partition=0):
+        """How many batches a partition's log holds, by the files of the first broker."""
+        count = 0
+        for path in (self.kafka.brokers[0].folder / "data" / f"{topic}-{partition}").glob("*.log"):
+            content, at = path.read_bytes(), 0
+            while at < len(content):  # the base offset, the length of what follows, and that
+                at += 12 + int.from_bytes(content[at + 8:at + 12], "big")
+                count += 1
+        return count
+
     def count_in_log(self, topic):
         """How many messages a topic holds, without reading them."""
         consumer = open_consumer(self.kafka)
