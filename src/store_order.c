@@ -182,6 +182,7 @@ static bool await_writers(struct attempt *a, struct error *e)
 			return true;
 		o->pause = o->pause * 2 < PAUSE_MAX_S ? o->pause * 2 : PAUSE_MAX_S;
 	}
+	/* uncovered: the session is lost at just this call */
 	return false;
 }
 
@@ -194,6 +195,7 @@ static bool try_claim(struct attempt *a, size_t *count, struct error *e)
 	if (b->state == BARRIER_NONE && !begin(a, e))
 		return false;
 	if (b->state == BARRIER_HELD && (!release(a, e) || !await_writers(a, e)))
+		/* uncovered: the session is lost at just this call */
 		return false;
 	if (b->state != BARRIER_OPEN)
 		return true;

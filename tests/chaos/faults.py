@@ -189,7 +189,7 @@ for way in ("postgres", "kafka"):
     fault(f"{way}-swallow", way, True, seconds=LONGER)(disturb(way, "swallow"))
     fault(f"{way}-vanish", way, True, seconds=LONGER)(disturb(way, "vanish"))
     fault(f"{way}-delay", way, False, seconds=(1, 3), delay=(0.005, 0.05))(disturb(way, "slow"))
-    fault(f"{way}-throttle", way, False, seconds=(1, 3), rate=[50_000, 200_000])(
+    fault(f"{way}-throttle", way, False, seconds=(1, 3), rate=[200_000, 500_000])(
         disturb(way, "slow"))
     fault(f"{way}-reset", way, True)(reset(way))
 
