@@ -37,13 +37,18 @@ static void discard(struct bus *bus)
 	free(bus);
 }
 
-static void make_locks(struct bus *bus)
+static void make_condition(pthread_cond_t *condition)
 {
 	pthread_condattr_t monotonic;
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&bus->changed, &monotonic);
+	pthread_cond_init(condition, &monotonic);
 	pthread_condattr_destroy(&monotonic);
+}
+
+static void make_locks(struct bus *bus)
+{
+	make_condition(&bus->changed);
 	pthread_mutex_init(&bus->lock, NULL);
 	pthread_rwlock_init(&bus->producer_lock, NULL);
 }
@@ -247,14 +252,30 @@ static void give_up(struct bus *bus, struct ledger *l)
 		break_off(bus);
 }
 
-void bus_await(struct bus *bus, struct ledger *l, struct instant deadline)
+/* Under the lock: wait for a ledger to be complete, and have the reporter know that somebody does.
+ */
+static void await_complete(struct bus *bus, const struct ledger *l, struct instant deadline)
 {
 	struct timespec until = instant_timespec(deadline);
+	struct waiter w = { .ledger = l, .next = bus->waiters };
+	struct waiter **place = &bus->waiters;
+	make_condition(&w.complete);
+	/* cppcheck-suppress autoVariables ; it is taken off before it goes */
+	bus->waiters = &w;
+	bus_wake(bus);
+	while (!ledger_complete(l) && instant_before(clock_now(), deadline))
+		pthread_cond_timedwait(&w.complete, &bus->lock, &until);
+	while (*place != &w)
+		place = &(*place)->next;
+	*place = w.next;
+	pthread_cond_destroy(&w.complete);
+}
+
+void bus_await(struct bus *bus, struct ledger *l, struct instant deadline)
+{
 	pthread_mutex_lock(&bus->lock);
 	if (!ledger_complete(l))
-		bus_send_now(bus);
-	while (!ledger_complete(l) && instant_before(clock_now(), deadline))
-		pthread_cond_timedwait(&bus->changed, &bus->lock, &until);
+		await_complete(bus, l, deadline);
 	if (!ledger_complete(l))
 		give_up(bus, l);
 	pthread_mutex_unlock(&bus->lock);

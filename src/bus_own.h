@@ -25,9 +25,9 @@ struct bus {
 	pthread_t reporter;
 	int wake_fd; /* readable: there are reports, or it is time to leave */
 	atomic_bool leaving;
-	atomic_bool is_awaited; /* somebody waits for what was handed over */
 	/* The reporter's own: */
 	bool is_fatal;
+	bool is_sending; /* what was awaited is being sent; no report has come since */
 	struct instant next_probe;
 	unsigned failed_probes;
 	struct instant down_since; /* or since the producer was replaced for that */
@@ -40,6 +40,7 @@ struct bus {
 	pthread_cond_t changed;
 	struct ledger *ledgers[BUS_LEDGERS_MAX];
 	size_t ledger_count;
+	struct waiter *waiters; /* for a ledger to be complete */
 	uint64_t last_burst;
 	unsigned waiting_for_room;
 	struct topic_start *starts; /* where bursts are sent in order: topics that were sent to */
@@ -51,6 +52,13 @@ struct bus {
 	/* The main one's, made when they are first asked for: */
 	struct bus **ordered; /* one for each model */
 	struct bus *alone;
+};
+
+/* Who waits in bus_await(), woken by itself: with many workers the others had better sleep on. */
+struct waiter {
+	const struct ledger *ledger;
+	pthread_cond_t complete;
+	struct waiter *next;
 };
 
 /* A topic that this producer has sent to. */
@@ -70,9 +78,6 @@ void *bus_report_loop(void *arg);
 
 /* Make the reporter look around now. */
 void bus_wake(struct bus *bus);
-
-/* Have sent what was handed over: it is waited for, and nothing more comes. */
-void bus_send_now(struct bus *bus);
 
 /* Wait while the first message to a topic is on the way, until deadline at most.  Returns whether
  * the one to be sent now is the first (bus_start.c). */

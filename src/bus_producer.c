@@ -279,12 +279,13 @@ void producer_poll(struct producer *p, int wait_ms)
 		wait_ms = 0;
 }
 
-void producer_send_now(struct producer *p)
+bool producer_send_now(struct producer *p)
 {
 	if (p->is_patient)
 		producer_poll(p, 0);
 	else /* while this runs brokers' threads, which it wakes, do not linger */
 		rd_kafka_flush(p->handle, SEND_NOW_MS);
+	return rd_kafka_outq_len(p->handle) > 0;
 }
 
 bool producer_probe(struct producer *p, struct error *e)

@@ -42,8 +42,9 @@ void producer_free(struct producer *p);
 void producer_poll(struct producer *p, int wait_ms);
 
 /* The same, waiting for a moment; meanwhile what was handed over is sent, be it ever so little,
- * unless the configuration says how long messages wait for others (linger.ms). */
-void producer_send_now(struct producer *p);
+ * unless the configuration says how long messages wait for others (linger.ms).  Returns whether any
+ * are not settled. */
+bool producer_send_now(struct producer *p);
 
 /* Ask the cluster for its brokers; waits for the answer for half a second.  Why there is none is in
  * e. */

@@ -15,10 +15,20 @@
 #define TICK_MS    100
 #define VERDICTS_S 0.2
 
+/* Under the lock: wake who waits for a ledger that is complete now. */
+static void wake_waiter(struct bus *bus, const struct ledger *l)
+{
+	for (struct waiter *w = bus->waiters; w != NULL; w = w->next)
+		if (w->ledger == l)
+			pthread_cond_signal(&w->complete);
+}
+
 void bus_record(struct bus *bus, struct ledger *l, size_t slot, enum verdict v, const char *reason)
 {
 	ledger_record(l, slot, v, reason);
-	if (ledger_complete(l) || bus->waiting_for_room > 0)
+	if (ledger_complete(l))
+		wake_waiter(bus, l);
+	if (bus->waiting_for_room > 0)
 		pthread_cond_broadcast(&bus->changed);
 }
 
@@ -29,6 +39,7 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void
 	struct bus *bus = arg;
 	uint64_t word = (uint64_t)(uintptr_t)report->_private;
 	enum verdict v = bus_verdict_of(report->err);
+	bus->is_sending = false;
 	if (report->err == RD_KAFKA_RESP_ERR__FATAL)
 		/* uncovered: on_error() has been told so before */
 		bus->is_fatal = true;
@@ -70,7 +81,7 @@ static void settle_lost(struct bus *bus)
 	bus_forget_starts(bus);
 	for (size_t i = 0; i < bus->ledger_count; i++)
 		for (size_t slot = 0; slot < bus->ledgers[i]->count; slot++)
-			ledger_record(bus->ledgers[i], slot, VERDICT_LATE,
+			bus_record(bus, bus->ledgers[i], slot, VERDICT_LATE,
 				"the producer had a fatal error and was replaced");
 	pthread_cond_broadcast(&bus->changed);
 	pthread_mutex_unlock(&bus->lock);
@@ -122,9 +133,37 @@ void bus_replace_producer(struct bus *bus)
 		/* uncovered: what made one producer makes another, but without memory */
 		log_error("%s", e.text);
 	bus->is_fatal = bus->producer == NULL; /* else again, later */
+	bus->is_sending = false;
 	settle_lost(bus); /* before a sender that is amid a burst meets the new producer */
 	atomic_store(&bus->is_broken, false);
 	pthread_rwlock_unlock(&bus->producer_lock);
+}
+
+/* Whether somebody waits for what was handed over. */
+static bool is_awaited(struct bus *bus)
+{
+	pthread_mutex_lock(&bus->lock);
+	bool is = bus->waiting_for_room > 0;
+	for (const struct waiter *w = bus->waiters; w != NULL && !is; w = w->next)
+		is = !ledger_complete(w->ledger);
+	pthread_mutex_unlock(&bus->lock);
+	return is;
+}
+
+/* Take the reports, and have sent what is awaited.  Of a partition librdkafka sends one batch at a
+ * time, and while it may not send it spins (idempotence: rd_kafka_toppar_producer_serve() in
+ * rdkafka_broker.c counts messages in flight where it means requests).  So nothing more is hurried
+ * until a report has come; what is in other partitions meanwhile lingers, a little. */
+static void serve_producer(struct bus *bus)
+{
+	producer_poll(bus->producer, 0);
+	while (!bus->is_sending && is_awaited(bus)) {
+		bus->is_sending = true;
+		if (producer_send_now(bus->producer))
+			continue;
+		bus->is_sending = false;
+		return;
+	}
 }
 
 void *bus_report_loop(void *arg)
@@ -137,10 +176,8 @@ void *bus_report_loop(void *arg)
 		/* Emptied before the queue is: what comes in between wakes again. */
 		ssize_t ignored = read(bus->wake_fd, &count, sizeof count);
 		(void)ignored;
-		if (bus->producer != NULL && atomic_exchange(&bus->is_awaited, false))
-			producer_send_now(bus->producer);
-		else if (bus->producer != NULL)
-			producer_poll(bus->producer, 0);
+		if (bus->producer != NULL)
+			serve_producer(bus);
 		if (bus->is_fatal || atomic_load(&bus->is_broken))
 			bus_replace_producer(bus);
 		bus_probe(bus);

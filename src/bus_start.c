@@ -55,7 +55,7 @@ bool bus_await_first(struct bus *bus, const char *topic, struct instant deadline
 	bus->waiting_for_room++;
 	while (!atomic_load(&bus->is_broken) && instant_before(clock_now(), deadline) &&
 		is_on_the_way(bus, topic, &is_first)) {
-		bus_send_now(bus);
+		bus_wake(bus); /* it is waited for */
 		pthread_cond_timedwait(&bus->changed, &bus->lock, &until);
 	}
 	bus->waiting_for_room--;

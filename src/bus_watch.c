@@ -17,12 +17,6 @@ void bus_wake(struct bus *bus)
 		abort(); /* an eventfd takes far more ones than it gets */
 }
 
-void bus_send_now(struct bus *bus)
-{
-	atomic_store(&bus->is_awaited, true);
-	bus_wake(bus);
-}
-
 static bool must_probe(struct bus *bus)
 {
 	pthread_mutex_lock(&bus->lock);

@@ -157,7 +157,7 @@ def fill(world, rows):
 
 def drain(folder, rows):
     """One flushmany of a huge backlog; afterwards each message is checked."""
-    with World(folder, tables=(DRAIN,)) as world:
+    with World(folder, timeout=30.0, tables=(DRAIN,)) as world:
         fill(world, rows)
         run = world.signalbus.start("-v", "flushmany")
         sampler = Sampler(world, lambda: [run.pid])
