@@ -69,9 +69,10 @@ class World:
     def warm_up(self):
         """Until its code is compiled a broker takes several times as long."""
         with self.backlog(1) as backlog:
-            subprocess.run(self.tool("producer", self.kafka.bootstrap, backlog.topic, "1000000",
-                                     "300", "batch.num.messages=500"),
-                           check=True, stdout=subprocess.DEVNULL, timeout=300)
+            for batch in (1000, 100, 1000):
+                subprocess.run(self.tool("producer", self.kafka.bootstrap, backlog.topic, "1000000",
+                                         "300", f"batch.num.messages={batch}"),
+                               check=True, stdout=subprocess.DEVNULL, timeout=300)
 
     def __exit__(self, *_):
         self.postgres.remove()
