@@ -155,8 +155,8 @@ static bool look(struct worker *w, const struct burst_order *order, struct burst
 	return ok;
 }
 
-/* Where the position shows nothing new, look from the beginning of the table, unless that had
- * better wait. */
+/* Where the position shows nothing new, look from the beginning of the table; while that had better
+ * wait, just a little before the position. */
 static bool run_any(
 	struct worker *w, struct burst_order order, struct visit *visit, struct error *e)
 {
@@ -164,8 +164,10 @@ static bool run_any(
 	if (!ok || visit->result.claimed > 0 || visit->result.from_start)
 		return ok;
 	visit->rest = position_rest(order.position, clock_now());
-	order.from_start = true;
-	return visit->rest > 0 || look(w, &order, &visit->result, e);
+	order.from_start = visit->rest <= 0;
+	if (!order.from_start && (order.model->is_parent || !position_step_back(order.position)))
+		return true;
+	return look(w, &order, &visit->result, e);
 }
 
 static bool run_burst(struct worker *w, const struct model *m, struct visit *visit, struct error *e)

@@ -3,10 +3,15 @@
 #include "text.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A sweep of a table without dead rows takes a part of it. */
 #define CHEAP_S 0.002
+
+/* The dead rows of so many pages are walked over, at each wake-up. */
+#define PAGES_BACK 32
 
 /* Dear sweeps take this part of the time at most. */
 #define SWEEP_PART 0.02
@@ -85,6 +90,25 @@ double position_rest(struct position *p, struct instant now)
 	double rest = instant_seconds(now, p->next_sweep);
 	pthread_mutex_unlock(&p->lock);
 	return rest > 0 ? rest : 0;
+}
+
+bool position_step_back(struct position *p)
+{
+	char ctid[32];
+	bool is_row = false;
+	pthread_mutex_lock(&p->lock);
+	if (p->place.count > 0) {
+		char *end;
+		unsigned long page = strtoul(p->place.values[0] + 1, &end, 10); /* "(page,row)" */
+		is_row = strcmp(end, ",0)") != 0;                               /* no row is that */
+		snprintf(ctid, sizeof ctid, "(%lu,0)", page > PAGES_BACK ? page - PAGES_BACK : 0);
+	}
+	if (is_row) {
+		place_free(&p->place);
+		place_add(&p->place, ctid);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return is_row;
 }
 
 void place_add(struct place_in_table *place, const char *value)

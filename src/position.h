@@ -41,7 +41,14 @@ void position_swept(struct position *p, struct instant start, struct instant now
  * cheap enough by now. */
 double position_rest(struct position *p, struct instant now);
 
+/* Move a position that is a row's ctid some pages back, for another look at what is there: each
+ * session that inserts has a page of its own at the end of a table (RelationGetBufferForTuple in
+ * PostgreSQL), so that new rows come before the last one, too.  Returns false where that has been
+ * done since the last position_set(), or the position is the beginning. */
+bool position_step_back(struct position *p);
+
 void place_add(struct place_in_table *place, const char *value);
+
 void place_free(struct place_in_table *place);
 
 #endif

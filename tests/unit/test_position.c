@@ -51,6 +51,32 @@ START_TEST(a_position_is_the_last_place_set)
 }
 END_TEST
 
+START_TEST(a_step_back_is_one_of_pages)
+{
+	static const struct {
+		const char *from, *to;
+	} steps[] = { { "(100,7)", "(68,0)" }, { "(33,1)", "(1,0)" }, { "(32,255)", "(0,0)" },
+		{ "(0,1)", "(0,0)" }, { "(4294967294,1)", "(4294967262,0)" } };
+	for (size_t i = 0; i < COUNT(steps); i++) {
+		struct position *p = at(steps[i].from);
+		ck_assert(position_step_back(p));
+		ck_assert(is_at(p, steps[i].to));
+		ck_assert(!position_step_back(p));
+		ck_assert(is_at(p, steps[i].to));
+		position_free(p);
+	}
+}
+END_TEST
+
+START_TEST(there_is_no_step_back_from_the_beginning)
+{
+	struct position *p = position_new();
+	ck_assert(!position_step_back(p));
+	ck_assert(is_at(p, NULL));
+	position_free(p);
+}
+END_TEST
+
 START_TEST(a_cheap_sweep_forgets_the_place_and_the_next_one_need_not_wait)
 {
 	struct position *p = at("(7,1)");
@@ -105,6 +131,8 @@ int main(void)
 {
 	const struct test tests[] = {
 		{ a_position_is_the_last_place_set, 1, 0 },
+		{ a_step_back_is_one_of_pages, 1, 0 },
+		{ there_is_no_step_back_from_the_beginning, 1, 0 },
 		{ a_cheap_sweep_forgets_the_place_and_the_next_one_need_not_wait, 1, 0 },
 		{ one_slow_sweep_says_nothing, 1, 0 },
 		{ dear_sweeps_keep_the_place_and_take_a_fiftieth_of_the_time, 1, 0 },
