@@ -92,8 +92,7 @@ void flusher_free(struct flusher *f)
 	free(f);
 }
 
-/* A model's failure: log it, once, and remember it.  A wrong configuration is told as the reader
- * of the configuration tells it. */
+/* A model's failure: log it, once, as the configuration's reader would where that is wrong. */
 static void fail(struct flusher *f, struct target *t, const struct error *e)
 {
 	if (e->kind == ERROR_STOPPED || atomic_exchange(&t->failed, true))
@@ -307,7 +306,8 @@ static void flush_target(struct worker *w, struct target *t, step *take_step)
 {
 	take_steps(w, t, take_step);
 	drop_keys(w);
-	t->held_back = t->held_back && may_go_on(w->flusher, t);
+	if (t->held_back && !may_go_on(w->flusher, t))
+		t->held_back = false;
 	if (!t->held_back)
 		store_unlock(w->store, t->index);
 }

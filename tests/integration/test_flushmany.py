@@ -33,7 +33,7 @@ def test_a_burst_goes_in_few_batches(signalbus, schema, make_topic, topics, orde
     signalbus.configure(model("A", table, topic, burst_count=2000, **order))
     signalbus("flushordered" if order else "flushmany").expect_silence()
     assert topics.count_in_log(topic) == bursts * 2000
-    assert topics.count_batches(topic) <= 1.5 * bursts
+    assert topics.count_batches(topic) < (10 if is_sanitized() else 2) * bursts
 
 
 def test_a_million_rows_in_little_memory(signalbus, schema, make_topic, count_in_log):
