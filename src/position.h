@@ -48,7 +48,6 @@ double position_rest(struct position *p, struct instant now);
 bool position_step_back(struct position *p);
 
 void place_add(struct place_in_table *place, const char *value);
-
 void place_free(struct place_in_table *place);
 
 #endif

@@ -36,6 +36,13 @@ def test_a_burst_goes_in_few_batches(signalbus, schema, make_topic, topics, orde
     assert topics.count_batches(topic) < (10 if is_sanitized() else 2) * bursts
 
 
+def test_a_linger_ms_that_is_set_is_kept_to(signalbus, schema, make_topic):
+    """Each of five bursts waits for so long; the first one also waits for its topic's leader."""
+    signalbus.configure(model("A", schema.make_signals("t", 5), make_topic(), burst_count=1),
+                        kafka={"linger_ms": 300})
+    assert signalbus("flushmany").expect(0).seconds >= 5 * 0.3
+
+
 def test_a_million_rows_in_little_memory(signalbus, schema, make_topic, count_in_log):
     count, topic = 1_000_000, make_topic()
     signalbus.configure(model("A", schema.make_signals("t", count), topic, burst_count=1000))
