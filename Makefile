@@ -30,7 +30,7 @@ SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c cmd
 	encode.c bytes.c schema.c bus.c bus_report.c bus_start.c bus_producer.c bus_verdict.c \
 	bus_watch.c bus_topics.c ledger.c \
 	burst.c flusher.c progress.c retry.c \
-	daemon.c due.c standing.c listen.c health.c service.c \
+	daemon.c census.c due.c standing.c listen.c health.c service.c \
 	metrics.c metrics_print.c lag.c monitor.c http.c address.c \
 	log.c log_json.c utf8.c error.c clock.c stop.c text.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)

@@ -1,6 +1,7 @@
 #include "daemon.h"
 
 #include "burst.h"
+#include "census.h"
 #include "due.h"
 #include "health.h"
 #include "listen.h"
@@ -21,10 +22,7 @@
 #define TICK_S        1.0   /* a worker shows that it is alive at least so often */
 #define CONNECT_S     5.0   /* for one try to connect */
 #define HELD_PAUSE_S  0.005 /* between looks at writers that hold an order back */
-#define PENDING_BOUND 100000
-#define PING_S        5.0 /* a session that is not used is looked after so often */
-#define COUNT_S       1.0 /* for one table: nobody waits for a count */
-#define COUNT_ALL_S   5.0 /* for all of them */
+#define PING_S        5.0   /* a session that is not used is looked after so often */
 #define ALIVE_GRACE_S 10.0
 
 struct worker {
@@ -48,10 +46,7 @@ struct daemon {
 	struct listener *listener;
 	struct worker *workers;
 	unsigned worker_count;
-	struct config counting; /* as config, but with less patience */
-	struct store *counter;  /* the main thread's, as is what it counted of each model */
-	size_t *counts;
-	size_t next_count;
+	struct census *census; /* the main thread's */
 	struct standing *standing;
 	pthread_mutex_t lock;
 	size_t sent;
@@ -278,10 +273,7 @@ struct daemon *daemon_start(const struct config *config, struct bus *bus, struct
 	d->worker_count = (unsigned)config->workers;
 	d->due = due_new(config->model_count, d->worker_count, config->poll_interval);
 	d->health = health_new();
-	d->counting = *config;
-	d->counting.timeout = config->timeout < COUNT_S ? config->timeout : COUNT_S;
-	d->counter = store_new(&d->counting);
-	d->counts = memory_new(config->model_count, sizeof *d->counts);
+	d->census = census_new(config, d->health, metrics);
 	pthread_mutex_init(&d->lock, NULL);
 	set_up_models(d);
 	d->workers = memory_new(d->worker_count, sizeof *d->workers);
@@ -303,8 +295,7 @@ void daemon_stop(struct daemon *d)
 	}
 	free(d->workers);
 	standing_free(d->standing);
-	store_free(d->counter);
-	free(d->counts);
+	census_free(d->census);
 	health_free(d->health);
 	due_free(d->due);
 	pthread_mutex_destroy(&d->lock);
@@ -352,47 +343,7 @@ struct daemon_report daemon_report(struct daemon *d)
 	return r;
 }
 
-static bool count_model(struct daemon *d, size_t model)
-{
-	struct error e;
-	size_t count = 0;
-	const struct model *m = store_model(d->counter, model, &e);
-	if (m != NULL && store_count_some(d->counter, m, PENDING_BOUND, &count, &e)) {
-		d->counts[model] = count;
-		metrics_pending(d->metrics, model, count, clock_now());
-		return true;
-	}
-	log_debug("counting: %s", e.text); /* a worker tells people what is wrong with it */
-	store_forget(d->counter, model);
-	d->counts[model] = 0;
-	return error_policy(e.kind) == POLICY_GIVE_UP;
-}
-
-/* Count model after model; where time is up, the next call goes on with the next one. */
-static bool count_models(struct daemon *d)
-{
-	size_t all = d->config->model_count;
-	struct instant deadline = instant_after(clock_now(), COUNT_ALL_S);
-	bool ok = true;
-	for (size_t i = 0; i < all && ok && instant_before(clock_now(), deadline); i++) {
-		ok = count_model(d, d->next_count);
-		d->next_count = (d->next_count + 1) % all;
-	}
-	return ok;
-}
-
 bool daemon_count(struct daemon *d, size_t *pending, bool *more)
 {
-	struct error ignored;
-	bool ok = health_is_up(d->health);
-	*pending = 0;
-	*more = false;
-	if (ok && !store_connected(d->counter))
-		ok = store_connect(d->counter, instant_after(clock_now(), CONNECT_S), &ignored);
-	ok = ok && count_models(d);
-	for (size_t i = 0; i < d->config->model_count; i++) {
-		*pending += d->counts[i];
-		*more = *more || d->counts[i] == PENDING_BOUND;
-	}
-	return ok;
+	return census_take(d->census, pending, more);
 }

@@ -1,0 +1,88 @@
+#include "census.h"
+
+#include "clock.h"
+#include "log.h"
+#include "store.h"
+#include "text.h"
+
+#include <stdlib.h>
+
+#define CONNECT_S     5.0
+#define PENDING_BOUND 100000
+#define COUNT_S       1.0 /* for one table */
+#define COUNT_ALL_S   5.0 /* for all of them */
+
+struct census {
+	struct config config; /* as people's, but with less patience */
+	struct health *health;
+	struct metrics *metrics;
+	struct store *store;
+	size_t *counts; /* of each model, when it was counted last */
+	size_t next;    /* the model to go on with */
+};
+
+struct census *census_new(
+	const struct config *config, struct health *health, struct metrics *metrics)
+{
+	struct census *c = memory_new(1, sizeof *c);
+	c->config = *config;
+	c->config.timeout = config->timeout < COUNT_S ? config->timeout : COUNT_S;
+	c->health = health;
+	c->metrics = metrics;
+	c->store = store_new(&c->config);
+	c->counts = memory_new(config->model_count, sizeof *c->counts);
+	return c;
+}
+
+void census_free(struct census *c)
+{
+	if (c == NULL)
+		return;
+	store_free(c->store);
+	free(c->counts);
+	free(c);
+}
+
+static bool count_model(struct census *c, size_t model)
+{
+	struct error e;
+	size_t count = 0;
+	const struct model *m = store_model(c->store, model, &e);
+	if (m != NULL && store_count_some(c->store, m, PENDING_BOUND, &count, &e)) {
+		c->counts[model] = count;
+		metrics_pending(c->metrics, model, count, clock_now());
+		return true;
+	}
+	log_debug("counting: %s", e.text); /* a worker tells people what is wrong with it */
+	store_forget(c->store, model);
+	c->counts[model] = 0;
+	return error_policy(e.kind) == POLICY_GIVE_UP;
+}
+
+static bool count_models(struct census *c)
+{
+	struct instant deadline = instant_after(clock_now(), COUNT_ALL_S);
+	bool ok = true;
+	for (size_t i = 0; i < c->config.model_count && ok && instant_before(clock_now(), deadline);
+		i++) {
+		ok = count_model(c, c->next);
+		c->next = (c->next + 1) % c->config.model_count;
+	}
+	return ok;
+}
+
+bool census_take(struct census *c, size_t *pending, bool *more)
+{
+	struct error ignored;
+	bool ok = health_is_up(c->health);
+	*pending = 0;
+	*more = false;
+	if (ok && !store_connected(c->store))
+		ok = store_connect(c->store, instant_after(clock_now(), CONNECT_S), &ignored);
+	ok = ok && count_models(c);
+	for (size_t i = 0; i < c->config.model_count; i++) {
+		*pending += c->counts[i];
+		*more = *more || c->counts[i] == PENDING_BOUND;
+	}
+	return ok;
+}
