@@ -203,6 +203,11 @@ static void handle_error(struct worker *w, size_t model, const struct error *e)
 static void serve(struct worker *w, size_t model, enum due_reason reason)
 {
 	struct error e;
+	/* The broker may have gone while the worker waited for something to do. */
+	if (!bus_is_up(w->daemon->bus)) {
+		due_done(w->daemon->due, model, DUE_LATER, 0);
+		return;
+	}
 	struct visit visit = { .reason = reason };
 	const struct burst_result *result = &visit.result;
 	const struct model *m = store_model(w->store, model, &e);

@@ -1,5 +1,6 @@
 """The daemon: `signalbus run` on the real servers."""
 
+import contextlib
 import os
 import random
 import re
@@ -12,7 +13,8 @@ import time
 import pytest
 
 from proxy import Proxy, without_notifications
-from runner import ids, is_sanitized, model
+from runner import Signalbus, ids, is_sanitized, model
+from schemas import Schema
 from servers import Kafka, Postgres, wait_until
 from topics import Topics, first_appearances
 
@@ -483,8 +485,6 @@ def own_servers():
 
 
 def test_servers_that_are_away_are_waited_for(own_servers, folder):
-    from runner import Signalbus
-    from schemas import Schema
     postgres, kafka = own_servers
     schema = Schema(postgres)
     topic = Topics(kafka).make()
@@ -516,6 +516,29 @@ def test_servers_that_are_away_are_waited_for(own_servers, folder):
         assert set(ids(Topics(kafka).read(topic, 30))) == set(range(1, 31))
     finally:
         signalbus.discard()
+
+
+def test_nothing_is_begun_while_the_broker_is_known_to_be_away(own_servers, folder):
+    """Not by a worker either that began to wait for rows before that: theirs would be locked for
+    as long as `timeout`."""
+    postgres, kafka = own_servers
+    schema, topic = Schema(postgres), Topics(kafka).make()
+    with contextlib.ExitStack() as stack:
+        signalbus = Signalbus(folder, postgres.conninfo(), kafka.bootstrap)
+        stack.callback(signalbus.discard)
+        signalbus.configure(model("A", schema.make_signals("t"), topic), poll_interval=60)
+        install_triggers(signalbus, schema)
+        daemon = start(signalbus)
+        seconds_until_gone(schema, "t", 1)
+        kafka.kill()
+        daemon.wait_log("the broker does not answer")
+        schema.insert_signals("t", 1, 2)
+        for _ in range(20):
+            time.sleep(0.1)
+            assert not any(state == "idle in transaction" for _, state, *_ in schema.backends())
+        kafka.start()
+        wait_empty(schema, "t", 5 * SLOWER)
+        daemon.stop().expect(0)
 
 
 @pytest.mark.parametrize("order", [{}, {"order_by": ["id"]}], ids=["any", "ordered"])
