@@ -122,19 +122,19 @@ void barrier_look(struct barrier *b, const struct rows *writers)
 		b->pid = text_copy(rows_value(writers, 0, 1));
 }
 
-size_t barrier_admit(const struct barrier *b, const struct model *m, const struct rows *claimed)
+size_t barrier_admit(const struct barrier *b, const struct model *m, const struct rows *claimed,
+	struct admission *a)
 {
-	size_t admitted = 0;
 	if (b->state != BARRIER_OPEN)
 		return 0;
-	for (size_t row = 0; row < rows_count(claimed); row++) {
-		size_t listed = find(b, m, claimed, row);
+	for (; a->seen < rows_count(claimed); a->seen++) {
+		if (!m->serial_order && a->admitted < a->seen)
+			break; /* a row that was not listed ends it */
+		size_t listed = find(b, m, claimed, a->seen);
 		if (listed != NOT_LISTED && !b->sent[listed])
-			admitted = row + 1;
-		else if (!m->serial_order)
-			break;
+			a->admitted = a->seen + 1;
 	}
-	return admitted;
+	return a->admitted;
 }
 
 void barrier_note_sent(struct barrier *b, const struct model *m, const struct rows *claimed,

@@ -100,8 +100,15 @@ void barrier_begin(struct barrier *b, const struct model *m, struct rows *list,
 /* Which of the awaited ones are still there. */
 void barrier_look(struct barrier *b, const struct rows *writers);
 
-/* How many of the rows of S2, counted from the first, may be sent. */
-size_t barrier_admit(const struct barrier *b, const struct model *m, const struct rows *claimed);
+/* How far the rows of one S2 have been looked at; zero-initialised: none of them. */
+struct admission {
+	size_t seen, admitted;
+};
+
+/* How many of the rows of S2, counted from the first, may be sent.  While they come it may be asked
+ * again and again, with the same a: the answer never gets smaller. */
+size_t barrier_admit(const struct barrier *b, const struct model *m, const struct rows *claimed,
+	struct admission *a);
 
 /* The rows of S2 whose flags are set are deleted; flags is as long as count. */
 void barrier_note_sent(struct barrier *b, const struct model *m, const struct rows *claimed,

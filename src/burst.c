@@ -10,6 +10,7 @@ struct burst {
 	const struct config *config;
 	struct store *store;
 	struct bus *bus;
+	bool is_sole;
 	struct ledger ledger;  /* of all rows */
 	struct ledger attempt; /* of rows that are sent again */
 	/* Of the burst under way: */
@@ -20,14 +21,20 @@ struct burst {
 	bool in_order;
 	struct bus *via;         /* the bus, or the model's own for bursts in order */
 	struct instant deadline; /* for the broker's answers */
+	bool is_refused;         /* one of the rows that were handed over */
+	bool is_open;            /* the ledger of all rows */
+	size_t handed_over;      /* rows of it */
+	struct instant start;    /* of the sending */
 };
 
-struct burst *burst_new(const struct config *config, struct store *store, struct bus *bus)
+struct burst *burst_new(
+	const struct config *config, struct store *store, struct bus *bus, bool is_sole)
 {
 	struct burst *b = memory_new(1, sizeof *b);
 	b->config = config;
 	b->store = store;
 	b->bus = bus;
+	b->is_sole = is_sole;
 	return b;
 }
 
@@ -47,9 +54,11 @@ static void begin(struct burst *b, const struct burst_order *order)
 	b->in_order = order->kind == CLAIM_ORDERED;
 	b->encoder = encoder_new(m);
 	b->fields = memory_new(ROW_FIXED_FIELDS + m->output_count, sizeof *b->fields);
-	/* By then the server has ended the transaction (see db.c), so that others may send the
-	 * rows: for a process that was frozen. */
-	b->deadline = instant_after(clock_now(), 2 * b->config->timeout);
+	b->is_open = false;
+	b->handed_over = 0;
+	/* By then the server has ended the claim, and its locks (see db.c): for a process that was
+	 * frozen. */
+	b->deadline = instant_after(clock_now(), b->config->timeout);
 }
 
 static void end(struct burst *b)
@@ -59,45 +68,6 @@ static void end(struct burst *b)
 	free(b->fields);
 	b->encoder = NULL;
 	b->fields = NULL;
-}
-
-/* Remember the last claimed row as the place from which other bursts go on. */
-static void move_on(struct burst *b, struct position *position)
-{
-	struct place_in_table place = { 0 };
-	for (size_t i = 0; i < sql_position_count(b->model); i++)
-		place_add(&place, rows_value(b->claim.rows, b->claim.count - 1,
-					  sql_position_field(b->model, i)));
-	position_set(position, &place);
-}
-
-static bool claim(struct burst *b, const struct burst_order *order, struct burst_result *result,
-	struct error *e)
-{
-	struct place_in_table from = { 0 };
-	struct claim_request request = { .kind = order->kind,
-		.from = &from,
-		.keys = order->keys,
-		.first_key = order->first_key,
-		.key_count = order->key_count,
-		.from_start = order->from_start };
-	if (order->position != NULL) {
-		if (!order->from_start)
-			from = position_get(order->position);
-		request.kind = from.count > 0 ? CLAIM_NEXT : CLAIM_FIRST;
-	}
-	bool ok = store_claim(b->store, b->model, &request, &b->claim, e);
-	/* A claim may have waited long for others' locks; that takes nothing from the broker. */
-	b->deadline = instant_earlier(b->deadline, instant_after(clock_now(), b->config->timeout));
-	result->from_start = request.kind == CLAIM_FIRST || b->claim.from_start;
-	result->claimed = b->claim.count;
-	result->held_back = b->claim.held_back;
-	result->held_seconds = b->claim.held_seconds;
-	result->more = ok && b->claim.more;
-	place_free(&from);
-	if (ok && b->claim.count > 0 && order->position != NULL)
-		move_on(b, order->position);
-	return ok;
 }
 
 /* Encode and send a row for a slot of l.  Returns false where it was refused. */
@@ -112,18 +82,109 @@ static bool send_row(struct burst *b, size_t row, struct ledger *l, size_t slot)
 	return false;
 }
 
-/* Send count rows for the slots of l, and await the verdicts.  rows NULL: all from the first. */
-static void send_rows(struct burst *b, struct ledger *l, const size_t *rows, size_t count)
+/* The same, unless one before it was refused and the order ends there. */
+static void hand_over(struct burst *b, size_t row, struct ledger *l, size_t slot)
 {
-	bool refused = false;
+	if (b->is_refused && b->in_order)
+		bus_refuse(b->via, l, slot, VERDICT_UNSENT, NULL);
+	else if (!send_row(b, row, l, slot))
+		b->is_refused = true;
+}
+
+/* Open a ledger for count rows at most. */
+static void open_ledger(struct burst *b, struct ledger *l, size_t count)
+{
+	b->is_refused = false;
 	bus_begin(b->via, l, count);
-	for (size_t slot = 0; slot < count; slot++)
-		if (refused && b->in_order)
-			bus_refuse(b->via, l, slot, VERDICT_UNSENT, NULL);
-		else if (!send_row(b, rows != NULL ? rows[slot] : slot, l, slot))
-			refused = true;
+}
+
+/* Await the verdicts of the rows that were handed over. */
+static void close_ledger(struct burst *b, struct ledger *l)
+{
 	bus_await(b->via, l, b->deadline);
 	bus_end(b->via, l);
+}
+
+/* Begin with the claimed rows.  Fails where there is no bus to send them by. */
+static bool begin_sending(struct burst *b, struct error *e)
+{
+	b->via = b->in_order ? bus_ordered(b->bus, b->model->index, e) : b->bus;
+	if (b->via == NULL)
+		return false;
+	b->start = clock_now();
+	open_ledger(b, &b->ledger, (size_t)b->model->config->burst_count);
+	b->is_open = true;
+	return true;
+}
+
+/* Hand over the claimed rows up to count, as far as that has not been done. */
+static void send_up_to(struct burst *b, size_t count)
+{
+	for (; b->handed_over < count; b->handed_over++)
+		hand_over(b, b->handed_over, &b->ledger, b->handed_over);
+}
+
+/* There are no more rows. */
+static void end_sending(struct burst *b)
+{
+	if (!b->is_open)
+		return;
+	bus_shorten(b->via, &b->ledger, b->handed_over);
+	close_ledger(b, &b->ledger);
+	b->is_open = false;
+}
+
+/* Remember the last claimed row as the place from which other bursts go on. */
+static void move_on(struct burst *b, struct position *position)
+{
+	struct place_in_table place = { 0 };
+	for (size_t i = 0; i < sql_position_count(b->model); i++)
+		place_add(&place, rows_value(b->claim.rows, b->claim.count - 1,
+					  sql_position_field(b->model, i)));
+	position_set(position, &place);
+}
+
+/* A row has come; others are on their way. */
+static void take_row(void *arg, size_t count)
+{
+	struct burst *b = arg;
+	struct error e;
+	if (b->is_open || begin_sending(b, &e))
+		send_up_to(b, count);
+}
+
+/* Claim, and send what comes while others are on their way. */
+static bool claim(struct burst *b, const struct burst_order *order, struct burst_result *result,
+	struct error *e)
+{
+	/* By then the server has ended the transaction, so that others may send the rows. */
+	struct instant limit = instant_after(clock_now(), 2 * b->config->timeout);
+	struct place_in_table from = { 0 };
+	struct claim_request request = { .kind = order->kind,
+		.from = &from,
+		.keys = order->keys,
+		.first_key = order->first_key,
+		.key_count = order->key_count,
+		.from_start = order->from_start,
+		.on_row = b->is_sole || b->in_order ? take_row : NULL,
+		.arg = b };
+	if (order->position != NULL) {
+		if (!order->from_start)
+			from = position_get(order->position);
+		request.kind = from.count > 0 ? CLAIM_NEXT : CLAIM_FIRST;
+	}
+	bool ok = store_claim(b->store, b->model, &request, &b->claim, e);
+	/* A claim may have waited long for others' locks; that takes nothing from the broker. */
+	b->deadline = instant_earlier(limit, instant_after(clock_now(), b->config->timeout));
+	result->from_start = request.kind == CLAIM_FIRST || b->claim.from_start;
+	result->claimed = b->claim.count;
+	result->held_back = b->claim.held_back;
+	result->held_seconds = b->claim.held_seconds;
+	result->more = ok && b->claim.more;
+	place_free(&from);
+	if (ok && b->claim.count > 0 && order->position != NULL)
+		move_on(b, order->position);
+	return ok;
 }
 
 /* Which of the rows to send again: those that were rejected.  In order, where one was rejected, all
@@ -162,18 +223,18 @@ static bool isolate_rejected(struct burst *b, const size_t *rows, size_t count)
 static void send_again(struct burst *b, const size_t *rows, size_t count)
 {
 	struct error e;
-	struct bus *usual = b->via;
+	struct bus *usual = b->via, *via = usual;
 	if (count == 1 && !b->in_order)
-		b->via = bus_alone(b->bus, &e);
-	if (b->via != NULL) {
-		send_rows(b, &b->attempt, rows, count);
-		b->via = usual;
-		return;
-	}
+		via = bus_alone(b->bus, &e);
+	b->via = via != NULL ? via : usual;
+	open_ledger(b, &b->attempt, count);
+	for (size_t slot = 0; slot < count; slot++)
+		if (via == NULL)
+			bus_refuse(b->via, &b->attempt, slot, VERDICT_LATE, e.text);
+		else
+			hand_over(b, rows[slot], &b->attempt, slot);
+	close_ledger(b, &b->attempt);
 	b->via = usual;
-	bus_begin(b->via, &b->attempt, count);
-	bus_refuse(b->via, &b->attempt, 0, VERDICT_LATE, e.text);
-	bus_end(b->via, &b->attempt);
 }
 
 /* Send rows again, until those that the broker rejects stand alone: one bad message fails all that
@@ -187,11 +248,10 @@ static bool isolate(struct burst *b, const size_t *rows, size_t count)
 	return all_stored || (count > 1 && isolate_rejected(b, rows, count));
 }
 
-/* Send all claimed rows, and again what was rejected along with others. */
-static void send_all(struct burst *b)
+/* Send again what was rejected along with others. */
+static void isolate_all(struct burst *b)
 {
 	size_t count = b->claim.count;
-	send_rows(b, &b->ledger, NULL, count);
 	if (ledger_all_stored(&b->ledger))
 		return;
 	size_t *rows = memory_new(count, sizeof *rows);
@@ -307,23 +367,17 @@ static bool settle(struct burst *b, struct burst_result *result, struct error *e
 	return ok;
 }
 
-/* By which bus the claimed rows go; they stay where it cannot be made. */
-static bool choose_bus(struct burst *b, struct error *e)
-{
-	b->via = b->in_order ? bus_ordered(b->bus, b->model->index, e) : b->bus;
-	if (b->via == NULL)
-		store_abandon(b->store);
-	return b->via != NULL;
-}
-
 /* The way of claimed rows to the broker, and from the table. */
 static bool deliver(struct burst *b, struct burst_result *result, struct error *e)
 {
-	if (!choose_bus(b, e))
+	if (!b->is_open && !begin_sending(b, e)) {
+		store_abandon(b->store);
 		return false;
-	struct instant start = clock_now();
-	send_all(b);
-	result->ack_seconds = instant_seconds(start, clock_now());
+	}
+	send_up_to(b, b->claim.count);
+	end_sending(b);
+	isolate_all(b);
+	result->ack_seconds = instant_seconds(b->start, clock_now());
 	return settle(b, result, e);
 }
 
@@ -338,6 +392,7 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
 		ok = deliver(b, result, e);
 		result->burst_seconds = instant_seconds(start, clock_now());
 	}
+	end_sending(b); /* of a claim that failed amid its rows */
 	end(b);
 	return ok;
 }

@@ -4,6 +4,11 @@
  * A burst belongs to one worker, and so does the store it uses; the bus is shared.  Running one
  * blocks: for the database's answers, and for the broker's until `timeout` of the configuration.
  * Rows are deleted only in the transaction that follows VERDICT_STORED for their messages.
+ *
+ * The first rows of a claim may be on their way to the broker while the last ones still come from
+ * the database.  Where such a claim fails, they are awaited all the same, and sent again with the
+ * next burst.  That is so in order, and where no other worker uses the bus: while one burst is
+ * awaited nothing lingers in the producer, and another one's rows would go in many small batches.
  */
 #ifndef SIGNALBUS_BURST_H
 #define SIGNALBUS_BURST_H
@@ -45,7 +50,9 @@ struct burst_result {
 	double burst_seconds; /* from the claim to the end of the transaction */
 };
 
-struct burst *burst_new(const struct config *config, struct store *store, struct bus *bus);
+/* is_sole: no other burst runs on the bus at the same time. */
+struct burst *burst_new(
+	const struct config *config, struct store *store, struct bus *bus, bool is_sole);
 void burst_free(struct burst *b);
 
 /* Run one.  Returns false with e where not every claimed row was sent and deleted, or moved to the

@@ -154,6 +154,13 @@ void bus_begin(struct bus *bus, struct ledger *l, size_t count)
 	pthread_mutex_unlock(&bus->lock);
 }
 
+void bus_shorten(struct bus *bus, struct ledger *l, size_t count)
+{
+	pthread_mutex_lock(&bus->lock);
+	ledger_shorten(l, count);
+	pthread_mutex_unlock(&bus->lock);
+}
+
 void bus_end(struct bus *bus, struct ledger *l)
 {
 	pthread_mutex_lock(&bus->lock);

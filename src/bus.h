@@ -66,7 +66,7 @@ bool bus_await_up(struct bus *bus, struct instant deadline);
  * where it does. */
 void bus_view(struct bus *bus, char *reason, size_t size);
 
-/* Open l for a burst of count messages: verdicts arrive in it, from another thread, until
+/* Open l for a burst of count messages at most: verdicts arrive in it, from another thread, until
  * bus_end().  At most BUS_LEDGERS_MAX are open at a time. */
 enum { BUS_LEDGERS_MAX = 256 };
 void bus_begin(struct bus *bus, struct ledger *l, size_t count);
@@ -76,6 +76,9 @@ void bus_begin(struct bus *bus, struct ledger *l, size_t count);
  * verdict is in the ledger. */
 bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct message *message,
 	struct instant deadline);
+
+/* The burst came to so many messages only: the slots behind them are none. */
+void bus_shorten(struct bus *bus, struct ledger *l, size_t count);
 
 /* Note a verdict that did not come from the producer. */
 void bus_refuse(struct bus *bus, struct ledger *l, size_t slot, enum verdict v, const char *reason);

@@ -54,6 +54,11 @@ struct db_call {
 			       kept, at least one … */
 	size_t *cut_to; /* … and their number goes here; 0: there are no others.  Where far more
 			   was left out than kept the statement is cancelled, and fails */
+	/* If set, called with arg for each row that is kept, as soon as it is there, while others
+	 * are on the way.  Who is told of rows uses them, so that from then on the run is neither
+	 * cancelled for what is left out nor ended when the process is asked to stop. */
+	void (*on_row)(void *arg);
+	void *arg;
 };
 
 /* Send all calls in one round trip and await all results.  The first error skips the calls after

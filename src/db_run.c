@@ -130,7 +130,7 @@ static void leave_out(struct db *db, struct answer *a, size_t bytes)
 	const struct db_call *c = a->call;
 	*c->cut_to = rows_count(*c->rows);
 	a->left_out += bytes;
-	if (a->left_out <= c->max_bytes || a->is_cancelled)
+	if (a->left_out <= c->max_bytes || a->is_cancelled || c->on_row != NULL)
 		return;
 	a->is_cancelled = true;
 	log_debug("database: more than %zu bytes come beyond what is wanted: cancelled",
@@ -151,10 +151,15 @@ static void take_row(struct db *db, struct answer *a, const PGresult *result, in
 	}
 	bool fits = c->max_bytes == 0 || rows_count(*c->rows) == 0 ||
 		    rows_bytes(*c->rows) + bytes <= c->max_bytes;
-	if (fits && a->left_out == 0)
-		rows_add(*c->rows, a->fields);
-	else
+	if (!fits || a->left_out > 0) {
 		leave_out(db, a, bytes);
+		return;
+	}
+	rows_add(*c->rows, a->fields);
+	if (c->on_row == NULL)
+		return;
+	db->run_heeds_stop = false;
+	c->on_row(c->arg);
 }
 
 /* Rows come one by one, so that no more of them are in memory than are wanted. */

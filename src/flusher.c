@@ -69,7 +69,7 @@ struct flusher *flusher_new(const struct flush_plan *plan)
 		struct worker *w = &f->workers[i];
 		w->flusher = f;
 		w->store = store_new(plan->config);
-		w->burst = burst_new(plan->config, w->store, plan->bus);
+		w->burst = burst_new(plan->config, w->store, plan->bus, plan->jobs == 1);
 		w->dice[0] = (unsigned short)(clock_now().ns >> 8);
 		w->dice[1] = (unsigned short)i;
 	}

@@ -24,6 +24,15 @@ void ledger_begin(struct ledger *l, uint64_t burst, size_t count)
 	l->open = count;
 }
 
+void ledger_shorten(struct ledger *l, size_t count)
+{
+	while (l->count > count) {
+		const struct entry *last = &l->entries[--l->count];
+		l->open -= last->verdict == VERDICT_NONE;
+		free(last->reason);
+	}
+}
+
 void ledger_free(struct ledger *l)
 {
 	forget_reasons(l);

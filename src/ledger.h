@@ -39,6 +39,9 @@ struct entry {
 void ledger_begin(struct ledger *l, uint64_t burst, size_t count);
 void ledger_free(struct ledger *l);
 
+/* The burst came to the first count slots only. */
+void ledger_shorten(struct ledger *l, size_t count);
+
 /* Note the verdict for a slot, with a copy of reason (may be NULL).  Returns false, changing
  * nothing, where slot is out of range or already has a verdict. */
 bool ledger_record(struct ledger *l, size_t slot, enum verdict v, const char *reason);

@@ -71,6 +71,10 @@ struct claim_request {
 	const struct rows *keys;           /* CLAIM_NOTED: rows with the keys … */
 	size_t first_key, key_count;       /* … of this slice */
 	bool from_start; /* CLAIM_ORDERED: look for rows that sort before those sent last, too */
+	/* If set, called with arg while rows come, where a claim is hardly going to fail amid them:
+	 * count of them are there, in the claim's rows, and locked.  They may be sent already. */
+	void (*on_row)(void *arg, size_t count);
+	void *arg;
 };
 
 /* The rows of a burst: locked, in an open transaction.  Freed by claim_free(). */
@@ -80,6 +84,7 @@ struct claim {
 	bool more;     /* as far as is known there are more rows to claim at once; of noted keys,
 			  more that belong to the same ones */
 	size_t cut_to; /* rows behind so many do not fit in a burst, and were left out; 0: none */
+	bool is_streamed; /* who asked was told of rows while they came */
 	/* CLAIM_ORDERED: */
 	bool in_order;
 	bool from_start; /* it was looked from the beginning, not only behind those sent last */

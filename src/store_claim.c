@@ -96,6 +96,37 @@ static bool begin_and_claim(struct store *s, const struct model *m, struct db_ca
 	return ok;
 }
 
+static bool has_expressions(const struct model *m)
+{
+	bool has = m->config->where != NULL;
+	for (size_t i = 0; i < m->output_count; i++)
+		has = has || m->outputs[i].sql != NULL;
+	return has;
+}
+
+/* What fails amid rows that are sent already has them sent again.  So that is for claims that only
+ * a fault fails: they evaluate no expression of people's, which may fail for some row, rows like
+ * the last ones fit by far, and the broker took those. */
+bool store_may_stream(
+	const struct store *s, const struct model *m, const struct claim_request *request)
+{
+	return request->on_row != NULL && request->kind != CLAIM_FIRST &&
+	       s->models[m->index].is_smooth && !has_expressions(m);
+}
+
+/* Who is told of the rows of which claim. */
+struct stream {
+	const struct claim_request *request;
+	struct claim *claim;
+};
+
+static void stream_row(void *arg)
+{
+	const struct stream *stream = arg;
+	stream->claim->is_streamed = true;
+	stream->request->on_row(stream->request->arg, rows_count(stream->claim->rows));
+}
+
 /* Rows in no order. */
 static bool claim_any(struct store *s, const struct model *m, const struct claim_request *request,
 	struct claim *claim, struct error *e)
@@ -103,10 +134,13 @@ static bool claim_any(struct store *s, const struct model *m, const struct claim
 	char *name = store_prepare_claim(s, m, request->kind, e);
 	if (name == NULL)
 		return false;
+	struct stream stream = { request, claim };
 	struct db_call call = { .prepared = name,
 		.rows = &claim->rows,
 		.max_bytes = (size_t)m->config->burst_bytes,
-		.cut_to = &claim->cut_to };
+		.cut_to = &claim->cut_to,
+		.on_row = store_may_stream(s, m, request) ? stream_row : NULL,
+		.arg = &stream };
 	char **arrays = request->kind == CLAIM_NOTED ? key_arrays(m, request) : NULL;
 	if (request->kind == CLAIM_NEXT) {
 		call.values = (const char *const *)request->from->values;
@@ -121,6 +155,7 @@ static bool claim_any(struct store *s, const struct model *m, const struct claim
 	claim->count = ok ? rows_count(claim->rows) : 0;
 	return ok;
 }
+
 /* Whether there may be more rows to claim at once. */
 static bool has_more(const struct claim *claim, const struct claim_request *request, size_t size)
 {
@@ -136,7 +171,7 @@ static bool claim_rows(struct store *s, const struct model *m, const struct clai
 	if (request->kind != CLAIM_ORDERED)
 		return claim_any(s, m, request, claim, e);
 	return (!request->from_start || fits(s, m, e)) &&
-	       store_claim_ordered(s, m, request->from_start, claim, e);
+	       store_claim_ordered(s, m, request, claim, e);
 }
 
 static bool claim_once(struct store *s, const struct model *m, const struct claim_request *request,
@@ -148,6 +183,8 @@ static bool claim_once(struct store *s, const struct model *m, const struct clai
 	bool ok = claim_rows(s, m, request, claim, e);
 	db_heed_stop(s->db, false);
 	adapt_size(s, m, claim);
+	/* Nothing found changes nothing; rows are yet to be settled. */
+	s->models[m->index].is_smooth = s->models[m->index].is_smooth && ok && claim->count == 0;
 	if (ok && claim->count > 0) {
 		claim->more = has_more(claim, request, size);
 		return true;
@@ -168,7 +205,7 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 	 * made in its place. */
 	for (;;) {
 		bool ok = claim_once(s, m, request, claim, e);
-		if (ok || claim->cut_to == 0 || !store_connected(s))
+		if (ok || claim->cut_to == 0 || claim->is_streamed || !store_connected(s))
 			return ok;
 	}
 }

@@ -31,12 +31,24 @@ struct attempt {
 	const struct model *model;
 	struct ordering *ordering;
 	struct barrier *barrier;
-	bool sweep;
+	const struct claim_request *request;
 	char *list, *writers, *take; /* names of the prepared statements */
 	struct instant until;        /* when to stop waiting for writers */
-	struct rows *claimed;        /* in a transaction; NULL: nothing is claimed */
-	size_t *cut_to;              /* as in struct claim */
+	struct claim *claim;         /* its rows are in a transaction; NULL: nothing is claimed */
+	struct admission admission;  /* to them */
 };
+
+/* A row has come: those that may be sent by now are told of. */
+static void admit_row(void *arg)
+{
+	struct attempt *a = arg;
+	size_t before = a->admission.admitted;
+	size_t count = barrier_admit(a->barrier, a->model, a->claim->rows, &a->admission);
+	if (count == before)
+		return;
+	a->claim->is_streamed = true;
+	a->request->on_row(a->request->arg, count);
+}
 
 static bool prepare(struct attempt *a, struct statement st, char **name, struct error *e)
 {
@@ -74,9 +86,9 @@ static struct db_call take_call(struct attempt *a, const char *const *floor)
 	return (struct db_call){ .prepared = a->take,
 		.values = floor,
 		.value_count = a->ordering->from_floor,
-		.rows = &a->claimed,
+		.rows = &a->claim->rows,
 		.max_bytes = (size_t)a->model->config->burst_bytes,
-		.cut_to = a->cut_to };
+		.cut_to = &a->claim->cut_to };
 }
 
 static void note_list(
@@ -121,7 +133,8 @@ static bool run_begin(struct attempt *a, struct error *e)
 static bool begin(struct attempt *a, struct error *e)
 {
 	struct ordering *o = a->ordering;
-	o->from_floor = o->floor != NULL && !a->sweep && instant_before(clock_now(), o->next_sweep);
+	o->from_floor = o->floor != NULL && !a->request->from_start &&
+			instant_before(clock_now(), o->next_sweep);
 	return prepare_list(a, e) && prepare_take(a, e) && run_begin(a, e);
 }
 
@@ -132,15 +145,20 @@ static bool take(struct attempt *a, struct error *e)
 	if (!prepare_take(a, e))
 		/* uncovered: the session is lost at just this call */
 		return false;
-	const struct db_call calls[] = { { .sql = BEGIN }, take_call(a, floor) };
+	struct db_call calls[] = { { .sql = BEGIN }, take_call(a, floor) };
+	if (store_may_stream(a->store, a->model, a->request)) {
+		calls[1].on_row = admit_row;
+		calls[1].arg = a;
+	}
 	return db_run(a->store->db, calls, 2, store_deadline(a->store), e);
 }
 
 /* Give back what is claimed. */
 static bool release(struct attempt *a, struct error *e)
 {
-	rows_free(a->claimed);
-	a->claimed = NULL;
+	rows_free(a->claim->rows);
+	a->claim->rows = NULL;
+	a->admission = (struct admission){ 0 };
 	return store_roll_back(a->store, e);
 }
 
@@ -199,9 +217,9 @@ static bool try_claim(struct attempt *a, size_t *count, struct error *e)
 		return false;
 	if (b->state != BARRIER_OPEN)
 		return true;
-	if (a->claimed == NULL && !take(a, e))
+	if (a->claim->rows == NULL && !take(a, e))
 		return false;
-	*count = barrier_admit(b, a->model, a->claimed);
+	*count = barrier_admit(b, a->model, a->claim->rows, &a->admission);
 	return true;
 }
 
@@ -289,21 +307,20 @@ static double hold_seconds(struct attempt *a)
 	return seconds;
 }
 
-bool store_claim_ordered(
-	struct store *s, const struct model *m, bool sweep, struct claim *claim, struct error *e)
+bool store_claim_ordered(struct store *s, const struct model *m,
+	const struct claim_request *request, struct claim *claim, struct error *e)
 {
 	struct ordering *o = &s->models[m->index].ordering;
 	struct attempt a = { .store = s,
 		.model = m,
 		.ordering = o,
 		.barrier = &o->barrier,
-		.sweep = sweep,
-		.cut_to = &claim->cut_to,
+		.request = request,
+		.claim = claim,
 		.until = instant_after(clock_now(), PATIENCE_S) };
 	bool ok = claim_listed(&a, &claim->count, &claim->held_back, e);
 	claim->in_order = true;
 	claim->from_start = !o->from_floor;
-	claim->rows = a.claimed;
 	if (ok && claim->held_back)
 		claim->held_seconds = hold_seconds(&a);
 	free(a.list);

@@ -29,8 +29,9 @@ enum { CLAIM_SIZES = 18 };
 /* A model as far as this session knows it. */
 struct described {
 	struct model *model;
-	bool is_stale; /* to be read anew before it is used again; somebody may still hold it */
-	unsigned size; /* of claims: so many times burst_count is halved, since rows are large */
+	bool is_stale;  /* to be read anew before it is used again; somebody may still hold it */
+	unsigned size;  /* of claims: so many times burst_count is halved, since rows are large */
+	bool is_smooth; /* the last burst went well, and its rows were small */
 	bool prepared[CLAIM_KINDS][CLAIM_SIZES];
 	bool prepared_delete, prepared_bury;
 	bool noted;
@@ -69,9 +70,13 @@ char *store_prepare(struct store *s, const struct model *m, struct statement st,
 char *store_prepare_claim(
 	struct store *s, const struct model *m, enum claim_kind kind, struct error *e);
 
-/* The rest is in store_order.c.  A claim in the model's order; sweep: from the beginning. */
-bool store_claim_ordered(
-	struct store *s, const struct model *m, bool sweep, struct claim *claim, struct error *e);
+/* Whether who asks for a claim is told of its rows as they come (store_claim.c). */
+bool store_may_stream(
+	const struct store *s, const struct model *m, const struct claim_request *request);
+
+/* The rest is in store_order.c.  A claim in the model's order. */
+bool store_claim_ordered(struct store *s, const struct model *m,
+	const struct claim_request *request, struct claim *claim, struct error *e);
 
 /* The claimed rows that do not stay have left the table. */
 void ordering_note_left(struct ordering *o, const struct model *m, const struct claim *claim,

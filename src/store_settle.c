@@ -140,6 +140,15 @@ bool store_bury(struct store *s, const struct model *m, const struct claim *clai
 	return false;
 }
 
+/* Rows that fill but a part of what a burst may have are small. */
+#define SMALL_PART 8
+
+static bool is_smooth(const struct model *m, const struct claim *claim, size_t left)
+{
+	return left == rows_count(claim->rows) &&
+	       rows_bytes(claim->rows) <= (size_t)m->config->burst_bytes / SMALL_PART;
+}
+
 bool store_settle(struct store *s, const struct model *m, const struct claim *claim,
 	const struct disposal *disposals, struct error *e)
 {
@@ -148,6 +157,7 @@ bool store_settle(struct store *s, const struct model *m, const struct claim *cl
 	char *name = store_prepare(s, m, st, e);
 	struct deletions d = deletions_of(claim, disposals);
 	bool ok = name != NULL && delete_and_commit(s, &d, name, e) && check_deleted(m, &d, e);
+	s->models[m->index].is_smooth = ok && is_smooth(m, claim, d.rows);
 	deletions_free(&d);
 	free(name);
 	if (ok && claim->in_order)

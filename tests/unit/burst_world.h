@@ -24,7 +24,7 @@ static inline void begin(void)
 	fixture_init(&world.fixture);
 	world.fixture.settings.key = "id";
 	world.model = fixture_resolved(&world.fixture, columns, COUNT(columns), "id");
-	world.burst = burst_new(&world.fixture.config, &world.store, &world.bus);
+	world.burst = burst_new(&world.fixture.config, &world.store, &world.bus, true);
 	script = (struct script){ 0 };
 	seen = (struct seen){ 0 };
 }

@@ -107,8 +107,10 @@ bool store_say_writer(struct store *s, const struct model *m, struct error *e)
 	return error_set(e, ERROR_DATABASE, "a writer holds %c back", name_of(m->index));
 }
 
-struct burst *burst_new(const struct config *config, struct store *store, struct bus *bus)
+struct burst *burst_new(
+	const struct config *config, struct store *store, struct bus *bus, bool is_sole)
 {
+	(void)is_sole;
 	struct burst *b = memory_new(1, sizeof *b);
 	ck_assert_ptr_nonnull(config);
 	ck_assert_ptr_null(bus);

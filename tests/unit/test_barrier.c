@@ -74,11 +74,31 @@ static void begin(struct barrier *b, const struct model *m, const char *list, co
 	rows_free(w);
 }
 
+/* How many of the first rows, while they come: what was said before holds. */
+static size_t admit_first(const struct barrier *b, const struct model *m, const char *keys,
+	size_t count, struct admission *admission)
+{
+	char *first = text_copy(keys), *end = first;
+	for (size_t i = 0; i < count && *end != '\0'; i++)
+		end += strcspn(end + 1, " ") + 1;
+	*end = '\0';
+	struct rows *claimed = claimed_of(first);
+	size_t before = admission->admitted;
+	size_t admitted = barrier_admit(b, m, claimed, admission);
+	ck_assert_uint_ge(admitted, before);
+	ck_assert_uint_le(admitted, rows_count(claimed));
+	rows_free(claimed);
+	free(first);
+	return admitted;
+}
+
 static size_t admit(const struct barrier *b, const struct model *m, const char *keys)
 {
-	struct rows *claimed = claimed_of(keys);
-	size_t admitted = barrier_admit(b, m, claimed);
-	rows_free(claimed);
+	struct admission at_once = { 0 }, one_by_one = { 0 };
+	size_t admitted = admit_first(b, m, keys, SIZE_MAX, &at_once);
+	for (size_t count = 1; count < 8; count++)
+		admit_first(b, m, keys, count, &one_by_one);
+	ck_assert_uint_eq(one_by_one.admitted, admitted);
 	return admitted;
 }
 
@@ -182,8 +202,8 @@ START_TEST(test_columns_of_a_key_are_kept_apart)
 	struct barrier b = { 0 };
 	begin(&b, &two, "a bc", "");
 	struct rows *same = rows_of(4, "(0,1) 1 a bc"), *different = rows_of(4, "(0,1) 1 ab c");
-	ck_assert_uint_eq(barrier_admit(&b, &two, same), 1);
-	ck_assert_uint_eq(barrier_admit(&b, &two, different), 0);
+	ck_assert_uint_eq(barrier_admit(&b, &two, same, &(struct admission){ 0 }), 1);
+	ck_assert_uint_eq(barrier_admit(&b, &two, different, &(struct admission){ 0 }), 0);
 	rows_free(same);
 	rows_free(different);
 	barrier_reset(&b);

@@ -48,6 +48,34 @@ START_TEST(a_claim_that_fails_is_the_burst_s_failure)
 }
 END_TEST
 
+START_TEST(what_was_sent_amid_a_claim_that_fails_is_awaited)
+{
+	begin();
+	script.rows = 3;
+	script.streamed = 2;
+	script.claim_error = database_errors[_i];
+	ck_assert(!run(CLAIM_FIRST));
+	ck_assert_int_eq(world.error.kind, database_errors[_i]);
+	ck_assert_str_eq(world.error.text, "the claim failed");
+	ck_assert_uint_eq(seen.attempt_count, 1);
+	ck_assert_uint_eq(seen.attempts[0].count, 2);
+	ck_assert_uint_eq(seen.attempts[0].sent, 2);
+	ck_assert_uint_eq(seen.settles + seen.abandons, 0);
+	end();
+}
+END_TEST
+
+START_TEST(beside_others_only_rows_in_order_are_sent_as_they_come)
+{
+	begin();
+	burst_free(world.burst);
+	world.burst = burst_new(&world.fixture.config, &world.store, &world.bus, false);
+	ck_assert(run(kinds[_i]));
+	ck_assert_int_eq(seen.request.on_row != NULL, kinds[_i] == CLAIM_ORDERED);
+	end();
+}
+END_TEST
+
 START_TEST(a_settling_that_fails_is_the_burst_s_failure)
 {
 	begin();
@@ -137,21 +165,29 @@ static void write_script(const char *first, const char *again)
 	}
 }
 
-START_TEST(what_becomes_of_a_burst_depends_on_what_the_broker_says)
+/* The same whether none, some or all of the rows are sent while others come. */
+static void check_outcome(int i, size_t part)
 {
 	begin();
-	write_script(outcomes[_i].first, outcomes[_i].again);
-	bool ok = run(outcomes[_i].kind);
-	check_deleted(outcomes[_i].deleted);
-	ck_assert_int_eq(ok, outcomes[_i].error == ERROR_NONE);
-	ck_assert_int_eq(world.error.kind, outcomes[_i].error);
-	ck_assert_msg(strstr(world.error.text, outcomes[_i].text) != NULL, "%s: %s",
-		outcomes[_i].what, world.error.text);
-	if (outcomes[_i].attempts > 0)
-		ck_assert_msg(seen.attempt_count == outcomes[_i].attempts, "%s: %zu attempts",
-			outcomes[_i].what, seen.attempt_count);
-	ck_assert_int_eq(seen.settles == 0, strchr(outcomes[_i].deleted, 'd') == NULL);
+	write_script(outcomes[i].first, outcomes[i].again);
+	script.streamed = script.rows * part / 3;
+	bool ok = run(outcomes[i].kind);
+	check_deleted(outcomes[i].deleted);
+	ck_assert_int_eq(ok, outcomes[i].error == ERROR_NONE);
+	ck_assert_int_eq(world.error.kind, outcomes[i].error);
+	ck_assert_msg(strstr(world.error.text, outcomes[i].text) != NULL, "%s: %s",
+		outcomes[i].what, world.error.text);
+	if (outcomes[i].attempts > 0)
+		ck_assert_msg(seen.attempt_count == outcomes[i].attempts, "%s: %zu attempts",
+			outcomes[i].what, seen.attempt_count);
+	ck_assert_int_eq(seen.settles == 0, strchr(outcomes[i].deleted, 'd') == NULL);
 	end();
+}
+
+START_TEST(what_becomes_of_a_burst_depends_on_what_the_broker_says)
+{
+	for (size_t part = 0; part <= 3; part++)
+		check_outcome(_i, part);
 }
 END_TEST
 
@@ -398,6 +434,8 @@ int main(void)
 		{ all_that_is_stored_is_deleted, COUNT(kinds), 0 },
 		{ nothing_claimed_is_nothing_sent_or_settled, COUNT(kinds), 0 },
 		{ a_claim_that_fails_is_the_burst_s_failure, COUNT(database_errors), 0 },
+		{ beside_others_only_rows_in_order_are_sent_as_they_come, COUNT(kinds), 0 },
+		{ what_was_sent_amid_a_claim_that_fails_is_awaited, COUNT(database_errors), 0 },
 		{ a_settling_that_fails_is_the_burst_s_failure, COUNT(database_errors), 0 },
 		{ what_becomes_of_a_burst_depends_on_what_the_broker_says, COUNT(outcomes), 0 },
 		{ a_bad_row_fails_alone, 8, 0 },

@@ -251,6 +251,22 @@ START_TEST(a_ledger_is_begun_again_and_again)
 }
 END_TEST
 
+START_TEST(a_shortened_ledger_has_no_slots_behind_its_end)
+{
+	struct ledger l = ledger_of("s-r-");
+	ledger_shorten(&l, 3);
+	ck_assert_uint_eq(l.count, 3);
+	ck_assert_uint_eq(l.open, 1);
+	ck_assert(!ledger_record(&l, 3, VERDICT_STORED, NULL));
+	ledger_shorten(&l, 1);
+	ck_assert(ledger_complete(&l));
+	ck_assert(ledger_all_stored(&l));
+	ledger_shorten(&l, 2);
+	ck_assert_uint_eq(l.count, 1);
+	ledger_free(&l);
+}
+END_TEST
+
 int main(void)
 {
 	const struct test tests[] = {
@@ -266,6 +282,7 @@ int main(void)
 		{ an_attempt_that_is_not_over_replaces_nothing, 1, SIGABRT },
 		{ what_has_no_verdict_is_not_replaced, 1, SIGABRT },
 		{ a_ledger_is_begun_again_and_again, 1, 0 },
+		{ a_shortened_ledger_has_no_slots_behind_its_end, 1, 0 },
 	};
 	return suite_run("ledger", tests, COUNT(tests));
 }
