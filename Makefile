@@ -100,7 +100,8 @@ $(BUILD)/tests/%.o: tests/tsan/%.c Makefile
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
 
 # What makes the program under test fail; never built with a sanitizer.
-INJECT := $(BUILD)/inject/crash_at $(BUILD)/inject/failing_calls.so
+INJECT := $(BUILD)/inject/crash_at $(BUILD)/inject/failing_calls.so \
+	$(BUILD)/inject/stepped_clock.so
 INJECT_FLAGS := -std=c11 -D_GNU_SOURCE -O2 -g -pthread $(WARNINGS)
 
 $(BUILD)/inject/crash_at: tests/inject/crash_at.c Makefile
@@ -168,14 +169,16 @@ check-unit: deps-test ## run the unit tests
 unit-binaries: $(UNIT_BINARIES)
 inject: $(INJECT)
 
-# Tests wait a lot, so files of them run beside each other, each time with servers of their own.
-TEST_JOBS ?= 2
+# Tests wait a lot, so files of them (or, with TEST_DIST=load, single tests) run beside each other,
+# each time with servers of their own; chosen ones run one by one unless TEST_JOBS is said.
+TEST_JOBS ?= $(if $(T),0,2)
+TEST_DIST ?= loadfile
 
 check-integration: deps-test ## run the tests on real servers; T= chooses some (pytest -k)
 	@$(MAKE) --no-print-directory all inject
 	tests/kafka/fetch build/kafka/lib
 	SIGNALBUS=$(abspath $(BINARY)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration \
-		-m "not long" $(if $(T),-k "$(T)",-n $(TEST_JOBS) --dist loadfile)
+		-m "not long" $(if $(T),-k "$(T)") -n $(TEST_JOBS) --dist $(TEST_DIST)
 
 check-faults: deps-test ## run the tests of faults that are too long for make check
 	@$(MAKE) --no-print-directory all
@@ -188,8 +191,8 @@ check-asan: ## run all tests with the address and undefined behaviour sanitizers
 
 check-tsan: ## run the tests of what has threads with the thread sanitizer
 	TSAN_OPTIONS=exitcode=66:suppressions=$(abspath tests/tsan/suppressions) \
-		$(MAKE) check-integration T="daemon or flushmany or order" BUILD=build/tsan SANITIZE=thread \
-		CFLAGS="-O1 -g"
+		$(MAKE) check-integration T="daemon or flushmany or order or streaming" \
+		TEST_JOBS=$(TEST_JOBS) BUILD=build/tsan SANITIZE=thread CFLAGS="-O1 -g"
 
 check-values: ## compare a million rows of mixed types with PostgreSQL's own to_json
 	SIGNALBUS_VALUE_ROWS=1000000 $(MAKE) check-integration T=mixed_types
@@ -218,7 +221,8 @@ crash-points: ## kill a burst at each of its system calls in turn (make check ta
 	SIGNALBUS_CRASH_STRIDE=1 $(MAKE) check-integration T=crash_points
 
 failing-calls: ## fail each allocation and other call of a flush in turn (make check takes some)
-	SIGNALBUS_FAILING_CALLS=1000000 $(MAKE) check-integration T=failing_calls
+	SIGNALBUS_FAILING_CALLS=1000000 $(MAKE) check-integration T=failing_calls \
+		TEST_JOBS=$(TEST_JOBS) TEST_DIST=load
 
 # Seeded faults, and long runs; what they find is in build/chaos too.
 SEED    ?= 1

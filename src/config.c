@@ -269,6 +269,14 @@ static struct place error_place(const struct reader *r, const char *content)
 	return (struct place){ r->config->file, line > lines && lines > 0 ? lines : line };
 }
 
+/* What libconfig's parser (bison's) says of what is nested thousands of times helps nobody. */
+static const char *error_text(const struct config_t *tree)
+{
+	const char *text = config_error_text(tree);
+	return strcmp(text, "memory exhausted") == 0 ? "groups and lists are nested too deeply"
+						     : text;
+}
+
 /* What is rejected can only go where there is a table for it. */
 static void check_dead_letters(struct reader *r)
 {
@@ -287,7 +295,7 @@ static void read_tree(struct reader *r, const char *content)
 	if (r->problems->count > before)
 		return;
 	if (!config_read_string(tree, content)) {
-		problems_add(r->problems, error_place(r, content), "%s", config_error_text(tree));
+		problems_add(r->problems, error_place(r, content), "%s", error_text(tree));
 		return;
 	}
 	value_set_presets(&top_settings, r->config);

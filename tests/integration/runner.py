@@ -29,6 +29,11 @@ def is_sanitized():
     return any(mark in BINARY.read_bytes() for mark in (b"__asan_init", b"__tsan_init"))
 
 
+def counts_lines():
+    """Whether the binary was built for coverage."""
+    return b"libgcov profiling error" in BINARY.read_bytes()
+
+
 @dataclasses.dataclass
 class Completed:
     """What a run of signalbus came to."""

@@ -116,6 +116,11 @@ def test_what_is_no_configuration(refused, content):
     refused(content)
 
 
+def test_what_is_nested_too_deeply(refused):
+    [(line, message)] = refused("\nmodels = " + "(" * 100000 + ")" * 100000 + ";")
+    assert (line, message) == (2, "groups and lists are nested too deeply")
+
+
 def test_empty_file(refused):
     assert [line for line, _ in refused("")] == [1, 1]  # kafka and models are missing
 

@@ -17,14 +17,16 @@ import pytest
 
 from conftest import TEST_SECONDS
 from inject import Rounds, injector
-from runner import FLUSHES, is_sanitized, model
+from runner import FLUSHES, counts_lines, is_sanitized, model
 
 SAMPLE = int(os.environ.get("SIGNALBUS_FAILING_CALLS", "3"))
 SEED = os.environ.get("SIGNALBUS_FAILING_SEED", "1")
 BURST = 10
 TIMEOUT = 2
-KINDS = ("memory", "descriptor", "connect", "send", "receive", "wait", "thread")
+KINDS = ("descriptor", "connect", "send", "receive", "wait", "thread")
 
+MEMORY = pytest.param("memory", marks=pytest.mark.skipif(
+    counts_lines(), reason="gcov's code that runs at the exit does not survive it"))
 pytestmark = pytest.mark.skipif(is_sanitized(), reason="a sanitizer stands before the same calls")
 
 
@@ -116,16 +118,17 @@ def fail_each(failures, what, first=0):
     assert any(said for said, _ in outcomes), "no call failed"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [MEMORY, *KINDS])
 @pytest.mark.parametrize("flush", ["flushmany", "flushordered"])
 def test_a_call_fails(signalbus, rounds, flush, kind):
     fail_each(Failures(signalbus, rounds, FLUSHES[flush], kind=kind), f"{flush}, {kind}")
 
 
 @pytest.mark.parametrize("flush", ["flushmany", "flushordered"])
-def test_no_memory_for_what_the_database_says_to_the_delete(signalbus, rounds, flush):
+@pytest.mark.parametrize("kind", [MEMORY])
+def test_no_memory_for_what_the_database_says_to_the_delete(signalbus, rounds, flush, kind):
     """A session is not used any more where libpq has failed: what it has got is not known."""
-    fail_each(Failures(signalbus, rounds, FLUSHES[flush], kind="memory", **{"from": "DELETE FROM"}),
+    fail_each(Failures(signalbus, rounds, FLUSHES[flush], kind=kind, **{"from": "DELETE FROM"}),
               f"{flush}, memory for the delete", first=2)
 
 

@@ -1,0 +1,164 @@
+"""What a daemon survives on its own machine: a clock that is set, noise on its channel, and a server
+that waits for it to leave."""
+
+import contextlib
+import os
+import struct
+import time
+from datetime import datetime
+
+import pytest
+
+from inject import injector
+from runner import Signalbus, ids, is_sanitized, model
+from schemas import Schema
+from servers import Kafka, Postgres, wait_until
+from topics import Topics
+
+SLOWER = 5 if is_sanitized() else 1
+HOUR = 3600
+
+
+@pytest.fixture
+def own_servers(folder):
+    """A database with a table t, a broker and a signalbus."""
+    with contextlib.ExitStack() as stack:
+        postgres, kafka = stack.enter_context(Postgres()), stack.enter_context(Kafka())
+        postgres.create_database()
+        signalbus = Signalbus(folder, postgres.conninfo(), kafka.bootstrap)
+        stack.callback(signalbus.discard)
+        yield postgres, kafka, signalbus
+
+
+class Clock:
+    """The wall clock of a program, which can be set while it runs."""
+
+    def __init__(self, folder):
+        self.path = folder / "clock"
+        self.set(0)
+
+    def set(self, seconds):
+        """That it is off by so much."""
+        with open(self.path, "r+b" if self.path.exists() else "wb") as file:
+            file.write(struct.pack("q", seconds))
+
+    def environment(self):
+        return {"LD_PRELOAD": str(injector("stepped_clock.so")), "CLOCK_STEP_FILE": str(self.path)}
+
+
+def start(signalbus, environment=None):
+    daemon = signalbus.start("-v", "run", environment=environment)
+    daemon.wait_log("database: connected")
+    daemon.wait_log("kafka: the broker answers")
+    return daemon
+
+
+def wait_gone(schema, limit, table="t"):
+    wait_until(lambda: schema.count(table) == 0, limit * SLOWER, f"{table} empty", pause=0.005)
+
+
+def cpu_seconds(daemon):
+    fields = open(f"/proc/{daemon.pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def check_quiet(daemon, seconds=2):
+    before = cpu_seconds(daemon)
+    time.sleep(seconds)
+    assert cpu_seconds(daemon) - before < 0.2 * seconds * SLOWER
+
+
+class Load:
+    """Rows for a table t, in any order, and for a table o, in its own."""
+
+    def __init__(self, postgres, kafka):
+        self.schema, self.topics = Schema(postgres), Topics(kafka)
+        self.topic = {table: self.topics.make() for table in "to"}
+        self.models = [model("T", self.schema.make_signals("t"), self.topic["t"]),
+                       model("O", self.schema.make_signals("o"), self.topic["o"],
+                             order_by=["id"])]
+        self.count = 0
+
+    def insert(self):
+        for table in "to":
+            self.schema.insert_signals(table, 3, self.count + 1)
+        self.count += 3
+
+    def wait_sent(self, limit):
+        for table in "to":
+            wait_gone(self.schema, limit, table)
+
+    def check(self):
+        found = {table: ids(self.topics.read(self.topic[table], self.count)) for table in "to"}
+        assert sorted(found["t"]) == found["o"] == list(range(1, self.count + 1))
+
+
+@pytest.mark.skipif(is_sanitized(), reason="a sanitizer stands before the same calls")
+def test_the_clock_is_set(own_servers, folder):
+    """An hour either way, while rows come, and while the broker is away."""
+    postgres, kafka, signalbus = own_servers
+    load, clock = Load(postgres, kafka), Clock(folder)
+    signalbus.configure(*load.models, poll_interval=0.2)
+    daemon = start(signalbus, clock.environment())
+    for off in (0, HOUR, -HOUR, 0):
+        clock.set(off)
+        for _ in range(3):
+            load.insert()
+            load.wait_sent(2)
+        check_quiet(daemon, 1)
+    for times, off in enumerate((-HOUR, HOUR), 1):
+        kafka.kill()
+        wait_until(lambda: daemon.log().count("does not answer") == times, 20, "that it is noticed")
+        load.insert()
+        clock.set(off)
+        check_quiet(daemon)
+        kafka.start()
+        load.wait_sent(10)
+    daemon.stop().expect(0)
+    times = [datetime.fromisoformat(line.split()[0]) for line in daemon.log().splitlines()]
+    assert len(times) < 40, daemon.log()
+    assert (max(times) - min(times)).total_seconds() > HOUR, "the clock was not set"
+    load.check()
+
+
+def test_a_flooded_channel_delays_nothing(signalbus, schema, make_topic, topics):
+    """By notifications for this table and for what is none of its business."""
+    table, topic = schema.make_signals("t"), make_topic()
+    signalbus.configure(model("A", table, topic), poll_interval=60)
+    schema.execute(signalbus("triggers").expect(0).stdout)
+    daemon = start(signalbus)
+    channel = "signalbus"
+    for number in range(1, 11):
+        schema.execute("SELECT pg_notify(%s, n::text || repeat('x', 1000)) FROM generate_series(1, 5000) n",
+                       channel)
+        schema.execute("SELECT pg_notify(%s, %s || repeat(' ', n)) FROM generate_series(1, 2000) n",
+                       channel, table)
+        schema.insert_signals("t", 1, number)
+        wait_gone(schema, 2)
+    check_quiet(daemon)
+    assert len(daemon.log().splitlines()) < 20, daemon.log()
+    daemon.stop().expect(0)
+    assert sorted(ids(topics.read(topic, 10))) == list(range(1, 11))
+
+
+def test_a_server_that_waits_for_its_clients_to_leave(own_servers):
+    """A smart shutdown: sessions that are there go on, and the server ends when the last one has
+    left."""
+    postgres, kafka, signalbus = own_servers
+    schema, topic = Schema(postgres), Topics(kafka).make()
+    signalbus.configure(model("A", schema.make_signals("t"), topic), poll_interval=0.2)
+    daemon = start(signalbus)
+    connection = schema.connection()
+    postgres.process.send(postgres.STOP_SIGNALS["smart"])
+    time.sleep(1)
+    schema.insert_signals("t", 10, 1, connection)
+    wait_gone(schema, 5)
+    assert "away" not in daemon.log()
+    connection.close()
+    time.sleep(1)
+    assert postgres.process.is_alive() and daemon.is_alive()
+    daemon.stop().expect(0)
+    wait_until(lambda: not postgres.process.is_alive(), 20, "the server's end")
+    postgres.start()
+    assert Schema(postgres).value("SELECT 1") == 1
+    assert sorted(ids(Topics(kafka).read(topic, 10))) == list(range(1, 11))
