@@ -141,6 +141,30 @@ def test_a_flooded_channel_delays_nothing(signalbus, schema, make_topic, topics)
     assert sorted(ids(topics.read(topic, 10))) == list(range(1, 11))
 
 
+def test_a_privilege_is_revoked_and_granted_again(signalbus, schema, postgres, make_topic):
+    role = f"weak_{schema}"
+    tables = {name: schema.make_signals(name) for name in ("t", "good")}
+    schema.execute(f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA {schema} TO {role}; "
+                   f"GRANT ALL ON t, good TO {role}")
+    signalbus.database = postgres.conninfo(user=role)
+    signalbus.configure(*(model(name, table, make_topic()) for name, table in tables.items()),
+                        poll_interval=0.2)
+    daemon = start(signalbus)
+    schema.execute(f"REVOKE DELETE ON t FROM {role}")
+    schema.insert_signals("t", 1, 1)
+    daemon.wait_log("permission denied for table t")
+    for number in range(5):
+        schema.insert_signals("good", 1, number)
+        wait_gone(schema, 2, "good")
+    assert schema.count("t") == 1
+    schema.execute(f"GRANT DELETE ON t TO {role}")
+    wait_gone(schema, 10)
+    daemon.wait_log('model "t": goes on')
+    daemon.stop().expect(0)
+    assert daemon.log().count("permission denied") == 1
+    schema.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
 def test_a_server_that_waits_for_its_clients_to_leave(own_servers):
     """A smart shutdown: sessions that are there go on, and the server ends when the last one has
     left."""
