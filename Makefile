@@ -113,7 +113,8 @@ $(BUILD)/inject/%.so: tests/inject/%.c Makefile
 	$(CC) $(INJECT_FLAGS) -fPIC -shared -o $@ $<
 
 .SECONDEXPANSION:
-$(UNIT_BINARIES): $(BUILD)/unit/%: $(BUILD)/unit/%.o $$(addprefix $(BUILD)/,$$(addsuffix .o,$$($$*_OBJECTS)))
+$(UNIT_BINARIES): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(TSAN_OBJECTS) \
+		$$(addprefix $(BUILD)/,$$(addsuffix .o,$$($$*_OBJECTS)))
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs check) \
 		$(foreach f,$($*_DOUBLES),-Wl,--wrap=$f,--defsym=__wrap_$f=scripted_$f) \
 		$(if $(filter bus,$($*_OBJECTS)),$(shell pkg-config --libs rdkafka)) \
@@ -189,10 +190,9 @@ check-asan: ## run all tests with the address and undefined behaviour sanitizers
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99 UBSAN_OPTIONS=halt_on_error=1 \
 		$(MAKE) check BUILD=build/asan SANITIZE=address,undefined CFLAGS="-O1 -g"
 
-check-tsan: ## run the tests of what has threads with the thread sanitizer
-	TSAN_OPTIONS=exitcode=66:suppressions=$(abspath tests/tsan/suppressions) \
-		$(MAKE) check-integration T="daemon or flushmany or order or streaming" \
-		TEST_JOBS=$(TEST_JOBS) BUILD=build/tsan SANITIZE=thread CFLAGS="-O1 -g"
+check-tsan: ## run all tests with the thread sanitizer
+	TSAN_OPTIONS=exitcode=66:allocator_may_return_null=1:suppressions=$(abspath tests/tsan/suppressions) \
+		$(MAKE) check BUILD=build/tsan SANITIZE=thread CFLAGS="-O1 -g"
 
 check-values: ## compare a million rows of mixed types with PostgreSQL's own to_json
 	SIGNALBUS_VALUE_ROWS=1000000 $(MAKE) check-integration T=mixed_types

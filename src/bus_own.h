@@ -32,9 +32,9 @@ struct bus {
 	unsigned failed_probes;
 	struct instant down_since; /* or since the producer was replaced for that */
 	bool is_alone;             /* each message is a batch of its own */
-	/* Where bursts are sent in order: */
 	bool in_order;
-	atomic_bool is_broken; /* something was not stored: nothing more may be sent */
+	/* In order something was not stored, or the producer is stale: nothing more may be sent. */
+	atomic_bool is_broken;
 	/* All below is under lock; changed says that some of it has changed. */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;

@@ -101,7 +101,9 @@ static void log_replacement(const struct bus *bus)
 {
 	char reason[512];
 	producer_fatal_error(bus->producer, reason, sizeof reason);
-	if (bus->in_order) /* who sends in order tells what was not stored, and why */
+	if (reason[0] == '\0') /* people know already that no broker answers, or what was late */
+		log_debug("kafka: a producer is replaced");
+	else if (bus->in_order) /* who sends in order tells what was not stored, and why */
 		log_debug("kafka: the producer for ordered bursts is replaced: %s", reason);
 	else
 		log_warning("kafka: the producer is replaced after a fatal error: %s", reason);

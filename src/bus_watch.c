@@ -40,6 +40,20 @@ static void note_probe(struct bus *bus, bool is_up, const char *reason)
 		pthread_cond_broadcast(&bus->changed);
 }
 
+/* Of the buses that belong to the main one: each has its own reporter. */
+static void replace_others(struct bus *bus)
+{
+	pthread_mutex_lock(&bus->lock);
+	for (size_t i = 0; i <= bus->config->model_count; i++) {
+		struct bus *other = i < bus->config->model_count ? bus->ordered[i] : bus->alone;
+		if (other == NULL)
+			continue;
+		atomic_store(&other->is_broken, true);
+		bus_wake(other);
+	}
+	pthread_mutex_unlock(&bus->lock);
+}
+
 static void probe(struct bus *bus)
 {
 	struct error e;
@@ -54,9 +68,10 @@ static void probe(struct bus *bus)
 	bus->failed_probes = is_up ? 0 : bus->failed_probes + 1;
 	bus->next_probe = instant_after(now, is_up ? 0 : PROBE_INTERVAL_S);
 	if (!is_up && instant_seconds(bus->down_since, now) > STALE_AFTER_S) {
-		/* uncovered: takes a minute */
+		/* uncovered: takes a minute; make check-faults */
 		bus->down_since = now;
 		bus_replace_producer(bus);
+		replace_others(bus);
 	}
 }
 

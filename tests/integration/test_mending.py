@@ -173,6 +173,31 @@ def test_a_disk_that_is_full_at_the_commit(signalbus, schema, make_topic, topics
 
 
 @pytest.mark.long
+def test_producers_that_have_been_without_a_broker_for_a_minute(signalbus, schema):
+    """They are replaced, those of ordered models too."""
+    with Kafka() as kafka:
+        names = {"plain": {}, "ordered": {"order_by": ["id"]}}
+        topics = {name: Topics(kafka).make() for name in names}
+        signalbus.configure(*(model(name, schema.make_signals(name, 5), topics[name], **order)
+                              for name, order in names.items()),
+                            kafka={"bootstrap_servers": kafka.bootstrap}, poll_interval=0.2)
+        daemon = signalbus.start("-vv", "run")
+        for name in names:
+            wait_empty(schema, name, 20)
+        kafka.kill()
+        daemon.wait_log("the broker does not answer", 20)
+        assert "a producer is replaced" not in daemon.log()
+        wait_until(lambda: daemon.log().count("a producer is replaced") == 2, 80, "new producers")
+        for name in names:
+            schema.insert_signals(name, 5, 6)
+        kafka.start()
+        for name in names:
+            wait_empty(schema, name, 10)
+            assert sorted(ids(Topics(kafka).read(topics[name], 10))) == list(range(1, 11))
+        daemon.stop().expect(0)
+
+
+@pytest.mark.long
 def test_two_seconds_a_round_trip_to_the_broker(signalbus, schema, kafka, make_topic, consume):
     """Slower, and nothing else."""
     [broker] = kafka.brokers
