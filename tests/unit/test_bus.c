@@ -47,16 +47,20 @@ void log_error(const char *format, ...)
 	(void)format;
 }
 
-static void begin(const char *property, const char *value)
+static void make_cluster(void)
 {
 	char reason[512];
-	struct error e;
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	rd_kafka_conf_set(conf, "log_level", "0", NULL, 0); /* that it has no other broker */
 	world.host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
 	ck_assert_msg(world.host != NULL, "%s", reason);
 	world.cluster = rd_kafka_mock_cluster_new(world.host, 1);
 	ck_assert_ptr_nonnull(world.cluster);
+}
+
+static void make_bus(const char *property, const char *value)
+{
+	struct error e;
 	world.properties[0] = (struct property){ .name = "bootstrap.servers",
 		.value = rd_kafka_mock_cluster_bootstraps(world.cluster) };
 	world.properties[1] = (struct property){ .name = property, .value = value };
@@ -65,6 +69,12 @@ static void begin(const char *property, const char *value)
 		.timeout = TIMEOUT_S };
 	world.bus = bus_new(&world.config, &e);
 	ck_assert_msg(world.bus != NULL, "%s", e.text);
+}
+
+static void begin(const char *property, const char *value)
+{
+	make_cluster();
+	make_bus(property, value);
 }
 
 static void end(void)
@@ -104,9 +114,10 @@ END_TEST
 
 START_TEST(a_producer_with_a_fatal_error_is_replaced)
 {
-	begin(NULL, NULL);
+	make_cluster();
 	rd_kafka_mock_push_request_errors(
 		world.cluster, INIT_PRODUCER_ID, 1, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED);
+	make_bus(NULL, NULL);
 	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
 	bool is_stored = false;
 	for (unsigned i = 0;
