@@ -230,6 +230,7 @@ static void send_again(struct burst *b, const size_t *rows, size_t count)
 	open_ledger(b, &b->attempt, count);
 	for (size_t slot = 0; slot < count; slot++)
 		if (via == NULL)
+			/* uncovered: no descriptor or thread is left for that bus */
 			bus_refuse(b->via, &b->attempt, slot, VERDICT_LATE, e.text);
 		else
 			hand_over(b, rows[slot], &b->attempt, slot);

@@ -88,7 +88,12 @@ static void end(void)
 /* Send a burst of count messages, and await it.  Returns whether all are stored. */
 static bool send_burst_to(const char *topic, size_t count)
 {
-	const struct message message = { .topic = topic, .value = "signal", .value_length = 6 };
+	const struct header header = { "name", "value", 5 };
+	const struct message message = { .topic = topic,
+		.value = "signal",
+		.value_length = 6,
+		.headers = &header,
+		.header_count = 1 };
 	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
 	bus_begin(world.bus, &world.ledger, count);
 	for (size_t slot = 0; slot < count; slot++)
