@@ -55,7 +55,8 @@ void bus_free(struct bus *bus);
 
 /* From now on, find out whether the broker answers, at once and whenever there is doubt, and log
  * when that changes.  A producer that has been without any broker for a minute is replaced, since
- * what it knows of the cluster may be stale. */
+ * what it knows of the cluster may be stale, and those of the buses that belong to this one, too.
+ */
 void bus_watch(struct bus *bus);
 
 /* Whether the broker answers, as far as is known; wait for that, until deadline at most. */

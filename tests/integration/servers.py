@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -73,6 +74,27 @@ def wait_until(condition, timeout, what, pause=0.02):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {timeout} s")
         time.sleep(pause)
+
+
+class Meanwhile:
+    """Something that is done again and again, by a thread of its own, until the end of a block."""
+
+    def __init__(self, pause=0):
+        self.pause = pause
+        self.leaving = threading.Event()
+        self.thread = threading.Thread(target=self.work, daemon=True)
+
+    def work(self):
+        while not self.leaving.wait(self.pause):
+            self.step()
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.leaving.set()
+        self.thread.join()
 
 
 class Ports:

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import threading
 import time
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from runner import Signalbus, is_sanitized, model
 from schemas import Schema
-from servers import Kafka, Ports, Postgres, wait_until
+from servers import Kafka, Meanwhile, Ports, Postgres, wait_until
 from topics import Topics
 
 SLOWER = 5 if is_sanitized() else 1
@@ -307,30 +306,20 @@ def test_readiness_is_that_of_database_and_broker(own_servers, site):
     daemon.stop().expect(0)
 
 
-class Watcher:
-    """Asks for the metrics all the time, from a thread of its own."""
+class Watcher(Meanwhile):
+    """Asks for the metrics all the time."""
 
     def __init__(self, site):
+        super().__init__()
         self.site = site
         self.sent = []
         self.failures = []
-        self.leaving = threading.Event()
-        self.thread = threading.Thread(target=self.watch, daemon=True)
 
-    def watch(self):
-        while not self.leaving.is_set():
-            try:
-                self.sent.append(self.site.value("signalbus_sent_total", model="A"))
-            except Exception as failure:  # any is one
-                self.failures.append(failure)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.leaving.set()
-        self.thread.join()
+    def step(self):
+        try:
+            self.sent.append(self.site.value("signalbus_sent_total", model="A"))
+        except Exception as failure:  # any is one
+            self.failures.append(failure)
 
 
 def test_a_reload_leaves_no_gap(signalbus, schema, make_topic, site):

@@ -4,13 +4,12 @@ second burst on, when the first one went well.
 """
 
 import contextlib
-import threading
 
 import pytest
 
 from proxy import ANSWER, Proxy
 from runner import every_flush, ids, model, repeats
-from servers import wait_until
+from servers import Meanwhile, wait_until
 from topics import first_appearances
 
 BURST = 1000
@@ -29,26 +28,16 @@ def way(signalbus, postgres):
         signalbus.discard()
 
 
-class Watch:
+class Watch(Meanwhile):
     """Notes the different sizes that a log has had."""
 
     def __init__(self, topics, topic):
+        super().__init__(pause=0.02)
         self.topics, self.topic = topics, topic
         self.sizes = set()
-        self.leaving = threading.Event()
-        self.thread = threading.Thread(target=self.watch, daemon=True)
 
-    def watch(self):
-        while not self.leaving.wait(0.02):
-            self.sizes.add(self.topics.count_in_log(self.topic))
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.leaving.set()
-        self.thread.join()
+    def step(self):
+        self.sizes.add(self.topics.count_in_log(self.topic))
 
 
 def sizes(signalbus, topics, topic, way, flush):
