@@ -147,6 +147,9 @@ void bus_begin(struct bus *bus, struct ledger *l, size_t count)
 		abort();
 	pthread_mutex_lock(&bus->lock);
 	await_replacement(bus);
+	while (bus->is_hurried)
+		pthread_cond_wait(&bus->changed, &bus->lock);
+	bus->filling++;
 	if (bus->ledger_count == BUS_LEDGERS_MAX)
 		abort();
 	ledger_begin(l, ++bus->last_burst, count);
@@ -259,8 +262,7 @@ static void give_up(struct bus *bus, struct ledger *l)
 		break_off(bus);
 }
 
-/* Under the lock: wait for a ledger to be complete, and have the reporter know that somebody does.
- */
+/* Under the lock: wait for a ledger to be complete. */
 static void await_complete(struct bus *bus, const struct ledger *l, struct instant deadline)
 {
 	struct timespec until = instant_timespec(deadline);
@@ -269,7 +271,6 @@ static void await_complete(struct bus *bus, const struct ledger *l, struct insta
 	make_condition(&w.complete);
 	/* cppcheck-suppress autoVariables ; it is taken off before it goes */
 	bus->waiters = &w;
-	bus_wake(bus);
 	while (!ledger_complete(l) && instant_before(clock_now(), deadline))
 		pthread_cond_timedwait(&w.complete, &bus->lock, &until);
 	while (*place != &w)
@@ -281,6 +282,8 @@ static void await_complete(struct bus *bus, const struct ledger *l, struct insta
 void bus_await(struct bus *bus, struct ledger *l, struct instant deadline)
 {
 	pthread_mutex_lock(&bus->lock);
+	bus->filling--;
+	bus_wake(bus); /* what is awaited may be hurried now */
 	if (!ledger_complete(l))
 		await_complete(bus, l, deadline);
 	if (!ledger_complete(l))

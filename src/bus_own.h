@@ -27,7 +27,8 @@ struct bus {
 	atomic_bool leaving;
 	/* The reporter's own: */
 	bool is_fatal;
-	bool is_sending; /* what was awaited is being sent; no report has come since */
+	bool is_sending; /* what was awaited is being sent; no report has come since … */
+	struct instant hurry_again; /* … but other partitions shall not wait longer for it */
 	struct instant next_probe;
 	unsigned failed_probes;
 	struct instant down_since; /* or since the producer was replaced for that */
@@ -42,6 +43,8 @@ struct bus {
 	size_t ledger_count;
 	struct waiter *waiters; /* for a ledger to be complete */
 	uint64_t last_burst;
+	unsigned filling; /* ledgers whose messages are being handed over */
+	bool is_hurried;  /* what is awaited is being sent: nothing is to be handed over now */
 	unsigned waiting_for_room;
 	struct topic_start *starts; /* where bursts are sent in order: topics that were sent to */
 	size_t start_count;

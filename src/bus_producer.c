@@ -16,8 +16,10 @@
 
 #include <linux/sockios.h>
 
-#define PROBE_MS    500
-#define SEND_NOW_MS 1
+#define PROBE_MS       500
+#define SEND_NOW_MS    1
+#define LINGER_S       1.0
+#define SHORT_LINGER_S 0.005
 
 struct producer {
 	rd_kafka_t *handle;
@@ -35,10 +37,6 @@ static const struct {
 } presets[] = {
 	{ "acks", "all", NULL },
 	{ "enable.idempotence", "true", NULL },
-	/* Messages that are handed over one behind the other go in few batches, since a batch costs
-	 * more than a message.  When all of a burst are handed over, producer_send_now() ends the
-	 * waiting. */
-	{ "linger.ms", "5", NULL },
 	/* The Java client's, so that a key lands on the same partition whoever sends it. */
 	{ "partitioner", "murmur2_random", NULL },
 	{ "client.id", "signalbus", NULL },
@@ -173,6 +171,19 @@ static bool is_overruled(const struct config *config, const char *by)
 	return false;
 }
 
+/* Messages that are handed over one behind the other go in few batches, since a batch costs more
+ * than a message.  When all of a burst are handed over, producer_send_now() ends the waiting; none
+ * waits until it is over by itself, when librdkafka would begin to spin (serve_producer() in
+ * bus_report.c).  It has to be less than the time that a message has in all. */
+static bool set_linger(rd_kafka_conf_t *conf, const struct config *config, struct error *e)
+{
+	double seconds = config->timeout / 2 < LINGER_S ? config->timeout / 2 : LINGER_S;
+	if (is_overruled(config, "message.timeout.ms") ||
+		is_overruled(config, "delivery.timeout.ms"))
+		seconds = SHORT_LINGER_S;
+	return set_milliseconds(conf, "linger.ms", seconds, e);
+}
+
 static bool configure(rd_kafka_conf_t *conf, const struct config *config, struct error *e)
 {
 	for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++)
@@ -182,7 +193,8 @@ static bool configure(rd_kafka_conf_t *conf, const struct config *config, struct
 			return false;
 	/* Rows are locked while their messages are on the way: not for librdkafka's five
 	 * minutes.  That a topic is missing shall be known before time is up. */
-	if (!set_milliseconds(conf, "message.timeout.ms", config->timeout, e) ||
+	if (!set_linger(conf, config, e) ||
+		!set_milliseconds(conf, "message.timeout.ms", config->timeout, e) ||
 		!set_milliseconds(
 			conf, "topic.metadata.propagation.max.ms", config->timeout / 4, e))
 		/* uncovered: see set_property() */

@@ -12,8 +12,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define TICK_MS    100
-#define VERDICTS_S 0.2
+#define TICK_MS        100
+#define VERDICTS_S     0.2
+#define HURRY_AGAIN_MS 5
 
 /* Under the lock: wake who waits for a ledger that is complete now. */
 static void wake_waiter(struct bus *bus, const struct ledger *l)
@@ -141,27 +142,49 @@ void bus_replace_producer(struct bus *bus)
 	pthread_rwlock_unlock(&bus->producer_lock);
 }
 
-/* Whether somebody waits for what was handed over. */
-static bool is_awaited(struct bus *bus)
+/* Under the lock: whether somebody waits for what was handed over. */
+static bool is_awaited(const struct bus *bus)
+{
+	for (const struct waiter *w = bus->waiters; w != NULL; w = w->next)
+		if (!ledger_complete(w->ledger))
+			return true;
+	return false;
+}
+
+/* Begin to hurry what is awaited, unless others are handing over: theirs goes along with it as soon
+ * as that is done.  Who waits for room in the producer's queue cannot get done before. */
+static bool begin_to_hurry(struct bus *bus)
 {
 	pthread_mutex_lock(&bus->lock);
-	bool is = bus->waiting_for_room > 0;
-	for (const struct waiter *w = bus->waiters; w != NULL && !is; w = w->next)
-		is = !ledger_complete(w->ledger);
+	bus->is_hurried = bus->waiting_for_room > 0 || (bus->filling == 0 && is_awaited(bus));
+	bool is = bus->is_hurried;
 	pthread_mutex_unlock(&bus->lock);
 	return is;
 }
 
+static void end_to_hurry(struct bus *bus)
+{
+	pthread_mutex_lock(&bus->lock);
+	bus->is_hurried = false;
+	pthread_cond_broadcast(&bus->changed);
+	pthread_mutex_unlock(&bus->lock);
+}
+
 /* Take the reports, and have sent what is awaited.  Of a partition librdkafka sends one batch at a
- * time, and while it may not send it spins (idempotence: rd_kafka_toppar_producer_serve() in
- * rdkafka_broker.c counts messages in flight where it means requests).  So nothing more is hurried
- * until a report has come; what is in other partitions meanwhile lingers, a little. */
+ * time, and while it may not send what is ready it spins (idempotence:
+ * rd_kafka_toppar_producer_serve() in rdkafka_broker.c counts messages in flight where it means
+ * requests).  So nothing is handed over amid the hurry, and nothing more is hurried until a report
+ * has come; what is for other partitions waits for that, too, but not long. */
 static void serve_producer(struct bus *bus)
 {
 	producer_poll(bus->producer, 0);
-	while (!bus->is_sending && is_awaited(bus)) {
+	while ((!bus->is_sending || !instant_before(clock_now(), bus->hurry_again)) &&
+		begin_to_hurry(bus)) {
 		bus->is_sending = true;
-		if (producer_send_now(bus->producer))
+		bool is_left = producer_send_now(bus->producer);
+		bus->hurry_again = instant_after(clock_now(), HURRY_AGAIN_MS / 1e3);
+		end_to_hurry(bus);
+		if (is_left)
 			continue;
 		bus->is_sending = false;
 		return;
@@ -174,7 +197,7 @@ void *bus_report_loop(void *arg)
 	struct pollfd fd = { .fd = bus->wake_fd, .events = POLLIN };
 	uint64_t count;
 	while (!atomic_load(&bus->leaving)) {
-		poll(&fd, 1, TICK_MS);
+		poll(&fd, 1, bus->is_sending ? HURRY_AGAIN_MS : TICK_MS);
 		/* Emptied before the queue is: what comes in between wakes again. */
 		ssize_t ignored = read(bus->wake_fd, &count, sizeof count);
 		(void)ignored;

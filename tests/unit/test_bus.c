@@ -6,9 +6,11 @@
 #include <librdkafka/rdkafka.h>
 
 #include <librdkafka/rdkafka_mock.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum { TIMEOUT_S = 20, INIT_PRODUCER_ID = 22 /* among Kafka's requests */ };
 
@@ -86,21 +88,27 @@ static void end(void)
 }
 
 /* Send a burst of count messages, and await it.  Returns whether all are stored. */
-static bool send_burst_to(const char *topic, size_t count)
+static bool send_and_await(struct ledger *l, const char *topic, size_t count)
 {
 	const struct header header = { "name", "value", 5 };
 	const struct message message = { .topic = topic,
 		.value = "signal",
 		.value_length = 6,
 		.headers = &header,
-		.header_count = 1 };
+		.header_count = 1,
+		.has_partition = true };
 	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
-	bus_begin(world.bus, &world.ledger, count);
+	bus_begin(world.bus, l, count);
 	for (size_t slot = 0; slot < count; slot++)
-		bus_send(world.bus, &world.ledger, slot, &message, deadline);
-	bus_await(world.bus, &world.ledger, deadline);
-	bus_end(world.bus, &world.ledger);
-	return ledger_all_stored(&world.ledger);
+		bus_send(world.bus, l, slot, &message, deadline);
+	bus_await(world.bus, l, deadline);
+	bus_end(world.bus, l);
+	return ledger_all_stored(l);
+}
+
+static bool send_burst_to(const char *topic, size_t count)
+{
+	return send_and_await(&world.ledger, topic, count);
 }
 
 static bool send_burst(size_t count)
@@ -142,6 +150,52 @@ START_TEST(a_full_queue_is_waited_for)
 {
 	begin("queue.buffering.max.messages", "1");
 	ck_assert(send_burst(20));
+	end();
+}
+END_TEST
+
+/* Nothing lingers longer than that, which librdkafka would refuse. */
+START_TEST(a_message_may_have_little_time)
+{
+	begin(_i == 0 ? "message.timeout.ms" : "delivery.timeout.ms", "500");
+	ck_assert(send_burst(2));
+	end();
+}
+END_TEST
+
+enum { SLOW_BURSTS = 10, SLOW_MS = 40 };
+
+static void *send_bursts(void *arg)
+{
+	struct ledger ledger = { 0 };
+	bool *are_stored = arg;
+	*are_stored = true;
+	for (unsigned i = 0; i < SLOW_BURSTS; i++)
+		*are_stored = send_and_await(&ledger, "orders", 50) && *are_stored;
+	ledger_free(&ledger);
+	return NULL;
+}
+
+/* While the burst of one worker is on the way that of another waits for it, and so does librdkafka,
+ * which takes all of a processor for that when it believes that there is something to send. */
+START_TEST(waiting_for_a_slow_broker_takes_no_cpu)
+{
+	pthread_t threads[2];
+	bool are_stored[2];
+	begin(NULL, NULL);
+	ck_assert(send_burst(1));
+	rd_kafka_mock_broker_set_rtt(world.cluster, 1, SLOW_MS);
+	struct instant start = clock_now();
+	clock_t cpu = clock();
+	for (unsigned i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, send_bursts, &are_stored[i]);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	double seconds = instant_seconds(start, clock_now());
+	double busy = (double)(clock() - cpu) / CLOCKS_PER_SEC;
+	ck_assert(are_stored[0] && are_stored[1]);
+	ck_assert_double_ge(seconds, SLOW_BURSTS * SLOW_MS / 1e3);
+	ck_assert_msg(busy < seconds / 3, "%.3f s of %.3f s", busy, seconds);
 	end();
 }
 END_TEST
@@ -192,6 +246,8 @@ int main(void)
 		{ what_is_sent_is_stored, 1, 0 },
 		{ a_producer_with_a_fatal_error_is_replaced, 1, 0 },
 		{ a_full_queue_is_waited_for, 1, 0 },
+		{ a_message_may_have_little_time, 2, 0 },
+		{ waiting_for_a_slow_broker_takes_no_cpu, 1, 0 },
 		{ a_topic_with_an_impossible_name_is_refused, 1, 0 },
 		{ properties_are_checked, COUNT(properties), 0 },
 	};
