@@ -29,7 +29,7 @@ SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c cmd
 	store_order.c store_settle.c barrier.c position.c \
 	encode.c bytes.c schema.c bus.c bus_report.c bus_start.c bus_producer.c bus_verdict.c \
 	bus_watch.c bus_topics.c ledger.c \
-	burst.c flusher.c progress.c retry.c \
+	burst.c stretch.c flusher.c progress.c retry.c \
 	daemon.c census.c due.c standing.c listen.c health.c service.c \
 	metrics.c metrics_print.c lag.c monitor.c http.c address.c \
 	log.c log_json.c utf8.c error.c clock.c stop.c text.c
@@ -40,7 +40,8 @@ TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 # upwards fails to link.
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
 	test_encode test_config test_burst test_barrier test_template test_message \
-	test_schema test_rows test_metrics test_log test_address test_flusher test_bus test_position
+	test_schema test_rows test_metrics test_log test_address test_flusher test_bus test_position \
+	test_stretch
 MODEL := model shape template nearest problems text error
 test_clock_OBJECTS   := clock
 test_text_OBJECTS    := text
@@ -52,7 +53,7 @@ test_sql_OBJECTS     := sql $(MODEL)
 test_encode_OBJECTS  := encode bytes $(MODEL)
 test_config_OBJECTS  := config config_value config_item settings problems nearest address text \
 	error log log_json utf8
-test_burst_OBJECTS   := burst ledger encode bytes sql position clock log log_json utf8 $(MODEL)
+test_burst_OBJECTS   := burst stretch ledger encode bytes sql position clock log log_json utf8 $(MODEL)
 test_flusher_OBJECTS := flusher retry position clock error text
 # Doubles of what other objects of the test, or the C library, have; the test has scripted_….
 test_flusher_DOUBLES := clock_now pthread_create pthread_join
@@ -66,6 +67,7 @@ test_rows_OBJECTS    := rows text
 test_log_OBJECTS     := log log_json utf8 text
 test_address_OBJECTS := address error
 test_position_OBJECTS := position clock text
+test_stretch_OBJECTS := stretch position sql rows clock $(MODEL)
 test_metrics_OBJECTS := metrics metrics_print utf8 lag clock text error
 UNIT_BINARIES := $(UNIT_TESTS:%=$(BUILD)/unit/%)
 

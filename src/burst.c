@@ -2,6 +2,7 @@
 
 #include "encode.h"
 #include "log.h"
+#include "stretch.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -134,16 +135,6 @@ static void end_sending(struct burst *b)
 	b->is_open = false;
 }
 
-/* Remember the last claimed row as the place from which other bursts go on. */
-static void move_on(struct burst *b, struct position *position)
-{
-	struct place_in_table place = { 0 };
-	for (size_t i = 0; i < sql_position_count(b->model); i++)
-		place_add(&place, rows_value(b->claim.rows, b->claim.count - 1,
-					  sql_position_field(b->model, i)));
-	position_set(position, &place);
-}
-
 /* A row has come; others are on their way. */
 static void take_row(void *arg, size_t count)
 {
@@ -154,36 +145,41 @@ static void take_row(void *arg, size_t count)
 }
 
 /* Claim, and send what comes while others are on their way. */
-static bool claim(struct burst *b, const struct burst_order *order, struct burst_result *result,
-	struct error *e)
+static bool claim_in(struct burst *b, const struct burst_order *order,
+	const struct stretch *stretch, struct burst_result *result, struct error *e)
 {
-	/* By then the server has ended the transaction, so that others may send the rows. */
-	struct instant limit = instant_after(clock_now(), 2 * b->config->timeout);
-	struct place_in_table from = { 0 };
-	struct claim_request request = { .kind = order->kind,
-		.from = &from,
+	const struct claim_request request = { .kind = stretch_kind(stretch, order->kind),
+		.from = &stretch->span.from,
+		.to = &stretch->span.to,
 		.keys = order->keys,
 		.first_key = order->first_key,
 		.key_count = order->key_count,
 		.from_start = order->from_start,
 		.on_row = b->is_sole || b->in_order ? take_row : NULL,
 		.arg = b };
-	if (order->position != NULL) {
-		if (!order->from_start)
-			from = position_get(order->position);
-		request.kind = from.count > 0 ? CLAIM_NEXT : CLAIM_FIRST;
-	}
 	bool ok = store_claim(b->store, b->model, &request, &b->claim, e);
+	result->from_start = request.kind == CLAIM_FIRST || b->claim.from_start;
+	return ok;
+}
+
+static bool claim(struct burst *b, const struct burst_order *order, struct burst_result *result,
+	struct error *e)
+{
+	/* By then the server has ended the transaction, so that others may send the rows. */
+	struct instant limit = instant_after(clock_now(), 2 * b->config->timeout);
+	size_t rows = (size_t)b->model->config->burst_count;
+	struct stretch stretch =
+		stretch_take(order->position, rows, order->from_start, !b->is_sole);
+	bool ok = claim_in(b, order, &stretch, result, e);
+	if (ok && b->claim.count == 0 && stretch_go_on(&stretch))
+		ok = claim_in(b, order, &stretch, result, e);
 	/* A claim may have waited long for others' locks; that takes nothing from the broker. */
 	b->deadline = instant_earlier(limit, instant_after(clock_now(), b->config->timeout));
-	result->from_start = request.kind == CLAIM_FIRST || b->claim.from_start;
 	result->claimed = b->claim.count;
 	result->held_back = b->claim.held_back;
 	result->held_seconds = b->claim.held_seconds;
-	result->more = ok && b->claim.more;
-	place_free(&from);
-	if (ok && b->claim.count > 0 && order->position != NULL)
-		move_on(b, order->position);
+	result->more = b->claim.more || (b->claim.count > 0 && stretch_has_end(&stretch));
+	stretch_end(&stretch, b->model, &b->claim, rows);
 	return ok;
 }
 

@@ -19,8 +19,14 @@
 struct position {
 	pthread_mutex_t lock;
 	struct place_in_table place;
-	double last_sweep; /* seconds it took; 0: there was none */
+	unsigned long rows_per_page; /* where the place is; 0: not known */
+	double last_sweep;           /* seconds it took; 0: there was none */
 	struct instant next_sweep;
+};
+
+/* A ctid. */
+struct spot {
+	unsigned long page, row; /* of a page's rows the first one is 1 */
 };
 
 struct position *position_new(void)
@@ -39,12 +45,48 @@ void position_free(struct position *p)
 	free(p);
 }
 
-struct place_in_table position_get(struct position *p)
+static struct spot spot_of(const char *ctid) /* "(page,row)" */
+{
+	char *end;
+	struct spot spot = { .page = strtoul(ctid + 1, &end, 10) };
+	spot.row = strtoul(end + 1, NULL, 10);
+	return spot;
+}
+
+static struct spot pages_back(struct spot spot, unsigned long pages)
+{
+	return (struct spot){ spot.page > pages ? spot.page - pages : 0, spot.row };
+}
+
+static struct place_in_table place_at(struct spot spot)
+{
+	char ctid[64];
+	struct place_in_table place = { 0 };
+	snprintf(ctid, sizeof ctid, "(%lu,%lu)", spot.page, spot.row);
+	place_add(&place, ctid);
+	return place;
+}
+
+/* Under the lock. */
+static struct place_in_table copy_of(const struct position *p)
 {
 	struct place_in_table copy = { 0 };
-	pthread_mutex_lock(&p->lock);
 	for (size_t i = 0; i < p->place.count; i++)
 		place_add(&copy, p->place.values[i]);
+	return copy;
+}
+
+/* Under the lock. */
+static void move_to(struct position *p, struct spot spot)
+{
+	place_free(&p->place);
+	p->place = place_at(spot);
+}
+
+struct place_in_table position_get(struct position *p)
+{
+	pthread_mutex_lock(&p->lock);
+	struct place_in_table copy = copy_of(p);
 	pthread_mutex_unlock(&p->lock);
 	return copy;
 }
@@ -54,6 +96,7 @@ void position_set(struct position *p, struct place_in_table *place)
 	pthread_mutex_lock(&p->lock);
 	struct place_in_table old = p->place;
 	p->place = *place;
+	p->rows_per_page = 0;
 	pthread_mutex_unlock(&p->lock);
 	*place = (struct place_in_table){ 0 };
 	place_free(&old);
@@ -79,6 +122,7 @@ void position_swept(struct position *p, struct instant start, struct instant now
 		p->next_sweep = now;
 		forgotten = p->place;
 		p->place = (struct place_in_table){ 0 };
+		p->rows_per_page = 0;
 	}
 	pthread_mutex_unlock(&p->lock);
 	place_free(&forgotten);
@@ -92,20 +136,60 @@ double position_rest(struct position *p, struct instant now)
 	return rest > 0 ? rest : 0;
 }
 
+void position_learn(struct position *p, unsigned long rows_per_page)
+{
+	pthread_mutex_lock(&p->lock);
+	p->rows_per_page = p->place.count > 0 ? rows_per_page : 0;
+	pthread_mutex_unlock(&p->lock);
+}
+
+struct span position_take(struct position *p, size_t rows)
+{
+	struct span span = { 0 };
+	pthread_mutex_lock(&p->lock);
+	span.from = copy_of(p);
+	if (p->rows_per_page > 0) {
+		struct spot spot = spot_of(p->place.values[0]);
+		unsigned long before_last = spot.row + rows - 1;
+		unsigned long pages = rows / p->rows_per_page + 1;
+		span.before = place_at(pages_back(spot, pages));
+		spot.page += before_last / p->rows_per_page;
+		spot.row = before_last % p->rows_per_page + 1;
+		span.to = place_at(spot);
+		move_to(p, spot);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return span;
+}
+
+void span_free(struct span *span)
+{
+	place_free(&span->from);
+	place_free(&span->to);
+	place_free(&span->before);
+}
+
+void position_put_back(struct position *p, const struct span *span)
+{
+	struct spot before = spot_of(span->before.values[0]);
+	pthread_mutex_lock(&p->lock);
+	if (p->place.count > 0 && before.page < spot_of(p->place.values[0]).page)
+		move_to(p, before);
+	p->rows_per_page = 0;
+	pthread_mutex_unlock(&p->lock);
+}
+
 bool position_step_back(struct position *p)
 {
-	char ctid[32];
 	bool is_row = false;
 	pthread_mutex_lock(&p->lock);
 	if (p->place.count > 0) {
-		char *end;
-		unsigned long page = strtoul(p->place.values[0] + 1, &end, 10); /* "(page,row)" */
-		is_row = strcmp(end, ",0)") != 0;                               /* no row is that */
-		snprintf(ctid, sizeof ctid, "(%lu,0)", page > PAGES_BACK ? page - PAGES_BACK : 0);
-	}
-	if (is_row) {
-		place_free(&p->place);
-		place_add(&p->place, ctid);
+		struct spot spot = spot_of(p->place.values[0]);
+		is_row = spot.row > 0; /* no row is that */
+		spot.row = 0;
+		if (is_row)
+			move_to(p, pages_back(spot, PAGES_BACK));
+		p->rows_per_page = 0;
 	}
 	pthread_mutex_unlock(&p->lock);
 	return is_row;

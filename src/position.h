@@ -33,6 +33,28 @@ struct place_in_table position_get(struct position *p);
 /* Move on to a place, and take its ownership. */
 void position_set(struct position *p, struct place_in_table *place);
 
+/* The place is a row's ctid, and a page holds so many rows, or a few less; 0, or after any other
+ * call that moves the place: nobody knows. */
+void position_learn(struct position *p, unsigned long rows_per_page);
+
+/* A part of a table for somebody to claim. */
+struct span {
+	struct place_in_table from;   /* behind it … */
+	struct place_in_table to;     /* … as far as it; count 0: as far as there are rows */
+	struct place_in_table before; /* where to has a place: where the span before begins, or a
+					 little before that */
+};
+
+/* A span of about so many rows from the place on.  Where it is known how many a page holds it has
+ * an end, and the position is moved on to there: who comes next, maybe while the rows are being
+ * claimed, need not walk over them.  Freed by span_free(). */
+struct span position_take(struct position *p, size_t rows);
+void span_free(struct span *span);
+
+/* There was nothing in a span and behind it: go back to where the one before it begins, unless the
+ * position is before that.  The rows that there were may have ended within that one. */
+void position_put_back(struct position *p, const struct span *span);
+
 /* A sweep that began at start and ended at now has found nothing.  Forgets the place, unless sweeps
  * are dear. */
 void position_swept(struct position *p, struct instant start, struct instant now);

@@ -139,9 +139,11 @@ char *sql_claim(const struct model *m, enum claim_kind kind, size_t count)
 	bool in_order = kind == CLAIM_ORDERED || kind == CLAIM_FLOOR;
 	struct text t = { 0 };
 	add_outputs(&t, m);
-	if (kind == CLAIM_NEXT)
+	if (kind == CLAIM_NEXT || kind == CLAIM_STRETCH)
 		add_next(&t, m);
-	else if (kind == CLAIM_NOTED)
+	if (kind == CLAIM_STRETCH)
+		add_string(&t, " AND signal.ctid <= $2::tid");
+	if (kind == CLAIM_NOTED)
 		add_noted(&t, m);
 	else if (kind == CLAIM_FIRST && !m->is_parent)
 		/* Without a condition a scan of a large table may begin anywhere in it

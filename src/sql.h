@@ -15,6 +15,7 @@
 enum claim_kind {
 	CLAIM_FIRST,   /* any rows, from the beginning of the table */
 	CLAIM_NEXT,    /* any rows behind a position: sql_position_count() parameters */
+	CLAIM_STRETCH, /* the same, as far as another position: two ctids */
 	CLAIM_NOTED,   /* the rows with these primary keys: an array for each column of it */
 	CLAIM_ORDERED, /* the first rows in the model's order */
 	CLAIM_FLOOR,   /* the same, from a value of the floor field on: a parameter */

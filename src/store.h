@@ -67,7 +67,8 @@ void store_unlock(struct store *s, size_t index);
 /* Which rows to claim. */
 struct claim_request {
 	enum claim_kind kind;
-	const struct place_in_table *from; /* CLAIM_NEXT: rows behind it */
+	const struct place_in_table *from; /* CLAIM_NEXT, CLAIM_STRETCH: rows behind it … */
+	const struct place_in_table *to;   /* CLAIM_STRETCH: … as far as this one */
 	const struct rows *keys;           /* CLAIM_NOTED: rows with the keys … */
 	size_t first_key, key_count;       /* … of this slice */
 	bool from_start; /* CLAIM_ORDERED: look for rows that sort before those sent last, too */

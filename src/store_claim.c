@@ -27,7 +27,8 @@ static void adapt_size(struct store *s, const struct model *m, const struct clai
 char *store_prepare_claim(
 	struct store *s, const struct model *m, enum claim_kind kind, struct error *e)
 {
-	static const char *const names[] = { "first", "next", "noted", "ordered", "floor" };
+	static const char *const names[] = { "first", "next", "stretch", "noted", "ordered",
+		"floor" };
 	unsigned size = s->models[m->index].size;
 	bool *done = &s->models[m->index].prepared[kind][size];
 	char *what = text_format("claim_%s_%u", names[kind], size);
@@ -142,9 +143,15 @@ static bool claim_any(struct store *s, const struct model *m, const struct claim
 		.on_row = store_may_stream(s, m, request) ? stream_row : NULL,
 		.arg = &stream };
 	char **arrays = request->kind == CLAIM_NOTED ? key_arrays(m, request) : NULL;
+	const char *stretch_ends[2];
 	if (request->kind == CLAIM_NEXT) {
 		call.values = (const char *const *)request->from->values;
 		call.value_count = (int)request->from->count;
+	} else if (request->kind == CLAIM_STRETCH) {
+		stretch_ends[0] = request->from->values[0];
+		stretch_ends[1] = request->to->values[0];
+		call.values = stretch_ends;
+		call.value_count = 2;
 	} else if (arrays != NULL) {
 		call.values = (const char *const *)arrays;
 		call.value_count = (int)m->primary_key_count;

@@ -26,6 +26,21 @@ def test_four_connections_send_each_row_once(signalbus, schema, make_topic, cons
     assert schema.count("t") == 0
 
 
+def test_connections_leave_nothing_where_rows_lie_unevenly(signalbus, schema, make_topic, consume):
+    """Each claims a stretch of its own, by how densely rows have lain so far."""
+    count, topic = 12_000, make_topic()
+    schema.make_signals("t")
+    schema.execute("INSERT INTO t SELECT n, repeat('x', CASE WHEN n %% 4000 < 1500 THEN 10"
+                   " WHEN n %% 4000 < 2500 THEN 2000 ELSE 100 END) FROM generate_series(1, %s) n",
+                   count)
+    schema.execute("DELETE FROM t WHERE id BETWEEN 3000 AND 7000 AND id % 50 <> 0")
+    left = [number for number, in schema.execute("SELECT id FROM t ORDER BY id")]
+    signalbus.configure(model("A", schema.table("t"), topic, burst_count=200))
+    signalbus("flushmany", "-j", "4").expect_silence()
+    assert sorted(ids(consume(topic, len(left)))) == left
+    assert schema.count("t") == 0
+
+
 @pytest.mark.parametrize("order", [{}, {"order_by": ["id"]}], ids=["any-order", "in-order"])
 def test_a_burst_goes_in_few_batches(signalbus, schema, make_topic, topics, order):
     bursts, topic = 40, make_topic()

@@ -374,6 +374,59 @@ START_TEST(a_position_moves_on_with_what_was_claimed)
 }
 END_TEST
 
+/* A burst beside others, in a backlog whose pages hold four rows. */
+static bool run_in_stretch(size_t rows)
+{
+	struct position *position = position_new();
+	struct place_in_table place = { 0 };
+	place_add(&place, "(9,4)");
+	position_set(position, &place);
+	position_learn(position, 4);
+	burst_free(world.burst);
+	world.burst = burst_new(&world.fixture.config, &world.store, &world.bus, false);
+	struct burst_order order = {
+		.model = world.model, .kind = CLAIM_FIRST, .position = position
+	};
+	script.rows = rows;
+	bool ok = burst_run(world.burst, &order, &world.result, &world.error);
+	position_free(position);
+	return ok;
+}
+
+START_TEST(beside_others_a_burst_takes_a_stretch_and_there_is_more)
+{
+	begin();
+	ck_assert(run_in_stretch(2));
+	ck_assert_int_eq(seen.kind, CLAIM_STRETCH);
+	ck_assert_uint_eq(seen.claims, 1);
+	ck_assert(world.result.more);
+	end();
+}
+END_TEST
+
+START_TEST(behind_an_empty_stretch_it_looks_on_and_there_is_no_more)
+{
+	begin();
+	ck_assert(run_in_stretch(0));
+	ck_assert_int_eq(seen.kind, CLAIM_NEXT);
+	ck_assert_str_eq(seen.from, "(9,4)");
+	ck_assert_uint_eq(seen.claims, 2);
+	ck_assert(!world.result.more);
+	end();
+}
+END_TEST
+
+START_TEST(a_stretch_that_cannot_be_claimed_is_a_failure)
+{
+	begin();
+	script.claim_error = ERROR_CONFLICT;
+	ck_assert(!run_in_stretch(2));
+	ck_assert_uint_eq(seen.claims, 1);
+	ck_assert(!world.result.more);
+	end();
+}
+END_TEST
+
 START_TEST(without_a_producer_nothing_is_sent)
 {
 	begin();
@@ -446,6 +499,9 @@ int main(void)
 		{ a_burst_is_run_again_and_again, 1, 0 },
 		{ noted_keys_reach_the_claim, 1, 0 },
 		{ a_position_moves_on_with_what_was_claimed, 1, 0 },
+		{ beside_others_a_burst_takes_a_stretch_and_there_is_more, 1, 0 },
+		{ behind_an_empty_stretch_it_looks_on_and_there_is_no_more, 1, 0 },
+		{ a_stretch_that_cannot_be_claimed_is_a_failure, 1, 0 },
 		{ without_a_producer_nothing_is_sent, 1, 0 },
 		{ freeing_no_burst_is_fine, 1, 0 },
 		{ whatever_happens_only_what_is_stored_is_deleted, SEEDS, 0 },

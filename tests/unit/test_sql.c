@@ -64,6 +64,9 @@ static const struct {
 	{ { SIMPLE, false, { NULL }, 1 }, CLAIM_NEXT,
 		BODY FROM " WHERE signal.ctid > $1::tid LIMIT 1 FOR UPDATE OF signal SKIP "
 			  "LOCKED" },
+	{ { SIMPLE, false, { NULL }, 9 }, CLAIM_STRETCH,
+		BODY FROM " WHERE signal.ctid > $1::tid AND signal.ctid <= $2::tid LIMIT 9 FOR "
+			  "UPDATE OF signal SKIP LOCKED" },
 	{ { SIMPLE, false, { NULL }, 1 }, CLAIM_NOTED,
 		BODY FROM " WHERE (signal.\"id\") IN (SELECT key.c0::bigint FROM "
 			  "unnest($1::text[]) AS key (c0))"
