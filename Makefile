@@ -29,7 +29,7 @@ SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c cmd
 	store_order.c store_settle.c barrier.c position.c \
 	encode.c bytes.c schema.c bus.c bus_report.c bus_start.c bus_producer.c bus_verdict.c \
 	bus_watch.c bus_topics.c ledger.c \
-	burst.c stretch.c flusher.c progress.c retry.c \
+	burst.c burst_isolate.c stretch.c flusher.c progress.c retry.c \
 	daemon.c census.c due.c standing.c listen.c health.c service.c \
 	metrics.c metrics_print.c lag.c monitor.c http.c address.c \
 	log.c log_json.c utf8.c error.c clock.c stop.c text.c
@@ -53,7 +53,7 @@ test_sql_OBJECTS     := sql $(MODEL)
 test_encode_OBJECTS  := encode bytes $(MODEL)
 test_config_OBJECTS  := config config_value config_item settings problems nearest address text \
 	error log log_json utf8
-test_burst_OBJECTS   := burst stretch ledger encode bytes sql position clock log log_json utf8 $(MODEL)
+test_burst_OBJECTS   := burst burst_isolate stretch ledger encode bytes sql position clock log log_json utf8 $(MODEL)
 test_flusher_OBJECTS := flusher retry position clock error text
 # Doubles of what other objects of the test, or the C library, have; the test has scripted_….
 test_flusher_DOUBLES := clock_now pthread_create pthread_join

@@ -1,32 +1,9 @@
-#include "burst.h"
-
-#include "encode.h"
+#include "burst_own.h"
 #include "log.h"
 #include "stretch.h"
 #include "text.h"
 
 #include <stdlib.h>
-
-struct burst {
-	const struct config *config;
-	struct store *store;
-	struct bus *bus;
-	bool is_sole;
-	struct ledger ledger;  /* of all rows */
-	struct ledger attempt; /* of rows that are sent again */
-	/* Of the burst under way: */
-	const struct model *model;
-	struct encoder *encoder;
-	struct claim claim;
-	struct field *fields; /* of the row being encoded */
-	bool in_order;
-	struct bus *via;         /* the bus, or the model's own for bursts in order */
-	struct instant deadline; /* for the broker's answers */
-	bool is_refused;         /* one of the rows that were handed over */
-	bool is_open;            /* the ledger of all rows */
-	size_t handed_over;      /* rows of it */
-	struct instant start;    /* of the sending */
-};
 
 struct burst *burst_new(
 	const struct config *config, struct store *store, struct bus *bus, bool is_sole)
@@ -83,8 +60,7 @@ static bool send_row(struct burst *b, size_t row, struct ledger *l, size_t slot)
 	return false;
 }
 
-/* The same, unless one before it was refused and the order ends there. */
-static void hand_over(struct burst *b, size_t row, struct ledger *l, size_t slot)
+void burst_hand_over(struct burst *b, size_t row, struct ledger *l, size_t slot)
 {
 	if (b->is_refused && b->in_order)
 		bus_refuse(b->via, l, slot, VERDICT_UNSENT, NULL);
@@ -92,15 +68,13 @@ static void hand_over(struct burst *b, size_t row, struct ledger *l, size_t slot
 		b->is_refused = true;
 }
 
-/* Open a ledger for count rows at most. */
-static void open_ledger(struct burst *b, struct ledger *l, size_t count)
+void burst_open(struct burst *b, struct ledger *l, size_t count)
 {
 	b->is_refused = false;
 	bus_begin(b->via, l, count);
 }
 
-/* Await the verdicts of the rows that were handed over. */
-static void close_ledger(struct burst *b, struct ledger *l)
+void burst_close(struct burst *b, struct ledger *l)
 {
 	bus_await(b->via, l, b->deadline);
 	bus_end(b->via, l);
@@ -113,7 +87,7 @@ static bool begin_sending(struct burst *b, struct error *e)
 	if (b->via == NULL)
 		return false;
 	b->start = clock_now();
-	open_ledger(b, &b->ledger, (size_t)b->model->config->burst_count);
+	burst_open(b, &b->ledger, (size_t)b->model->config->burst_count);
 	b->is_open = true;
 	return true;
 }
@@ -122,7 +96,7 @@ static bool begin_sending(struct burst *b, struct error *e)
 static void send_up_to(struct burst *b, size_t count)
 {
 	for (; b->handed_over < count; b->handed_over++)
-		hand_over(b, b->handed_over, &b->ledger, b->handed_over);
+		burst_hand_over(b, b->handed_over, &b->ledger, b->handed_over);
 }
 
 /* There are no more rows. */
@@ -131,7 +105,7 @@ static void end_sending(struct burst *b)
 	if (!b->is_open)
 		return;
 	bus_shorten(b->via, &b->ledger, b->handed_over);
-	close_ledger(b, &b->ledger);
+	burst_close(b, &b->ledger);
 	b->is_open = false;
 }
 
@@ -181,81 +155,6 @@ static bool claim(struct burst *b, const struct burst_order *order, struct burst
 	result->more = b->claim.more || (b->claim.count > 0 && stretch_has_end(&stretch));
 	stretch_end(&stretch, b->model, &b->claim, rows);
 	return ok;
-}
-
-/* Which of the rows to send again: those that were rejected.  In order, where one was rejected, all
- * from the first that is not stored: what is late before it may be so for its sake. */
-static size_t rejected_among(
-	const struct burst *b, const size_t *rows, size_t count, size_t *rejected)
-{
-	size_t n = 0;
-	bool any = false;
-	for (size_t i = 0; i < count; i++) {
-		enum verdict v = b->ledger.entries[rows[i]].verdict;
-		any = any || v == VERDICT_REJECTED;
-		if (v == VERDICT_REJECTED || (b->in_order && (v != VERDICT_STORED || n > 0)))
-			rejected[n++] = rows[i];
-	}
-	return any ? n : 0;
-}
-
-static bool isolate(struct burst *b, const size_t *rows, size_t count);
-
-/* Send the rejected ones among the rows again, by halves.  Returns whether all are stored then. */
-static bool isolate_rejected(struct burst *b, const size_t *rows, size_t count)
-{
-	size_t *rejected = memory_new(count, sizeof *rejected);
-	size_t n = rejected_among(b, rows, count, rejected);
-	size_t half = (n + 1) / 2;
-	bool ok = n > 0 && isolate(b, rejected, half);
-	if (n > half && (ok || !b->in_order))
-		ok = isolate(b, rejected + half, n - half) && ok;
-	free(rejected);
-	return ok;
-}
-
-/* Send rows again.  A single one decides: what is in other bursts must not be in a batch with it.
- */
-static void send_again(struct burst *b, const size_t *rows, size_t count)
-{
-	struct error e;
-	struct bus *usual = b->via, *via = usual;
-	if (count == 1 && !b->in_order)
-		via = bus_alone(b->bus, &e);
-	b->via = via != NULL ? via : usual;
-	open_ledger(b, &b->attempt, count);
-	for (size_t slot = 0; slot < count; slot++)
-		if (via == NULL)
-			/* uncovered: no descriptor or thread is left for that bus */
-			bus_refuse(b->via, &b->attempt, slot, VERDICT_LATE, e.text);
-		else
-			hand_over(b, rows[slot], &b->attempt, slot);
-	close_ledger(b, &b->attempt);
-	b->via = usual;
-}
-
-/* Send rows again, until those that the broker rejects stand alone: one bad message fails all that
- * are in a batch with it.  In order, nothing behind the first failure is sent. */
-static bool isolate(struct burst *b, const size_t *rows, size_t count)
-{
-	send_again(b, rows, count);
-	bool all_stored = ledger_all_stored(&b->attempt);
-	for (size_t i = 0; i < count; i++)
-		ledger_replace(&b->ledger, rows[i], &b->attempt, i);
-	return all_stored || (count > 1 && isolate_rejected(b, rows, count));
-}
-
-/* Send again what was rejected along with others. */
-static void isolate_all(struct burst *b)
-{
-	size_t count = b->claim.count;
-	if (ledger_all_stored(&b->ledger))
-		return;
-	size_t *rows = memory_new(count, sizeof *rows);
-	for (size_t i = 0; i < count; i++)
-		rows[i] = i;
-	isolate_rejected(b, rows, count);
-	free(rows);
 }
 
 /* The rejected row that e is about. */
@@ -373,7 +272,7 @@ static bool deliver(struct burst *b, struct burst_result *result, struct error *
 	}
 	send_up_to(b, b->claim.count);
 	end_sending(b);
-	isolate_all(b);
+	burst_isolate(b);
 	result->ack_seconds = instant_seconds(b->start, clock_now());
 	return settle(b, result, e);
 }
