@@ -5,14 +5,18 @@
 
 #include <stdlib.h>
 
+/* So many rows are worth a batch of their own; fewer had better wait for others' to go with. */
+#define LARGE_BURST 200
+
 struct burst *burst_new(
-	const struct config *config, struct store *store, struct bus *bus, bool is_sole)
+	const struct config *config, struct store *store, struct bus *bus, struct burst_owner owner)
 {
 	struct burst *b = memory_new(1, sizeof *b);
 	b->config = config;
 	b->store = store;
 	b->bus = bus;
-	b->is_sole = is_sole;
+	b->worker = owner.worker;
+	b->is_sole = owner.workers == 1;
 	return b;
 }
 
@@ -80,10 +84,18 @@ void burst_close(struct burst *b, struct ledger *l)
 	bus_end(b->via, l);
 }
 
+/* The bus that is right for the claimed rows; NULL with e where it cannot be made. */
+static struct bus *choose_bus(const struct burst *b, struct error *e)
+{
+	if (b->in_order)
+		return bus_ordered(b->bus, b->model->index, e);
+	return b->claim.count >= LARGE_BURST ? bus_lane(b->bus, b->worker) : b->bus;
+}
+
 /* Begin with the claimed rows.  Fails where there is no bus to send them by. */
 static bool begin_sending(struct burst *b, struct error *e)
 {
-	b->via = b->in_order ? bus_ordered(b->bus, b->model->index, e) : b->bus;
+	b->via = choose_bus(b, e);
 	if (b->via == NULL)
 		return false;
 	b->start = clock_now();

@@ -50,9 +50,14 @@ struct burst_result {
 	double burst_seconds; /* from the claim to the end of the transaction */
 };
 
-/* is_sole: no other burst runs on the bus at the same time. */
-struct burst *burst_new(
-	const struct config *config, struct store *store, struct bus *bus, bool is_sole);
+/* Whose burst it is. */
+struct burst_owner {
+	unsigned worker;  /* its number, from 0 … */
+	unsigned workers; /* … of so many, which use the bus at the same time */
+};
+
+struct burst *burst_new(const struct config *config, struct store *store, struct bus *bus,
+	struct burst_owner owner);
 void burst_free(struct burst *b);
 
 /* Run one.  Returns false with e where not every claimed row was sent and deleted, or moved to the

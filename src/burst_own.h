@@ -11,7 +11,8 @@ struct burst {
 	const struct config *config;
 	struct store *store;
 	struct bus *bus;
-	bool is_sole;
+	unsigned worker;
+	bool is_sole;          /* no other burst runs on the bus at the same time */
 	struct ledger ledger;  /* of all rows */
 	struct ledger attempt; /* of rows that are sent again */
 	/* Of the burst under way: */
@@ -20,7 +21,7 @@ struct burst {
 	struct claim claim;
 	struct field *fields; /* of the row being encoded */
 	bool in_order;
-	struct bus *via;         /* the bus, or the model's own for bursts in order */
+	struct bus *via;         /* the bus, or one that belongs to it */
 	struct instant deadline; /* for the broker's answers */
 	bool is_refused;         /* one of the rows that were handed over */
 	bool is_open;            /* the ledger of all rows */

@@ -119,6 +119,15 @@ struct bus *bus_alone(struct bus *bus, struct error *e)
 	return have(bus, &bus->alone, (struct use){ .main = bus, .is_alone = true }, e);
 }
 
+struct bus *bus_lane(struct bus *bus, unsigned worker)
+{
+	struct error e;
+	struct bus *lane = worker % 2 == 1
+				   ? have(bus, &bus->second_lane, (struct use){ .main = bus }, &e)
+				   : bus;
+	return lane != NULL ? lane : bus;
+}
+
 void bus_free(struct bus *bus)
 {
 	if (bus == NULL)
@@ -126,6 +135,7 @@ void bus_free(struct bus *bus)
 	for (size_t i = 0; bus->ordered != NULL && i < bus->config->model_count; i++)
 		bus_free(bus->ordered[i]);
 	bus_free(bus->alone);
+	bus_free(bus->second_lane);
 	atomic_store(&bus->leaving, true);
 	bus_wake(bus);
 	pthread_join(bus->reporter, NULL);

@@ -45,6 +45,12 @@ struct bus *bus_new(const struct config *config, struct error *e);
  * an earlier one is rejected. */
 struct bus *bus_ordered(struct bus *bus, size_t model, struct error *e);
 
+/* The bus for the large bursts of a worker, by its number, which is bus or belongs to it; made when
+ * first asked for.  Of one producer one batch of a partition is on the way at a time (see
+ * bus_report.c): with two of them, the bursts of two workers are.  Small bursts had better share a
+ * producer, since there those that wait go in one batch. */
+struct bus *bus_lane(struct bus *bus, unsigned worker);
+
 /* The bus for a message that is to be judged by itself, which belongs to bus; made when first asked
  * for.  The broker rejects batches, and a batch may hold messages of several bursts: here each
  * message is a batch of its own. */

@@ -55,6 +55,7 @@ struct bus {
 	/* The main one's, made when they are first asked for: */
 	struct bus **ordered; /* one for each model */
 	struct bus *alone;
+	struct bus *second_lane;
 };
 
 /* Who waits in bus_await(), woken by itself: with many workers the others had better sleep on. */

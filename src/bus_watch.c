@@ -40,18 +40,26 @@ static void note_probe(struct bus *bus, bool is_up, const char *reason)
 		pthread_cond_broadcast(&bus->changed);
 }
 
-/* Have the buses that belong to the main one do the same: each has a reporter of its own. */
+/* Under the lock: have a bus that belongs to the main one do the same: it has a reporter of its
+ * own.
+ */
 /* uncovered: takes a minute; make check-faults */
+static void replace_other(struct bus *other)
+{
+	if (other == NULL)
+		return;
+	atomic_store(&other->is_broken, true);
+	bus_wake(other);
+}
+
+/* uncovered: the same */
 static void replace_others(struct bus *bus)
 {
 	pthread_mutex_lock(&bus->lock);
-	for (size_t i = 0; i <= bus->config->model_count; i++) {
-		struct bus *other = i < bus->config->model_count ? bus->ordered[i] : bus->alone;
-		if (other == NULL)
-			continue;
-		atomic_store(&other->is_broken, true);
-		bus_wake(other);
-	}
+	for (size_t i = 0; i < bus->config->model_count; i++)
+		replace_other(bus->ordered[i]);
+	replace_other(bus->alone);
+	replace_other(bus->second_lane);
 	pthread_mutex_unlock(&bus->lock);
 }
 

@@ -248,7 +248,8 @@ static void start_worker(struct daemon *d, unsigned number)
 	w->daemon = d;
 	w->number = number;
 	w->store = store_new(d->config);
-	w->burst = burst_new(d->config, w->store, d->bus, d->worker_count == 1);
+	w->burst = burst_new(
+		d->config, w->store, d->bus, (struct burst_owner){ number, d->worker_count });
 	w->connecting = retry_new(INFINITY, clock_now());
 	w->dice[0] = (unsigned short)(clock_now().ns >> 8);
 	w->dice[1] = (unsigned short)number;

@@ -44,8 +44,7 @@ struct worker {
 struct flusher {
 	const struct flush_plan *plan;
 	struct target *targets;
-	struct worker *workers;
-	unsigned worker_count;
+	struct worker *workers; /* as many as the plan has jobs */
 	struct progress progress;
 	atomic_bool aborted; /* database or broker are away: no model can go on */
 	/* Under lock: */
@@ -63,13 +62,13 @@ struct flusher *flusher_new(const struct flush_plan *plan)
 		f->targets[i].index = plan->models[i];
 		f->targets[i].position = position_new();
 	}
-	f->worker_count = plan->jobs;
-	f->workers = memory_new(f->worker_count, sizeof *f->workers);
-	for (unsigned i = 0; i < f->worker_count; i++) {
+	f->workers = memory_new(plan->jobs, sizeof *f->workers);
+	for (unsigned i = 0; i < plan->jobs; i++) {
 		struct worker *w = &f->workers[i];
+		const struct burst_owner owner = { i, plan->jobs };
 		w->flusher = f;
 		w->store = store_new(plan->config);
-		w->burst = burst_new(plan->config, w->store, plan->bus, plan->jobs == 1);
+		w->burst = burst_new(plan->config, w->store, plan->bus, owner);
 		w->dice[0] = (unsigned short)(clock_now().ns >> 8);
 		w->dice[1] = (unsigned short)i;
 	}
@@ -80,7 +79,7 @@ void flusher_free(struct flusher *f)
 {
 	if (f == NULL)
 		return;
-	for (unsigned i = 0; i < f->worker_count; i++) {
+	for (unsigned i = 0; i < f->plan->jobs; i++) {
 		burst_free(f->workers[i].burst);
 		store_free(f->workers[i].store);
 	}
@@ -340,11 +339,11 @@ static void *work(void *arg)
 static void work_all(struct flusher *f)
 {
 	unsigned count = 1;
-	while (count < f->worker_count &&
+	while (count < f->plan->jobs &&
 		pthread_create(&f->workers[count].thread, NULL, work, &f->workers[count]) == 0)
 		count++;
-	if (count < f->worker_count)
-		log_warning("only %u of %u workers got a thread", count, f->worker_count);
+	if (count < f->plan->jobs)
+		log_warning("only %u of %u workers got a thread", count, f->plan->jobs);
 	work(&f->workers[0]);
 	while (--count > 0)
 		pthread_join(f->workers[count].thread, NULL);
@@ -388,7 +387,7 @@ bool flusher_run(struct flusher *f, size_t *sent, struct error *e)
 	atomic_store(&f->aborted, false);
 	for (size_t i = 0; i < f->plan->model_count; i++)
 		atomic_store(&f->targets[i].failed, false);
-	for (unsigned i = 0; i < f->worker_count; i++)
+	for (unsigned i = 0; i < f->plan->jobs; i++)
 		prepare_worker(&f->workers[i]);
 	progress_init(&f->progress, f->plan->show_progress);
 	run(f);

@@ -17,7 +17,7 @@
 
 #include <stdio.h>
 
-enum { ROWS_MAX = 64, ATTEMPTS_MAX = 2 * ROWS_MAX };
+enum { ROWS_MAX = 256, ATTEMPTS_MAX = 128 };
 
 struct store {
 	int nothing;
@@ -65,6 +65,8 @@ struct seen {
 	bool stored[ROWS_MAX]; /* the broker has said so, once at least */
 	bool rejected_alone[ROWS_MAX];
 	bool in_order;
+	bool by_lane; /* of the worker … */
+	unsigned lane;
 	bool in_transaction;
 	bool is_streaming;
 	struct instant claimed;
@@ -222,6 +224,13 @@ static inline struct attempt *this_attempt(void)
 struct bus *bus_alone(struct bus *bus, struct error *e)
 {
 	(void)e;
+	return bus;
+}
+
+struct bus *bus_lane(struct bus *bus, unsigned worker)
+{
+	seen.by_lane = true;
+	seen.lane = worker;
 	return bus;
 }
 

@@ -24,7 +24,8 @@ static inline void begin(void)
 	fixture_init(&world.fixture);
 	world.fixture.settings.key = "id";
 	world.model = fixture_resolved(&world.fixture, columns, COUNT(columns), "id");
-	world.burst = burst_new(&world.fixture.config, &world.store, &world.bus, true);
+	world.burst = burst_new(
+		&world.fixture.config, &world.store, &world.bus, (struct burst_owner){ 0, 1 });
 	script = (struct script){ 0 };
 	seen = (struct seen){ 0 };
 }

@@ -108,9 +108,9 @@ bool store_say_writer(struct store *s, const struct model *m, struct error *e)
 }
 
 struct burst *burst_new(
-	const struct config *config, struct store *store, struct bus *bus, bool is_sole)
+	const struct config *config, struct store *store, struct bus *bus, struct burst_owner owner)
 {
-	(void)is_sole;
+	ck_assert_uint_lt(owner.worker, owner.workers);
 	struct burst *b = memory_new(1, sizeof *b);
 	ck_assert_ptr_nonnull(config);
 	ck_assert_ptr_null(bus);

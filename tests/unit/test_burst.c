@@ -69,9 +69,36 @@ START_TEST(beside_others_only_rows_in_order_are_sent_as_they_come)
 {
 	begin();
 	burst_free(world.burst);
-	world.burst = burst_new(&world.fixture.config, &world.store, &world.bus, false);
+	world.burst = burst_new(
+		&world.fixture.config, &world.store, &world.bus, (struct burst_owner){ 0, 2 });
 	ck_assert(run(kinds[_i]));
 	ck_assert_int_eq(seen.request.on_row != NULL, kinds[_i] == CLAIM_ORDERED);
+	end();
+}
+END_TEST
+
+static const struct {
+	size_t rows;
+	enum claim_kind kind;
+	bool by_lane;
+} lanes[] = {
+	{ 200, CLAIM_FIRST, true },
+	{ 200, CLAIM_NOTED, true },
+	{ 199, CLAIM_FIRST, false },
+	{ 200, CLAIM_ORDERED, false },
+};
+
+START_TEST(a_large_burst_takes_its_worker_s_lane)
+{
+	begin();
+	world.fixture.settings.burst_count = 200;
+	burst_free(world.burst);
+	world.burst = burst_new(
+		&world.fixture.config, &world.store, &world.bus, (struct burst_owner){ 3, 4 });
+	script.rows = lanes[_i].rows;
+	ck_assert(run(lanes[_i].kind));
+	ck_assert_int_eq(seen.by_lane, lanes[_i].by_lane);
+	ck_assert_uint_eq(seen.lane, lanes[_i].by_lane ? 3 : 0);
 	end();
 }
 END_TEST
@@ -383,7 +410,8 @@ static bool run_in_stretch(size_t rows)
 	position_set(position, &place);
 	position_learn(position, 4);
 	burst_free(world.burst);
-	world.burst = burst_new(&world.fixture.config, &world.store, &world.bus, false);
+	world.burst = burst_new(
+		&world.fixture.config, &world.store, &world.bus, (struct burst_owner){ 0, 2 });
 	struct burst_order order = {
 		.model = world.model, .kind = CLAIM_FIRST, .position = position
 	};
@@ -489,6 +517,7 @@ int main(void)
 		{ a_claim_that_fails_is_the_burst_s_failure, COUNT(database_errors), 0 },
 		{ beside_others_only_rows_in_order_are_sent_as_they_come, COUNT(kinds), 0 },
 		{ what_was_sent_amid_a_claim_that_fails_is_awaited, COUNT(database_errors), 0 },
+		{ a_large_burst_takes_its_worker_s_lane, COUNT(lanes), 0 },
 		{ a_settling_that_fails_is_the_burst_s_failure, COUNT(database_errors), 0 },
 		{ what_becomes_of_a_burst_depends_on_what_the_broker_says, COUNT(outcomes), 0 },
 		{ a_bad_row_fails_alone, 8, 0 },

@@ -146,6 +146,22 @@ START_TEST(a_producer_with_a_fatal_error_is_replaced)
 }
 END_TEST
 
+START_TEST(every_other_worker_has_the_second_lane)
+{
+	begin(NULL, NULL);
+	struct bus *main = world.bus;
+	ck_assert_ptr_eq(bus_lane(main, 0), main);
+	ck_assert_ptr_eq(bus_lane(main, 2), main);
+	struct bus *second = bus_lane(main, 1);
+	ck_assert_ptr_ne(second, main);
+	ck_assert_ptr_eq(bus_lane(main, 3), second);
+	world.bus = second;
+	ck_assert(send_burst(5));
+	world.bus = main;
+	end();
+}
+END_TEST
+
 START_TEST(a_full_queue_is_waited_for)
 {
 	begin("queue.buffering.max.messages", "1");
@@ -245,6 +261,7 @@ int main(void)
 	const struct test tests[] = {
 		{ what_is_sent_is_stored, 1, 0 },
 		{ a_producer_with_a_fatal_error_is_replaced, 1, 0 },
+		{ every_other_worker_has_the_second_lane, 1, 0 },
 		{ a_full_queue_is_waited_for, 1, 0 },
 		{ a_message_may_have_little_time, 2, 0 },
 		{ waiting_for_a_slow_broker_takes_no_cpu, 1, 0 },

@@ -184,7 +184,7 @@ END_TEST
 
 START_TEST(of_several_that_found_nothing_the_first_one_decides)
 {
-	struct stretch stretches[3];
+	struct stretch stretches[3] = { 0 };
 	begin_backlog();
 	for (size_t i = 0; i < COUNT(stretches); i++) {
 		take(true);
