@@ -226,11 +226,10 @@ struct settlement {
 	struct error unburied; /* why the dead letters could not be moved; else ERROR_NONE */
 };
 
-/* Decide what becomes of each row, and move the dead letters.  Where that is not possible they
- * stay, and the others are settled all the same, so that they are not sent again and again. */
-static void dispose(struct burst *b, struct settlement *st)
+/* Move the dead letters.  Where that is not possible they stay, and the others are settled all the
+ * same, so that they are not sent again and again. */
+static void bury(struct burst *b, struct settlement *st)
 {
-	st->leaving = ledger_dispose(&b->ledger, st->rules, st->disposals);
 	bool any = false;
 	for (size_t i = 0; i < b->claim.count; i++)
 		any = any || st->disposals[i].fate == FATE_DIES;
@@ -238,6 +237,18 @@ static void dispose(struct burst *b, struct settlement *st)
 		return;
 	st->rules.dead_letters = false;
 	st->leaving = ledger_dispose(&b->ledger, st->rules, st->disposals);
+}
+
+/* Decide what becomes of each row. */
+static bool dispose(struct burst *b, struct settlement *st, struct error *e)
+{
+	st->leaving = ledger_dispose(&b->ledger, st->rules, st->disposals);
+	if (st->leaving == 0 || ledger_all_stored(&b->ledger))
+		return true;
+	if (!store_keep(b->store, b->model, &b->claim, e))
+		return false;
+	bury(b, st);
+	return true;
 }
 
 /* What has become of the burst, now that its rows are gone. */
@@ -264,12 +275,11 @@ static bool settle(struct burst *b, struct burst_result *result, struct error *e
 {
 	struct settlement st = { .rules = { b->in_order, b->model->dead_letters != NULL },
 		.disposals = memory_new(b->claim.count, sizeof *st.disposals) };
-	bool ok = true;
-	dispose(b, &st);
-	if (st.leaving == 0)
+	bool ok = dispose(b, &st, e);
+	if (ok && st.leaving == 0)
 		store_abandon(b->store);
 	else
-		ok = store_settle(b->store, b->model, &b->claim, st.disposals, e);
+		ok = ok && store_settle(b->store, b->model, &b->claim, st.disposals, e);
 	ok = ok && conclude(b, &st, result, e);
 	free(st.disposals);
 	return ok;
@@ -283,6 +293,7 @@ static bool deliver(struct burst *b, struct burst_result *result, struct error *
 		return false;
 	}
 	send_up_to(b, b->claim.count);
+	store_delete_ahead(b->store, b->model, &b->claim);
 	end_sending(b);
 	burst_isolate(b);
 	result->ack_seconds = instant_seconds(b->start, clock_now());

@@ -3,7 +3,8 @@
  *
  * A burst belongs to one worker, and so does the store it uses; the bus is shared.  Running one
  * blocks: for the database's answers, and for the broker's until `timeout` of the configuration.
- * Rows are deleted only in the transaction that follows VERDICT_STORED for their messages.
+ * Rows are deleted only in a transaction that commits after VERDICT_STORED for their messages.  The
+ * server may begin to delete them before that, while they are on the way (store_delete_ahead()).
  *
  * The first rows of a claim may be on their way to the broker while the last ones still come from
  * the database.  Where such a claim fails, they are awaited all the same, and sent again with the

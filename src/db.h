@@ -67,6 +67,12 @@ struct db_call {
 bool db_run(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
 	struct error *e);
 
+/* The halves of db_run(): send all calls, and await their results.  In between nothing is done with
+ * the session but to forget it. */
+bool db_send(struct db *db, const struct db_call *calls, size_t count, struct error *e);
+bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
+	struct error *e);
+
 /* db_run() of a single call. */
 bool db_call(struct db *db, struct db_call call, struct instant deadline, struct error *e);
 

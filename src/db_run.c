@@ -258,10 +258,8 @@ static bool receive_sync(struct db *db, struct instant deadline, struct error *e
 	return synced || db_lost(db, e);
 }
 
-bool db_run(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
-	struct error *e)
+bool db_send(struct db *db, const struct db_call *calls, size_t count, struct error *e)
 {
-	bool failed = false;
 	for (size_t i = 0; i < count; i++) {
 		if (calls[i].rows != NULL)
 			*calls[i].rows = NULL;
@@ -274,8 +272,15 @@ bool db_run(struct db *db, const struct db_call *calls, size_t count, struct ins
 		return error_set(e, ERROR_STOPPED, "asked to stop");
 	db->run_heeds_stop = db->heeds_stop;
 	db->is_stopped = false;
-	if (!send_calls(db, calls, count))
-		return db_lost(db, e);
+	return send_calls(db, calls, count) || db_lost(db, e);
+}
+
+bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
+	struct error *e)
+{
+	bool failed = false;
+	if (db->conn == NULL)
+		return error_set(e, ERROR_CONNECTION, "database: not connected");
 	for (size_t i = 0; i < count; i++)
 		if (!receive_call(db, &calls[i], deadline, &failed, e))
 			return false;
@@ -288,6 +293,12 @@ bool db_run(struct db *db, const struct db_call *calls, size_t count, struct ins
 	if (db->in_doubt)
 		db_disconnect(db);
 	return !failed;
+}
+
+bool db_run(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
+	struct error *e)
+{
+	return db_send(db, calls, count, e) && db_receive(db, calls, count, deadline, e);
 }
 
 bool db_call(struct db *db, struct db_call call, struct instant deadline, struct error *e)

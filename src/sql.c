@@ -216,6 +216,14 @@ char *sql_delete(const struct model *m)
 		m->relation);
 }
 
+char *sql_lock_again(const struct model *m)
+{
+	return text_format("SELECT FROM %s AS signal"
+			   " WHERE signal.ctid = ANY ($1::tid[]) AND signal.xmax = $2::xid"
+			   " FOR UPDATE OF signal SKIP LOCKED",
+		m->relation);
+}
+
 /* "signal.*" is the row, also where the table has a column of that name. */
 char *sql_bury(const struct model *m)
 {

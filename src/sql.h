@@ -45,6 +45,10 @@ extern const char sql_attributes[];
  * are locked, so their ctids cannot change before the transaction ends. */
 char *sql_delete(const struct model *m);
 
+/* Lock rows: $1 is an array of ctids, $2 the transaction that was the last one to lock or delete
+ * them.  Rows of others' are passed over. */
+char *sql_lock_again(const struct model *m);
+
 /* Copy a claimed row to the dead letters: $1 is the model's name, $2 the reason, then ctid and
  * tableoid. */
 char *sql_bury(const struct model *m);

@@ -23,6 +23,7 @@ void store_free(struct store *s)
 	if (s == NULL)
 		return; /* uncovered: nobody frees a store that there is not */
 	db_free(s->db);
+	deletions_free(&s->deletions);
 	for (size_t i = 0; i < s->config->model_count; i++) {
 		ordering_reset(&s->models[i].ordering);
 		model_free(s->models[i].model);
@@ -58,11 +59,16 @@ void store_disconnect(struct store *s)
 		store_forget(s, i);
 		s->models[i].noted = s->models[i].locked = false;
 	}
+	deletions_free(&s->deletions);
+	s->is_ahead = false;
 	db_disconnect(s->db);
 }
 
 bool store_roll_back(struct store *s, struct error *e)
 {
+	if (s->is_ahead)
+		store_await_deletion(s, e); /* whatever has become of it */
+	deletions_free(&s->deletions);
 	if (!db_in_transaction(s->db) ||
 		db_call(s->db, (struct db_call){ .sql = "ROLLBACK" }, store_deadline(s), e))
 		return true;

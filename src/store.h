@@ -86,6 +86,7 @@ struct claim {
 			  more that belong to the same ones */
 	size_t cut_to; /* rows behind so many do not fit in a burst, and were left out; 0: none */
 	bool is_streamed; /* who asked was told of rows while they came */
+	bool was_smooth;  /* the burst before went well */
 	/* CLAIM_ORDERED: */
 	bool in_order;
 	bool from_start; /* it was looked from the beginning, not only behind those sent last */
@@ -102,6 +103,15 @@ struct claim {
 bool store_claim(struct store *s, const struct model *m, const struct claim_request *request,
 	struct claim *claim, struct error *e);
 void claim_free(struct claim *claim);
+
+/* While the messages of a claim are on the way: have the server begin to delete its rows, where
+ * they will hardly have to stay.  Does not block.  What becomes of that is for store_settle(). */
+void store_delete_ahead(struct store *s, const struct model *m, const struct claim *claim);
+
+/* Some rows stay after all, or die: take back what is deleted ahead.  To be called before anything
+ * else is done with them.  The transaction is another one then, and its locks are, too: where
+ * others took a row in between that is ERROR_CONFLICT, and no transaction is open. */
+bool store_keep(struct store *s, const struct model *m, const struct claim *claim, struct error *e);
 
 /* Copy the rows that die to the dead letters, in the claim's transaction.  Where that fails nothing
  * was copied, and the transaction goes on unless the session is lost. */

@@ -185,7 +185,7 @@ static bool claim_once(struct store *s, const struct model *m, const struct clai
 	struct claim *claim, struct error *e)
 {
 	size_t size = claim_size(s, m);
-	*claim = (struct claim){ 0 };
+	*claim = (struct claim){ .was_smooth = s->models[m->index].is_smooth };
 	db_heed_stop(s->db, true); /* nothing is sent yet, and it may wait for others' locks */
 	bool ok = claim_rows(s, m, request, claim, e);
 	db_heed_stop(s->db, false);

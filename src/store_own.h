@@ -40,10 +40,21 @@ struct described {
 	unsigned generation; /* part of the statements' names: each is prepared once a session */
 };
 
+/* Statements that delete rows of a claim, and COMMIT behind them (store_delete.c). */
+struct deletions {
+	char *statement; /* the prepared one's name */
+	struct deletion *items;
+	struct db_call *calls;
+	size_t count; /* of items, and of calls without COMMIT */
+	size_t rows;
+};
+
 struct store {
 	const struct config *config;
 	struct db *db;
-	struct described *models; /* one for each of the configuration */
+	struct described *models;   /* one for each of the configuration */
+	struct deletions deletions; /* of the burst under way */
+	bool is_ahead;              /* they are sent, and not answered yet */
 };
 
 /* When a call that begins now has to be answered. */
@@ -73,6 +84,19 @@ char *store_prepare_claim(
 /* Whether who asks for a claim is told of its rows as they come (store_claim.c). */
 bool store_may_stream(
 	const struct store *s, const struct model *m, const struct claim_request *request);
+
+/* Prepare to delete the rows of a claim that do not stay; all, without disposals.  To be freed by
+ * deletions_free() in any case. */
+bool deletions_prepare(struct store *s, const struct model *m, const struct claim *claim,
+	const struct disposal *disposals, struct error *e);
+void deletions_free(struct deletions *d);
+
+/* Whether as many rows went as were to: a trigger, a rule or a policy that keeps rows would have
+ * them sent again and again. */
+bool deletions_check(const struct model *m, const struct deletions *d, struct error *e);
+
+/* Await the answer to what was sent ahead (store_ahead.c). */
+bool store_await_deletion(struct store *s, struct error *e);
 
 /* The rest is in store_order.c.  A claim in the model's order. */
 bool store_claim_ordered(struct store *s, const struct model *m,

@@ -40,9 +40,9 @@ class Watch(Meanwhile):
         self.sizes.add(self.topics.count_in_log(self.topic))
 
 
-def sizes(signalbus, topics, topic, way, flush):
+def sizes(signalbus, topics, topic, way, flush, rate=70_000):
     """While the database's answers come slowly: 1,000 rows take about a second."""
-    way.slow(rate=70_000)
+    way.slow(rate=rate)
     with Watch(topics, topic) as watch:
         signalbus(*flush).expect_silence()
     return watch.sizes
@@ -50,10 +50,13 @@ def sizes(signalbus, topics, topic, way, flush):
 
 @one_by_one
 def test_rows_are_sent_while_others_come(signalbus, schema, make_topic, topics, way, flush):
+    """As soon as they fill a batch, of a megabyte."""
     table, topic = schema.make_signals("t", 2 * BURST), make_topic()
-    signalbus.configure(model("A", table, topic, burst_count=BURST, order_by=["id"]))
-    seen = sizes(signalbus, topics, topic, way, flush)
-    assert len([size for size in seen if BURST < size < 2 * BURST]) >= 5, seen
+    schema.execute("UPDATE t SET payload = repeat('x', 5000)")
+    signalbus.configure(model("A", table, topic, burst_count=BURST, order_by=["id"],
+                              burst_bytes=100_000_000))
+    seen = sizes(signalbus, topics, topic, way, flush, rate=5_000_000)
+    assert len([size for size in seen if BURST < size < 2 * BURST]) >= 3, seen
     assert ids(topics.read(topic, 2 * BURST)) == list(range(1, 2 * BURST + 1))
 
 

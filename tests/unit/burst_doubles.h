@@ -45,6 +45,8 @@ struct script {
 	enum verdict producer[ROWS_MAX];     /* refuses it; VERDICT_NONE: takes it */
 	/* Says what the broker is to say of a row, in the place of broker and broker_again. */
 	enum verdict (*oracle)(size_t row);
+	bool ahead;                 /* rows are deleted while they are on the way */
+	enum error_kind keep_error; /* and cannot be kept */
 };
 
 /* From bus_begin() to bus_end(). */
@@ -68,6 +70,8 @@ struct seen {
 	bool by_lane; /* of the worker … */
 	unsigned lane;
 	bool in_transaction;
+	bool is_ahead; /* the rows are being deleted */
+	bool is_kept;
 	bool is_streaming;
 	struct instant claimed;
 	enum claim_kind kind;
@@ -139,6 +143,33 @@ void claim_free(struct claim *claim)
 	*claim = (struct claim){ 0 };
 }
 
+/* While the rows that were handed over are on the way, and none is settled yet. */
+void store_delete_ahead(struct store *s, const struct model *m, const struct claim *claim)
+{
+	(void)m;
+	ck_assert_ptr_nonnull(s);
+	check_claim(claim);
+	ck_assert_ptr_nonnull(seen.open);
+	ck_assert(!seen.is_ahead);
+	seen.is_ahead = script.ahead;
+}
+
+bool store_keep(struct store *s, const struct model *m, const struct claim *claim, struct error *e)
+{
+	(void)m;
+	ck_assert_ptr_nonnull(s);
+	check_claim(claim);
+	ck_assert_ptr_null(seen.open);
+	seen.is_kept = true;
+	if (!seen.is_ahead)
+		return true;
+	seen.is_ahead = false;
+	if (script.keep_error == ERROR_NONE)
+		return true;
+	seen.in_transaction = false;
+	return error_set(e, script.keep_error, "the rows cannot be kept");
+}
+
 /* Only what the broker has rejected, when it was sent alone, may be buried. */
 bool store_bury(struct store *s, const struct model *m, const struct claim *claim,
 	const struct disposal *disposals, struct error *e)
@@ -146,6 +177,7 @@ bool store_bury(struct store *s, const struct model *m, const struct claim *clai
 	ck_assert_ptr_nonnull(s);
 	ck_assert_ptr_nonnull(m->dead_letters);
 	check_claim(claim);
+	ck_assert(!seen.is_ahead);
 	ck_assert_uint_eq(seen.settles, 0);
 	if (script.bury_error != ERROR_NONE)
 		return error_set(e, script.bury_error, "the burying failed");
@@ -172,6 +204,9 @@ bool store_settle(struct store *s, const struct model *m, const struct claim *cl
 		ck_assert_msg(disposals[row].fate == FATE_STAYS || seen.stored[row] ||
 				      (disposals[row].fate == FATE_DIES && seen.buried[row]),
 			"row %zu is deleted and was not stored", row);
+	for (size_t row = 0; row < claim->count; row++)
+		ck_assert_msg(!seen.is_ahead || disposals[row].fate == FATE_GOES,
+			"row %zu is deleted ahead and has to stay", row);
 	seen.settles++;
 	seen.in_transaction = false;
 	if (script.settle_error != ERROR_NONE)

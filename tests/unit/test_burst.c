@@ -118,6 +118,46 @@ START_TEST(a_settling_that_fails_is_the_burst_s_failure)
 }
 END_TEST
 
+START_TEST(rows_that_are_deleted_ahead_and_all_stored_are_just_settled)
+{
+	begin();
+	script.rows = 3;
+	script.ahead = true;
+	ck_assert(run(CLAIM_FIRST));
+	ck_assert(!seen.is_kept);
+	check_deleted("ddd");
+	end();
+}
+END_TEST
+
+START_TEST(where_no_row_is_stored_there_is_nothing_to_keep)
+{
+	begin();
+	script.rows = 2;
+	script.ahead = true;
+	script.broker[0] = script.broker[1] = VERDICT_LATE;
+	ck_assert(!run(CLAIM_FIRST));
+	ck_assert(!seen.is_kept);
+	ck_assert_uint_eq(seen.abandons, 1);
+	end();
+}
+END_TEST
+
+START_TEST(rows_that_cannot_be_kept_fail_the_burst)
+{
+	begin();
+	script.rows = 3;
+	script.ahead = true;
+	script.broker[1] = VERDICT_LATE;
+	script.keep_error = database_errors[_i];
+	ck_assert(!run(CLAIM_FIRST));
+	ck_assert_int_eq(world.error.kind, database_errors[_i]);
+	ck_assert_uint_eq(seen.settles + seen.abandons, 0);
+	check_deleted("...");
+	end();
+}
+END_TEST
+
 /* What the broker says of each row: s it has it, l nothing, t the topic is missing, r it rejects
  * the row, p and all that goes with it; in capitals, the producer refuses the row for that.  Then
  * what is deleted (d), in how many attempts (0: no matter), and why the rest is not. */
@@ -192,11 +232,13 @@ static void write_script(const char *first, const char *again)
 	}
 }
 
-/* The same whether none, some or all of the rows are sent while others come. */
-static void check_outcome(int i, size_t part)
+/* The same whether none, some or all of the rows are sent while others come, and whether or not
+ * they are deleted meanwhile. */
+static void check_outcome(int i, size_t part, bool ahead)
 {
 	begin();
 	write_script(outcomes[i].first, outcomes[i].again);
+	script.ahead = ahead;
 	script.streamed = script.rows * part / 3;
 	bool ok = run(outcomes[i].kind);
 	check_deleted(outcomes[i].deleted);
@@ -214,7 +256,8 @@ static void check_outcome(int i, size_t part)
 START_TEST(what_becomes_of_a_burst_depends_on_what_the_broker_says)
 {
 	for (size_t part = 0; part <= 3; part++)
-		check_outcome(_i, part);
+		for (int ahead = 0; ahead < 2; ahead++)
+			check_outcome(_i, part, ahead == 1);
 }
 END_TEST
 
@@ -246,6 +289,7 @@ static void bury(size_t i, enum error_kind bury_error)
 	begin();
 	world.model->dead_letters = text_copy("shop.dead");
 	write_script(burials[i].first, "");
+	script.ahead = i % 2 == 0;
 	script.bury_error = bury_error;
 }
 
@@ -519,6 +563,9 @@ int main(void)
 		{ what_was_sent_amid_a_claim_that_fails_is_awaited, COUNT(database_errors), 0 },
 		{ a_large_burst_takes_its_worker_s_lane, COUNT(lanes), 0 },
 		{ a_settling_that_fails_is_the_burst_s_failure, COUNT(database_errors), 0 },
+		{ rows_that_are_deleted_ahead_and_all_stored_are_just_settled, 1, 0 },
+		{ where_no_row_is_stored_there_is_nothing_to_keep, 1, 0 },
+		{ rows_that_cannot_be_kept_fail_the_burst, COUNT(database_errors), 0 },
 		{ what_becomes_of_a_burst_depends_on_what_the_broker_says, COUNT(outcomes), 0 },
 		{ a_bad_row_fails_alone, 8, 0 },
 		{ in_order_a_bad_row_stops_what_comes_behind_it, 8, 0 },

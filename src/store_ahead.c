@@ -1,0 +1,84 @@
+/*
+ * Rows are deleted ahead, while their messages are on the way, so that all that is left to be done
+ * when they are stored is to commit.  Where not all are, the deletion is rolled back, and with it
+ * goes the lock on the rows: they are locked anew, if nobody has touched them since.
+ */
+#include "store_own.h"
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Fewer are deleted as fast as the server is woken for it. */
+#define AHEAD_MIN 50
+
+void store_delete_ahead(struct store *s, const struct model *m, const struct claim *claim)
+{
+	struct error e;
+	if (!claim->was_smooth || m->is_parent || claim->count < AHEAD_MIN)
+		return;
+	if (!deletions_prepare(s, m, claim, NULL, &e))
+		return; /* to be done, and told, in its time */
+	s->is_ahead = db_send(s->db, s->deletions.calls, s->deletions.count, &e);
+	if (!s->is_ahead) /* the session is lost, which is told in its time, too */
+		deletions_free(&s->deletions);
+}
+
+bool store_await_deletion(struct store *s, struct error *e)
+{
+	s->is_ahead = false;
+	return db_receive(s->db, s->deletions.calls, s->deletions.count, store_deadline(s), e);
+}
+
+/* The number of this session's transaction, which is freed; NULL with e. */
+static char *transaction_number(struct store *s, struct error *e)
+{
+	/* As xmax has it, without the epoch. */
+	static const char sql[] = "SELECT (pg_catalog.txid_current() & 4294967295)::text";
+	struct rows *rows = NULL;
+	if (!store_query(s, (struct db_call){ .sql = sql, .rows = &rows }, e))
+		return NULL;
+	char *number = text_copy(rows_value(rows, 0, 0));
+	rows_free(rows);
+	return number;
+}
+
+/* Roll back and lock the rows again: those that a transaction was the last one to lock or delete,
+ * which nobody else can have been since. */
+static bool lock_again(struct store *s, const struct model *m, const struct claim *claim,
+	const char *transaction, struct error *e)
+{
+	struct text ctids = { 0 };
+	struct rows *locked = NULL;
+	for (size_t i = 0; i < claim->count; i++)
+		sql_array_add(&ctids, rows_value(claim->rows, i, ROW_CTID));
+	sql_array_end(&ctids);
+	char *sql = sql_lock_again(m);
+	const char *const values[] = { ctids.text, transaction };
+	const struct db_call calls[] = { { .sql = "ROLLBACK" },
+		{ .sql = "BEGIN ISOLATION LEVEL READ COMMITTED" },
+		{ .sql = sql, .values = values, .value_count = 2, .rows = &locked } };
+	bool ok = db_run(s->db, calls, 3, store_deadline(s), e);
+	if (ok && rows_count(locked) != claim->count)
+		ok = error_set(e, ERROR_CONFLICT,
+			"model \"%s\": others have taken signals that were to stay",
+			m->config->name);
+	rows_free(locked);
+	free(sql);
+	text_free(&ctids);
+	return ok;
+}
+
+bool store_keep(struct store *s, const struct model *m, const struct claim *claim, struct error *e)
+{
+	if (!s->is_ahead)
+		return true;
+	bool ok = store_await_deletion(s, e);
+	deletions_free(&s->deletions);
+	char *transaction = ok ? transaction_number(s, e) : NULL;
+	ok = transaction != NULL && lock_again(s, m, claim, transaction, e);
+	free(transaction);
+	if (!ok)
+		store_abandon(s);
+	return ok;
+}

@@ -1,0 +1,87 @@
+/*
+ * The deletion of claimed rows: one statement for each table that they are from, which are several
+ * only where the signal table is partitioned.
+ */
+#include "store_own.h"
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct deletion {
+	const char *oid; /* borrowed from the claim */
+	struct text ctids;
+	const char *values[2];
+	size_t affected;
+};
+
+static struct deletion *deletion_from(struct deletions *d, const char *oid)
+{
+	for (size_t i = d->count; i > 0; i--)
+		if (strcmp(d->items[i - 1].oid, oid) == 0)
+			return &d->items[i - 1];
+	d->items = memory_resize(d->items, d->count + 1, sizeof *d->items);
+	d->items[d->count] = (struct deletion){ .oid = oid };
+	return &d->items[d->count++];
+}
+
+static void collect(
+	struct deletions *d, const struct claim *claim, const struct disposal *disposals)
+{
+	for (size_t i = 0; i < claim->count; i++) {
+		if (disposals != NULL && disposals[i].fate == FATE_STAYS)
+			continue;
+		struct deletion *from = deletion_from(d, rows_value(claim->rows, i, ROW_TABLEOID));
+		sql_array_add(&from->ctids, rows_value(claim->rows, i, ROW_CTID));
+		d->rows++;
+	}
+	for (size_t i = 0; i < d->count; i++)
+		sql_array_end(&d->items[i].ctids);
+}
+
+bool deletions_prepare(struct store *s, const struct model *m, const struct claim *claim,
+	const struct disposal *disposals, struct error *e)
+{
+	struct deletions *d = &s->deletions;
+	bool *done = &s->models[m->index].prepared_delete;
+	struct statement st = { "delete", *done ? NULL : sql_delete(m), done };
+	*d = (struct deletions){ .statement = store_prepare(s, m, st, e) };
+	if (d->statement == NULL)
+		return false;
+	collect(d, claim, disposals);
+	d->calls = memory_new(d->count + 1, sizeof *d->calls);
+	for (size_t i = 0; i < d->count; i++) {
+		struct deletion *item = &d->items[i];
+		item->values[0] = item->ctids.text;
+		item->values[1] = item->oid;
+		d->calls[i] = (struct db_call){ .prepared = d->statement,
+			.values = item->values,
+			.value_count = 2,
+			.affected = &item->affected };
+	}
+	d->calls[d->count] = (struct db_call){ .sql = "COMMIT" };
+	return true;
+}
+
+bool deletions_check(const struct model *m, const struct deletions *d, struct error *e)
+{
+	size_t gone = 0;
+	for (size_t i = 0; i < d->count; i++)
+		gone += d->items[i].affected;
+	if (gone == d->rows)
+		return true;
+	return error_set(e, ERROR_DATABASE,
+		"deleting %zu sent signals from table %s removed %zu; does a trigger or a rule "
+		"keep rows?",
+		d->rows, m->relation, gone);
+}
+
+void deletions_free(struct deletions *d)
+{
+	for (size_t i = 0; i < d->count; i++)
+		text_free(&d->items[i].ctids);
+	free(d->items);
+	free(d->calls);
+	free(d->statement);
+	*d = (struct deletions){ 0 };
+}

@@ -1,0 +1,311 @@
+#include "store_own.h"
+#include "text.h"
+
+#include "model_fixture.h"
+#include "suite.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { COUNT_ROWS = 60, OTHER = 3 };
+
+/* A store whose session is scripted, and what it was asked for. */
+static struct {
+	struct store store;
+	struct described described;
+	struct model model;
+	struct model_config settings;
+	struct config config;
+	struct claim claim;
+	struct disposal disposals[COUNT_ROWS];
+	struct error error;
+	/* The script: */
+	bool send_fails, deletion_fails, query_fails;
+	size_t deleted, locked;
+	/* What happened: */
+	size_t sends, receives, commits, abandons, roll_backs;
+} world;
+
+struct instant store_deadline(const struct store *s)
+{
+	(void)s;
+	return (struct instant){ 1 };
+}
+
+char *store_prepare(struct store *s, const struct model *m, struct statement st, struct error *e)
+{
+	(void)s;
+	(void)m;
+	(void)e;
+	free(st.sql);
+	return text_copy(st.what);
+}
+
+bool db_send(struct db *db, const struct db_call *calls, size_t count, struct error *e)
+{
+	(void)db;
+	ck_assert_uint_eq(count, 1);
+	ck_assert_str_eq(calls[0].prepared, "delete");
+	world.sends++;
+	return !world.send_fails || error_set(e, ERROR_CONNECTION, "lost");
+}
+
+bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
+	struct error *e)
+{
+	(void)db;
+	(void)deadline;
+	ck_assert_uint_eq(count, 1);
+	world.receives++;
+	*calls[0].affected = world.deleted;
+	return !world.deletion_fails || error_set(e, ERROR_DATABASE, "refused");
+}
+
+static struct rows *some_rows(size_t count)
+{
+	struct rows *rows = rows_new(1);
+	const struct field field = { "4711", 4 };
+	for (size_t i = 0; i < count; i++)
+		rows_add(rows, &field);
+	return rows;
+}
+
+bool store_query(struct store *s, struct db_call call, struct error *e)
+{
+	(void)s;
+	ck_assert(!world.store.is_ahead);
+	if (world.query_fails)
+		return error_set(e, ERROR_CONNECTION, "lost");
+	*call.rows = some_rows(1);
+	return true;
+}
+
+bool db_run(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
+	struct error *e)
+{
+	(void)db;
+	(void)deadline;
+	(void)e;
+	for (size_t i = 0; i < count; i++) {
+		const struct db_call *c = &calls[i];
+		if (c->affected != NULL)
+			*c->affected = world.deleted;
+		if (c->rows != NULL)
+			*c->rows = some_rows(world.locked);
+		if (c->value_count == 2 && c->rows != NULL)
+			ck_assert_str_eq(c->values[1], "4711");
+		world.commits += c->sql != NULL && strcmp(c->sql, "COMMIT") == 0;
+		world.roll_backs += c->sql != NULL && strcmp(c->sql, "ROLLBACK") == 0;
+	}
+	return true;
+}
+
+bool store_connected(const struct store *s)
+{
+	return s != NULL;
+}
+
+void store_disconnect(struct store *s)
+{
+	(void)s;
+}
+
+void store_abandon(struct store *s)
+{
+	(void)s;
+	world.abandons++;
+}
+
+void ordering_note_left(struct ordering *o, const struct model *m, const struct claim *claim,
+	const struct disposal *disposals)
+{
+	(void)o;
+	(void)m;
+	(void)claim;
+	(void)disposals;
+}
+
+/* A claim of rows behind a burst that went well, all of which are stored. */
+static void begin(void)
+{
+	world.settings.name = "A";
+	world.settings.burst_bytes = 1 << 20;
+	world.model.config = &world.settings;
+	world.model.relation = (char *)(uintptr_t) "shop.a";
+	world.store.models = &world.described;
+	world.deleted = world.locked = COUNT_ROWS;
+	world.claim = (struct claim){
+		.rows = rows_new(ROW_FIXED_FIELDS), .count = COUNT_ROWS, .was_smooth = true
+	};
+	for (size_t i = 0; i < COUNT_ROWS; i++) {
+		char ctid[32];
+		snprintf(ctid, sizeof ctid, "(0,%zu)", i + 1);
+		const struct field fields[] = { { ctid, strlen(ctid) }, { "16384", 5 } };
+		rows_add(world.claim.rows, fields);
+		world.disposals[i].fate = FATE_GOES;
+	}
+}
+
+static void end(void)
+{
+	ck_assert(!world.store.is_ahead);
+	ck_assert_ptr_null(world.store.deletions.calls);
+	rows_free(world.claim.rows);
+}
+
+static void delete_ahead(void)
+{
+	store_delete_ahead(&world.store, &world.model, &world.claim);
+}
+
+static bool settle(void)
+{
+	return store_settle(
+		&world.store, &world.model, &world.claim, world.disposals, &world.error);
+}
+
+static bool keep(void)
+{
+	return store_keep(&world.store, &world.model, &world.claim, &world.error);
+}
+
+START_TEST(what_is_deleted_ahead_is_committed_when_it_is_settled)
+{
+	begin();
+	delete_ahead();
+	ck_assert(world.store.is_ahead);
+	ck_assert_uint_eq(world.commits, 0);
+	ck_assert(settle());
+	ck_assert_uint_eq(world.receives, 1);
+	ck_assert_uint_eq(world.commits, 1);
+	ck_assert(world.described.is_smooth);
+	end();
+}
+END_TEST
+
+START_TEST(a_deletion_that_failed_is_not_committed)
+{
+	begin();
+	world.deletion_fails = true;
+	delete_ahead();
+	ck_assert(!settle());
+	ck_assert_str_eq(world.error.text, "refused");
+	ck_assert_uint_eq(world.commits, 0);
+	ck_assert_uint_eq(world.abandons, 1);
+	end();
+}
+END_TEST
+
+START_TEST(that_rows_were_kept_by_a_trigger_is_told)
+{
+	begin();
+	world.deleted--;
+	delete_ahead();
+	ck_assert(!settle());
+	ck_assert_ptr_nonnull(strstr(world.error.text, "removed 59; does a trigger"));
+	ck_assert_uint_eq(world.commits, 1);
+	end();
+}
+END_TEST
+
+/* The invariant that everything else serves. */
+START_TEST(a_row_that_has_to_stay_is_never_committed)
+{
+	begin();
+	delete_ahead();
+	world.disposals[OTHER].fate = _i == 0 ? FATE_STAYS : FATE_DIES;
+	settle();
+}
+END_TEST
+
+static const struct {
+	bool was_smooth, is_parent;
+	size_t count;
+} usual[] = { { false, false, COUNT_ROWS }, { true, true, COUNT_ROWS }, { true, false, 49 } };
+
+START_TEST(what_may_well_stay_is_not_deleted_ahead)
+{
+	begin();
+	world.claim.was_smooth = usual[_i].was_smooth;
+	world.claim.count = world.deleted = usual[_i].count;
+	world.model.is_parent = usual[_i].is_parent;
+	delete_ahead();
+	ck_assert(!world.store.is_ahead);
+	ck_assert(keep());
+	ck_assert_uint_eq(world.sends + world.roll_backs, 0);
+	ck_assert(settle());
+	ck_assert_uint_eq(world.commits, 1);
+	end();
+}
+END_TEST
+
+START_TEST(a_session_that_is_lost_is_told_when_it_is_settled)
+{
+	begin();
+	world.send_fails = true;
+	delete_ahead();
+	ck_assert(!world.store.is_ahead);
+	ck_assert_ptr_null(world.store.deletions.calls);
+	end();
+}
+END_TEST
+
+START_TEST(rows_that_have_to_stay_are_locked_again)
+{
+	begin();
+	delete_ahead();
+	ck_assert(keep());
+	ck_assert_uint_eq(world.roll_backs, 1);
+	ck_assert_uint_eq(world.commits + world.abandons, 0);
+	world.disposals[OTHER].fate = FATE_STAYS;
+	world.deleted = COUNT_ROWS - 1;
+	ck_assert(settle());
+	ck_assert(!world.described.is_smooth);
+	ck_assert_uint_eq(world.commits, 1);
+	end();
+}
+END_TEST
+
+START_TEST(where_others_took_one_all_are_left_alone)
+{
+	begin();
+	world.locked--;
+	delete_ahead();
+	ck_assert(!keep());
+	ck_assert_int_eq(world.error.kind, ERROR_CONFLICT);
+	ck_assert_uint_eq(world.abandons, 1);
+	ck_assert_uint_eq(world.commits, 0);
+	end();
+}
+END_TEST
+
+START_TEST(what_cannot_be_kept_is_abandoned)
+{
+	begin();
+	world.deletion_fails = _i == 0;
+	world.query_fails = _i == 1;
+	delete_ahead();
+	ck_assert(!keep());
+	ck_assert_int_eq(world.error.kind, _i == 0 ? ERROR_DATABASE : ERROR_CONNECTION);
+	ck_assert_uint_eq(world.abandons, 1);
+	ck_assert_uint_eq(world.roll_backs + world.commits, 0);
+	end();
+}
+END_TEST
+
+int main(void)
+{
+	const struct test tests[] = {
+		{ what_is_deleted_ahead_is_committed_when_it_is_settled, 1, 0 },
+		{ a_deletion_that_failed_is_not_committed, 1, 0 },
+		{ that_rows_were_kept_by_a_trigger_is_told, 1, 0 },
+		{ a_row_that_has_to_stay_is_never_committed, 2, SIGABRT },
+		{ what_may_well_stay_is_not_deleted_ahead, COUNT(usual), 0 },
+		{ a_session_that_is_lost_is_told_when_it_is_settled, 1, 0 },
+		{ rows_that_have_to_stay_are_locked_again, 1, 0 },
+		{ where_others_took_one_all_are_left_alone, 1, 0 },
+		{ what_cannot_be_kept_is_abandoned, 2, 0 },
+	};
+	return suite_run("ahead", tests, COUNT(tests));
+}
