@@ -202,16 +202,6 @@ static void wait_for_room(struct bus *bus, struct instant deadline)
 	pthread_mutex_unlock(&bus->lock);
 }
 
-/* Whether the slot was given up along with a producer that was replaced meanwhile: what was sent
- * before it is lost, and it must not overtake that. */
-static bool is_settled(struct bus *bus, const struct ledger *l, size_t slot)
-{
-	pthread_mutex_lock(&bus->lock);
-	bool settled = l->entries[slot].verdict != VERDICT_NONE;
-	pthread_mutex_unlock(&bus->lock);
-	return settled;
-}
-
 /* Give the message to the producer, or refuse it. */
 static bool hand_over(struct bus *bus, struct ledger *l, size_t slot, const struct message *message,
 	struct instant deadline)
@@ -228,7 +218,9 @@ static bool hand_over(struct bus *bus, struct ledger *l, size_t slot, const stru
 			return false;
 		}
 		pthread_rwlock_rdlock(&bus->producer_lock);
-		code = is_settled(bus, l, slot) || bus->producer == NULL
+		/* What was sent before it may be lost, with a producer that was replaced meanwhile,
+		 * and it must not overtake that. */
+		code = l->burst <= bus->lost_burst || bus->producer == NULL
 			       ? RD_KAFKA_RESP_ERR__FATAL
 			       : producer_send(bus->producer, message, opaque_of(l, slot));
 		pthread_rwlock_unlock(&bus->producer_lock);

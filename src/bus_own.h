@@ -22,6 +22,7 @@ struct bus {
 	/* The producer is replaced under the write lock, and used under the read lock. */
 	pthread_rwlock_t producer_lock;
 	struct producer *producer; /* NULL: could not be made yet */
+	uint64_t lost_burst;       /* bursts up to this one were given up with a producer */
 	pthread_t reporter;
 	int wake_fd; /* readable: there are reports, or it is time to leave */
 	atomic_bool leaving;

@@ -6,6 +6,7 @@
 #include "text.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ struct producer {
 	/* Under lock: the topics that were sent to, by name. */
 	rd_kafka_topic_t **topics;
 	size_t topic_count;
+	_Atomic(rd_kafka_topic_t *) last_topic; /* of them: that of the next message, mostly */
 	bool is_patient; /* people have said how long messages wait for others */
 };
 
@@ -344,7 +346,9 @@ static void add_topic(struct producer *p, size_t place, rd_kafka_topic_t *topic)
  * to a second later. */
 static rd_kafka_topic_t *topic_handle(struct producer *p, const char *name)
 {
-	rd_kafka_topic_t *topic = NULL;
+	rd_kafka_topic_t *topic = atomic_load(&p->last_topic);
+	if (topic != NULL && strcmp(rd_kafka_topic_name(topic), name) == 0)
+		return topic;
 	pthread_mutex_lock(&p->lock);
 	size_t place = topic_place(p, name);
 	if (place < p->topic_count && strcmp(rd_kafka_topic_name(p->topics[place]), name) == 0)
@@ -352,6 +356,8 @@ static rd_kafka_topic_t *topic_handle(struct producer *p, const char *name)
 	else if ((topic = rd_kafka_topic_new(p->handle, name, NULL)) != NULL)
 		add_topic(p, place, topic);
 	pthread_mutex_unlock(&p->lock);
+	if (topic != NULL)
+		atomic_store(&p->last_topic, topic);
 	return topic;
 }
 

@@ -79,6 +79,7 @@ static const struct producer_callbacks callbacks = { on_report, on_error };
 static void settle_lost(struct bus *bus)
 {
 	pthread_mutex_lock(&bus->lock);
+	bus->lost_burst = bus->last_burst;
 	bus_forget_starts(bus);
 	for (size_t i = 0; i < bus->ledger_count; i++)
 		for (size_t slot = 0; slot < bus->ledgers[i]->count; slot++)
