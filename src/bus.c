@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define QUEUE_FULL_RETRY_S 0.1
-#define REPLACEMENT_S      1.0
+#define TURN_S             1.0
 
 static void *opaque_of(const struct ledger *l, size_t slot)
 {
@@ -132,22 +132,23 @@ void bus_free(struct bus *bus)
 {
 	if (bus == NULL)
 		return;
+	atomic_store(&bus->leaving, true);
+	bus_wake(bus);
+	pthread_join(bus->reporter, NULL); /* it looks after those that belong to this one */
 	for (size_t i = 0; bus->ordered != NULL && i < bus->config->model_count; i++)
 		bus_free(bus->ordered[i]);
 	bus_free(bus->alone);
 	bus_free(bus->second_lane);
-	atomic_store(&bus->leaving, true);
-	bus_wake(bus);
-	pthread_join(bus->reporter, NULL);
 	discard(bus);
 }
 
-/* Under the lock: wait for the new producer, if there is to be one. */
-static void await_replacement(struct bus *bus)
+/* Under the lock: wait for the new producer, if there is to be one, and for the end of a hurry. */
+static void await_turn(struct bus *bus)
 {
-	struct instant deadline = instant_after(clock_now(), REPLACEMENT_S);
+	struct instant deadline = instant_after(clock_now(), TURN_S);
 	struct timespec until = instant_timespec(deadline);
-	while (atomic_load(&bus->is_broken) && instant_before(clock_now(), deadline))
+	while ((atomic_load(&bus->is_broken) || bus->is_hurried) &&
+		instant_before(clock_now(), deadline))
 		pthread_cond_timedwait(&bus->changed, &bus->lock, &until);
 }
 
@@ -156,9 +157,7 @@ void bus_begin(struct bus *bus, struct ledger *l, size_t count)
 	if (count > BUS_SLOT_MASK)
 		abort();
 	pthread_mutex_lock(&bus->lock);
-	await_replacement(bus);
-	while (bus->is_hurried)
-		pthread_cond_wait(&bus->changed, &bus->lock);
+	await_turn(bus);
 	bus->filling++;
 	if (bus->ledger_count == BUS_LEDGERS_MAX)
 		abort();
