@@ -53,7 +53,8 @@ test_sql_OBJECTS     := sql $(MODEL)
 test_encode_OBJECTS  := encode bytes $(MODEL)
 test_config_OBJECTS  := config config_value config_item settings problems nearest address text \
 	error log log_json utf8
-test_burst_OBJECTS   := burst burst_isolate stretch ledger encode bytes sql position clock log log_json utf8 $(MODEL)
+test_burst_OBJECTS   := burst burst_isolate stretch ledger encode bytes sql position clock log \
+	log_json utf8 $(MODEL)
 test_flusher_OBJECTS := flusher retry position clock error text
 # Doubles of what other objects of the test, or the C library, have; the test has scripted_….
 test_flusher_DOUBLES := clock_now pthread_create pthread_join

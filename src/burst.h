@@ -8,8 +8,8 @@
  *
  * The first rows of a claim may be on their way to the broker while the last ones still come from
  * the database.  Where such a claim fails, they are awaited all the same, and sent again with the
- * next burst.  That is so in order, and where no other worker uses the bus: while one burst is
- * awaited nothing lingers in the producer, and another one's rows would go in many small batches.
+ * next burst.  That is so in order, and where no other worker uses the bus: others' bursts, which
+ * are not hurried while something is being handed over, would wait for the end of the claim.
  */
 #ifndef SIGNALBUS_BURST_H
 #define SIGNALBUS_BURST_H

@@ -40,9 +40,7 @@ static void note_probe(struct bus *bus, bool is_up, const char *reason)
 		pthread_cond_broadcast(&bus->changed);
 }
 
-/* Under the lock: have a bus that belongs to the main one do the same: it has a reporter of its
- * own.
- */
+/* Under the lock: have a bus that belongs to the main one do the same, by its own reporter. */
 /* uncovered: takes a minute; make check-faults */
 static void replace_other(struct bus *other)
 {

@@ -61,7 +61,7 @@ def test_rows_are_sent_while_others_come(signalbus, schema, make_topic, topics, 
 
 
 def test_two_connections_send_bursts_at_once(signalbus, schema, make_topic, topics, way):
-    """One that is awaited would have the other's rows sent in many small batches."""
+    """One that is awaited is not hurried while rows of the other are being handed over."""
     table, topic = schema.make_signals("t", 6 * BURST), make_topic()
     signalbus.configure(model("A", table, topic, burst_count=BURST))
     seen = sizes(signalbus, topics, topic, way, ("flushmany", "-j", "2"))

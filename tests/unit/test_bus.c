@@ -1,4 +1,4 @@
-#include "bus.h"
+#include "bus_own.h"
 #include "log.h"
 
 #include "suite.h"
@@ -146,6 +146,28 @@ START_TEST(a_producer_with_a_fatal_error_is_replaced)
 }
 END_TEST
 
+/* What was sent before is lost with the old one, and must not be overtaken. */
+START_TEST(a_burst_does_not_go_on_over_a_new_producer)
+{
+	const struct message message = { .topic = "orders", .value = "signal", .value_length = 6 };
+	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
+	begin(NULL, NULL);
+	ck_assert(send_burst(1));
+	bus_begin(world.bus, &world.ledger, 2);
+	ck_assert(bus_send(world.bus, &world.ledger, 0, &message, deadline));
+	atomic_store(&world.bus->is_broken, true);
+	bus_wake(world.bus);
+	while (atomic_load(&world.bus->is_broken) && instant_before(clock_now(), deadline))
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	ck_assert(!bus_send(world.bus, &world.ledger, 1, &message, deadline));
+	bus_await(world.bus, &world.ledger, deadline);
+	bus_end(world.bus, &world.ledger);
+	ck_assert_int_eq(world.ledger.entries[1].verdict, VERDICT_LATE);
+	ck_assert(send_burst(2));
+	end();
+}
+END_TEST
+
 START_TEST(every_other_worker_has_the_second_lane)
 {
 	begin(NULL, NULL);
@@ -261,6 +283,7 @@ int main(void)
 	const struct test tests[] = {
 		{ what_is_sent_is_stored, 1, 0 },
 		{ a_producer_with_a_fatal_error_is_replaced, 1, 0 },
+		{ a_burst_does_not_go_on_over_a_new_producer, 1, 0 },
 		{ every_other_worker_has_the_second_lane, 1, 0 },
 		{ a_full_queue_is_waited_for, 1, 0 },
 		{ a_message_may_have_little_time, 2, 0 },
