@@ -45,6 +45,18 @@ def cpu_of(pid, with_children=False):
     return sum(int(ticks) for ticks in fields[11:15 if with_children else 13]) / TICKS
 
 
+def cpu_of_threads(pid, name):
+    """CPU seconds of a process's threads whose name contains this."""
+    total = 0
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            if name in (thread / "comm").read_text():
+                total += cpu_of(f"{pid}/task/{thread.name}")
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # ended meanwhile
+    return total
+
+
 def peak_of(pid):
     """The most resident memory that a process has had, in kilobytes."""
     status = Path(f"/proc/{pid}/status").read_text()

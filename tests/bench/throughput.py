@@ -4,12 +4,12 @@ import functools
 
 import measure
 from report import Part
+from world import MESSAGE_BYTES
 
 TITLE = "Throughput of a backlog"
 
 # Rows of a backlog for bursts of so many: a few seconds each.
 ROWS = {1: 4000, 10: 40000, 100: 150000, 1000: 500000, 5000: 500000}
-MESSAGE_BYTES = 300
 
 
 def ceiling(world, options, method, burst, connections):

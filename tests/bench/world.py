@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -14,6 +15,7 @@ for variable in [name for name in os.environ if name.startswith("PG")]:
     del os.environ[variable]  # they would lead the measurements to somebody else's server
 
 from libconfig import render  # noqa: E402
+from measure import cpu_of_threads  # noqa: E402
 from servers import Broker, Kafka, Postgres, Process, TempFolder, wait_until  # noqa: E402
 from topics import Topics  # noqa: E402
 
@@ -30,6 +32,13 @@ KAFKA_SETTINGS = {"log.segment.delete.delay.ms": 100, "num.network.threads": 3,
 # As Kafka's own start script has it; the tests' broker is tuned to start quickly.
 JAVA_OPTIONS = ["-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
                 "-XX:InitiatingHeapOccupancyPercent=35", "-Djava.awt.headless=true"]
+
+# Batches of so many messages, so many messages of each, until the broker's compiler takes no more
+# than that part of the time, at most so often.
+WARM_UP = [(1000, 1000000), (100, 200000), (10, 40000), (1, 10000)]
+WARM_PART = 0.1
+WARM_UP_TURNS = 15
+MESSAGE_BYTES = 300
 
 COLUMNS = """id bigint, aggregatetype text NOT NULL, aggregateid text NOT NULL, type text NOT NULL,
     created_at timestamptz NOT NULL, payload text NOT NULL"""
@@ -67,12 +76,25 @@ class World:
         return self
 
     def warm_up(self):
-        """Until its code is compiled a broker takes several times as long."""
+        """
+        Until its code is compiled a broker takes four times as long, and a processor for its
+        compiler.  It compiles what it meets often: batches of all sizes.
+        """
+        broker = self.kafka.brokers[0].process.pid
         with self.backlog(1) as backlog:
-            for batch in (1000, 100, 1000):
-                subprocess.run(self.tool("producer", self.kafka.bootstrap, backlog.topic, "1000000",
-                                         "300", f"batch.num.messages={batch}"),
-                               check=True, stdout=subprocess.DEVNULL, timeout=300)
+            for _ in range(WARM_UP_TURNS):
+                compiled, start = cpu_of_threads(broker, "CompilerThre"), time.monotonic()
+                for batch, count in WARM_UP:
+                    self.produce(backlog.topic, count, batch)
+                compiled = cpu_of_threads(broker, "CompilerThre") - compiled
+                if compiled < WARM_PART * (time.monotonic() - start):
+                    return
+
+    def produce(self, topic, count, batch):
+        subprocess.run(
+            self.tool("producer", self.kafka.bootstrap, topic, str(count), str(MESSAGE_BYTES),
+                      f"batch.num.messages={batch}"),
+            check=True, stdout=subprocess.DEVNULL, timeout=300)
 
     def __exit__(self, *_):
         self.postgres.remove()
