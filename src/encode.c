@@ -9,57 +9,118 @@
 #include <string.h>
 
 #define FIRST_BUFFER_SIZE 1024
+#define BLOCK             16
 
 struct encoder {
 	const struct model *model;
-	/* The value's object, made once: for each row its members are pointed at the row's
-	 * fields, so that nothing is copied before it is printed. */
-	cJSON *object;
-	cJSON **members;
-	struct text *base64; /* one for each member */
+	struct text *names; /* of the members, as JSON has them, with what is around */
+	cJSON *string;      /* one that cJSON is to print … */
+	char *buffer;       /* … to there */
+	size_t buffer_size;
+	struct text object, base64;
 	struct text topic, key, value;
 	struct text *header_bytes; /* one for each header of the model … */
 	struct header *headers;    /* … and those that the row has */
-	char *buffer;
-	size_t buffer_size;
 };
+
+/* Whether a byte has to be escaped in JSON.  Without a branch, so that compilers make vector
+ * instructions of it for a block. */
+static unsigned char is_special(unsigned char c)
+{
+	return (c < ' ') | (c == '"') | (c == '\\');
+}
+
+static bool is_plain(const char *text, size_t length)
+{
+	const unsigned char *bytes = (const unsigned char *)text;
+	unsigned char special = 0;
+	size_t i = 0;
+	for (; i + BLOCK <= length; i += BLOCK)
+		for (size_t k = i; k < i + BLOCK; k++)
+			special |= is_special(bytes[k]);
+	for (; i < length; i++)
+		special |= is_special(bytes[i]);
+	return special == 0;
+}
+
+/* Print a string with cJSON, which does so into at most INT_MAX bytes, and fails for lack of space
+ * only. */
+static bool print_string(struct encoder *enc, const char *text, struct error *e)
+{
+	enc->string->valuestring = (char *)(uintptr_t)text; /* is only read: cJSON_IsReference */
+	while (!cJSON_PrintPreallocated(enc->string, enc->buffer, (int)enc->buffer_size, false)) {
+		if (enc->buffer_size == INT_MAX)
+			return error_set(e, ERROR_REJECTED, "the value is larger than 2 GB");
+		enc->buffer_size = enc->buffer_size > INT_MAX / 2 ? INT_MAX : enc->buffer_size * 2;
+		enc->buffer = memory_resize(enc->buffer, enc->buffer_size, 1);
+	}
+	return true;
+}
+
+/* Add a string to JSON.  Most are plain, and need not be looked at byte by byte. */
+static bool add_string(struct encoder *enc, struct text *json, struct field f, struct error *e)
+{
+	if (is_plain(f.text, f.length)) {
+		text_add(json, "\"", 1);
+		text_add(json, f.text, f.length);
+		text_add(json, "\"", 1);
+		return true;
+	}
+	if (!print_string(enc, f.text, e))
+		return false;
+	text_add(json, enc->buffer, strlen(enc->buffer));
+	return true;
+}
+
+static void set_name(struct encoder *enc, size_t member)
+{
+	struct error e;
+	const char *name = enc->model->members[member].name;
+	struct text *json = &enc->names[member];
+	text_add(json, member == 0 ? "{" : ",", 1);
+	if (!add_string(enc, json, (struct field){ name, strlen(name) }, &e))
+		abort(); /* a name is short */
+	text_add(json, ":", 1);
+}
 
 struct encoder *encoder_new(const struct model *m)
 {
 	struct encoder *enc = memory_new(1, sizeof *enc);
 	enc->model = m;
-	enc->object = cJSON_CreateObject();
-	enc->members = memory_new(m->member_count, sizeof(cJSON *));
-	enc->base64 = memory_new(m->member_count, sizeof *enc->base64);
-	for (size_t i = 0; i < m->member_count; i++) {
-		enc->members[i] = cJSON_CreateNull();
-		if (!cJSON_AddItemToObjectCS(enc->object, m->members[i].name, enc->members[i]))
-			abort();
-	}
-	enc->header_bytes = memory_new(m->header_count, sizeof *enc->header_bytes);
-	enc->headers = memory_new(m->header_count, sizeof *enc->headers);
+	enc->string = cJSON_CreateStringReference("");
+	if (enc->string == NULL)
+		abort();
 	enc->buffer_size = FIRST_BUFFER_SIZE;
 	enc->buffer = memory_new(enc->buffer_size, 1);
+	enc->names = memory_new(m->member_count, sizeof *enc->names);
+	for (size_t i = 0; i < m->member_count; i++)
+		set_name(enc, i);
+	enc->header_bytes = memory_new(m->header_count, sizeof *enc->header_bytes);
+	enc->headers = memory_new(m->header_count, sizeof *enc->headers);
 	return enc;
+}
+
+static void free_texts(struct text *texts, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		text_free(&texts[i]);
+	free(texts);
 }
 
 void encoder_free(struct encoder *enc)
 {
 	if (enc == NULL)
 		return;
-	for (size_t i = 0; i < enc->model->member_count; i++)
-		text_free(&enc->base64[i]);
-	for (size_t i = 0; i < enc->model->header_count; i++)
-		text_free(&enc->header_bytes[i]);
-	free(enc->base64);
-	free(enc->header_bytes);
+	free_texts(enc->names, enc->model->member_count);
+	free_texts(enc->header_bytes, enc->model->header_count);
 	free(enc->headers);
-	cJSON_Delete(enc->object);
-	free(enc->members);
+	cJSON_Delete(enc->string);
+	free(enc->buffer);
+	text_free(&enc->object);
+	text_free(&enc->base64);
 	text_free(&enc->topic);
 	text_free(&enc->key);
 	text_free(&enc->value);
-	free(enc->buffer);
 	free(enc);
 }
 
@@ -70,49 +131,33 @@ static bool is_json_number(const char *text)
 	return digits[0] >= '0' && digits[0] <= '9';
 }
 
-static void set_member(cJSON *member, int type, const char *text)
+static bool add_value(
+	struct encoder *enc, enum value_form form, const struct field *f, struct error *e)
 {
-	member->type = type | cJSON_IsReference | cJSON_StringIsConst;
-	member->valuestring = (char *)(uintptr_t)text; /* is only read: cJSON_IsReference */
-}
-
-static void point_member(struct encoder *enc, size_t i, const struct field *f)
-{
-	cJSON *member = enc->members[i];
+	struct text *json = &enc->object;
 	if (f->text == NULL) {
-		set_member(member, cJSON_NULL, NULL);
-		return;
+		text_add(json, "null", 4);
+		return true;
 	}
-	switch (enc->model->members[i].form) {
+	switch (form) {
 	case FORM_STRING:
-		set_member(member, cJSON_String, f->text);
-		break;
+		return add_string(enc, json, *f, e);
+	case FORM_BYTES:
+		bytes_to_base64(f->text, f->length, &enc->base64);
+		return add_string(
+			enc, json, (struct field){ enc->base64.text, enc->base64.length }, e);
 	case FORM_NUMBER:
-		set_member(member, is_json_number(f->text) ? cJSON_Raw : cJSON_String, f->text);
+		if (!is_json_number(f->text))
+			return add_string(enc, json, *f, e);
 		break;
 	case FORM_BOOLEAN:
-		set_member(member, f->text[0] == 't' ? cJSON_True : cJSON_False, NULL);
-		break;
-	case FORM_BYTES:
-		bytes_to_base64(f->text, f->length, &enc->base64[i]);
-		set_member(member, cJSON_String, enc->base64[i].text);
-		break;
+		text_addf(json, "%s", f->text[0] == 't' ? "true" : "false");
+		return true;
 	case FORM_JSON:
 	case FORM_SERVER:
-		set_member(member, cJSON_Raw, f->text);
 		break;
 	}
-}
-
-/* cJSON prints into at most INT_MAX bytes, and fails for lack of space only. */
-static bool print_value(struct encoder *enc, struct error *e)
-{
-	while (!cJSON_PrintPreallocated(enc->object, enc->buffer, (int)enc->buffer_size, false)) {
-		if (enc->buffer_size == INT_MAX)
-			return error_set(e, ERROR_REJECTED, "the value is larger than 2 GB");
-		enc->buffer_size = enc->buffer_size > INT_MAX / 2 ? INT_MAX : enc->buffer_size * 2;
-		enc->buffer = memory_resize(enc->buffer, enc->buffer_size, 1);
-	}
+	text_add(json, f->text, f->length);
 	return true;
 }
 
@@ -120,12 +165,15 @@ static bool set_object(
 	struct encoder *enc, const struct field *fields, struct message *message, struct error *e)
 {
 	const struct model *m = enc->model;
-	for (size_t i = 0; i < m->member_count; i++)
-		point_member(enc, i, &fields[m->members[i].field]);
-	if (!print_value(enc, e))
-		return false;
-	message->value = enc->buffer;
-	message->value_length = strlen(enc->buffer);
+	text_clear(&enc->object);
+	for (size_t i = 0; i < m->member_count; i++) {
+		text_add(&enc->object, enc->names[i].text, enc->names[i].length);
+		if (!add_value(enc, m->members[i].form, &fields[m->members[i].field], e))
+			return false;
+	}
+	text_add(&enc->object, "}", 1);
+	message->value = enc->object.text;
+	message->value_length = enc->object.length;
 	return true;
 }
 

@@ -169,6 +169,30 @@ START_TEST(every_character_is_escaped_as_postgresql_does)
 }
 END_TEST
 
+/* A text of plain characters is taken as it is, so one that is not plain has to be seen. */
+START_TEST(one_character_that_is_escaped_is_seen_wherever_it_is)
+{
+	enum { LENGTH = 40 };
+	static const char plain[] = "plain";
+	for (unsigned c = 1; c < 0x80; c++)
+		for (size_t place = 0; place < LENGTH; place++) {
+			struct text raw = { 0 }, expected = { 0 };
+			text_addf(&expected, "\"");
+			for (size_t i = 0; i < LENGTH; i++) {
+				unsigned here = i == place ? c : (unsigned)plain[i % 5];
+				add_utf8(&raw, here);
+				add_escaped(&expected, here);
+			}
+			text_addf(&expected, "\"");
+			char *json = json_of(TEXT_OID, raw.text);
+			ck_assert_str_eq(json, expected.text);
+			free(json);
+			text_free(&raw);
+			text_free(&expected);
+		}
+}
+END_TEST
+
 /* All lengths around those at which the buffer grows, and escapes at its end. */
 START_TEST(a_value_of_any_length_fits)
 {
@@ -376,6 +400,7 @@ int main(void)
 	const struct test tests[] = {
 		{ a_value_is_what_to_json_makes_of_it_but_bytea_is_base64, COUNT(values), 0 },
 		{ every_character_is_escaped_as_postgresql_does, 1, 0 },
+		{ one_character_that_is_escaped_is_seen_wherever_it_is, 1, 0 },
 		{ a_value_of_any_length_fits, 1, 0 },
 		{ a_text_of_eight_megabytes_is_encoded_whole, 1, 0 },
 		{ nine_hundred_columns_are_members_in_their_order, 1, 0 },
