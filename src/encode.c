@@ -131,6 +131,24 @@ static bool is_json_number(const char *text)
 	return digits[0] >= '0' && digits[0] <= '9';
 }
 
+/* A timestamp as PostgreSQL prints it in ISO style and UTC: "2026-11-23 17:00:00.1+00", perhaps
+ * with " BC" behind it, or "infinity", which stays. */
+static void add_timestamp(struct text *json, const struct field *f, enum value_form form)
+{
+	size_t date = strcspn(f->text, " ");
+	size_t time = date < f->length ? strcspn(f->text + date + 1, " ") : 0;
+	text_add(json, "\"", 1);
+	text_add(json, f->text, date);
+	if (time > 0) {
+		text_add(json, "T", 1);
+		text_add(json, f->text + date + 1, time);
+		if (form == FORM_TIMESTAMPTZ)
+			text_add(json, ":00", 3);
+		text_add(json, f->text + date + 1 + time, f->length - date - 1 - time);
+	}
+	text_add(json, "\"", 1);
+}
+
 static bool add_value(
 	struct encoder *enc, enum value_form form, const struct field *f, struct error *e)
 {
@@ -150,6 +168,10 @@ static bool add_value(
 		if (!is_json_number(f->text))
 			return add_string(enc, json, *f, e);
 		break;
+	case FORM_TIMESTAMP:
+	case FORM_TIMESTAMPTZ:
+		add_timestamp(json, f, form);
+		return true;
 	case FORM_BOOLEAN:
 		text_addf(json, "%s", f->text[0] == 't' ? "true" : "false");
 		return true;

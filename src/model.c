@@ -17,21 +17,24 @@ static const struct {
 	unsigned oid;
 	enum value_form form;
 } forms[] = {
-	{ 16, FORM_BOOLEAN },  /* bool */
-	{ 17, FORM_BYTES },    /* bytea */
-	{ 19, FORM_STRING },   /* name */
-	{ 20, FORM_NUMBER },   /* int8 */
-	{ 21, FORM_NUMBER },   /* int2 */
-	{ 23, FORM_NUMBER },   /* int4 */
-	{ 25, FORM_STRING },   /* text */
-	{ 114, FORM_JSON },    /* json */
-	{ 700, FORM_NUMBER },  /* float4 */
-	{ 701, FORM_NUMBER },  /* float8 */
-	{ 1042, FORM_STRING }, /* bpchar */
-	{ 1043, FORM_STRING }, /* varchar */
-	{ 1700, FORM_NUMBER }, /* numeric */
-	{ 2950, FORM_STRING }, /* uuid */
-	{ 3802, FORM_JSON },   /* jsonb */
+	{ 16, FORM_BOOLEAN },       /* bool */
+	{ 17, FORM_BYTES },         /* bytea */
+	{ 19, FORM_STRING },        /* name */
+	{ 20, FORM_NUMBER },        /* int8 */
+	{ 21, FORM_NUMBER },        /* int2 */
+	{ 23, FORM_NUMBER },        /* int4 */
+	{ 25, FORM_STRING },        /* text */
+	{ 114, FORM_JSON },         /* json */
+	{ 700, FORM_NUMBER },       /* float4 */
+	{ 701, FORM_NUMBER },       /* float8 */
+	{ 1042, FORM_STRING },      /* bpchar */
+	{ 1043, FORM_STRING },      /* varchar */
+	{ 1082, FORM_STRING },      /* date */
+	{ 1114, FORM_TIMESTAMP },   /* timestamp */
+	{ 1184, FORM_TIMESTAMPTZ }, /* timestamptz */
+	{ 1700, FORM_NUMBER },      /* numeric */
+	{ 2950, FORM_STRING },      /* uuid */
+	{ 3802, FORM_JSON },        /* jsonb */
 };
 
 static enum value_form form_of(unsigned type_oid)

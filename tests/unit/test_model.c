@@ -26,9 +26,9 @@ static const struct {
 	{ 1007 /* int4[] */, FORM_SERVER },
 	{ 1042 /* bpchar */, FORM_STRING },
 	{ 1043 /* varchar */, FORM_STRING },
-	{ DATE_OID, FORM_SERVER },
-	{ 1114 /* timestamp */, FORM_SERVER },
-	{ TIMESTAMPTZ_OID, FORM_SERVER },
+	{ DATE_OID, FORM_STRING },
+	{ TIMESTAMP_OID, FORM_TIMESTAMP },
+	{ TIMESTAMPTZ_OID, FORM_TIMESTAMPTZ },
 	{ NUMERIC_OID, FORM_NUMBER },
 	{ 2950 /* uuid */, FORM_STRING },
 	{ JSONB_OID, FORM_JSON },
@@ -188,15 +188,15 @@ END_TEST
 START_TEST(each_field_is_asked_for_once)
 {
 	static const struct told_column columns[] = {
-		{ "day", DATE_OID, "date" },
+		{ "span", 3912, "daterange" },
 		{ "id", INT8_OID, "bigint" },
 		{ "body", TEXT_OID, "text" },
 	};
 	struct fixture f;
 	fixture_init(&f);
 	f.settings.key = "id";
-	struct model *m = fixture_resolved(&f, columns, COUNT(columns), "day id");
-	/* day as JSON, id, body, and day as text for the primary key. */
+	struct model *m = fixture_resolved(&f, columns, COUNT(columns), "span id");
+	/* span as JSON, id, body, and span as text for the primary key. */
 	ck_assert_uint_eq(m->output_count, 4);
 	ck_assert_uint_eq(m->members[0].field, ROW_FIXED_FIELDS);
 	ck_assert_uint_eq(m->members[1].field, ROW_FIXED_FIELDS + 1);

@@ -10,7 +10,7 @@ static const struct told_column simple[] = {
 static const struct told_column odd[] = {
 	{ "Tenant \"x\"", TEXT_OID, "character varying" },
 	{ "nr", INT4_OID, "integer" },
-	{ "day", DATE_OID, "date" },
+	{ "span", 1186 /* interval */, "interval" },
 };
 
 /* Tables and what is said of them in the configuration. */
@@ -49,7 +49,7 @@ static struct model *model_of(struct fixture *f, const struct table *t, const ch
 #define BODY   "SELECT signal.ctid, signal.tableoid, signal.\"id\", signal.\"body\""
 #define ODD_BODY                                                                                   \
 	"SELECT signal.ctid, signal.tableoid, signal.\"Tenant \"\"x\"\"\", signal.\"nr\","         \
-	" to_json(signal.\"day\")"
+	" to_json(signal.\"span\")"
 #define FROM    " FROM shop.\"order\" AS signal"
 #define ODD_KEY "signal.\"Tenant \"\"x\"\"\", signal.\"nr\""
 
@@ -91,8 +91,8 @@ static const struct {
 			      ") IN (SELECT key.c0::character varying, key.c1::integer"
 			      " FROM unnest($1::text[], $2::text[]) AS key (c0, c1))"
 			      " LIMIT 2 FOR UPDATE OF signal SKIP LOCKED" },
-	{ { ODD, true, { "day DESC", "nr" }, 2 }, CLAIM_ORDERED,
-		ODD_BODY FROM " ORDER BY signal.\"day\" DESC, signal.\"nr\", signal.\"Tenant "
+	{ { ODD, true, { "span DESC", "nr" }, 2 }, CLAIM_ORDERED,
+		ODD_BODY FROM " ORDER BY signal.\"span\" DESC, signal.\"nr\", signal.\"Tenant "
 			      "\"\"x\"\"\" LIMIT 2 FOR UPDATE OF signal" },
 	{ { ODD, false, { "\"Tenant \"\"x\"\"\" DESC" }, 2 }, CLAIM_ORDERED,
 		ODD_BODY FROM " ORDER BY signal.\"Tenant \"\"x\"\"\" DESC, signal.\"nr\" LIMIT 2"
