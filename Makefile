@@ -41,7 +41,7 @@ TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
 	test_encode test_config test_burst test_barrier test_template test_message \
 	test_schema test_rows test_metrics test_log test_address test_flusher test_bus test_position \
-	test_stretch test_ahead
+	test_stretch test_ahead test_foresee
 MODEL := model shape template nearest problems text error
 test_clock_OBJECTS   := clock
 test_text_OBJECTS    := text
@@ -69,6 +69,7 @@ test_log_OBJECTS     := log log_json utf8 text
 test_address_OBJECTS := address error
 test_position_OBJECTS := position clock text
 test_ahead_OBJECTS   := store_ahead store_settle store_delete sql rows $(MODEL)
+test_foresee_OBJECTS := store_claim sql rows clock position $(MODEL)
 test_stretch_OBJECTS := stretch position sql rows clock $(MODEL)
 test_metrics_OBJECTS := metrics metrics_print utf8 lag clock text error
 UNIT_BINARIES := $(UNIT_TESTS:%=$(BUILD)/unit/%)

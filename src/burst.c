@@ -24,6 +24,7 @@ void burst_free(struct burst *b)
 {
 	if (b == NULL)
 		return;
+	span_free(&b->next.span);
 	ledger_free(&b->ledger);
 	ledger_free(&b->attempt);
 	free(b);
@@ -32,15 +33,13 @@ void burst_free(struct burst *b)
 static void begin(struct burst *b, const struct burst_order *order)
 {
 	const struct model *m = order->model;
+	b->order = order;
 	b->model = m;
 	b->in_order = order->kind == CLAIM_ORDERED;
 	b->encoder = encoder_new(m);
 	b->fields = memory_new(ROW_FIXED_FIELDS + m->output_count, sizeof *b->fields);
 	b->is_open = false;
 	b->handed_over = 0;
-	/* By then the server has ended the claim, and its locks (see db.c): for a process that was
-	 * frozen. */
-	b->deadline = instant_after(clock_now(), b->config->timeout);
 }
 
 static void end(struct burst *b)
@@ -126,15 +125,23 @@ static void take_row(void *arg, size_t count)
 {
 	struct burst *b = arg;
 	struct error e;
+	/* By then the server has ended the claim, and its locks (see db.c): for a process that was
+	 * frozen. */
+	b->deadline = instant_after(b->claim.since, b->config->timeout);
 	if (b->is_open || begin_sending(b, &e))
 		send_up_to(b, count);
 }
 
-/* Claim, and send what comes while others are on their way. */
-static bool claim_in(struct burst *b, const struct burst_order *order,
-	const struct stretch *stretch, struct burst_result *result, struct error *e)
+static struct stretch take_stretch(const struct burst *b)
 {
-	const struct claim_request request = { .kind = stretch_kind(stretch, order->kind),
+	return stretch_take(b->order->position, (size_t)b->model->config->burst_count,
+		b->order->from_start, !b->is_sole);
+}
+
+static struct claim_request request_for(struct burst *b, const struct stretch *stretch)
+{
+	const struct burst_order *order = b->order;
+	return (struct claim_request){ .kind = stretch_kind(stretch, order->kind),
 		.from = &stretch->span.from,
 		.to = &stretch->span.to,
 		.keys = order->keys,
@@ -143,29 +150,35 @@ static bool claim_in(struct burst *b, const struct burst_order *order,
 		.from_start = order->from_start,
 		.on_row = b->is_sole || b->in_order ? take_row : NULL,
 		.arg = b };
+}
+
+/* Claim, and send what comes while others are on their way. */
+static bool claim_in(struct burst *b, const struct stretch *stretch, struct burst_result *result,
+	struct error *e)
+{
+	const struct claim_request request = request_for(b, stretch);
 	bool ok = store_claim(b->store, b->model, &request, &b->claim, e);
 	result->from_start = request.kind == CLAIM_FIRST || b->claim.from_start;
 	return ok;
 }
 
-static bool claim(struct burst *b, const struct burst_order *order, struct burst_result *result,
-	struct error *e)
+static bool claim(struct burst *b, struct burst_result *result, struct error *e)
 {
-	/* By then the server has ended the transaction, so that others may send the rows. */
-	struct instant limit = instant_after(clock_now(), 2 * b->config->timeout);
-	size_t rows = (size_t)b->model->config->burst_count;
-	struct stretch stretch =
-		stretch_take(order->position, rows, order->from_start, !b->is_sole);
-	bool ok = claim_in(b, order, &stretch, result, e);
+	struct stretch stretch = b->has_next ? b->next : take_stretch(b);
+	b->next = (struct stretch){ 0 };
+	b->has_next = false;
+	bool ok = claim_in(b, &stretch, result, e);
 	if (ok && b->claim.count == 0 && stretch_go_on(&stretch))
-		ok = claim_in(b, order, &stretch, result, e);
-	/* A claim may have waited long for others' locks; that takes nothing from the broker. */
+		ok = claim_in(b, &stretch, result, e);
+	/* By then the server has ended the transaction, so that others may send the rows.  A claim
+	 * may have waited long for others' locks; that takes nothing from the broker. */
+	struct instant limit = instant_after(b->claim.since, 2 * b->config->timeout);
 	b->deadline = instant_earlier(limit, instant_after(clock_now(), b->config->timeout));
 	result->claimed = b->claim.count;
 	result->held_back = b->claim.held_back;
 	result->held_seconds = b->claim.held_seconds;
 	result->more = b->claim.more || (b->claim.count > 0 && stretch_has_end(&stretch));
-	stretch_end(&stretch, b->model, &b->claim, rows);
+	stretch_end(&stretch, b->model, &b->claim, (size_t)b->model->config->burst_count);
 	return ok;
 }
 
@@ -271,11 +284,25 @@ static bool conclude(
 	return failure == b->claim.count || set_failure(b, failure, st->leaving, e);
 }
 
+/* Where all goes well and there is more, take the next stretch, and let the store know. */
+static void foresee(struct burst *b, const struct burst_result *result, struct claim_request *next)
+{
+	if (!b->order->goes_on || !result->more || !ledger_all_stored(&b->ledger))
+		return;
+	b->next = take_stretch(b);
+	b->has_next = true;
+	*next = request_for(b, &b->next);
+	if (next->kind != CLAIM_FIRST)
+		store_foresee(b->store, next);
+}
+
 static bool settle(struct burst *b, struct burst_result *result, struct error *e)
 {
 	struct settlement st = { .rules = { b->in_order, b->model->dead_letters != NULL },
 		.disposals = memory_new(b->claim.count, sizeof *st.disposals) };
+	struct claim_request next;
 	bool ok = dispose(b, &st, e);
+	foresee(b, result, &next);
 	if (ok && st.leaving == 0)
 		store_abandon(b->store);
 	else
@@ -306,7 +333,7 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
 	*result = (struct burst_result){ 0 };
 	struct instant start = clock_now();
 	begin(b, order);
-	bool ok = claim(b, order, result, e);
+	bool ok = claim(b, result, e);
 	if (ok && b->claim.count > 0) {
 		ok = deliver(b, result, e);
 		result->burst_seconds = instant_seconds(start, clock_now());
@@ -314,4 +341,13 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
 	end_sending(b); /* of a claim that failed amid its rows */
 	end(b);
 	return ok;
+}
+
+void burst_leave(struct burst *b)
+{
+	if (!b->has_next)
+		return;
+	store_abandon(b->store);
+	span_free(&b->next.span);
+	b->has_next = false;
 }

@@ -34,6 +34,9 @@ struct burst_order {
 	size_t first_key, key_count;
 	/* Look for rows before the position, too; CLAIM_ORDERED: before those sent last. */
 	bool from_start;
+	/* Where there is more, the same is ordered again, or burst_leave() is called: so the next
+	 * rows may be claimed as soon as these are gone. */
+	bool goes_on;
 };
 
 /* What became of it. */
@@ -66,5 +69,8 @@ void burst_free(struct burst *b);
  * in any case, and no transaction is left open. */
 bool burst_run(struct burst *b, const struct burst_order *order, struct burst_result *result,
 	struct error *e);
+
+/* Give up what was claimed for the next burst, if anything was. */
+void burst_leave(struct burst *b);
 
 #endif

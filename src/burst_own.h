@@ -6,6 +6,7 @@
 
 #include "burst.h"
 #include "encode.h"
+#include "stretch.h"
 
 struct burst {
 	const struct config *config;
@@ -15,7 +16,10 @@ struct burst {
 	bool is_sole;          /* no other burst runs on the bus at the same time */
 	struct ledger ledger;  /* of all rows */
 	struct ledger attempt; /* of rows that are sent again */
+	struct stretch next;   /* taken for the burst to come, whose claim may be under way */
+	bool has_next;
 	/* Of the burst under way: */
+	const struct burst_order *order;
 	const struct model *model;
 	struct encoder *encoder;
 	struct claim claim;

@@ -68,7 +68,7 @@ bool db_run(struct db *db, const struct db_call *calls, size_t count, struct ins
 	struct error *e);
 
 /* The halves of db_run(): send all calls, and await their results.  In between nothing is done with
- * the session but to forget it. */
+ * the session but to forget it, or to send another run, which is received behind this one. */
 bool db_send(struct db *db, const struct db_call *calls, size_t count, struct error *e);
 bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
 	struct error *e);

@@ -270,8 +270,6 @@ bool db_send(struct db *db, const struct db_call *calls, size_t count, struct er
 		return error_set(e, ERROR_CONNECTION, "database: not connected");
 	if (db->heeds_stop && stop_requested())
 		return error_set(e, ERROR_STOPPED, "asked to stop");
-	db->run_heeds_stop = db->heeds_stop;
-	db->is_stopped = false;
 	return send_calls(db, calls, count) || db_lost(db, e);
 }
 
@@ -281,6 +279,8 @@ bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct
 	bool failed = false;
 	if (db->conn == NULL)
 		return error_set(e, ERROR_CONNECTION, "database: not connected");
+	db->run_heeds_stop = db->heeds_stop;
+	db->is_stopped = false;
 	for (size_t i = 0; i < count; i++)
 		if (!receive_call(db, &calls[i], deadline, &failed, e))
 			return false;

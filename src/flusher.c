@@ -169,7 +169,7 @@ static void resume(struct worker *w, struct target *t)
 	t->from_start = false;
 }
 
-/* Take steps until there are no more, the model has failed or is held back, or the process is asked
+/* Take steps while there are more, unless the model fails or is held back, or the process is asked
  * to stop.  Without a step only see that there is a model. */
 static void take_steps(struct worker *w, struct target *t, step *take_step)
 {
@@ -212,6 +212,7 @@ static bool many_step(
 {
 	struct burst_result result;
 	struct burst_order order = { .model = m, .kind = CLAIM_FIRST, .position = t->position };
+	order.goes_on = true;
 	bool ok = burst_run(w->burst, &order, &result, e);
 	/* In this same step: that there is nothing behind what failed is no success. */
 	if (ok && result.claimed == 0 && !result.from_start) {
@@ -304,9 +305,9 @@ static bool noted_step(
 static void flush_target(struct worker *w, struct target *t, step *take_step)
 {
 	take_steps(w, t, take_step);
+	burst_leave(w->burst);
 	drop_keys(w);
-	if (t->held_back && !may_go_on(w->flusher, t))
-		t->held_back = false;
+	t->held_back = t->held_back && may_go_on(w->flusher, t);
 	if (!t->held_back)
 		store_unlock(w->store, t->index);
 }

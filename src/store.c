@@ -60,7 +60,7 @@ void store_disconnect(struct store *s)
 		s->models[i].noted = s->models[i].locked = false;
 	}
 	deletions_free(&s->deletions);
-	s->is_ahead = false;
+	s->is_ahead = s->is_claiming = false;
 	db_disconnect(s->db);
 }
 
@@ -69,6 +69,7 @@ bool store_roll_back(struct store *s, struct error *e)
 	if (s->is_ahead)
 		store_await_deletion(s, e); /* whatever has become of it */
 	deletions_free(&s->deletions);
+	store_drop_foreseen(s);
 	if (!db_in_transaction(s->db) ||
 		db_call(s->db, (struct db_call){ .sql = "ROLLBACK" }, store_deadline(s), e))
 		return true;

@@ -85,8 +85,9 @@ struct claim {
 	bool more;     /* as far as is known there are more rows to claim at once; of noted keys,
 			  more that belong to the same ones */
 	size_t cut_to; /* rows behind so many do not fit in a burst, and were left out; 0: none */
-	bool is_streamed; /* who asked was told of rows while they came */
-	bool was_smooth;  /* the burst before went well */
+	struct instant since; /* when the server was asked; set before the first row comes */
+	bool is_streamed;     /* who asked was told of rows while they came */
+	bool was_smooth;      /* the burst before went well */
 	/* CLAIM_ORDERED: */
 	bool in_order;
 	bool from_start; /* it was looked from the beginning, not only behind those sent last */
@@ -103,6 +104,12 @@ struct claim {
 bool store_claim(struct store *s, const struct model *m, const struct claim_request *request,
 	struct claim *claim, struct error *e);
 void claim_free(struct claim *claim);
+
+/* Which claim store_claim() will be asked for next, CLAIM_NEXT or CLAIM_STRETCH: the server gets it
+ * right behind the commit of the store_settle() that comes now, and need not wait for us.  Whatever
+ * else is done in its place, store_abandon() comes first.  The request has to be good until
+ * store_settle() returns. */
+void store_foresee(struct store *s, const struct claim_request *next);
 
 /* While the messages of a claim are on the way: have the server begin to delete its rows, where
  * they will hardly have to stay.  Does not block.  What becomes of that is for store_settle(). */

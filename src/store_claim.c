@@ -3,6 +3,9 @@
 
 #include <stdlib.h>
 
+/* A claim that is dropped is cancelled when it is far larger than this. */
+#define DROP_BYTES ((size_t)1024 * 1024)
+
 /* How many rows a claim takes now. */
 static size_t claim_size(const struct store *s, const struct model *m)
 {
@@ -82,21 +85,6 @@ static bool fits(struct store *s, const struct model *m, struct error *e)
 	return ok;
 }
 
-/* Begin and claim with a prepared statement.  A claim from the beginning of a table also finds out
- * whether the table still is as the model has it. */
-static bool begin_and_claim(struct store *s, const struct model *m, struct db_call statement,
-	bool from_start, struct error *e)
-{
-	const char *const table[] = { m->relation };
-	struct rows *attributes = NULL;
-	const struct db_call calls[] = { { .sql = "BEGIN" }, statement,
-		{ .sql = sql_attributes, .values = table, .value_count = 1, .rows = &attributes } };
-	bool ok = db_run(s->db, calls, from_start ? 3 : 2, store_deadline(s), e) &&
-		  (!from_start || check_fits(m, attributes, e));
-	rows_free(attributes);
-	return ok;
-}
-
 static bool has_expressions(const struct model *m)
 {
 	bool has = m->config->where != NULL;
@@ -128,39 +116,120 @@ static void stream_row(void *arg)
 	stream->request->on_row(stream->request->arg, rows_count(stream->claim->rows));
 }
 
+/* The calls of a claim in no order. */
+struct claim_calls {
+	char *statement; /* the prepared one's name */
+	char **arrays;   /* of keys, or NULL */
+	const char *values[2];
+	const char *table[1];
+	struct rows *attributes;
+	struct db_call calls[3];
+	size_t count;
+};
+
+static void set_values(struct claim_calls *c, const struct model *m, const struct claim_request *r)
+{
+	struct db_call *call = &c->calls[1];
+	if (r->kind == CLAIM_NOTED) {
+		c->arrays = key_arrays(m, r);
+		call->values = (const char *const *)c->arrays;
+		call->value_count = (int)m->primary_key_count;
+	} else if (r->kind == CLAIM_NEXT) {
+		call->values = (const char *const *)r->from->values;
+		call->value_count = (int)r->from->count;
+	} else if (r->kind == CLAIM_STRETCH) {
+		c->values[0] = r->from->values[0];
+		c->values[1] = r->to->values[0];
+		call->values = c->values;
+		call->value_count = 2;
+	}
+}
+
+/* Begin, and claim with a prepared statement.  A claim from the beginning of a table also finds out
+ * whether the table still is as the model has it.  c stays where it is. */
+static void set_calls(struct claim_calls *c, const struct model *m,
+	const struct claim_request *request, struct claim *claim)
+{
+	c->calls[0] = (struct db_call){ .sql = "BEGIN" };
+	c->calls[1] = (struct db_call){ .prepared = c->statement,
+		.rows = &claim->rows,
+		.max_bytes = (size_t)m->config->burst_bytes,
+		.cut_to = &claim->cut_to };
+	c->table[0] = m->relation;
+	c->calls[2] = (struct db_call){
+		.sql = sql_attributes, .values = c->table, .value_count = 1, .rows = &c->attributes
+	};
+	c->count = request->kind == CLAIM_FIRST ? 3 : 2;
+	set_values(c, m, request);
+}
+
+static void free_calls(struct claim_calls *c, const struct model *m)
+{
+	free_arrays(c->arrays, c->arrays != NULL ? m->primary_key_count : 0);
+	rows_free(c->attributes);
+	free(c->statement);
+}
+
+static bool send_claim(struct store *s, const struct model *m, const struct claim_request *request,
+	struct claim_calls *c, struct error *e)
+{
+	c->statement = store_prepare_claim(s, m, request->kind, e);
+	c->calls[1].prepared = c->statement;
+	return c->statement != NULL && db_send(s->db, c->calls, c->count, e);
+}
+
 /* Rows in no order. */
 static bool claim_any(struct store *s, const struct model *m, const struct claim_request *request,
 	struct claim *claim, struct error *e)
 {
-	char *name = store_prepare_claim(s, m, request->kind, e);
-	if (name == NULL)
-		return false;
 	struct stream stream = { request, claim };
-	struct db_call call = { .prepared = name,
-		.rows = &claim->rows,
-		.max_bytes = (size_t)m->config->burst_bytes,
-		.cut_to = &claim->cut_to,
-		.on_row = store_may_stream(s, m, request) ? stream_row : NULL,
-		.arg = &stream };
-	char **arrays = request->kind == CLAIM_NOTED ? key_arrays(m, request) : NULL;
-	const char *stretch_ends[2];
-	if (request->kind == CLAIM_NEXT) {
-		call.values = (const char *const *)request->from->values;
-		call.value_count = (int)request->from->count;
-	} else if (request->kind == CLAIM_STRETCH) {
-		stretch_ends[0] = request->from->values[0];
-		stretch_ends[1] = request->to->values[0];
-		call.values = stretch_ends;
-		call.value_count = 2;
-	} else if (arrays != NULL) {
-		call.values = (const char *const *)arrays;
-		call.value_count = (int)m->primary_key_count;
-	}
-	bool ok = begin_and_claim(s, m, call, request->kind == CLAIM_FIRST, e);
-	free_arrays(arrays, arrays != NULL ? m->primary_key_count : 0);
-	free(name);
+	struct claim_calls c = { 0 };
+	set_calls(&c, m, request, claim);
+	if (s->is_claiming)
+		claim->since = s->claiming_since;
+	bool ok = s->is_claiming || send_claim(s, m, request, &c, e);
+	s->is_claiming = false;
+	c.calls[1].on_row = store_may_stream(s, m, request) ? stream_row : NULL;
+	c.calls[1].arg = &stream;
+	ok = ok && db_receive(s->db, c.calls, c.count, store_deadline(s), e) &&
+	     (c.attributes == NULL || check_fits(m, c.attributes, e));
+	free_calls(&c, m);
 	claim->count = ok ? rows_count(claim->rows) : 0;
 	return ok;
+}
+
+void store_foresee(struct store *s, const struct claim_request *next)
+{
+	s->foreseen = next;
+}
+
+void store_send_foreseen(struct store *s, const struct model *m)
+{
+	const struct claim_request *r = s->foreseen;
+	struct described *d = &s->models[m->index];
+	struct claim none = { 0 };
+	struct error e;
+	s->foreseen = NULL;
+	if (r == NULL || !d->prepared[r->kind][d->size])
+		return;
+	struct claim_calls c = { 0 };
+	set_calls(&c, m, r, &none);
+	s->claiming_since = clock_now();
+	s->is_claiming = send_claim(s, m, r, &c, &e);
+	free_calls(&c, m);
+}
+
+void store_drop_foreseen(struct store *s)
+{
+	struct claim dropped = { 0 };
+	struct error e;
+	const struct db_call calls[] = { { .sql = "BEGIN" },
+		{ .rows = &dropped.rows, .max_bytes = DROP_BYTES, .cut_to = &dropped.cut_to } };
+	if (!s->is_claiming)
+		return;
+	s->is_claiming = false;
+	db_receive(s->db, calls, 2, store_deadline(s), &e);
+	claim_free(&dropped);
 }
 
 /* Whether there may be more rows to claim at once. */
@@ -185,7 +254,8 @@ static bool claim_once(struct store *s, const struct model *m, const struct clai
 	struct claim *claim, struct error *e)
 {
 	size_t size = claim_size(s, m);
-	*claim = (struct claim){ .was_smooth = s->models[m->index].is_smooth };
+	*claim =
+		(struct claim){ .was_smooth = s->models[m->index].is_smooth, .since = clock_now() };
 	db_heed_stop(s->db, true); /* nothing is sent yet, and it may wait for others' locks */
 	bool ok = claim_rows(s, m, request, claim, e);
 	db_heed_stop(s->db, false);

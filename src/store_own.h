@@ -52,9 +52,12 @@ struct deletions {
 struct store {
 	const struct config *config;
 	struct db *db;
-	struct described *models;   /* one for each of the configuration */
-	struct deletions deletions; /* of the burst under way */
-	bool is_ahead;              /* they are sent, and not answered yet */
+	struct described *models;             /* one for each of the configuration */
+	struct deletions deletions;           /* of the burst under way */
+	bool is_ahead;                        /* they are sent, and not answered yet */
+	const struct claim_request *foreseen; /* to be sent right behind the next commit */
+	bool is_claiming;                     /* that is sent, and not answered yet … */
+	struct instant claiming_since;        /* … since then */
 };
 
 /* When a call that begins now has to be answered. */
@@ -97,6 +100,12 @@ bool deletions_check(const struct model *m, const struct deletions *d, struct er
 
 /* Await the answer to what was sent ahead (store_ahead.c). */
 bool store_await_deletion(struct store *s, struct error *e);
+
+/* Send the foreseen claim, if there is one and its statement is prepared; and take back what
+ * nobody has asked for (store_claim.c).  Where the session is lost it is closed, which is told in
+ * its time. */
+void store_send_foreseen(struct store *s, const struct model *m);
+void store_drop_foreseen(struct store *s);
 
 /* The rest is in store_order.c.  A claim in the model's order. */
 bool store_claim_ordered(struct store *s, const struct model *m,

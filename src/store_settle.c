@@ -81,20 +81,28 @@ static bool finish(struct store *s, const struct model *m, const struct claim *c
 	const struct disposal *disposals, struct error *e)
 {
 	struct deletions *d = &s->deletions;
-	struct instant deadline = store_deadline(s);
+	size_t done = 0;
 	if (s->is_ahead) {
 		check_all_go(claim, disposals);
-		return store_await_deletion(s, e) &&
-		       db_run(s->db, d->calls + d->count, 1, deadline, e);
+		if (!store_await_deletion(s, e))
+			return false;
+		done = d->count;
+	} else if (!deletions_prepare(s, m, claim, disposals, e)) {
+		return false;
 	}
-	return deletions_prepare(s, m, claim, disposals, e) &&
-	       db_run(s->db, d->calls, d->count + 1, deadline, e);
+	const struct db_call *calls = d->calls + done;
+	size_t count = d->count + 1 - done;
+	if (!db_send(s->db, calls, count, e))
+		return false;
+	store_send_foreseen(s, m);
+	return db_receive(s->db, calls, count, store_deadline(s), e);
 }
 
 bool store_settle(struct store *s, const struct model *m, const struct claim *claim,
 	const struct disposal *disposals, struct error *e)
 {
 	bool ok = finish(s, m, claim, disposals, e) && deletions_check(m, &s->deletions, e);
+	s->foreseen = NULL;
 	s->models[m->index].is_smooth = ok && is_smooth(m, claim, s->deletions.rows);
 	deletions_free(&s->deletions);
 	if (ok && claim->in_order)

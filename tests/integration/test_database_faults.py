@@ -110,6 +110,25 @@ def test_serialization_failures_are_retried(signalbus, schema, make_topic, topic
     assert set(ids(topics.read(topic, 10))) == set(range(1, 11)) and schema.count("t") == 0
 
 
+@pytest.mark.parametrize("at_commit", [False, True], ids=["at the delete", "at the commit"])
+def test_a_failure_amid_a_backlog_keeps_the_session(signalbus, schema, make_topic, topics,
+                                                    at_commit):
+    """The next claim has been sent behind what fails."""
+    count, topic = 200, make_topic()
+    signalbus.configure(model("A", schema.make_signals("t", count), topic, burst_count=10))
+    schema.execute("CREATE SEQUENCE tries")
+    schema.on_delete("t", f"""IF nextval('{schema}.tries') IN ({"45, 95" if at_commit else "5, 10"})
+        THEN RAISE EXCEPTION 'scripted failure of {schema}' USING ERRCODE = '40001'; END IF""",
+                     at_commit)
+    signalbus("flushmany").expect_silence()
+    numbers = ids(topics.read(topic, count))
+    assert set(numbers) == set(range(1, count + 1)) and repeats(numbers) == 20
+    assert schema.count("t") == 0
+    failing = re.findall(rf"\[(\d+)\].*ERROR:  scripted failure of {schema}$",
+                         (schema.postgres.folder.path / "log").read_text(errors="replace"), re.M)
+    assert len(failing) == 2 and failing[0] == failing[1]
+
+
 @every_flush
 def test_serialization_failures_of_every_flush(signalbus, schema, make_topic, topics, flush):
     topic = make_topic()

@@ -1,5 +1,8 @@
 """flushmany: huge backlogs, any number of processes, every kind of table."""
 
+import signal
+import time
+
 import pytest
 
 from runner import FLUSHES, every_flush, ids, is_sanitized, model
@@ -39,6 +42,30 @@ def test_connections_leave_nothing_where_rows_lie_unevenly(signalbus, schema, ma
     signalbus("flushmany", "-j", "4").expect_silence()
     assert sorted(ids(consume(topic, len(left)))) == left
     assert schema.count("t") == 0
+
+
+@pytest.mark.parametrize("stops", [True, False], ids=["stops", "goes-on"])
+def test_a_table_that_is_locked_amid_a_backlog(signalbus, schema, make_topic, count_in_log, stops):
+    """The next claim is sent behind each commit, and is now what waits."""
+    count, topic = 20_000, make_topic()
+    signalbus.configure(model("A", schema.make_signals("t", count), topic, burst_count=10))
+    run = signalbus.start("flushmany", "-v")
+    schema.wait_until(lambda: schema.count("t") < count - 200, 20, "a backlog under way")
+    holder = schema.connect()
+    holder.cursor().execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+    schema.wait_until(lambda: schema.value(
+        "SELECT count(*) FROM pg_locks WHERE relation = %s::regclass AND NOT granted", "t"), 20,
+        "a claim that waits")
+    start = time.monotonic()
+    if stops:
+        completed = run.stop(signal.SIGTERM)
+        assert time.monotonic() - start < 2, completed
+        assert "error" not in completed.stderr, completed
+    holder.rollback()
+    if not stops:
+        run.finish().expect(0)
+        assert schema.count("t") == 0
+    assert count_in_log(topic) + schema.count("t") == count
 
 
 @pytest.mark.parametrize("order", [{}, {"order_by": ["id"]}], ids=["any-order", "in-order"])

@@ -57,6 +57,7 @@ struct store {
 
 struct burst {
 	struct store *store;
+	const struct model *next; /* what may be claimed already */
 };
 
 struct rows {

@@ -120,7 +120,13 @@ struct burst *burst_new(
 
 void burst_free(struct burst *b)
 {
+	ck_assert(b == NULL || b->next == NULL);
 	free(b);
+}
+
+void burst_leave(struct burst *b)
+{
+	b->next = NULL;
 }
 
 /* Moves the position on with what is claimed, as the real one does. */
@@ -155,6 +161,8 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
 	size_t index = order->model->index;
 	char letter = next_letter(&script.bursts[index]);
 	ck_assert(b->store->connected);
+	ck_assert(b->next == NULL || b->next == order->model);
+	b->next = order->goes_on ? order->model : NULL;
 	ck_assert(order->kind != CLAIM_ORDERED || b->store->locked[index]);
 	ck_assert(order->kind != CLAIM_NOTED ||
 		  order->first_key + order->key_count <= order->keys->count);

@@ -499,6 +499,108 @@ START_TEST(a_stretch_that_cannot_be_claimed_is_a_failure)
 }
 END_TEST
 
+/* Whether the next claim is foreseen; more of the script is set. */
+static bool foresees(struct position *position, bool goes_on)
+{
+	struct burst_order order = {
+		.model = world.model, .kind = CLAIM_FIRST, .position = position, .goes_on = goes_on
+	};
+	seen = (struct seen){ 0 };
+	world.error = (struct error){ 0 };
+	check_burst(burst_run(world.burst, &order, &world.result, &world.error));
+	return seen.is_foreseen;
+}
+
+START_TEST(where_all_goes_well_and_there_is_more_the_next_claim_is_foreseen)
+{
+	struct position *position = position_new();
+	begin();
+	script = (struct script){ .rows = 3, .more = true };
+	ck_assert(!foresees(position, false));
+	ck_assert(foresees(position, true));
+	ck_assert_str_eq(seen.foreseen[0], "(0,3)");
+	/* What was foreseen is claimed; and then there is no more. */
+	script = (struct script){ .rows = 2 };
+	ck_assert(!foresees(position, true));
+	ck_assert_int_eq(seen.kind, CLAIM_NEXT);
+	ck_assert_str_eq(seen.from, "(0,3)");
+	script = (struct script){ .rows = 3, .more = true, .broker[1] = VERDICT_LATE };
+	ck_assert(!foresees(position, true));
+	script = (struct script){ .rows = 3, .more = true, .claim_error = ERROR_CONFLICT };
+	ck_assert(!foresees(position, true));
+	end();
+	position_free(position);
+}
+END_TEST
+
+START_TEST(what_is_foreseen_for_a_burst_that_does_not_come_is_given_up)
+{
+	struct position *position = position_new();
+	begin();
+	burst_leave(world.burst);
+	ck_assert_uint_eq(seen.abandons, 0);
+	script = (struct script){ .rows = 3, .more = true };
+	ck_assert(foresees(position, true));
+	ck_assert_uint_eq(seen.abandons, 0);
+	burst_leave(world.burst);
+	ck_assert_uint_eq(seen.abandons, 1);
+	burst_leave(world.burst);
+	ck_assert_uint_eq(seen.abandons, 1);
+	/* As one that fails does: the next one claims what it was to have. */
+	script.settle_error = ERROR_CONFLICT;
+	ck_assert(foresees(position, true));
+	script = (struct script){ .rows = 1 };
+	ck_assert(!foresees(position, true));
+	ck_assert_str_eq(seen.from, "(0,3)");
+	end();
+	position_free(position);
+}
+END_TEST
+
+/* In a backlog whose pages hold four rows. */
+START_TEST(beside_others_the_stretch_that_is_foreseen_is_the_next_one)
+{
+	struct position *position = position_new();
+	struct place_in_table place = { 0 };
+	begin();
+	place_add(&place, "(9,4)");
+	position_set(position, &place);
+	position_learn(position, 4);
+	burst_free(world.burst);
+	world.burst = burst_new(
+		&world.fixture.config, &world.store, &world.bus, (struct burst_owner){ 0, 2 });
+	world.fixture.settings.burst_count = 4;
+	script = (struct script){ .rows = 4 };
+	ck_assert(foresees(position, true));
+	ck_assert_str_eq(seen.foreseen[0], "(10,4)");
+	ck_assert_str_eq(seen.foreseen[1], "(11,4)");
+	ck_assert(foresees(position, true));
+	ck_assert_int_eq(seen.kind, CLAIM_STRETCH);
+	ck_assert_str_eq(seen.from, "(10,4)");
+	ck_assert_str_eq(seen.foreseen[0], "(11,4)");
+	burst_leave(world.burst);
+	end();
+	position_free(position);
+}
+END_TEST
+
+/* For a process that was frozen behind that: by then others may have the rows. */
+START_TEST(the_time_for_sending_counts_from_when_the_server_was_asked)
+{
+	begin();
+	script = (struct script){ .rows = 2, .since = 45 };
+	ck_assert(run(CLAIM_FIRST));
+	ck_assert(instant_before(seen.deadline, instant_after(seen.claimed, 16)));
+	script.streamed = 1;
+	script.since = 20;
+	seen = (struct seen){ 0 };
+	ck_assert(run(CLAIM_FIRST));
+	ck_assert(instant_before(seen.stream_deadline, instant_after(seen.claimed, 11)));
+	ck_assert(!instant_before(seen.deadline, instant_after(seen.claimed, 29)));
+	end();
+}
+END_TEST
+
 START_TEST(without_a_producer_nothing_is_sent)
 {
 	begin();
@@ -578,6 +680,10 @@ int main(void)
 		{ beside_others_a_burst_takes_a_stretch_and_there_is_more, 1, 0 },
 		{ behind_an_empty_stretch_it_looks_on_and_there_is_no_more, 1, 0 },
 		{ a_stretch_that_cannot_be_claimed_is_a_failure, 1, 0 },
+		{ where_all_goes_well_and_there_is_more_the_next_claim_is_foreseen, 1, 0 },
+		{ what_is_foreseen_for_a_burst_that_does_not_come_is_given_up, 1, 0 },
+		{ beside_others_the_stretch_that_is_foreseen_is_the_next_one, 1, 0 },
+		{ the_time_for_sending_counts_from_when_the_server_was_asked, 1, 0 },
 		{ without_a_producer_nothing_is_sent, 1, 0 },
 		{ freeing_no_burst_is_fine, 1, 0 },
 		{ whatever_happens_only_what_is_stored_is_deleted, SEEDS, 0 },

@@ -1,0 +1,297 @@
+#include "store_own.h"
+#include "text.h"
+
+#include "model_fixture.h"
+#include "suite.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A store whose session is scripted, and what it was asked for: a letter for each call, in capitals
+ * when it is sent and in small ones when it is answered.  B is BEGIN, C a claim. */
+static struct {
+	struct fixture fixture;
+	struct store store;
+	struct described described;
+	struct model *model;
+	struct place_in_table from, to;
+	struct claim claim;
+	struct error error;
+	/* The script: */
+	bool send_fails, receive_fails, is_unprepared;
+	size_t rows;
+	/* What happened: */
+	char calls[32];
+	size_t prepared;
+	bool heeds_stop;
+} world;
+
+static void write_down(const struct db_call *call, bool is_answer)
+{
+	size_t end = strlen(world.calls);
+	char letter = call->sql != NULL ? call->sql[0] : 'C';
+	ck_assert_uint_lt(end, sizeof world.calls - 1);
+	world.calls[end] = (char)(is_answer ? letter - 'A' + 'a' : letter);
+}
+
+bool db_send(struct db *db, const struct db_call *calls, size_t count, struct error *e)
+{
+	(void)db;
+	ck_assert_uint_eq(count, 2);
+	for (size_t i = 0; i < count; i++)
+		write_down(&calls[i], false);
+	ck_assert_str_eq(calls[1].values[0], "(0,5)");
+	return !world.send_fails || error_set(e, ERROR_CONNECTION, "lost");
+}
+
+bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
+	struct error *e)
+{
+	static const struct field fields[ROW_FIXED_FIELDS + 2] = { { "(0,6)", 5 }, { "16384", 5 },
+		{ "6", 1 }, { "six", 3 } };
+	(void)db;
+	(void)deadline;
+	ck_assert_uint_eq(count, 2);
+	for (size_t i = 0; i < count; i++)
+		write_down(&calls[i], true);
+	if (world.receive_fails)
+		return error_set(e, ERROR_DATABASE, "refused");
+	*calls[1].rows = rows_new(COUNT(fields));
+	for (size_t i = 0; i < world.rows; i++)
+		rows_add(*calls[1].rows, fields);
+	return true;
+}
+
+void db_heed_stop(struct db *db, bool heeds)
+{
+	(void)db;
+	world.heeds_stop = heeds;
+}
+
+struct instant store_deadline(const struct store *s)
+{
+	(void)s;
+	return (struct instant){ 1 };
+}
+
+char *store_prepare(struct store *s, const struct model *m, struct statement st, struct error *e)
+{
+	(void)s;
+	(void)m;
+	free(st.sql);
+	world.prepared += !*st.done;
+	*st.done = true;
+	return world.is_unprepared && !error_set(e, ERROR_PLAN, "no") ? NULL : text_copy(st.what);
+}
+
+bool store_query(struct store *s, struct db_call call, struct error *e)
+{
+	(void)s;
+	(void)call;
+	(void)e;
+	ck_abort();
+}
+
+bool store_claim_ordered(struct store *s, const struct model *m,
+	const struct claim_request *request, struct claim *claim, struct error *e)
+{
+	(void)s;
+	(void)m;
+	(void)request;
+	(void)claim;
+	(void)e;
+	ck_abort();
+}
+
+bool store_connected(const struct store *s)
+{
+	return s != NULL;
+}
+
+bool store_roll_back(struct store *s, struct error *e)
+{
+	(void)e;
+	store_drop_foreseen(s);
+	return true;
+}
+
+void store_abandon(struct store *s)
+{
+	store_drop_foreseen(s);
+}
+
+static void begin(void)
+{
+	static const struct told_column columns[] = { { "id", INT8_OID, "bigint" },
+		{ "body", TEXT_OID, "text" } };
+	fixture_init(&world.fixture);
+	world.fixture.settings.burst_count = 3;
+	world.fixture.settings.burst_bytes = 1 << 20;
+	world.model = fixture_resolved(&world.fixture, columns, COUNT(columns), "id");
+	world.store.models = &world.described;
+	place_add(&world.from, "(0,5)");
+	place_add(&world.to, "(1,5)");
+	world.rows = 3;
+}
+
+static void end(void)
+{
+	claim_free(&world.claim);
+	place_free(&world.from);
+	place_free(&world.to);
+	model_free(world.model);
+}
+
+static struct claim_request request(enum claim_kind kind)
+{
+	return (struct claim_request){ .kind = kind, .from = &world.from, .to = &world.to };
+}
+
+static bool claim(enum claim_kind kind)
+{
+	struct claim_request r = request(kind);
+	claim_free(&world.claim);
+	return store_claim(&world.store, world.model, &r, &world.claim, &world.error);
+}
+
+/* As store_settle() does. */
+static void foresee(enum claim_kind kind)
+{
+	struct claim_request r = request(kind);
+	store_foresee(&world.store, &r);
+	store_send_foreseen(&world.store, world.model);
+}
+
+static const enum claim_kind kinds[] = { CLAIM_NEXT, CLAIM_STRETCH };
+
+START_TEST(a_claim_that_was_foreseen_is_only_received)
+{
+	begin();
+	ck_assert(claim(kinds[_i]));
+	ck_assert_str_eq(world.calls, "BCbc");
+	struct instant before = clock_now();
+	foresee(kinds[_i]);
+	struct instant after = clock_now();
+	ck_assert_str_eq(world.calls, "BCbcBC");
+	ck_assert(claim(kinds[_i]));
+	ck_assert_str_eq(world.calls, "BCbcBCbc");
+	ck_assert_uint_eq(world.claim.count, 3);
+	ck_assert(world.claim.more);
+	ck_assert(!instant_before(world.claim.since, before));
+	ck_assert(!instant_before(after, world.claim.since));
+	/* Only once. */
+	ck_assert(claim(kinds[_i]));
+	ck_assert_str_eq(world.calls, "BCbcBCbcBCbc");
+	ck_assert(!instant_before(world.claim.since, after));
+	ck_assert_uint_eq(world.prepared, 1);
+	end();
+}
+END_TEST
+
+START_TEST(a_statement_that_would_have_to_be_prepared_is_not_foreseen)
+{
+	begin();
+	foresee(CLAIM_NEXT);
+	ck_assert(claim(CLAIM_STRETCH));
+	foresee(CLAIM_NEXT);
+	ck_assert_str_eq(world.calls, "BCbc");
+	ck_assert(!world.store.is_claiming);
+	end();
+}
+END_TEST
+
+START_TEST(without_a_word_nothing_is_foreseen)
+{
+	begin();
+	ck_assert(claim(CLAIM_NEXT));
+	store_send_foreseen(&world.store, world.model);
+	foresee(CLAIM_NEXT);
+	ck_assert(claim(CLAIM_NEXT));
+	store_send_foreseen(&world.store, world.model);
+	ck_assert_str_eq(world.calls, "BCbcBCbc");
+	end();
+}
+END_TEST
+
+START_TEST(what_nobody_asks_for_is_received_and_dropped)
+{
+	begin();
+	ck_assert(claim(CLAIM_NEXT));
+	foresee(CLAIM_NEXT);
+	store_drop_foreseen(&world.store);
+	ck_assert_str_eq(world.calls, "BCbcBCbc");
+	store_drop_foreseen(&world.store);
+	ck_assert_str_eq(world.calls, "BCbcBCbc");
+	end();
+}
+END_TEST
+
+START_TEST(where_it_cannot_be_sent_it_is_claimed_as_usual)
+{
+	begin();
+	ck_assert(claim(CLAIM_NEXT));
+	world.send_fails = true;
+	foresee(CLAIM_NEXT);
+	ck_assert(!world.store.is_claiming);
+	world.send_fails = false;
+	ck_assert(claim(CLAIM_NEXT));
+	ck_assert_str_eq(world.calls, "BCbcBCBCbc");
+	end();
+}
+END_TEST
+
+START_TEST(a_foreseen_claim_that_fails_fails_as_any_other)
+{
+	begin();
+	ck_assert(claim(CLAIM_NEXT));
+	foresee(CLAIM_NEXT);
+	world.receive_fails = true;
+	ck_assert(!claim(CLAIM_NEXT));
+	ck_assert_str_eq(world.error.text, "refused");
+	ck_assert(!world.store.is_claiming);
+	ck_assert(!world.heeds_stop);
+	world.receive_fails = false;
+	ck_assert(claim(CLAIM_NEXT));
+	ck_assert_str_eq(world.calls, "BCbcBCbcBCbc");
+	end();
+}
+END_TEST
+
+START_TEST(an_empty_one_leaves_no_transaction)
+{
+	begin();
+	ck_assert(claim(CLAIM_NEXT));
+	foresee(CLAIM_NEXT);
+	world.rows = 0;
+	ck_assert(claim(CLAIM_NEXT));
+	ck_assert_uint_eq(world.claim.count, 0);
+	ck_assert_ptr_null(world.claim.rows);
+	end();
+}
+END_TEST
+
+START_TEST(a_statement_that_cannot_be_prepared_is_a_failure)
+{
+	begin();
+	world.is_unprepared = true;
+	ck_assert(!claim(CLAIM_NEXT));
+	ck_assert_int_eq(world.error.kind, ERROR_PLAN);
+	ck_assert_str_eq(world.calls, "");
+	end();
+}
+END_TEST
+
+int main(void)
+{
+	const struct test tests[] = {
+		{ a_claim_that_was_foreseen_is_only_received, COUNT(kinds), 0 },
+		{ a_statement_that_would_have_to_be_prepared_is_not_foreseen, 1, 0 },
+		{ without_a_word_nothing_is_foreseen, 1, 0 },
+		{ what_nobody_asks_for_is_received_and_dropped, 1, 0 },
+		{ where_it_cannot_be_sent_it_is_claimed_as_usual, 1, 0 },
+		{ a_foreseen_claim_that_fails_fails_as_any_other, 1, 0 },
+		{ an_empty_one_leaves_no_transaction, 1, 0 },
+		{ a_statement_that_cannot_be_prepared_is_a_failure, 1, 0 },
+	};
+	return suite_run("foresee", tests, COUNT(tests));
+}
