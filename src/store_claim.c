@@ -145,14 +145,13 @@ static void set_values(struct claim_calls *c, const struct model *m, const struc
 	}
 }
 
-/* Begin, and claim with a prepared statement.  A claim from the beginning of a table also finds out
- * whether the table still is as the model has it.  c stays where it is. */
+/* Begin, and claim with a statement that send_claim() prepares.  A claim from the beginning of a
+ * table also finds out whether the table still is as the model has it.  c stays where it is. */
 static void set_calls(struct claim_calls *c, const struct model *m,
 	const struct claim_request *request, struct claim *claim)
 {
 	c->calls[0] = (struct db_call){ .sql = "BEGIN" };
-	c->calls[1] = (struct db_call){ .prepared = c->statement,
-		.rows = &claim->rows,
+	c->calls[1] = (struct db_call){ .rows = &claim->rows,
 		.max_bytes = (size_t)m->config->burst_bytes,
 		.cut_to = &claim->cut_to };
 	c->table[0] = m->relation;
