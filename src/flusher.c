@@ -231,9 +231,8 @@ static bool ordered_step(
 	struct burst_result result;
 	if (!store_lock(w->store, m, e))
 		return false;
-	struct burst_order order = {
-		.model = m, .kind = CLAIM_ORDERED, .from_start = t->from_start
-	};
+	struct burst_order order = { .model = m, .kind = CLAIM_ORDERED };
+	order.from_start = t->from_start;
 	bool ok = burst_run(w->burst, &order, &result, e);
 	note_sent(w, &result);
 	t->from_start = ok && result.claimed == 0;
@@ -307,7 +306,8 @@ static void flush_target(struct worker *w, struct target *t, step *take_step)
 	take_steps(w, t, take_step);
 	burst_leave(w->burst);
 	drop_keys(w);
-	t->held_back = t->held_back && may_go_on(w->flusher, t);
+	if (t->held_back && !may_go_on(w->flusher, t))
+		t->held_back = false;
 	if (!t->held_back)
 		store_unlock(w->store, t->index);
 }
