@@ -149,6 +149,11 @@ static void add_timestamp(struct text *json, const struct field *f, enum value_f
 	text_add(json, "\"", 1);
 }
 
+static void add_boolean(struct text *json, bool is)
+{
+	text_add(json, is ? "true" : "false", is ? 4 : 5);
+}
+
 static bool add_value(
 	struct encoder *enc, enum value_form form, const struct field *f, struct error *e)
 {
@@ -173,7 +178,7 @@ static bool add_value(
 		add_timestamp(json, f, form);
 		return true;
 	case FORM_BOOLEAN:
-		text_addf(json, "%s", f->text[0] == 't' ? "true" : "false");
+		add_boolean(json, f->text[0] == 't');
 		return true;
 	case FORM_JSON:
 	case FORM_SERVER:
