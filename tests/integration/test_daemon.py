@@ -500,7 +500,7 @@ def test_servers_that_are_away_are_waited_for(own_servers, folder):
         assert len(daemon.log().splitlines()) < 10, daemon.log()
         kafka.start()
         postgres.start()
-        wait_empty(schema, "t", 5 * SLOWER)
+        wait_empty(schema, "t", 11 * SLOWER)  # by now it is ten seconds at most between two tries
         kafka.kill()
         schema.insert_signals("t", 10, 11)
         daemon.wait_log("the broker does not answer")
