@@ -445,8 +445,8 @@ START_TEST(a_position_moves_on_with_what_was_claimed)
 }
 END_TEST
 
-/* A burst beside others, in a backlog whose pages hold four rows. */
-static bool run_in_stretch(size_t rows)
+/* Have the burst be one beside others, in a backlog whose pages hold four rows. */
+static struct position *begin_beside_others(void)
 {
 	struct position *position = position_new();
 	struct place_in_table place = { 0 };
@@ -456,6 +456,12 @@ static bool run_in_stretch(size_t rows)
 	burst_free(world.burst);
 	world.burst = burst_new(
 		&world.fixture.config, &world.store, &world.bus, (struct burst_owner){ 0, 2 });
+	return position;
+}
+
+static bool run_in_stretch(size_t rows)
+{
+	struct position *position = begin_beside_others();
 	struct burst_order order = {
 		.model = world.model, .kind = CLAIM_FIRST, .position = position
 	};
@@ -557,18 +563,10 @@ START_TEST(what_is_foreseen_for_a_burst_that_does_not_come_is_given_up)
 }
 END_TEST
 
-/* In a backlog whose pages hold four rows. */
 START_TEST(beside_others_the_stretch_that_is_foreseen_is_the_next_one)
 {
-	struct position *position = position_new();
-	struct place_in_table place = { 0 };
 	begin();
-	place_add(&place, "(9,4)");
-	position_set(position, &place);
-	position_learn(position, 4);
-	burst_free(world.burst);
-	world.burst = burst_new(
-		&world.fixture.config, &world.store, &world.bus, (struct burst_owner){ 0, 2 });
+	struct position *position = begin_beside_others();
 	world.fixture.settings.burst_count = 4;
 	script = (struct script){ .rows = 4 };
 	ck_assert(foresees(position, true));
