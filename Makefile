@@ -32,7 +32,7 @@ SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c cmd
 	burst.c burst_isolate.c stretch.c flusher.c progress.c retry.c \
 	daemon.c census.c due.c standing.c listen.c health.c service.c \
 	metrics.c metrics_print.c lag.c monitor.c http.c address.c \
-	log.c log_json.c utf8.c error.c clock.c stop.c text.c
+	log.c log_json.c utf8.c error.c clock.c steady_wait.c stop.c text.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 
@@ -41,9 +41,10 @@ TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
 	test_encode test_config test_burst test_barrier test_template test_message \
 	test_schema test_rows test_metrics test_log test_address test_flusher test_bus test_position \
-	test_stretch test_ahead test_foresee
+	test_stretch test_ahead test_foresee test_steady_wait
 MODEL := model shape template nearest problems text error
 test_clock_OBJECTS   := clock
+test_steady_wait_OBJECTS := steady_wait clock
 test_text_OBJECTS    := text
 test_nearest_OBJECTS := nearest
 test_ledger_OBJECTS  := ledger text
@@ -59,7 +60,7 @@ test_flusher_OBJECTS := flusher retry position clock error text
 # Doubles of what other objects of the test, or the C library, have; the test has scripted_….
 test_flusher_DOUBLES := clock_now pthread_create pthread_join
 test_bus_OBJECTS     := bus bus_report bus_start bus_producer bus_verdict bus_watch ledger clock \
-	nearest error text
+	steady_wait nearest error text
 test_template_OBJECTS := template text error
 test_message_OBJECTS := encode bytes sql $(MODEL)
 test_schema_OBJECTS  := schema facts $(MODEL)

@@ -110,6 +110,7 @@ def test_the_clock_is_set(own_servers, folder):
         kafka.kill()
         wait_until(lambda: daemon.log().count("does not answer") == times, 20, "that it is noticed")
         load.insert()
+        time.sleep(2)  # so that each thread waits for something, librdkafka's, too
         clock.set(off)
         check_quiet(daemon)
         kafka.start()

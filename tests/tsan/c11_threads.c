@@ -4,7 +4,8 @@
  * librdkafka uses <threads.h>, which the sanitizer does not know: GCC's (12) does not intercept
  * thrd_create() and mtx_lock(), crashes in threads that it has not seen begin, and would not see
  * what their locks protect.  These definitions come before glibc's, and end in functions that it
- * intercepts.  In glibc, mtx_t and cnd_t have room for their POSIX counterparts.
+ * intercepts.  In glibc, mtx_t and cnd_t have room for their POSIX counterparts.  cnd_timedwait() is
+ * the program's own (steady_wait.c).
  */
 #include <errno.h>
 #include <pthread.h>
@@ -118,10 +119,4 @@ int cnd_broadcast(cnd_t *condition)
 int cnd_wait(cnd_t *condition, mtx_t *mutex)
 {
 	return result_of(pthread_cond_wait((pthread_cond_t *)condition, (pthread_mutex_t *)mutex));
-}
-
-int cnd_timedwait(cnd_t *condition, mtx_t *mutex, const struct timespec *until)
-{
-	return result_of(pthread_cond_timedwait(
-		(pthread_cond_t *)condition, (pthread_mutex_t *)mutex, until));
 }
