@@ -27,7 +27,7 @@ SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c cmd
 	model.c shape.c template.c sql.c catalog.c catalog_facts.c catalog_check.c facts.c \
 	db.c db_run.c rows.c store.c store_claim.c store_dead.c store_lock.c \
 	store_order.c store_settle.c store_delete.c store_ahead.c barrier.c position.c \
-	encode.c bytes.c schema.c bus.c bus_report.c bus_start.c bus_producer.c bus_verdict.c \
+	binary.c numeric.c encode.c bytes.c schema.c bus.c bus_report.c bus_start.c bus_producer.c bus_verdict.c \
 	bus_watch.c bus_topics.c ledger.c \
 	burst.c burst_isolate.c stretch.c flusher.c progress.c retry.c \
 	daemon.c census.c due.c standing.c listen.c health.c service.c \
@@ -41,10 +41,11 @@ TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
 	test_encode test_config test_burst test_barrier test_template test_message \
 	test_schema test_rows test_metrics test_log test_address test_flusher test_bus test_position \
-	test_stretch test_ahead test_foresee test_steady_wait
-MODEL := model shape template nearest problems text error
+	test_stretch test_ahead test_foresee test_steady_wait test_binary
+MODEL := model shape binary numeric template nearest problems text error
 test_clock_OBJECTS   := clock
 test_steady_wait_OBJECTS := steady_wait clock
+test_binary_OBJECTS  := binary numeric text
 test_text_OBJECTS    := text
 test_nearest_OBJECTS := nearest
 test_ledger_OBJECTS  := ledger text

@@ -48,8 +48,12 @@ struct db_call {
 	const char *prepared;      /* … the name of a prepared one; with both: prepare it */
 	const char *const *values; /* of its parameters; NULL is NULL */
 	int value_count;
+	const int *formats; /* of the values: 1 for those in binary form … */
+	const int *lengths; /* … and of these the lengths; NULL: all are text */
 	size_t *affected;   /* where the number of affected rows goes, if wanted */
 	struct rows **rows; /* where the result goes, if wanted */
+	bool binary;        /* the server sends it in binary form, which costs it less; in rows it
+			       is text all the same.  Of columns whose types binary.h knows */
 	size_t max_bytes;   /* of the rows, if that is limited: only the first ones that fit are
 			       kept, at least one … */
 	size_t *cut_to; /* … and their number goes here; 0: there are no others.  Where far more

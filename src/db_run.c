@@ -1,5 +1,6 @@
 #include "db_own.h"
 
+#include "binary.h"
 #include "log.h"
 #include "stop.h"
 #include "text.h"
@@ -38,9 +39,10 @@ static bool send_call(PGconn *conn, const struct db_call *c)
 	if (c->prepared != NULL && c->sql != NULL)
 		return PQsendPrepare(conn, c->prepared, c->sql, 0, NULL);
 	if (c->prepared != NULL)
-		return PQsendQueryPrepared(
-			conn, c->prepared, c->value_count, c->values, NULL, NULL, 0);
-	return PQsendQueryParams(conn, c->sql, c->value_count, NULL, c->values, NULL, NULL, 0);
+		return PQsendQueryPrepared(conn, c->prepared, c->value_count, c->values, c->lengths,
+			c->formats, c->binary);
+	return PQsendQueryParams(
+		conn, c->sql, c->value_count, NULL, c->values, c->lengths, c->formats, c->binary);
 }
 
 static bool send_calls(struct db *db, const struct db_call *calls, size_t count)
@@ -117,8 +119,11 @@ static void set_server_error(const PGresult *result, struct error *e)
 /* What has come of a call's answer. */
 struct answer {
 	const struct db_call *call;
-	struct field *fields; /* of a row on its way */
-	size_t left_out;      /* bytes of rows that are left out */
+	int columns;
+	struct field *fields;             /* of a row on its way … */
+	const struct binary_type **types; /* … which are in binary form, if these are not NULL … */
+	struct binary_room *rooms;        /* … and are printed there */
+	size_t left_out;                  /* bytes of rows that are left out */
 	bool is_cancelled;
 	bool has_failed;
 	struct error *error;
@@ -138,17 +143,37 @@ static void leave_out(struct db *db, struct answer *a, size_t bytes)
 	cancel(db);
 }
 
+/* Say of which type a value is that cannot be read.  Always returns false. */
+static bool unreadable(struct answer *a, const PGresult *result, int column)
+{
+	a->has_failed = true;
+	return error_set(a->error, ERROR_DATABASE,
+		"database: column \"%s\": a value of type %u came in a form that is not known",
+		PQfname(result, column), PQftype(result, column));
+}
+
+/* The fields of a row, as text.  Sets *bytes to how long they are together. */
+static bool read_row(struct answer *a, const PGresult *result, int row, size_t *bytes)
+{
+	*bytes = 0;
+	for (int i = 0; i < a->columns; i++) {
+		struct field *f = &a->fields[i];
+		bool is_null = PQgetisnull(result, row, i);
+		f->text = is_null ? NULL : PQgetvalue(result, row, i);
+		f->length = (size_t)PQgetlength(result, row, i);
+		if (!is_null && a->types[i] != NULL && !binary_print(a->types[i], f, &a->rooms[i]))
+			return unreadable(a, result, i);
+		*bytes += f->length;
+	}
+	return true;
+}
+
 static void take_row(struct db *db, struct answer *a, const PGresult *result, int row)
 {
 	const struct db_call *c = a->call;
-	int columns = PQnfields(result);
-	size_t bytes = 0;
-	for (int i = 0; i < columns; i++) {
-		bool is_null = PQgetisnull(result, row, i);
-		a->fields[i].text = is_null ? NULL : PQgetvalue(result, row, i);
-		a->fields[i].length = (size_t)PQgetlength(result, row, i);
-		bytes += a->fields[i].length;
-	}
+	size_t bytes;
+	if (a->has_failed || !read_row(a, result, row, &bytes))
+		return;
 	bool fits = c->max_bytes == 0 || rows_count(*c->rows) == 0 ||
 		    rows_bytes(*c->rows) + bytes <= c->max_bytes;
 	if (!fits || a->left_out > 0) {
@@ -162,17 +187,40 @@ static void take_row(struct db *db, struct answer *a, const PGresult *result, in
 	c->on_row(c->arg);
 }
 
+/* What rows are read with. */
+static bool begin_rows(struct answer *a, const PGresult *result)
+{
+	a->columns = PQnfields(result);
+	size_t count = (size_t)a->columns;
+	struct rows *rows = *a->call->rows = rows_new(count);
+	a->fields = memory_new(count, sizeof *a->fields);
+	a->types = memory_new(count, sizeof *a->types);
+	a->rooms = memory_new(count, sizeof *a->rooms);
+	for (int i = 0; i < a->columns; i++) {
+		rows_set_type(rows, (size_t)i, PQftype(result, i));
+		if (PQfformat(result, i) == 0)
+			continue;
+		a->types[i] = binary_type(PQftype(result, i));
+		if (a->types[i] == NULL)
+			return unreadable(a, result, i);
+	}
+	return true;
+}
+
+static void free_answer(struct answer *a)
+{
+	for (int i = 0; i < a->columns; i++)
+		text_free(&a->rooms[i].text);
+	free(a->fields);
+	free(a->types);
+	free(a->rooms);
+}
+
 /* Rows come one by one, so that no more of them are in memory than are wanted. */
 static void take_rows(struct db *db, struct answer *a, const PGresult *result)
 {
-	struct rows **rows = a->call->rows;
-	int columns = PQnfields(result);
-	if (*rows == NULL) {
-		*rows = rows_new((size_t)columns);
-		a->fields = memory_new((size_t)columns + 1, sizeof *a->fields);
-		for (int i = 0; i < columns; i++)
-			rows_set_type(*rows, (size_t)i, PQftype(result, i));
-	}
+	if (*a->call->rows == NULL && !begin_rows(a, result))
+		return;
 	for (int i = 0; i < PQntuples(result); i++)
 		take_row(db, a, result, i);
 }
@@ -234,7 +282,7 @@ static bool receive_call(struct db *db, const struct db_call *c, struct instant 
 	struct error own = { 0 }, lost;
 	struct answer a = { .call = c, .error = &own };
 	bool ok = take_results(db, &a, deadline, &lost);
-	free(a.fields);
+	free_answer(&a);
 	if (!ok || a.has_failed) {
 		if (!*failed)
 			*e = a.has_failed ? own : lost;

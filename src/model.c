@@ -1,5 +1,6 @@
 #include "model.h"
 
+#include "binary.h"
 #include "nearest.h"
 #include "shape.h"
 #include "text.h"
@@ -12,7 +13,8 @@
 #include <strings.h>
 
 /* Types whose text is enough to write what to_json() writes; the numbers are those of pg_type.dat,
- * which never change.  For all others the server is asked for to_json(), which costs it more. */
+ * which never change.  For all others the server is asked for to_json(), which costs it more; but
+ * for floats less than if all had to come as text for their sake (binary.h). */
 static const struct {
 	unsigned oid;
 	enum value_form form;
@@ -25,8 +27,6 @@ static const struct {
 	{ 23, FORM_NUMBER },        /* int4 */
 	{ 25, FORM_STRING },        /* text */
 	{ 114, FORM_JSON },         /* json */
-	{ 700, FORM_NUMBER },       /* float4 */
-	{ 701, FORM_NUMBER },       /* float8 */
 	{ 1042, FORM_STRING },      /* bpchar */
 	{ 1043, FORM_STRING },      /* varchar */
 	{ 1082, FORM_STRING },      /* date */
@@ -254,6 +254,14 @@ static void resolve_serial_order(struct model *m)
 		m->floor_field = shape_field(m, first->column);
 }
 
+static bool has_binary_outputs(const struct model *m)
+{
+	for (size_t i = 0; i < m->output_count; i++)
+		if (binary_type(m->outputs[i].type_oid) == NULL)
+			return false;
+	return true;
+}
+
 bool model_resolve(struct model *m, struct error *e)
 {
 	if (m->primary_key_count == 0 &&
@@ -263,5 +271,6 @@ bool model_resolve(struct model *m, struct error *e)
 	if (!shape_resolve(m, e) || !resolve_order(m, e))
 		return false;
 	resolve_serial_order(m);
+	m->is_binary = has_binary_outputs(m);
 	return true;
 }

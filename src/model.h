@@ -53,6 +53,7 @@ struct output {
 	bool as_milliseconds; /* since 1970, of a timestamp; NULL of an infinite one */
 	const char *sql;      /* the expression */
 	enum value_form form; /* of the field */
+	unsigned type_oid;    /* of the field */
 };
 
 /* A member of the value, or a header. */
@@ -94,6 +95,7 @@ struct model {
 			       nothing behind; NO_FIELD: the order is not of that kind */
 	struct output *outputs;
 	size_t output_count;
+	bool is_binary; /* the outputs may come in binary form: binary.h knows their types */
 	/* The shape of its messages.  Fields are those of a claimed row; NO_FIELD: has none. */
 	struct template topic;
 	size_t key_field;

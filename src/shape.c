@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Types that a column may have; the numbers are those of pg_type.dat, which never change. */
+/* Types; the numbers are those of pg_type.dat, which never change. */
+#define INT8_OID 20
+#define JSON_OID 114
+
+/* Types that a column may have. */
 struct family {
 	const char *what;
 	unsigned oids[3];
@@ -36,16 +40,27 @@ static size_t field_of(struct model *m, struct output output)
 
 size_t shape_field(struct model *m, size_t column)
 {
-	return field_of(m, (struct output){ .column = column, .form = m->columns[column].form });
+	const struct column *c = &m->columns[column];
+	return field_of(
+		m, (struct output){ .column = column, .form = c->form, .type_oid = c->type_oid });
+}
+
+/* What is asked for of a value: in the message's value to_json() of it, if its text is not enough.
+ */
+static struct output json_or_text(enum value_form form, unsigned type_oid, bool in_value)
+{
+	bool as_json = in_value && form == FORM_SERVER;
+	return (struct output){
+		.as_json = as_json, .form = form, .type_oid = as_json ? JSON_OID : type_oid
+	};
 }
 
 /* A column's field in the form that the value takes. */
 static struct part column_part(struct model *m, size_t column, bool in_value)
 {
 	const struct column *c = &m->columns[column];
-	struct output output = {
-		.column = column, .as_json = in_value && c->form == FORM_SERVER, .form = c->form
-	};
+	struct output output = json_or_text(c->form, c->type_oid, in_value);
+	output.column = column;
 	return (struct part){ .name = c->name,
 		.field = field_of(m, output),
 		.form = c->form,
@@ -59,10 +74,9 @@ static struct part expression_part(struct model *m, const char *sql, bool in_val
 	for (size_t i = 0; i < m->expression_count; i++)
 		if (strcmp(m->expressions[i].sql, sql) == 0)
 			found = m->expressions[i];
-	struct output output = { .column = NO_FIELD,
-		.as_json = in_value && found.form == FORM_SERVER,
-		.sql = sql,
-		.form = found.form };
+	struct output output = json_or_text(found.form, found.type_oid, in_value);
+	output.column = NO_FIELD;
+	output.sql = sql;
 	return (struct part){ .field = field_of(m, output),
 		.form = found.form,
 		.column = NO_FIELD,
@@ -173,9 +187,10 @@ static bool resolve_timestamp(struct model *m, struct error *e)
 		(column != NO_FIELD && !check_type(m, "timestamp", column, &timestamps, e)))
 		return false;
 	if (column != NO_FIELD)
-		m->timestamp_field = field_of(m,
-			(struct output){
-				.column = column, .as_milliseconds = true, .form = FORM_NUMBER });
+		m->timestamp_field = field_of(m, (struct output){ .column = column,
+							 .as_milliseconds = true,
+							 .form = FORM_NUMBER,
+							 .type_oid = INT8_OID });
 	return true;
 }
 

@@ -3,6 +3,7 @@
  * when they are stored is to commit.  Where not all are, the deletion is rolled back, and with it
  * goes the lock on the rows: they are locked anew, if nobody has touched them since.
  */
+#include "binary.h"
 #include "store_own.h"
 #include "text.h"
 
@@ -51,13 +52,18 @@ static bool lock_again(struct store *s, const struct model *m, const struct clai
 	struct text ctids = { 0 };
 	struct rows *locked = NULL;
 	for (size_t i = 0; i < claim->count; i++)
-		sql_array_add(&ctids, rows_value(claim->rows, i, ROW_CTID));
-	sql_array_end(&ctids);
+		binary_tids_add(&ctids, rows_value(claim->rows, i, ROW_CTID));
 	char *sql = sql_lock_again(m);
 	const char *const values[] = { ctids.text, transaction };
+	const int formats[] = { 1, 0 }, lengths[] = { (int)ctids.length, 0 };
 	const struct db_call calls[] = { { .sql = "ROLLBACK" },
 		{ .sql = "BEGIN ISOLATION LEVEL READ COMMITTED" },
-		{ .sql = sql, .values = values, .value_count = 2, .rows = &locked } };
+		{ .sql = sql,
+			.values = values,
+			.value_count = 2,
+			.formats = formats,
+			.lengths = lengths,
+			.rows = &locked } };
 	bool ok = db_run(s->db, calls, 3, store_deadline(s), e);
 	if (ok && rows_count(locked) != claim->count)
 		ok = error_set(e, ERROR_CONFLICT,

@@ -152,6 +152,7 @@ static void set_calls(struct claim_calls *c, const struct model *m,
 {
 	c->calls[0] = (struct db_call){ .sql = "BEGIN" };
 	c->calls[1] = (struct db_call){ .rows = &claim->rows,
+		.binary = m->is_binary,
 		.max_bytes = (size_t)m->config->burst_bytes,
 		.cut_to = &claim->cut_to };
 	c->table[0] = m->relation;

@@ -2,6 +2,7 @@
  * The deletion of claimed rows: one statement for each table that they are from, which are several
  * only where the signal table is partitioned.
  */
+#include "binary.h"
 #include "store_own.h"
 #include "text.h"
 
@@ -9,9 +10,10 @@
 #include <string.h>
 
 struct deletion {
-	const char *oid; /* borrowed from the claim */
-	struct text ctids;
+	const char *oid;   /* borrowed from the claim */
+	struct text ctids; /* as tid[] in binary form */
 	const char *values[2];
+	int lengths[2];
 	size_t affected;
 };
 
@@ -32,16 +34,15 @@ static void collect(
 		if (disposals != NULL && disposals[i].fate == FATE_STAYS)
 			continue;
 		struct deletion *from = deletion_from(d, rows_value(claim->rows, i, ROW_TABLEOID));
-		sql_array_add(&from->ctids, rows_value(claim->rows, i, ROW_CTID));
+		binary_tids_add(&from->ctids, rows_value(claim->rows, i, ROW_CTID));
 		d->rows++;
 	}
-	for (size_t i = 0; i < d->count; i++)
-		sql_array_end(&d->items[i].ctids);
 }
 
 bool deletions_prepare(struct store *s, const struct model *m, const struct claim *claim,
 	const struct disposal *disposals, struct error *e)
 {
+	static const int formats[] = { 1, 0 };
 	struct deletions *d = &s->deletions;
 	bool *done = &s->models[m->index].prepared_delete;
 	struct statement st = { "delete", *done ? NULL : sql_delete(m), done };
@@ -54,9 +55,12 @@ bool deletions_prepare(struct store *s, const struct model *m, const struct clai
 		struct deletion *item = &d->items[i];
 		item->values[0] = item->ctids.text;
 		item->values[1] = item->oid;
+		item->lengths[0] = (int)item->ctids.length;
 		d->calls[i] = (struct db_call){ .prepared = d->statement,
 			.values = item->values,
 			.value_count = 2,
+			.formats = formats,
+			.lengths = item->lengths,
 			.affected = &item->affected };
 	}
 	d->calls[d->count] = (struct db_call){ .sql = "COMMIT" };

@@ -20,8 +20,8 @@ static const struct {
 	{ 26 /* oid */, FORM_SERVER },
 	{ JSON_OID, FORM_JSON },
 	{ 142 /* xml */, FORM_SERVER },
-	{ 700 /* float4 */, FORM_NUMBER },
-	{ FLOAT8_OID, FORM_NUMBER },
+	{ 700 /* float4 */, FORM_SERVER },
+	{ FLOAT8_OID, FORM_SERVER },
 	{ 790 /* money */, FORM_SERVER },
 	{ 1007 /* int4[] */, FORM_SERVER },
 	{ 1042 /* bpchar */, FORM_STRING },
@@ -248,10 +248,62 @@ START_TEST(a_long_message_is_cut_and_keeps_its_place)
 }
 END_TEST
 
+/* A type that the server has to make JSON of comes as json; its text, for a key, only as text. */
+static const struct {
+	unsigned type_oid;
+	bool is_value_binary, is_key_binary;
+} binaries[] = {
+	{ INT8_OID, true, true },
+	{ TEXT_OID, true, true },
+	{ NUMERIC_OID, true, true },
+	{ TIMESTAMPTZ_OID, true, true },
+	{ FLOAT8_OID, true, false },
+	{ 16400 /* a user's type */, true, false },
+};
+
+START_TEST(outputs_come_in_binary_form_where_all_types_are_known)
+{
+	struct fixture f;
+	const struct told_column columns[] = { { "id", INT8_OID, "bigint" },
+		{ "at", TIMESTAMP_OID, "timestamp" }, { "c", binaries[_i].type_oid, "t" } };
+	fixture_init(&f);
+	f.settings.timestamp = "at";
+	struct model *m = fixture_resolved(&f, columns, COUNT(columns), "id");
+	ck_assert_int_eq(m->is_binary, binaries[_i].is_value_binary);
+	model_free(m);
+	f.settings.key = "c";
+	m = fixture_resolved(&f, columns, COUNT(columns), "id");
+	ck_assert_int_eq(m->is_binary, binaries[_i].is_key_binary);
+	model_free(m);
+}
+END_TEST
+
+/* An expression's type is what the server says; what it says nothing of is asked for as JSON. */
+START_TEST(expressions_come_in_binary_form_where_all_types_are_known)
+{
+	const struct told_column columns[] = { { "id", INT8_OID, "bigint" } };
+	struct item items[] = { { .name = "a", .sql = "x" }, { .name = "b", .sql = "y" } };
+	for (size_t header = 0; header < 2; header++) {
+		struct fixture f;
+		struct error e;
+		fixture_init(&f);
+		f.settings.fields = (struct items){ items, 2 };
+		f.settings.headers = (struct items){ items, header };
+		struct model *m = fixture_model(&f, columns, COUNT(columns), "id");
+		model_add_expression(m, "x", 16400);
+		ck_assert_msg(model_resolve(m, &e), "%s", e.text);
+		ck_assert_int_eq(m->is_binary, header == 0);
+		model_free(m);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	const struct test tests[] = {
 		{ a_type_has_a_form, COUNT(forms), 0 },
+		{ outputs_come_in_binary_form_where_all_types_are_known, COUNT(binaries), 0 },
+		{ expressions_come_in_binary_form_where_all_types_are_known, 1, 0 },
 		{ order_by_names_columns_and_the_primary_key_breaks_ties, COUNT(orders), 0 },
 		{ key_names_a_column_whose_text_is_asked_for, COUNT(keys), 0 },
 		{ without_a_key_there_is_no_key_field, 1, 0 },
