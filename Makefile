@@ -25,7 +25,7 @@ SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c cmd
 	cmd_dead_letters.c cmd_check.c \
 	config.c config_value.c config_item.c settings.c problems.c findings.c nearest.c \
 	model.c shape.c template.c sql.c catalog.c catalog_facts.c catalog_check.c facts.c \
-	db.c db_run.c rows.c store.c store_claim.c store_dead.c store_lock.c \
+	db.c db_run.c rows.c store.c store_claim.c store_take.c store_dead.c store_lock.c \
 	store_order.c store_settle.c store_delete.c store_ahead.c barrier.c position.c \
 	binary.c numeric.c encode.c bytes.c schema.c bus.c bus_report.c bus_start.c bus_producer.c bus_verdict.c \
 	bus_watch.c bus_topics.c ledger.c \
@@ -41,7 +41,7 @@ TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
 	test_encode test_config test_burst test_barrier test_template test_message \
 	test_schema test_rows test_metrics test_log test_address test_flusher test_bus test_position \
-	test_stretch test_ahead test_foresee test_steady_wait test_binary
+	test_stretch test_ahead test_claim test_steady_wait test_binary
 MODEL := model shape binary numeric template nearest problems text error
 test_clock_OBJECTS   := clock
 test_steady_wait_OBJECTS := steady_wait clock
@@ -71,7 +71,7 @@ test_log_OBJECTS     := log log_json utf8 text
 test_address_OBJECTS := address error
 test_position_OBJECTS := position clock text
 test_ahead_OBJECTS   := store_ahead store_settle store_delete sql rows $(MODEL)
-test_foresee_OBJECTS := store_claim sql rows clock position $(MODEL)
+test_claim_OBJECTS   := store_claim store_take store_delete sql rows clock position $(MODEL)
 test_stretch_OBJECTS := stretch position sql rows clock $(MODEL)
 test_metrics_OBJECTS := metrics metrics_print utf8 lag clock text error
 UNIT_BINARIES := $(UNIT_TESTS:%=$(BUILD)/unit/%)

@@ -139,9 +139,9 @@ char *sql_claim(const struct model *m, enum claim_kind kind, size_t count)
 	bool in_order = kind == CLAIM_ORDERED || kind == CLAIM_FLOOR;
 	struct text t = { 0 };
 	add_outputs(&t, m);
-	if (kind == CLAIM_NEXT || kind == CLAIM_STRETCH)
+	if (kind == CLAIM_NEXT || kind == CLAIM_STRETCH || kind == CLAIM_TAKE)
 		add_next(&t, m);
-	if (kind == CLAIM_STRETCH)
+	if (kind == CLAIM_STRETCH || kind == CLAIM_TAKE)
 		add_string(&t, " AND signal.ctid <= $2::tid");
 	if (kind == CLAIM_NOTED)
 		add_noted(&t, m);
@@ -158,7 +158,11 @@ char *sql_claim(const struct model *m, enum claim_kind kind, size_t count)
 		add_string(&t, " ORDER BY ");
 		add_primary_key(&t, m);
 	}
-	text_addf(&t, " LIMIT %zu FOR UPDATE OF signal%s", count, in_order ? "" : " SKIP LOCKED");
+	text_addf(&t, " LIMIT %zu", count);
+	if (kind != CLAIM_TAKE)
+		add_string(&t, " FOR UPDATE OF signal");
+	if (kind != CLAIM_TAKE && !in_order)
+		add_string(&t, " SKIP LOCKED");
 	return t.text;
 }
 

@@ -16,15 +16,16 @@ enum claim_kind {
 	CLAIM_FIRST,   /* any rows, from the beginning of the table */
 	CLAIM_NEXT,    /* any rows behind a position: sql_position_count() parameters */
 	CLAIM_STRETCH, /* the same, as far as another position: two ctids */
+	CLAIM_TAKE,    /* the same, without locks */
 	CLAIM_NOTED,   /* the rows with these primary keys: an array for each column of it */
 	CLAIM_ORDERED, /* the first rows in the model's order */
 	CLAIM_FLOOR,   /* the same, from a value of the floor field on: a parameter */
 	CLAIM_KINDS
 };
 
-/* Claims take count rows at most, and lock them.  Those in no order pass over rows that others have
- * locked: those are being sent already.  The ordered ones wait for them, since nothing may overtake
- * them.
+/* Claims take count rows at most, and lock them, but for CLAIM_TAKE.  Those in no order pass over
+ * rows that others have locked: those are being sent already.  The ordered ones wait for them,
+ * since nothing may overtake them.
  */
 char *sql_claim(const struct model *m, enum claim_kind kind, size_t count);
 

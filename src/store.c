@@ -60,13 +60,14 @@ void store_disconnect(struct store *s)
 		s->models[i].noted = s->models[i].locked = false;
 	}
 	deletions_free(&s->deletions);
-	s->is_ahead = s->is_claiming = false;
+	s->ahead = AHEAD_NOT;
+	s->is_claiming = false;
 	db_disconnect(s->db);
 }
 
 bool store_roll_back(struct store *s, struct error *e)
 {
-	if (s->is_ahead)
+	if (s->ahead != AHEAD_NOT)
 		store_await_deletion(s, e); /* whatever has become of it */
 	deletions_free(&s->deletions);
 	store_drop_foreseen(s);

@@ -78,7 +78,7 @@ struct claim_request {
 	void *arg;
 };
 
-/* The rows of a burst: locked, in an open transaction.  Freed by claim_free(). */
+/* The rows of a burst: locked or deleted, in an open transaction.  Freed by claim_free(). */
 struct claim {
 	struct rows *rows;
 	size_t count;
@@ -88,6 +88,7 @@ struct claim {
 	struct instant since; /* when the server was asked; set before the first row comes */
 	bool is_streamed;     /* who asked was told of rows while they came */
 	bool was_smooth;      /* the burst before went well */
+	bool is_taken;        /* the rows are deleted already, and were never locked */
 	/* CLAIM_ORDERED: */
 	bool in_order;
 	bool from_start; /* it was looked from the beginning, not only behind those sent last */
@@ -96,11 +97,11 @@ struct claim {
 	double held_seconds; /* for how long that has been so */
 };
 
-/* Begin a transaction and lock a burst: burst_count rows at most, and no more than fit in
- * burst_bytes, but for a row that is larger by itself.  Without rows no transaction is left open.
- * CLAIM_ORDERED needs the ordered lock; it waits a few hundredths of a second at most for writers
- * that hold it back, and warns, once, of those that have done so for ten seconds.  ERROR_STOPPED
- * where the process is asked to stop meanwhile. */
+/* Begin a transaction and lock a burst, or delete it, where others hardly want it: burst_count rows
+ * at most, and no more than fit in burst_bytes, but for a row that is larger by itself.  Without
+ * rows no transaction is left open. CLAIM_ORDERED needs the ordered lock; it waits a few hundredths
+ * of a second at most for writers that hold it back, and warns, once, of those that have done so
+ * for ten seconds.  ERROR_STOPPED where the process is asked to stop meanwhile. */
 bool store_claim(struct store *s, const struct model *m, const struct claim_request *request,
 	struct claim *claim, struct error *e);
 void claim_free(struct claim *claim);

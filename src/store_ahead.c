@@ -10,25 +10,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Fewer are deleted as fast as the server is woken for it. */
-#define AHEAD_MIN 50
-
 void store_delete_ahead(struct store *s, const struct model *m, const struct claim *claim)
 {
 	struct error e;
-	if (!claim->was_smooth || m->is_parent || claim->count < AHEAD_MIN)
+	if (s->ahead != AHEAD_NOT || !claim->was_smooth || m->is_parent || claim->count < AHEAD_MIN)
 		return;
 	if (!deletions_prepare(s, m, claim, NULL, &e))
 		return; /* to be done, and told, in its time */
-	s->is_ahead = db_send(s->db, s->deletions.calls, s->deletions.count, &e);
-	if (!s->is_ahead) /* the session is lost, which is told in its time, too */
+	if (db_send(s->db, s->deletions.calls, s->deletions.count, &e))
+		s->ahead = AHEAD_SENT;
+	else /* the session is lost, which is told in its time, too */
 		deletions_free(&s->deletions);
 }
 
 bool store_await_deletion(struct store *s, struct error *e)
 {
-	s->is_ahead = false;
-	return db_receive(s->db, s->deletions.calls, s->deletions.count, store_deadline(s), e);
+	bool is_answered = s->ahead == AHEAD_DONE;
+	s->ahead = AHEAD_NOT;
+	return is_answered ||
+	       db_receive(s->db, s->deletions.calls, s->deletions.count, store_deadline(s), e);
 }
 
 /* The number of this session's transaction, which is freed; NULL with e. */
@@ -77,7 +77,7 @@ static bool lock_again(struct store *s, const struct model *m, const struct clai
 
 bool store_keep(struct store *s, const struct model *m, const struct claim *claim, struct error *e)
 {
-	if (!s->is_ahead)
+	if (s->ahead == AHEAD_NOT)
 		return true;
 	bool ok = store_await_deletion(s, e);
 	deletions_free(&s->deletions);

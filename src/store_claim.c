@@ -30,7 +30,7 @@ static void adapt_size(struct store *s, const struct model *m, const struct clai
 char *store_prepare_claim(
 	struct store *s, const struct model *m, enum claim_kind kind, struct error *e)
 {
-	static const char *const names[] = { "first", "next", "stretch", "noted", "ordered",
+	static const char *const names[] = { "first", "next", "stretch", "take", "noted", "ordered",
 		"floor" };
 	unsigned size = s->models[m->index].size;
 	bool *done = &s->models[m->index].prepared[kind][size];
@@ -125,6 +125,7 @@ struct claim_calls {
 	struct rows *attributes;
 	struct db_call calls[3];
 	size_t count;
+	enum claim_kind kind;
 };
 
 static void set_values(struct claim_calls *c, const struct model *m, const struct claim_request *r)
@@ -150,7 +151,9 @@ static void set_values(struct claim_calls *c, const struct model *m, const struc
 static void set_calls(struct claim_calls *c, const struct model *m,
 	const struct claim_request *request, struct claim *claim)
 {
-	c->calls[0] = (struct db_call){ .sql = "BEGIN" };
+	bool takes = claim->is_taken;
+	c->kind = takes ? CLAIM_TAKE : request->kind;
+	c->calls[0] = (struct db_call){ .sql = takes ? TAKE_BEGIN : "BEGIN" };
 	c->calls[1] = (struct db_call){ .rows = &claim->rows,
 		.binary = m->is_binary,
 		.max_bytes = (size_t)m->config->burst_bytes,
@@ -159,7 +162,9 @@ static void set_calls(struct claim_calls *c, const struct model *m,
 	c->calls[2] = (struct db_call){
 		.sql = sql_attributes, .values = c->table, .value_count = 1, .rows = &c->attributes
 	};
-	c->count = request->kind == CLAIM_FIRST ? 3 : 2;
+	if (takes)
+		c->calls[2] = (struct db_call){ .sql = TAKE_PATIENCE };
+	c->count = takes || request->kind == CLAIM_FIRST ? 3 : 2;
 	set_values(c, m, request);
 }
 
@@ -170,10 +175,10 @@ static void free_calls(struct claim_calls *c, const struct model *m)
 	free(c->statement);
 }
 
-static bool send_claim(struct store *s, const struct model *m, const struct claim_request *request,
-	struct claim_calls *c, struct error *e)
+static bool send_claim(
+	struct store *s, const struct model *m, struct claim_calls *c, struct error *e)
 {
-	c->statement = store_prepare_claim(s, m, request->kind, e);
+	c->statement = store_prepare_claim(s, m, c->kind, e);
 	c->calls[1].prepared = c->statement;
 	return c->statement != NULL && db_send(s->db, c->calls, c->count, e);
 }
@@ -184,10 +189,11 @@ static bool claim_any(struct store *s, const struct model *m, const struct claim
 {
 	struct stream stream = { request, claim };
 	struct claim_calls c = { 0 };
+	claim->is_taken = s->is_claiming ? s->is_taking : store_may_take(s, m, request);
 	set_calls(&c, m, request, claim);
 	if (s->is_claiming)
 		claim->since = s->claiming_since;
-	bool ok = s->is_claiming || send_claim(s, m, request, &c, e);
+	bool ok = s->is_claiming || send_claim(s, m, &c, e);
 	s->is_claiming = false;
 	c.calls[1].on_row = store_may_stream(s, m, request) ? stream_row : NULL;
 	c.calls[1].arg = &stream;
@@ -195,7 +201,7 @@ static bool claim_any(struct store *s, const struct model *m, const struct claim
 	     (c.attributes == NULL || check_fits(m, c.attributes, e));
 	free_calls(&c, m);
 	claim->count = ok ? rows_count(claim->rows) : 0;
-	return ok;
+	return ok && (!claim->is_taken || store_take(s, m, claim, e));
 }
 
 void store_foresee(struct store *s, const struct claim_request *next)
@@ -207,15 +213,18 @@ void store_send_foreseen(struct store *s, const struct model *m)
 {
 	const struct claim_request *r = s->foreseen;
 	struct described *d = &s->models[m->index];
-	struct claim none = { 0 };
+	struct claim next = { .is_taken = r != NULL && store_may_take(s, m, r) };
+	struct claim_calls c = { 0 };
 	struct error e;
 	s->foreseen = NULL;
-	if (r == NULL || !d->prepared[r->kind][d->size])
+	if (r == NULL)
 		return;
-	struct claim_calls c = { 0 };
-	set_calls(&c, m, r, &none);
-	s->claiming_since = clock_now();
-	s->is_claiming = send_claim(s, m, r, &c, &e);
+	set_calls(&c, m, r, &next);
+	if (d->prepared[c.kind][d->size]) {
+		s->claiming_since = clock_now();
+		s->is_taking = next.is_taken;
+		s->is_claiming = send_claim(s, m, &c, &e);
+	}
 	free_calls(&c, m);
 }
 
@@ -224,11 +233,12 @@ void store_drop_foreseen(struct store *s)
 	struct claim dropped = { 0 };
 	struct error e;
 	const struct db_call calls[] = { { .sql = "BEGIN" },
-		{ .rows = &dropped.rows, .max_bytes = DROP_BYTES, .cut_to = &dropped.cut_to } };
+		{ .rows = &dropped.rows, .max_bytes = DROP_BYTES, .cut_to = &dropped.cut_to },
+		{ .sql = TAKE_PATIENCE } };
 	if (!s->is_claiming)
 		return;
 	s->is_claiming = false;
-	db_receive(s->db, calls, 2, store_deadline(s), &e);
+	db_receive(s->db, calls, s->is_taking ? 3 : 2, store_deadline(s), &e);
 	claim_free(&dropped);
 }
 
@@ -279,10 +289,13 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 	struct claim *claim, struct error *e)
 {
 	/* Where far more was found than fits in a burst, the claim was cancelled; a smaller one is
-	 * made in its place. */
+	 * made in its place.  Rows that could not be taken are locked. */
 	for (;;) {
 		bool ok = claim_once(s, m, request, claim, e);
-		if (ok || claim->cut_to == 0 || claim->is_streamed || !store_connected(s))
+		if (!ok && claim->is_taken)
+			store_be_wary(s, m);
+		bool is_to_repeat = claim->is_taken || (claim->cut_to > 0 && !claim->is_streamed);
+		if (ok || !is_to_repeat || !store_connected(s))
 			return ok;
 	}
 }

@@ -32,6 +32,7 @@ struct described {
 	bool is_stale;  /* to be read anew before it is used again; somebody may still hold it */
 	unsigned size;  /* of claims: so many times burst_count is halved, since rows are large */
 	bool is_smooth; /* the last burst went well, and its rows were small */
+	struct instant wary_until; /* before, rows are not taken without a lock */
 	bool prepared[CLAIM_KINDS][CLAIM_SIZES];
 	bool prepared_delete, prepared_bury;
 	bool noted;
@@ -49,14 +50,18 @@ struct deletions {
 	size_t rows;
 };
 
+/* How far the deletions of the burst under way are, ahead of its settling. */
+enum ahead { AHEAD_NOT, AHEAD_SENT, AHEAD_DONE };
+
 struct store {
 	const struct config *config;
 	struct db *db;
-	struct described *models;             /* one for each of the configuration */
-	struct deletions deletions;           /* of the burst under way */
-	bool is_ahead;                        /* they are sent, and not answered yet */
+	struct described *models;   /* one for each of the configuration */
+	struct deletions deletions; /* of the burst under way */
+	enum ahead ahead;
 	const struct claim_request *foreseen; /* to be sent right behind the next commit */
 	bool is_claiming;                     /* that is sent, and not answered yet … */
+	bool is_taking;                       /* … without locks … */
 	struct instant claiming_since;        /* … since then */
 };
 
@@ -87,6 +92,21 @@ char *store_prepare_claim(
 /* Whether who asks for a claim is told of its rows as they come (store_claim.c). */
 bool store_may_stream(
 	const struct store *s, const struct model *m, const struct claim_request *request);
+
+/* Whether a claim's rows are read without a lock and deleted at once; what its transaction begins
+ * with and what comes before the deletion; and the deletion, which fails where others have a row,
+ * or have changed it since it was read (store_take.c). */
+#define TAKE_BEGIN    "BEGIN ISOLATION LEVEL REPEATABLE READ"
+#define TAKE_PATIENCE "SET LOCAL lock_timeout = '1ms'"
+bool store_may_take(
+	const struct store *s, const struct model *m, const struct claim_request *request);
+bool store_take(struct store *s, const struct model *m, const struct claim *claim, struct error *e);
+
+/* That failed: lock rows for a while. */
+void store_be_wary(struct store *s, const struct model *m);
+
+/* Fewer rows are not worth a round trip to delete them ahead. */
+#define AHEAD_MIN 50
 
 /* Prepare to delete the rows of a claim that do not stay; all, without disposals.  To be freed by
  * deletions_free() in any case. */

@@ -82,7 +82,7 @@ static bool finish(struct store *s, const struct model *m, const struct claim *c
 {
 	struct deletions *d = &s->deletions;
 	size_t done = 0;
-	if (s->is_ahead) {
+	if (s->ahead != AHEAD_NOT) {
 		check_all_go(claim, disposals);
 		if (!store_await_deletion(s, e))
 			return false;
@@ -94,6 +94,7 @@ static bool finish(struct store *s, const struct model *m, const struct claim *c
 	size_t count = d->count + 1 - done;
 	if (!db_send(s->db, calls, count, e))
 		return false;
+	s->models[m->index].is_smooth = is_smooth(m, claim, d->rows); /* if all goes well */
 	store_send_foreseen(s, m);
 	return db_receive(s->db, calls, count, store_deadline(s), e);
 }
@@ -103,7 +104,7 @@ bool store_settle(struct store *s, const struct model *m, const struct claim *cl
 {
 	bool ok = finish(s, m, claim, disposals, e) && deletions_check(m, &s->deletions, e);
 	s->foreseen = NULL;
-	s->models[m->index].is_smooth = ok && is_smooth(m, claim, s->deletions.rows);
+	s->models[m->index].is_smooth = ok && s->models[m->index].is_smooth;
 	deletions_free(&s->deletions);
 	if (ok && claim->in_order)
 		ordering_note_left(&s->models[m->index].ordering, m, claim, disposals);

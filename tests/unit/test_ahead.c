@@ -94,7 +94,7 @@ static struct rows *some_rows(size_t count)
 bool store_query(struct store *s, struct db_call call, struct error *e)
 {
 	(void)s;
-	ck_assert(!world.store.is_ahead);
+	ck_assert_int_eq(world.store.ahead, AHEAD_NOT);
 	if (world.query_fails)
 		return error_set(e, ERROR_CONNECTION, "lost");
 	*call.rows = some_rows(1);
@@ -169,7 +169,7 @@ static void begin(void)
 
 static void end(void)
 {
-	ck_assert(!world.store.is_ahead);
+	ck_assert_int_eq(world.store.ahead, AHEAD_NOT);
 	ck_assert_ptr_null(world.store.deletions.calls);
 	rows_free(world.claim.rows);
 }
@@ -194,12 +194,50 @@ START_TEST(what_is_deleted_ahead_is_committed_when_it_is_settled)
 {
 	begin();
 	delete_ahead();
-	ck_assert(world.store.is_ahead);
+	ck_assert_int_eq(world.store.ahead, AHEAD_SENT);
 	ck_assert_uint_eq(world.commits, 0);
 	ck_assert(settle());
 	ck_assert_uint_eq(world.receives, 2);
 	ck_assert_uint_eq(world.commits, 1);
 	ck_assert(world.described.is_smooth);
+	end();
+}
+END_TEST
+
+/* As store_take() does it, before anything is sent. */
+static void delete_at_once(void)
+{
+	ck_assert(deletions_prepare(&world.store, &world.model, &world.claim, NULL, &world.error));
+	for (size_t i = 0; i < world.store.deletions.count; i++)
+		*world.store.deletions.calls[i].affected = world.deleted;
+	world.store.ahead = AHEAD_DONE;
+	delete_ahead();
+	ck_assert_uint_eq(world.sends, 0);
+}
+
+START_TEST(what_is_deleted_at_once_is_only_committed)
+{
+	begin();
+	delete_at_once();
+	ck_assert(settle());
+	ck_assert_uint_eq(world.sends, 1);
+	ck_assert_uint_eq(world.receives, 1);
+	ck_assert_uint_eq(world.commits, 1);
+	end();
+}
+END_TEST
+
+START_TEST(rows_that_were_deleted_at_once_and_have_to_stay_are_locked)
+{
+	begin();
+	delete_at_once();
+	ck_assert(keep());
+	ck_assert_uint_eq(world.receives, 0);
+	ck_assert_uint_eq(world.roll_backs, 1);
+	world.disposals[OTHER].fate = FATE_STAYS;
+	world.deleted = COUNT_ROWS - 1;
+	ck_assert(settle());
+	ck_assert_uint_eq(world.commits, 1);
 	end();
 }
 END_TEST
@@ -251,7 +289,7 @@ START_TEST(what_may_well_stay_is_not_deleted_ahead)
 	world.claim.count = world.deleted = usual[_i].count;
 	world.model.is_parent = usual[_i].is_parent;
 	delete_ahead();
-	ck_assert(!world.store.is_ahead);
+	ck_assert_int_eq(world.store.ahead, AHEAD_NOT);
 	ck_assert(keep());
 	ck_assert_uint_eq(world.sends + world.roll_backs, 0);
 	ck_assert(settle());
@@ -265,7 +303,7 @@ START_TEST(a_session_that_is_lost_is_told_when_it_is_settled)
 	begin();
 	world.send_fails = true;
 	delete_ahead();
-	ck_assert(!world.store.is_ahead);
+	ck_assert_int_eq(world.store.ahead, AHEAD_NOT);
 	ck_assert_ptr_null(world.store.deletions.calls);
 	end();
 }
@@ -318,6 +356,8 @@ int main(void)
 {
 	const struct test tests[] = {
 		{ what_is_deleted_ahead_is_committed_when_it_is_settled, 1, 0 },
+		{ what_is_deleted_at_once_is_only_committed, 1, 0 },
+		{ rows_that_were_deleted_at_once_and_have_to_stay_are_locked, 1, 0 },
 		{ a_deletion_that_failed_is_not_committed, 1, 0 },
 		{ that_rows_were_kept_by_a_trigger_is_told, 1, 0 },
 		{ a_row_that_has_to_stay_is_never_committed, 2, SIGABRT },

@@ -8,7 +8,8 @@
 #include <string.h>
 
 /* A store whose session is scripted, and what it was asked for: a letter for each call, in capitals
- * when it is sent and in small ones when it is answered.  B is BEGIN, C a claim. */
+ * when it is sent and in small ones when it is answered.  B is BEGIN, C a claim, or T where that
+ * locks nothing; S sets how long the deletion waits for locks, and D is the deletion. */
 static struct {
 	struct fixture fixture;
 	struct store store;
@@ -18,8 +19,8 @@ static struct {
 	struct claim claim;
 	struct error error;
 	/* The script: */
-	bool send_fails, receive_fails, is_unprepared;
-	size_t rows;
+	bool send_fails, receive_fails, is_unprepared, deletion_fails, is_lost;
+	size_t rows, kept;
 	/* What happened: */
 	char calls[32];
 	size_t prepared;
@@ -29,7 +30,9 @@ static struct {
 static void write_down(const struct db_call *call, bool is_answer)
 {
 	size_t end = strlen(world.calls);
-	char letter = call->sql != NULL ? call->sql[0] : 'C';
+	char letter = call->sql != NULL ? call->sql[0] : call->affected != NULL ? 'D' : 'C';
+	if (letter == 'C' && !is_answer && strncmp(call->prepared, "claim_take", 10) == 0)
+		letter = 'T';
 	ck_assert_uint_lt(end, sizeof world.calls - 1);
 	world.calls[end] = (char)(is_answer ? letter - 'A' + 'a' : letter);
 }
@@ -37,7 +40,6 @@ static void write_down(const struct db_call *call, bool is_answer)
 bool db_send(struct db *db, const struct db_call *calls, size_t count, struct error *e)
 {
 	(void)db;
-	ck_assert_uint_eq(count, 2);
 	for (size_t i = 0; i < count; i++)
 		write_down(&calls[i], false);
 	ck_assert_str_eq(calls[1].values[0], "(0,5)");
@@ -51,7 +53,6 @@ bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct
 		{ "6", 1 }, { "six", 3 } };
 	(void)db;
 	(void)deadline;
-	ck_assert_uint_eq(count, 2);
 	for (size_t i = 0; i < count; i++)
 		write_down(&calls[i], true);
 	if (world.receive_fails)
@@ -60,6 +61,19 @@ bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct
 	for (size_t i = 0; i < world.rows; i++)
 		rows_add(*calls[1].rows, fields);
 	return true;
+}
+
+/* The deletion of what is taken, in the transaction that read it. */
+bool db_run(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
+	struct error *e)
+{
+	(void)db;
+	(void)deadline;
+	ck_assert_uint_eq(count, 1);
+	write_down(&calls[0], false);
+	write_down(&calls[0], true);
+	*calls[0].affected = world.rows - world.kept;
+	return !world.deletion_fails || error_set(e, ERROR_CONFLICT, "lock timeout");
 }
 
 void db_heed_stop(struct db *db, bool heeds)
@@ -105,7 +119,7 @@ bool store_claim_ordered(struct store *s, const struct model *m,
 
 bool store_connected(const struct store *s)
 {
-	return s != NULL;
+	return s != NULL && !world.is_lost;
 }
 
 bool store_roll_back(struct store *s, struct error *e)
@@ -117,6 +131,7 @@ bool store_roll_back(struct store *s, struct error *e)
 
 void store_abandon(struct store *s)
 {
+	ck_assert_ptr_null(s->deletions.calls);
 	store_drop_foreseen(s);
 }
 
@@ -136,6 +151,7 @@ static void begin(void)
 
 static void end(void)
 {
+	deletions_free(&world.store.deletions);
 	claim_free(&world.claim);
 	place_free(&world.from);
 	place_free(&world.to);
@@ -281,6 +297,124 @@ START_TEST(a_statement_that_cannot_be_prepared_is_a_failure)
 }
 END_TEST
 
+/* Behind a burst that went well, in a stretch of a session's own. */
+static void begin_taking(void)
+{
+	begin();
+	world.fixture.settings.burst_count = AHEAD_MIN;
+	world.described.is_smooth = true;
+}
+
+START_TEST(rows_that_nobody_else_wants_are_deleted_at_once)
+{
+	begin_taking();
+	ck_assert(claim(CLAIM_STRETCH));
+	ck_assert_str_eq(world.calls, "BTSbcsDd");
+	ck_assert_uint_eq(world.claim.count, 3);
+	ck_assert_int_eq(world.store.ahead, AHEAD_DONE);
+	end();
+}
+END_TEST
+
+static void take_no_row(void *arg, size_t count)
+{
+	(void)arg;
+	(void)count;
+	ck_abort();
+}
+
+START_TEST(others_are_locked)
+{
+	begin_taking();
+	struct claim_request r = request(_i == 0 ? CLAIM_NEXT : CLAIM_STRETCH);
+	world.described.is_smooth = _i != 1;
+	world.fixture.settings.burst_count -= _i == 2;
+	world.model->is_parent = _i == 3;
+	world.described.wary_until = instant_after(clock_now(), _i == 4 ? 100 : -100);
+	world.rows = 0; /* those of a parent have another position */
+	if (_i == 5)
+		r.on_row = take_no_row;
+	ck_assert(store_claim(&world.store, world.model, &r, &world.claim, &world.error));
+	ck_assert_str_eq(world.calls, "BCbc");
+	ck_assert_int_eq(world.store.ahead, AHEAD_NOT);
+	end();
+}
+END_TEST
+
+START_TEST(rows_that_others_have_are_passed_over_with_locks_and_so_is_what_follows)
+{
+	begin_taking();
+	world.deletion_fails = _i == 0;
+	world.kept = _i == 0 ? 0 : 1;
+	ck_assert(claim(CLAIM_STRETCH));
+	ck_assert_str_eq(world.calls, "BTSbcsDdBCbc");
+	ck_assert_uint_eq(world.claim.count, 3);
+	ck_assert_int_eq(world.store.ahead, AHEAD_NOT);
+	ck_assert(!world.claim.was_smooth);
+	world.described.is_smooth = true;
+	ck_assert(claim(CLAIM_STRETCH));
+	ck_assert_str_eq(world.calls, "BTSbcsDdBCbcBCbc");
+	world.described.wary_until = (struct instant){ 0 };
+	world.described.is_smooth = true;
+	ck_assert(claim(CLAIM_STRETCH));
+	ck_assert_str_eq(world.calls, "BTSbcsDdBCbcBCbcBTSbcsDdBCbc");
+	end();
+}
+END_TEST
+
+START_TEST(what_fails_without_locks_may_fail_with_them)
+{
+	begin_taking();
+	world.receive_fails = true;
+	ck_assert(!claim(CLAIM_STRETCH));
+	ck_assert_str_eq(world.calls, "BTSbcsBCbc");
+	ck_assert_str_eq(world.error.text, "refused");
+	end();
+}
+END_TEST
+
+START_TEST(a_session_that_is_lost_is_not_asked_again)
+{
+	begin_taking();
+	world.deletion_fails = world.is_lost = true;
+	ck_assert(!claim(CLAIM_STRETCH));
+	ck_assert_str_eq(world.calls, "BTSbcsDd");
+	end();
+}
+END_TEST
+
+START_TEST(a_stretch_without_rows_is_not_deleted)
+{
+	begin_taking();
+	world.rows = 0;
+	ck_assert(claim(CLAIM_STRETCH));
+	ck_assert_str_eq(world.calls, "BTSbcs");
+	ck_assert_int_eq(world.store.ahead, AHEAD_NOT);
+	end();
+}
+END_TEST
+
+START_TEST(a_foreseen_claim_is_deleted_when_it_is_asked_for)
+{
+	begin_taking();
+	ck_assert(claim(CLAIM_STRETCH));
+	deletions_free(&world.store.deletions);
+	world.store.ahead = AHEAD_NOT;
+	world.described.is_smooth = true;
+	foresee(CLAIM_STRETCH);
+	ck_assert_str_eq(world.calls, "BTSbcsDdBTS");
+	world.described.is_smooth = false; /* what was sent is what is answered */
+	if (_i == 0) {
+		ck_assert(claim(CLAIM_STRETCH));
+		ck_assert_str_eq(world.calls, "BTSbcsDdBTSbcsDd");
+	} else {
+		store_drop_foreseen(&world.store);
+		ck_assert_str_eq(world.calls, "BTSbcsDdBTSbcs");
+	}
+	end();
+}
+END_TEST
+
 int main(void)
 {
 	const struct test tests[] = {
@@ -292,6 +426,13 @@ int main(void)
 		{ a_foreseen_claim_that_fails_fails_as_any_other, 1, 0 },
 		{ an_empty_one_leaves_no_transaction, 1, 0 },
 		{ a_statement_that_cannot_be_prepared_is_a_failure, 1, 0 },
+		{ rows_that_nobody_else_wants_are_deleted_at_once, 1, 0 },
+		{ others_are_locked, 6, 0 },
+		{ rows_that_others_have_are_passed_over_with_locks_and_so_is_what_follows, 2, 0 },
+		{ what_fails_without_locks_may_fail_with_them, 1, 0 },
+		{ a_session_that_is_lost_is_not_asked_again, 1, 0 },
+		{ a_stretch_without_rows_is_not_deleted, 1, 0 },
+		{ a_foreseen_claim_is_deleted_when_it_is_asked_for, 2, 0 },
 	};
-	return suite_run("foresee", tests, COUNT(tests));
+	return suite_run("claim", tests, COUNT(tests));
 }
