@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 import functools
+import subprocess
+import time
 
 import measure
 from report import Part
@@ -89,8 +91,31 @@ def all_cases(world, options):
             for shape in sorted(shapes)}
 
 
+def wake_ups(seconds):
+    """
+    How long the machine itself takes, in ms and sorted, to wake another process and be woken by it:
+    a virtual one may take much longer now and then, and a message on its way is woken for a dozen
+    times.
+    """
+    results, end = [], time.monotonic() + seconds
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as cat:
+        while time.monotonic() < end:
+            start = time.perf_counter()
+            cat.stdin.write(b"x")
+            cat.stdout.read(1)
+            results.append((time.perf_counter() - start) * 1000)
+            time.sleep(0.001)
+        cat.stdin.close()
+    return sorted(results)
+
+
 def measure_part(world, options):
     part = Part("latency", TITLE)
+    waits = wake_ups(options.seconds(10))
+    for what, fraction in (("p50", 0.5), ("p99", 0.99), ("max", 1)):
+        part.add(f"the machine alone, one wake-up and one back: {what}", "ms",
+                 [waits[min(len(waits) - 1, int(fraction * len(waits)))]], 3)
+    world.until_compiled(functools.partial(commits, world, options, 2000))
     timings = measure.alternate(all_cases(world, options), options)
     for name, runs in timings.items():
         for what, fraction in (("p50", 0.5), ("p99", 0.99), ("max", 1)):

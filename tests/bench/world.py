@@ -80,15 +80,21 @@ class World:
         Until its code is compiled a broker takes four times as long, and a processor for its
         compiler.  It compiles what it meets often: batches of all sizes.
         """
-        broker = self.kafka.brokers[0].process.pid
+        def produce_all_sizes():
+            for batch, count in WARM_UP:
+                self.produce(backlog.topic, count, batch)
         with self.backlog(1) as backlog:
-            for _ in range(WARM_UP_TURNS):
-                compiled, start = cpu_of_threads(broker, "CompilerThre"), time.monotonic()
-                for batch, count in WARM_UP:
-                    self.produce(backlog.topic, count, batch)
-                compiled = cpu_of_threads(broker, "CompilerThre") - compiled
-                if compiled < WARM_PART * (time.monotonic() - start):
-                    return
+            self.until_compiled(produce_all_sizes)
+
+    def until_compiled(self, work):
+        """Does the work again and again, until the broker's compiler is idle meanwhile."""
+        broker = self.kafka.brokers[0].process.pid
+        for _ in range(WARM_UP_TURNS):
+            compiled, start = cpu_of_threads(broker, "CompilerThre"), time.monotonic()
+            work()
+            compiled = cpu_of_threads(broker, "CompilerThre") - compiled
+            if compiled < WARM_PART * (time.monotonic() - start):
+                return
 
     def produce(self, topic, count, batch):
         subprocess.run(
