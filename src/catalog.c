@@ -8,12 +8,14 @@
 static bool describe_table(
 	struct db *db, struct instant deadline, struct model *m, char **oid, struct error *e)
 {
-	static const char sql[] = "SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relkind "
-				  "= 'p' OR c.relhassubclass,"
-				  " c.relkind IN ('r', 'p'), c.relnatts"
-				  " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON "
-				  "n.oid = c.relnamespace"
-				  " WHERE c.oid = pg_catalog.to_regclass($1)";
+	static const char sql[] =
+		"SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relkind "
+		"= 'p' OR c.relhassubclass,"
+		" c.relkind IN ('r', 'p'), c.relnatts, EXISTS (SELECT FROM"
+		" pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgdeferrable)"
+		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON "
+		"n.oid = c.relnamespace"
+		" WHERE c.oid = pg_catalog.to_regclass($1)";
 	struct rows *rows;
 	const char *const values[] = { m->config->table };
 	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
@@ -26,6 +28,7 @@ static bool describe_table(
 		*oid = text_copy(rows_value(rows, 0, 0));
 		model_set_table(m, rows_value(rows, 0, 1), rows_value(rows, 0, 2)[0] == 't');
 		m->attributes = strtoul(rows_value(rows, 0, 4), NULL, 10);
+		m->has_deferrable = rows_value(rows, 0, 5)[0] == 't';
 	}
 	rows_free(rows);
 	if (!found)

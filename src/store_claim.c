@@ -293,7 +293,7 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 	for (;;) {
 		bool ok = claim_once(s, m, request, claim, e);
 		if (!ok && claim->is_taken)
-			store_be_wary(s, m);
+			store_be_wary(s, m, false);
 		bool is_to_repeat = claim->is_taken || (claim->cut_to > 0 && !claim->is_streamed);
 		if (ok || !is_to_repeat || !store_connected(s))
 			return ok;

@@ -102,8 +102,8 @@ bool store_may_take(
 	const struct store *s, const struct model *m, const struct claim_request *request);
 bool store_take(struct store *s, const struct model *m, const struct claim *claim, struct error *e);
 
-/* That failed: lock rows for a while. */
-void store_be_wary(struct store *s, const struct model *m);
+/* That failed: lock rows for a while, or, if they were sent already, from now on. */
+void store_be_wary(struct store *s, const struct model *m, bool was_sent);
 
 /* Fewer rows are not worth a round trip to delete them ahead. */
 #define AHEAD_MIN 50

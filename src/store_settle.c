@@ -108,6 +108,8 @@ bool store_settle(struct store *s, const struct model *m, const struct claim *cl
 	deletions_free(&s->deletions);
 	if (ok && claim->in_order)
 		ordering_note_left(&s->models[m->index].ordering, m, claim, disposals);
+	if (!ok && claim->is_taken && e->kind == ERROR_CONFLICT)
+		store_be_wary(s, m, true);
 	if (!ok)
 		store_abandon(s);
 	return ok;

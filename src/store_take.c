@@ -4,11 +4,12 @@
  * before anything is sent: a lock costs the server as much as a deletion, since it changes the row
  * and is written to the log.
  *
- * What a lock is good for must hold all the same.  The transaction sees one snapshot (REPEATABLE
+ * What locks are good for must hold all the same.  The transaction sees one snapshot (REPEATABLE
  * READ), so the deletion fails where a row was changed or deleted since it was read: what was read
  * is what is deleted.  Where somebody else has a row locked the deletion waits for a millisecond
  * and fails, too.  Then the stretch is claimed with locks, which passes over such rows, and so is
- * what follows, for a while.
+ * what follows, for a while.  A trigger that waits until the commit could meet others when all is
+ * sent already: a table that has one is claimed with locks, always.
  */
 #include "store_own.h"
 
@@ -20,7 +21,7 @@ bool store_may_take(
 {
 	const struct described *d = &s->models[m->index];
 	return request->kind == CLAIM_STRETCH && request->on_row == NULL && d->is_smooth &&
-	       m->config->burst_count >= AHEAD_MIN && !m->is_parent &&
+	       m->config->burst_count >= AHEAD_MIN && !m->is_parent && !m->has_deferrable &&
 	       !instant_before(clock_now(), d->wary_until);
 }
 
@@ -45,7 +46,8 @@ bool store_take(struct store *s, const struct model *m, const struct claim *clai
 	return ok;
 }
 
-void store_be_wary(struct store *s, const struct model *m)
+void store_be_wary(struct store *s, const struct model *m, bool was_sent)
 {
-	s->models[m->index].wary_until = instant_after(clock_now(), WARY_S);
+	struct described *d = &s->models[m->index];
+	d->wary_until = was_sent ? INSTANT_NEVER : instant_after(clock_now(), WARY_S);
 }

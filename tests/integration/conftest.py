@@ -15,6 +15,7 @@ sys.dont_write_bytecode = True
 for variable in [name for name in os.environ if name.startswith("PG")]:
     del os.environ[variable]  # they would lead the tests to somebody else's server
 
+from proxy import Proxy  # noqa: E402
 from runner import Signalbus  # noqa: E402
 from schemas import Schema  # noqa: E402
 from servers import Kafka, Postgres, TempFolder  # noqa: E402
@@ -97,3 +98,13 @@ def signalbus(folder, postgres, kafka, schema):  # the schema is dropped after t
     runner = Signalbus(folder, postgres.conninfo(), kafka.bootstrap)
     yield runner
     runner.discard()
+
+
+@pytest.fixture
+def way_to_broker(signalbus, kafka):
+    """The proxy by which signalbus comes to the broker."""
+    [broker] = kafka.brokers
+    with Proxy(broker.byway_port, broker.proxy_port) as proxy:
+        signalbus.bootstrap = kafka.bootstrap_by_proxy
+        yield proxy
+        signalbus.discard()

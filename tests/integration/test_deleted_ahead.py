@@ -7,7 +7,6 @@ import threading
 
 import pytest
 
-from proxy import Proxy
 from runner import ids, model, repeats
 from topics import first_appearances
 
@@ -25,16 +24,6 @@ def table(schema):
     schema.execute("INSERT INTO t SELECT n, repeat('x', CASE WHEN n = %s THEN 20000 ELSE 10 END) "
                    "FROM generate_series(1, %s) n", BAD, COUNT)
     return schema.table("t")
-
-
-@pytest.fixture
-def way(signalbus, kafka):
-    """The proxy by which signalbus comes to the broker."""
-    [broker] = kafka.brokers
-    with Proxy(broker.byway_port, broker.proxy_port) as proxy:
-        signalbus.bootstrap = kafka.bootstrap_by_proxy
-        yield proxy
-        signalbus.discard()
 
 
 def left(schema):
@@ -83,10 +72,11 @@ def test_a_rejected_row_becomes_a_dead_letter(signalbus, schema, table, make_top
 
 
 @one_by_one
-def test_a_crash_brings_the_rows_back(signalbus, schema, table, make_topic, topics, way, flush):
+def test_a_crash_brings_the_rows_back(signalbus, schema, table, make_topic, topics, way_to_broker,
+                                      flush):
     topic = make_topic()
     signalbus.configure(model("A", table, topic, burst_count=BURST, order_by=["id"]))
-    way.slow(delay=0.5)
+    way_to_broker.slow(delay=0.5)
     run = signalbus.start(flush)
     await_deletion(schema)
     assert left(schema)[0] > 1, "the first burst is gone"
@@ -94,7 +84,7 @@ def test_a_crash_brings_the_rows_back(signalbus, schema, table, make_topic, topi
     run.kill()
     schema.end_backends()
     assert left(schema) == before
-    way.mend()
+    way_to_broker.mend()
     signalbus(flush).expect_silence()
     numbers = ids(topics.read(topic, COUNT))
     assert set(numbers) == set(range(1, COUNT + 1)) and repeats(numbers) <= BURST
@@ -102,30 +92,30 @@ def test_a_crash_brings_the_rows_back(signalbus, schema, table, make_topic, topi
 
 
 @one_by_one
-def test_a_broker_that_does_not_answer_in_time(signalbus, schema, table, make_topic, topics, way,
-                                               flush):
+def test_a_broker_that_does_not_answer_in_time(signalbus, schema, table, make_topic, topics,
+                                               way_to_broker, flush):
     topic = make_topic()
     signalbus.configure(model("A", table, topic, burst_count=BURST, order_by=["id"]), timeout=5.0)
-    way.slow(delay=0.3)
+    way_to_broker.slow(delay=0.3)
     run = signalbus.start(flush)
     await_deletion(schema)
-    way.swallow()
+    way_to_broker.swallow()
     before = left(schema)
     assert "were not stored" in run.finish().expect_failure()
     assert left(schema) == before and not schema.backends()
-    way.mend()
+    way_to_broker.mend()
     signalbus(flush).expect_silence()
     numbers = ids(topics.read(topic, COUNT))
     assert set(numbers) == set(range(1, COUNT + 1)) and repeats(numbers) <= BURST
 
 
 @one_by_one
-def test_somebody_waits_for_a_row_that_is_to_stay(signalbus, schema, table, make_topic, topics, way,
-                                                  flush):
+def test_somebody_waits_for_a_row_that_is_to_stay(signalbus, schema, table, make_topic, topics,
+                                                  way_to_broker, flush):
     """It may get the row in between, whether as it was or changed."""
     topic, other = make_topic(), schema.connect()
     signalbus.configure(model("A", table, topic, burst_count=BURST, order_by=["id"]), kafka=LIMIT)
-    way.slow(delay=0.3)
+    way_to_broker.slow(delay=0.3)
 
     def take():
         cursor = other.cursor()
@@ -140,7 +130,7 @@ def test_somebody_waits_for_a_row_that_is_to_stay(signalbus, schema, table, make
     thread.start()
     run.finish()
     thread.join()
-    way.mend()
+    way_to_broker.mend()
     signalbus(flush).expect(0)
     numbers = ids(topics.read(topic, COUNT))
     assert set(numbers) == set(range(1, COUNT + 1)) and repeats(numbers) <= 2 * BURST

@@ -12,7 +12,8 @@ import time
 
 import pytest
 
-from runner import ids, model
+from runner import ids, model, repeats
+from schemas import Gate
 
 COUNT, BURST = 6000, 100
 FLUSH = ("flushmany", "-j", "2")
@@ -133,6 +134,63 @@ def test_a_rejected_row_stays_and_the_others_are_sent_once(signalbus, schema, ba
     assert taken(schema)[0] > 0 and schema.count("t") == 0
     assert schema.value("SELECT signal ->> 'id' FROM dead") == str(bad)
     assert sorted([bad, *ids(topics.read(topic, COUNT - 1))]) == list(range(1, COUNT + 1))
+
+
+def await_taken(schema):
+    """Until two bursts are deleted, and on the way to a broker that is slow."""
+    def are_deleted():
+        return sum(state == "idle in transaction" and query.startswith("DELETE") and
+                   age.total_seconds() > 0.05 for _, state, query, age in schema.backends()) == 2
+    schema.wait_until(lambda: schema.count("t") < COUNT - 10 * BURST, 30, "a backlog under way")
+    schema.wait_until(are_deleted, 30, "two bursts that are deleted")
+
+
+def test_a_crash_brings_the_rows_back(signalbus, schema, backlog, make_topic, topics, way_to_broker):
+    topic = make_topic()
+    signalbus.configure(model("A", backlog, topic, burst_count=BURST))
+    way_to_broker.slow(delay=0.1)
+    run = signalbus.start(*FLUSH)
+    await_taken(schema)
+    run.kill()
+    schema.end_backends()
+    left = schema.count("t")
+    way_to_broker.mend()
+    signalbus(*FLUSH).expect_silence()
+    numbers = ids(topics.read(topic, COUNT))
+    assert left > 0 and schema.count("t") == 0
+    assert set(numbers) == set(range(1, COUNT + 1)) and repeats(numbers) <= 2 * BURST
+
+
+def test_a_broker_that_does_not_answer_in_time(signalbus, schema, backlog, make_topic, topics,
+                                               way_to_broker):
+    topic = make_topic()
+    signalbus.configure(model("A", backlog, topic, burst_count=BURST), timeout=5.0)
+    way_to_broker.slow(delay=0.1)
+    run = signalbus.start(*FLUSH)
+    await_taken(schema)
+    way_to_broker.swallow()
+    left = schema.count("t")
+    assert "were not stored" in run.finish().expect_failure()
+    assert schema.count("t") >= left - 2 * BURST and not schema.backends()
+    way_to_broker.mend()
+    signalbus(*FLUSH).expect_silence()
+    numbers = ids(topics.read(topic, COUNT))
+    assert set(numbers) == set(range(1, COUNT + 1)) and repeats(numbers) <= 2 * BURST
+
+
+def test_what_waits_for_the_commit_has_rows_locked(signalbus, schema, backlog, make_topic, topics):
+    """When it meets others there everything is sent already."""
+    topic = make_topic()
+    note_levels(schema)
+    gate = Gate(schema, "t", at_commit=True)
+    signalbus.configure(model("A", backlog, topic, burst_count=BURST))
+    run = signalbus.start(*FLUSH)
+    gate.wait_for(2)
+    time.sleep(0.5)
+    gate.open()
+    run.finish().expect_silence()
+    assert taken(schema) == (0, COUNT / BURST)
+    assert sorted(ids(topics.read(topic, COUNT))) == list(range(1, COUNT + 1))
 
 
 def test_a_trigger_that_keeps_a_row_is_told(signalbus, schema, backlog, make_topic):

@@ -22,9 +22,11 @@ static struct {
 	struct error error;
 	/* The script: */
 	bool send_fails, deletion_fails, query_fails;
+	enum error_kind commit_error; /* ERROR_NONE: it works */
 	size_t deleted, locked;
 	/* What happened: */
 	bool is_committing;
+	bool is_wary;
 	size_t sends, foreseen, receives, commits, abandons, roll_backs;
 } world;
 
@@ -78,6 +80,8 @@ bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct
 		*calls[0].affected = world.deleted;
 	if (world.deletion_fails && !is_commit(&calls[0]))
 		return error_set(e, ERROR_DATABASE, "refused");
+	if (world.commit_error != ERROR_NONE)
+		return error_set(e, world.commit_error, "refused");
 	world.commits += is_commit(&calls[count - 1]);
 	return true;
 }
@@ -144,6 +148,14 @@ void ordering_note_left(struct ordering *o, const struct model *m, const struct 
 	(void)m;
 	(void)claim;
 	(void)disposals;
+}
+
+void store_be_wary(struct store *s, const struct model *m, bool was_sent)
+{
+	ck_assert_ptr_eq(s, &world.store);
+	ck_assert_ptr_eq(m, &world.model);
+	ck_assert(was_sent);
+	world.is_wary = true;
 }
 
 /* A claim of rows behind a burst that went well, all of which are stored. */
@@ -223,6 +235,21 @@ START_TEST(what_is_deleted_at_once_is_only_committed)
 	ck_assert_uint_eq(world.sends, 1);
 	ck_assert_uint_eq(world.receives, 1);
 	ck_assert_uint_eq(world.commits, 1);
+	end();
+}
+END_TEST
+
+START_TEST(a_conflict_at_the_commit_is_reason_to_lock_rows_if_they_were_not)
+{
+	begin();
+	world.claim.is_taken = _i > 0;
+	if (world.claim.is_taken)
+		delete_at_once();
+	world.commit_error = _i < 2 ? ERROR_CONFLICT : ERROR_CONNECTION;
+	ck_assert(!settle());
+	ck_assert_int_eq(world.error.kind, world.commit_error);
+	ck_assert_int_eq(world.is_wary, _i == 1);
+	ck_assert_uint_eq(world.abandons, 1);
 	end();
 }
 END_TEST
@@ -357,6 +384,7 @@ int main(void)
 	const struct test tests[] = {
 		{ what_is_deleted_ahead_is_committed_when_it_is_settled, 1, 0 },
 		{ what_is_deleted_at_once_is_only_committed, 1, 0 },
+		{ a_conflict_at_the_commit_is_reason_to_lock_rows_if_they_were_not, 3, 0 },
 		{ rows_that_were_deleted_at_once_and_have_to_stay_are_locked, 1, 0 },
 		{ a_deletion_that_failed_is_not_committed, 1, 0 },
 		{ that_rows_were_kept_by_a_trigger_is_told, 1, 0 },

@@ -330,6 +330,7 @@ START_TEST(others_are_locked)
 	world.described.is_smooth = _i != 1;
 	world.fixture.settings.burst_count -= _i == 2;
 	world.model->is_parent = _i == 3;
+	world.model->has_deferrable = _i == 6;
 	world.described.wary_until = instant_after(clock_now(), _i == 4 ? 100 : -100);
 	world.rows = 0; /* those of a parent have another position */
 	if (_i == 5)
@@ -358,6 +359,17 @@ START_TEST(rows_that_others_have_are_passed_over_with_locks_and_so_is_what_follo
 	world.described.is_smooth = true;
 	ck_assert(claim(CLAIM_STRETCH));
 	ck_assert_str_eq(world.calls, "BTSbcsDdBCbcBCbcBTSbcsDdBCbc");
+	end();
+}
+END_TEST
+
+START_TEST(where_the_commit_failed_rows_are_locked_from_then_on)
+{
+	begin_taking();
+	store_be_wary(&world.store, world.model, true);
+	ck_assert(instant_before(instant_after(clock_now(), 1e9), world.described.wary_until));
+	ck_assert(claim(CLAIM_STRETCH));
+	ck_assert_str_eq(world.calls, "BCbc");
 	end();
 }
 END_TEST
@@ -427,8 +439,9 @@ int main(void)
 		{ an_empty_one_leaves_no_transaction, 1, 0 },
 		{ a_statement_that_cannot_be_prepared_is_a_failure, 1, 0 },
 		{ rows_that_nobody_else_wants_are_deleted_at_once, 1, 0 },
-		{ others_are_locked, 6, 0 },
+		{ others_are_locked, 7, 0 },
 		{ rows_that_others_have_are_passed_over_with_locks_and_so_is_what_follows, 2, 0 },
+		{ where_the_commit_failed_rows_are_locked_from_then_on, 1, 0 },
 		{ what_fails_without_locks_may_fail_with_them, 1, 0 },
 		{ a_session_that_is_lost_is_not_asked_again, 1, 0 },
 		{ a_stretch_without_rows_is_not_deleted, 1, 0 },
