@@ -71,7 +71,8 @@ test_log_OBJECTS     := log log_json utf8 text
 test_address_OBJECTS := address error
 test_position_OBJECTS := position clock text
 test_ahead_OBJECTS   := store_ahead store_settle store_delete sql rows $(MODEL)
-test_claim_OBJECTS   := store_claim store_take store_delete sql rows clock position $(MODEL)
+test_claim_OBJECTS   := store_claim store_take store_delete sql rows clock position log log_json \
+	utf8 $(MODEL)
 test_stretch_OBJECTS := stretch position sql rows clock $(MODEL)
 test_metrics_OBJECTS := metrics metrics_print utf8 lag clock text error
 UNIT_BINARIES := $(UNIT_TESTS:%=$(BUILD)/unit/%)

@@ -11,6 +11,7 @@
  * what follows, for a while.  A trigger that waits until the commit could meet others when all is
  * sent already: a table that has one is claimed with locks, always.
  */
+#include "log.h"
 #include "store_own.h"
 
 /* Who meets others keeps out of their way for so long. */
@@ -49,5 +50,8 @@ bool store_take(struct store *s, const struct model *m, const struct claim *clai
 void store_be_wary(struct store *s, const struct model *m, bool was_sent)
 {
 	struct described *d = &s->models[m->index];
+	log_debug(
+		"model \"%s\": others have signals of a stretch, or had: signals are locked again",
+		m->config->name);
 	d->wary_until = was_sent ? INSTANT_NEVER : instant_after(clock_now(), WARY_S);
 }
