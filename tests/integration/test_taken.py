@@ -189,7 +189,8 @@ def test_what_waits_for_the_commit_has_rows_locked(signalbus, schema, backlog, m
     time.sleep(0.5)
     gate.open()
     run.finish().expect_silence()
-    assert taken(schema) == (0, COUNT / BURST)
+    without, others = taken(schema)
+    assert without == 0 and others >= COUNT / BURST
     assert sorted(ids(topics.read(topic, COUNT))) == list(range(1, COUNT + 1))
 
 
