@@ -88,23 +88,42 @@ static void add_listed(struct barrier *b, const struct model *m, size_t row)
 	b->table[at] = row + 1;
 }
 
-void barrier_begin(struct barrier *b, const struct model *m, struct rows *list,
-	const struct rows *writers, struct instant now)
+static void index_list(struct barrier *b, const struct model *m)
 {
-	barrier_reset(b);
-	b->list = list;
-	b->left = rows_count(list);
-	b->since = now;
-	if (b->left == 0) {
-		barrier_reset(b);
-		return;
-	}
+	b->left = rows_count(b->list);
 	b->sent = memory_new(b->left, sizeof *b->sent);
 	for (b->table_size = 4; b->table_size < 2 * b->left;)
 		b->table_size *= 2;
 	b->table = memory_new(b->table_size, sizeof *b->table);
 	for (size_t i = 0; i < b->left; i++)
 		add_listed(b, m, i);
+}
+
+static long long number_of(const char *value)
+{
+	return strtoll(value, NULL, 10);
+}
+
+/* A claimed row's place. */
+static long long place_of(const struct model *m, const struct rows *claimed, size_t row)
+{
+	return number_of(rows_value(claimed, row, m->floor_field));
+}
+
+void barrier_begin(struct barrier *b, const struct model *m, struct rows *list,
+	const struct rows *writers, struct instant now)
+{
+	barrier_reset(b);
+	b->list = list;
+	b->since = now;
+	if (rows_count(list) == 0 || rows_value(list, 0, 0) == NULL) {
+		barrier_reset(b);
+		return;
+	}
+	if (m->is_numbered)
+		b->last = number_of(rows_value(list, 0, 0));
+	else
+		index_list(b, m);
 	barrier_look(b, writers);
 }
 
@@ -122,11 +141,18 @@ void barrier_look(struct barrier *b, const struct rows *writers)
 		b->pid = text_copy(rows_value(writers, 0, 1));
 }
 
-size_t barrier_admit(const struct barrier *b, const struct model *m, const struct rows *claimed,
+/* All up to the last place. */
+static void admit_numbered(const struct barrier *b, const struct model *m,
+	const struct rows *claimed, struct admission *a)
+{
+	while (a->seen < rows_count(claimed) && place_of(m, claimed, a->seen) <= b->last)
+		a->seen++;
+	a->admitted = a->seen;
+}
+
+static void admit_listed(const struct barrier *b, const struct model *m, const struct rows *claimed,
 	struct admission *a)
 {
-	if (b->state != BARRIER_OPEN)
-		return 0;
 	for (; a->seen < rows_count(claimed); a->seen++) {
 		if (!m->serial_order && a->admitted < a->seen)
 			break; /* a row that was not listed ends it */
@@ -134,10 +160,32 @@ size_t barrier_admit(const struct barrier *b, const struct model *m, const struc
 		if (listed != NOT_LISTED && !b->sent[listed])
 			a->admitted = a->seen + 1;
 	}
+}
+
+size_t barrier_admit(const struct barrier *b, const struct model *m, const struct rows *claimed,
+	struct admission *a)
+{
+	if (b->state != BARRIER_OPEN)
+		return 0;
+	if (m->is_numbered)
+		admit_numbered(b, m, claimed, a);
+	else
+		admit_listed(b, m, claimed, a);
 	return a->admitted;
 }
 
-void barrier_note_sent(struct barrier *b, const struct model *m, const struct rows *claimed,
+/* Whether the last place is sent, and so all before it are. */
+static bool is_last_sent(const struct barrier *b, const struct model *m, const struct rows *claimed,
+	const bool *flags, size_t count)
+{
+	for (size_t row = count; row > 0; row--)
+		if (flags[row - 1])
+			return place_of(m, claimed, row - 1) >= b->last;
+	return false;
+}
+
+/* Whether all of the list is sent. */
+static bool is_all_sent(struct barrier *b, const struct model *m, const struct rows *claimed,
 	const bool *flags, size_t count)
 {
 	for (size_t row = 0; row < count; row++) {
@@ -147,6 +195,13 @@ void barrier_note_sent(struct barrier *b, const struct model *m, const struct ro
 		b->sent[listed] = true;
 		b->left--;
 	}
-	if (b->left == 0)
+	return b->left == 0;
+}
+
+void barrier_note_sent(struct barrier *b, const struct model *m, const struct rows *claimed,
+	const bool *flags, size_t count)
+{
+	if (m->is_numbered ? is_last_sent(b, m, claimed, flags, count)
+			   : is_all_sent(b, m, claimed, flags, count))
 		barrier_reset(b);
 }

@@ -7,7 +7,8 @@
  *
  * The steps, each a statement with a snapshot of its own (READ COMMITTED), one after the other:
  *
- *   S1  list the first rows in order, without locking them
+ *   S1  list the first rows in order, without locking them; where places are numbers, the last one
+ *       of these says all that is asked of the list
  *   L   look at pg_locks: which transactions hold RowExclusiveLock on the table or its children?
  *   W   wait until exactly these are gone from pg_locks; those that came later do not matter
  *   S2  claim (SELECT … ORDER BY … FOR UPDATE)
@@ -42,7 +43,8 @@
  *   - In a serial order (struct model), rows are handed their places one after the other.  Then all
  *     that sorts before b, which sorts before a, is older than a, and 1. to 5. hold for it.  (Where
  *     the order descends, what sorts before b is younger than b, and the promise asks nothing.)
- *     So all up to the last row of the list may go; what is behind it waits for the next list.
+ *     So all up to the last row of the list may go, also when that row itself has vanished; what is
+ *     behind it waits for the next list.
  *   - In any other (customer, number; or priority), b may have an elder that is still open, though
  *     a has not.  And b may be older than a, so a must not overtake it.  So only what is before
  *     the first such b may go, and then a new list is made, with b in it.
@@ -79,7 +81,9 @@ enum barrier_state {
 struct barrier {
 	enum barrier_state state;
 	struct instant since; /* of S1 */
-	/* The list: primary keys; those that are not sent yet. */
+	/* The list: the last place where places are numbers (struct model) … */
+	long long last;
+	/* … and else primary keys; those that are not sent yet. */
 	struct rows *list;
 	size_t left;
 	bool *sent;    /* of each */
@@ -93,7 +97,8 @@ struct barrier {
 
 void barrier_reset(struct barrier *b);
 
-/* Begin anew with the list of S1, which is taken, and what L saw (virtualtransaction, pid). */
+/* Begin anew with the list of S1 (sql_list()), which is taken, and what L saw (virtualtransaction,
+ * pid). */
 void barrier_begin(struct barrier *b, const struct model *m, struct rows *list,
 	const struct rows *writers, struct instant now);
 

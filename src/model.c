@@ -242,6 +242,12 @@ static bool resolve_order(struct model *m, struct error *e)
 	return true;
 }
 
+static bool is_integer(const struct column *c)
+{
+	enum { INT8_OID = 20, INT2_OID = 21, INT4_OID = 23 };
+	return c->type_oid == INT8_OID || c->type_oid == INT2_OID || c->type_oid == INT4_OID;
+}
+
 /* A primary key of one column that is all of the order is taken for a serial number, too.  With a
  * condition, rows may come to belong to the model long after they got their numbers. */
 static void resolve_serial_order(struct model *m)
@@ -250,8 +256,10 @@ static void resolve_serial_order(struct model *m)
 		return;
 	const struct order_item *first = &m->order[0];
 	m->serial_order = m->order_count == 1 || m->columns[first->column].is_serial;
-	if (m->serial_order && !first->descending && m->config->where == NULL)
-		m->floor_field = shape_field(m, first->column);
+	if (!m->serial_order || first->descending || m->config->where != NULL)
+		return;
+	m->floor_field = shape_field(m, first->column);
+	m->is_numbered = is_integer(&m->columns[first->column]);
 }
 
 static bool has_binary_outputs(const struct model *m)

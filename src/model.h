@@ -94,6 +94,7 @@ struct model {
 	bool serial_order;  /* the place in the order is handed out, ascending (or descending) */
 	size_t floor_field; /* a claimed row's place in an order of which rows that are sent leave
 			       nothing behind; NO_FIELD: the order is not of that kind */
+	bool is_numbered;   /* it is, and the places are integers */
 	struct output *outputs;
 	size_t output_count;
 	bool is_binary; /* the outputs may come in binary form: binary.h knows their types */

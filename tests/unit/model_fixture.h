@@ -15,6 +15,7 @@ enum {
 	BOOL_OID = 16,
 	BYTEA_OID = 17,
 	INT8_OID = 20,
+	INT2_OID = 21,
 	INT4_OID = 23,
 	TEXT_OID = 25,
 	JSON_OID = 114,

@@ -14,7 +14,7 @@ static const struct {
 	{ 18 /* "char" */, FORM_SERVER },
 	{ 19 /* name */, FORM_STRING },
 	{ INT8_OID, FORM_NUMBER },
-	{ 21 /* int2 */, FORM_NUMBER },
+	{ INT2_OID, FORM_NUMBER },
 	{ INT4_OID, FORM_NUMBER },
 	{ TEXT_OID, FORM_STRING },
 	{ 26 /* oid */, FORM_SERVER },
@@ -129,6 +129,49 @@ START_TEST(order_by_names_columns_and_the_primary_key_breaks_ties)
 		ck_assert_int_eq(e.kind, ERROR_CONFIG);
 		ck_assert_str_eq(e.text, orders[_i].error);
 	}
+	model_free(m);
+}
+END_TEST
+
+/* Where places in the order are handed out, where rows that are sent leave nothing behind, and
+ * where places can be compared as numbers.  "id" and "rank desc" are numbered by sequences. */
+static const struct {
+	const char *key_columns, *order_by, *where;
+	bool is_serial, has_floor, is_numbered;
+} serial_orders[] = {
+	{ "id", "id", NULL, true, true, true },
+	{ "id", "rank desc", NULL, true, true, true },
+	{ "customer id", "id", NULL, true, true, true },
+	{ "id", "id DESC", NULL, true, false, false },
+	{ "id", "id", "customer = 'a'", true, false, false },
+	{ "customer", "customer", NULL, true, true, false },
+	{ "Odd\"Name", "Odd\"Name", NULL, true, true, true },
+	{ "id", "Odd\"Name", NULL, false, false, false },
+	{ "id", "customer", NULL, false, false, false },
+	{ "customer id", "customer", NULL, false, false, false },
+};
+
+START_TEST(an_order_may_be_one_of_numbers)
+{
+	static const struct told_column columns[] = {
+		{ "id", INT8_OID, "bigint" },
+		{ "customer", TEXT_OID, "text" },
+		{ "Odd\"Name", INT4_OID, "integer" },
+		{ "rank desc", INT2_OID, "smallint" },
+	};
+	struct fixture f;
+	struct error e;
+	fixture_init(&f);
+	const char *order_by[] = { serial_orders[_i].order_by };
+	f.settings.order_by = (struct strings){ order_by, 1 };
+	f.settings.where = serial_orders[_i].where;
+	struct model *m = fixture_model(&f, columns, COUNT(columns), serial_orders[_i].key_columns);
+	model_set_serial(m, "id");
+	model_set_serial(m, "rank desc");
+	ck_assert(model_resolve(m, &e));
+	ck_assert_int_eq(m->serial_order, serial_orders[_i].is_serial);
+	ck_assert_int_eq(m->floor_field != NO_FIELD, serial_orders[_i].has_floor);
+	ck_assert_int_eq(m->is_numbered, serial_orders[_i].is_numbered);
 	model_free(m);
 }
 END_TEST
@@ -305,6 +348,7 @@ int main(void)
 		{ outputs_come_in_binary_form_where_all_types_are_known, COUNT(binaries), 0 },
 		{ expressions_come_in_binary_form_where_all_types_are_known, 1, 0 },
 		{ order_by_names_columns_and_the_primary_key_breaks_ties, COUNT(orders), 0 },
+		{ an_order_may_be_one_of_numbers, COUNT(serial_orders), 0 },
 		{ key_names_a_column_whose_text_is_asked_for, COUNT(keys), 0 },
 		{ without_a_key_there_is_no_key_field, 1, 0 },
 		{ each_field_is_asked_for_once, 1, 0 },
