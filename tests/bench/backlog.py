@@ -19,10 +19,10 @@ def measure_part(world, options):
         with Sampler(world, backlog.topic, SAMPLE_S) as sampler:
             timing = measure.run(world, command, rows, timeout=3600)
         backlog.check_sent()
-    start = sampler.samples[0][0]
+    start = sampler.samples[0].when
     part.series["flushmany -j 2"] = [
-        (round(when - start, 3), round((count - before) / (when - then)))
-        for (then, before), (when, count) in zip(sampler.samples, sampler.samples[1:])]
+        (round(now.when - start, 3), round((now.count - before.count) / (now.when - before.when)))
+        for before, now in zip(sampler.samples, sampler.samples[1:])]
     part.conditions["rows"] = rows
     part.add("rows/s", "rows/s", [timing.rate])
     part.add("peak memory", "MB", [timing.peak_kb / 1024], 1)

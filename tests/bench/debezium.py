@@ -143,15 +143,15 @@ class Debezium:
     def await_messages(self, process, sampler, count):
         def are_there():
             process.require_alive("Debezium Server")
-            return sampler.samples and sampler.samples[-1][1] >= count
+            return sampler.samples and sampler.samples[-1].count >= count
 
         wait_until(are_there, DEADLINE_S, f"Debezium Server sends {count} messages")
 
 
 def streamed(samples, first, rows):
     """How many messages came after the look that found the first so many, in how many seconds."""
-    start, before = next((when, count) for when, count in samples if count >= first)
-    end = next(when for when, count in samples if count >= rows)
-    if before >= rows:
+    start = next(sample for sample in samples if sample.count >= first)
+    end = next(sample for sample in samples if sample.count >= rows)
+    if start.count >= rows:
         raise measure.Failed(f"{rows} rows are too few: they all came between two looks")
-    return rows - before, end - start
+    return rows - start.count, end.when - start.when

@@ -3,6 +3,7 @@
 import functools
 import threading
 import time
+from typing import NamedTuple
 
 from confluent_kafka import TopicPartition
 
@@ -17,21 +18,31 @@ BURST = 1000
 SAMPLE_S = 0.02
 
 
+class Sample(NamedTuple):
+    """When there were so many messages, and what CPU PostgreSQL had taken; seconds."""
+
+    when: float
+    count: int
+    cpu: float
+
+
 class Sampler(threading.Thread):
-    """Notes how many messages the topic holds, again and again while the block runs."""
+    """Takes a sample again and again while the block runs."""
 
     def __init__(self, world, topic, pause=SAMPLE_S):
         super().__init__(daemon=True)
+        self.postgres = world.postgres
         self.consumer = open_consumer(world.kafka)
         self.partition = TopicPartition(topic, 0)
         self.pause = pause
         self.leaving = threading.Event()
-        self.samples = []  # seconds and messages
+        self.samples = []
 
     def run(self):
         while not self.leaving.wait(self.pause):
             _, high = self.consumer.get_watermark_offsets(self.partition, timeout=20)
-            self.samples.append((time.monotonic(), high))
+            self.samples.append(Sample(time.monotonic(), high,
+                                       measure.cpu_of_postgres(self.postgres)))
 
     def __enter__(self):
         self.start()
@@ -42,23 +53,25 @@ class Sampler(threading.Thread):
         self.join()
         self.consumer.close()
 
-    def time_of(self, messages):
-        """When there were so many messages: between the samples around it, by the straight line."""
+    def at(self, messages):
+        """The sample of so many messages: between those around it, by the straight line."""
         before = None
-        for when, count in self.samples:
-            if count >= messages:
-                if before is None or count == before[1]:
-                    return when
-                share = (messages - before[1]) / (count - before[1])
-                return before[0] + share * (when - before[0])
-            before = (when, count)
-        return self.samples[-1][0]
+        for now in self.samples:
+            if now.count >= messages:
+                if before is None or now.count == before.count:
+                    return now
+                share = (messages - before.count) / (now.count - before.count)
+                return Sample(before.when + share * (now.when - before.when), messages,
+                              before.cpu + share * (now.cpu - before.cpu))
+            before = now
+        return self.samples[-1]
 
     def fifths(self, rows):
-        """The seconds for the first fifth of the rows, for the second …"""
-        first = next(when for when, count in self.samples if count > 0)
-        times = [first] + [self.time_of(rows * i // 5) for i in range(1, 6)]
-        return [end - start for start, end in zip(times, times[1:])]
+        """What the first fifth of the rows took, the second …: seconds, and those of CPU."""
+        first = next(sample for sample in self.samples if sample.count > 0)
+        ends = [first] + [self.at(rows * i // 5) for i in range(1, 6)]
+        return [(end.when - start.when, end.cpu - start.cpu)
+                for start, end in zip(ends, ends[1:])]
 
 
 def drain(world, options, jobs):
@@ -91,12 +104,17 @@ def report_drain(part, name, runs):
                  [getattr(run, f"{who}_cpu") / run.rows * 1e6 for run in runs], 2)
     part.add(f"{name}: peak memory", "MB", [run.peak_kb / 1024 for run in runs], 1)
     for i in (0, 4):
-        part.add(f"{name}: fifth number {i + 1}", "s", [run.fifths[i] for run in runs], 2)
+        part.add(f"{name}: fifth number {i + 1}", "s", [run.fifths[i][0] for run in runs], 2)
+        part.add(f"{name}: fifth number {i + 1}: CPU of postgres", "s",
+                 [run.fifths[i][1] for run in runs], 2)
     medians = {figure.name: figure.value for figure in part.figures}
     part.target(f"{name}: relay's CPU per million rows", medians[f"{name}: CPU of relay"],
                 at_most=2.5, unit="s")
     part.target(f"{name}: peak memory", medians[f"{name}: peak memory"], at_most=25, unit="MB",
                 digits=1)
-    part.target(f"{name}: the last fifth's time to the first's",
-                medians[f"{name}: fifth number 5"] / medians[f"{name}: fifth number 1"],
-                at_most=1.15)
+    # The time also says how dear the memory is that the broker's log comes to be in; on a virtual
+    # machine the first touch of it may take longer than all else that the broker does.
+    for what, figure in (("time", ""), ("CPU of postgres", ": CPU of postgres")):
+        part.target(f"{name}: the last fifth's {what} to the first's",
+                    medians[f"{name}: fifth number 5{figure}"] /
+                    medians[f"{name}: fifth number 1{figure}"], at_most=1.15)
