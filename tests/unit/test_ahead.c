@@ -21,7 +21,7 @@ static struct {
 	struct disposal disposals[COUNT_ROWS];
 	struct error error;
 	/* The script: */
-	bool send_fails, deletion_fails, query_fails;
+	bool prepare_fails, send_fails, deletion_fails, query_fails;
 	enum error_kind commit_error; /* ERROR_NONE: it works */
 	size_t deleted, locked;
 	/* What happened: */
@@ -40,9 +40,11 @@ char *store_prepare(struct store *s, const struct model *m, struct statement st,
 {
 	(void)s;
 	(void)m;
-	(void)e;
 	free(st.sql);
-	return text_copy(st.what);
+	if (!world.prepare_fails)
+		return text_copy(st.what);
+	error_set(e, ERROR_CONNECTION, "lost");
+	return NULL;
 }
 
 static bool is_commit(const struct db_call *c)
@@ -325,6 +327,20 @@ START_TEST(what_may_well_stay_is_not_deleted_ahead)
 }
 END_TEST
 
+START_TEST(a_deletion_that_cannot_be_prepared_is_told_when_it_is_settled)
+{
+	begin();
+	world.prepare_fails = true;
+	delete_ahead();
+	ck_assert_int_eq(world.store.ahead, AHEAD_NOT);
+	ck_assert(!settle());
+	ck_assert_str_eq(world.error.text, "lost");
+	ck_assert_uint_eq(world.sends + world.commits, 0);
+	ck_assert_uint_eq(world.abandons, 1);
+	end();
+}
+END_TEST
+
 START_TEST(a_session_that_is_lost_is_told_when_it_is_settled)
 {
 	begin();
@@ -390,6 +406,7 @@ int main(void)
 		{ that_rows_were_kept_by_a_trigger_is_told, 1, 0 },
 		{ a_row_that_has_to_stay_is_never_committed, 2, SIGABRT },
 		{ what_may_well_stay_is_not_deleted_ahead, COUNT(usual), 0 },
+		{ a_deletion_that_cannot_be_prepared_is_told_when_it_is_settled, 1, 0 },
 		{ a_session_that_is_lost_is_told_when_it_is_settled, 1, 0 },
 		{ rows_that_have_to_stay_are_locked_again, 1, 0 },
 		{ where_others_took_one_all_are_left_alone, 1, 0 },
