@@ -43,13 +43,23 @@ void census_free(struct census *c)
 	free(c);
 }
 
+/* How many there are where so many were counted, and counting ended there. */
+static size_t estimate(struct census *c, const struct model *m, size_t counted)
+{
+	struct error ignored;
+	size_t count;
+	return store_estimate(c->store, m, &count, &ignored) && count > counted ? count : counted;
+}
+
 static bool count_model(struct census *c, size_t model)
 {
 	struct error e;
-	size_t count = 0;
+	size_t count;
 	const struct model *m = store_model(c->store, model, &e);
 	if (m != NULL && store_count_some(c->store, m, PENDING_BOUND, &count, &e)) {
 		c->counts[model] = count;
+		if (count == PENDING_BOUND)
+			count = estimate(c, m, count);
 		metrics_pending(c->metrics, model, count, clock_now());
 		return true;
 	}

@@ -20,7 +20,8 @@ struct census *census_new(
 	const struct config *config, struct health *health, struct metrics *metrics);
 void census_free(struct census *c);
 
-/* Count what is pending, in all models, up to a bound for each.  Blocks for some seconds at most;
+/* Count what is pending, in all models, up to a bound for each; beyond that metrics are told an
+ * estimate.  Blocks for some seconds at most;
  * where they do not suffice the next call goes on with the next model.  Returns false where it
  * cannot be found out now; *more says that there are more. */
 bool census_take(struct census *c, size_t *pending, bool *more);

@@ -145,7 +145,8 @@ static void tell(const struct running *r, struct telling *t)
 		service_alive();
 		t->next_alive = instant_after(now, watchdog / 3);
 	}
-	if (t->ready && !instant_before(now, t->next_status))
+	/* Also while the broker is away from the start: what waits for it is what people ask. */
+	if ((t->ready || report.has_database) && !instant_before(now, t->next_status))
 		tell_status(r, t);
 }
 

@@ -338,7 +338,9 @@ void daemon_view(struct daemon *d, struct daemon_view *view)
 
 struct daemon_report daemon_report(struct daemon *d)
 {
-	struct daemon_report r = { .is_ready = health_is_up(d->health) && bus_is_up(d->bus),
+	bool has_database = health_is_up(d->health);
+	struct daemon_report r = { .is_ready = has_database && bus_is_up(d->bus),
+		.has_database = has_database,
 		.is_alive = silence(d) <= patience(d) };
 	pthread_mutex_lock(&d->lock);
 	r.sent = d->sent;

@@ -25,10 +25,11 @@ void daemon_stop(struct daemon *d);
 
 /* What has happened since it was asked last, by one caller. */
 struct daemon_report {
-	size_t sent;      /* since the last report */
-	double worst_ack; /* seconds, since the last report */
-	bool is_ready;    /* database and broker answer */
-	bool is_alive;    /* every worker makes progress */
+	size_t sent;       /* since the last report */
+	double worst_ack;  /* seconds, since the last report */
+	bool is_ready;     /* database and broker answer */
+	bool has_database; /* the database answers: what is pending can be counted */
+	bool is_alive;     /* every worker makes progress */
 };
 
 struct daemon_report daemon_report(struct daemon *d);

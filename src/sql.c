@@ -199,6 +199,13 @@ char *sql_list(const struct model *m, size_t count, bool floor)
 	return t.text;
 }
 
+/* The table $1 and all that inherit from it. */
+#define FAMILY                                                                                     \
+	"WITH RECURSIVE family AS ("                                                               \
+	"SELECT $1::pg_catalog.regclass::pg_catalog.oid AS oid"                                    \
+	" UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i"                                   \
+	" JOIN family ON i.inhparent = family.oid)"
+
 /* RowExclusiveLock is what INSERT, COPY, UPDATE, DELETE and MERGE take, in addition to whatever
  * stronger lock their transaction may hold; an insert into a partition that is addressed directly
  * holds it on that partition only. */
@@ -206,10 +213,7 @@ char *sql_writers(const struct model *m, bool among)
 {
 	static const char plain[] = " AND l.relation = $1::pg_catalog.regclass";
 	static const char with_children[] =
-		" AND l.relation IN (WITH RECURSIVE family AS ("
-		"SELECT $1::pg_catalog.regclass::pg_catalog.oid AS oid"
-		" UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i"
-		" JOIN family ON i.inhparent = family.oid) SELECT oid FROM family)";
+		" AND l.relation IN (" FAMILY " SELECT oid FROM family)";
 	return text_format("SELECT DISTINCT l.virtualtransaction, l.pid FROM pg_catalog.pg_locks l"
 			   " WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock'"
 			   " AND l.granted AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()"
@@ -287,6 +291,9 @@ char *sql_count_some(const struct model *m, size_t bound)
 	text_addf(&t, " LIMIT %zu) AS bounded", bound);
 	return t.text;
 }
+
+const char sql_live_rows[] =
+	FAMILY " SELECT pg_catalog.sum(pg_catalog.pg_stat_get_live_tuples(oid)) FROM family";
 
 void sql_triggers_begin(struct text *t, bool drop)
 {

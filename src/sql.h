@@ -62,6 +62,9 @@ char *sql_noted(const struct model *m, size_t count); /* fetch count noted keys 
 char *sql_count(const struct model *m);
 char *sql_count_some(const struct model *m, size_t bound); /* counts bound at most */
 
+/* How many rows the table $1 and those that inherit from it have, by the server's statistics. */
+extern const char sql_live_rows[];
+
 /* Add to t the statements that install (drop: remove) the triggers which announce new rows, one for
  * each table and a function that they share; safe to run twice.  with_function: remove it too. */
 void sql_triggers_begin(struct text *t, bool drop);

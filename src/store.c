@@ -131,6 +131,23 @@ bool store_count_some(
 	return run_count(s, sql_count_some(m, bound), count, e);
 }
 
+bool store_estimate(struct store *s, const struct model *m, size_t *count, struct error *e)
+{
+	struct rows *rows = NULL;
+	const char *const table[] = { m->relation };
+	struct db_call call = {
+		.sql = sql_live_rows, .values = table, .value_count = 1, .rows = &rows
+	};
+	*count = 0;
+	if (m->config->where != NULL)
+		return true;
+	if (!store_query(s, call, e))
+		return false;
+	*count = strtoul(rows_value(rows, 0, 0), NULL, 10);
+	rows_free(rows);
+	return true;
+}
+
 static bool close_note(struct store *s, const struct model *m, struct error *e)
 {
 	char *sql = text_format("CLOSE noted_%zu", m->index);

@@ -47,6 +47,10 @@ bool store_count(struct store *s, const struct model *m, size_t *count, struct e
 bool store_count_some(
 	struct store *s, const struct model *m, size_t bound, size_t *count, struct error *e);
 
+/* About how many they are, by the server's statistics, which reads no row.  Of a model with a
+ * condition the server knows nothing: then it is 0. */
+bool store_estimate(struct store *s, const struct model *m, size_t *count, struct error *e);
+
 /* Note which signals of a model are pending now, on the server: a cursor keeps their keys. */
 bool store_note(struct store *s, const struct model *m, struct error *e);
 bool store_has_note(const struct store *s, size_t index);

@@ -156,6 +156,36 @@ def test_what_is_sent_is_counted_and_measured(signalbus, schema, make_topic, sit
     daemon.stop().expect(0)
 
 
+def test_what_waits_for_a_broker_is_counted(signalbus, schema, make_topic, site):
+    """Also where the broker has never been reached."""
+    signalbus.configure(model("A", schema.make_signals("t", 3), make_topic()),
+                        kafka={"bootstrap_servers": f"127.0.0.1:{Ports.take()}"},
+                        metrics_listen=str(site))
+    daemon = signalbus.start("-v", "run")
+    wait_until(site.is_answering, 20, "an answer")
+    wait_value(site, 3, "signalbus_pending", COUNTED_S, model="A")
+    assert site.value("signalbus_broker_up") == 0
+    daemon.stop().expect(0)
+
+
+def test_a_huge_backlog_is_estimated(signalbus, schema, make_topic, site):
+    schema.execute("""CREATE TABLE plain AS SELECT n AS id FROM generate_series(1, 150000) n;
+                      ALTER TABLE plain ADD PRIMARY KEY (id);
+                      CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id);
+                      CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (100000);
+                      CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (100000) TO (200000);
+                      INSERT INTO parts SELECT id FROM plain""")
+    signalbus.configure(
+        *(model(name, schema.table(table), make_topic(), autoflush=False, **settings)
+          for name, table, settings in (("Plain", "plain", {}), ("Parts", "parts", {}),
+                                        ("Where", "plain", {"where": "id > 0"}))),
+        metrics_listen=str(site))
+    daemon = start(signalbus, site)
+    for name, count in (("Plain", 150000), ("Parts", 150000), ("Where", 100000)):
+        wait_value(site, count, "signalbus_pending", 2 * COUNTED_S, model=name)
+    daemon.stop().expect(0)
+
+
 def test_a_rejected_message_is_an_error_and_makes_the_table_old(signalbus, schema, make_topic,
                                                                 site):
     table = schema.make_signals("t")
