@@ -77,7 +77,7 @@ bool db_send(struct db *db, const struct db_call *calls, size_t count, struct er
 bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
 	struct error *e);
 
-/* db_run() of a single call. */
+/* db_run() of a single call; where that fails there are no rows. */
 bool db_call(struct db *db, struct db_call call, struct instant deadline, struct error *e);
 
 /* What is wanted of db_listen(). */

@@ -351,5 +351,10 @@ bool db_run(struct db *db, const struct db_call *calls, size_t count, struct ins
 
 bool db_call(struct db *db, struct db_call call, struct instant deadline, struct error *e)
 {
-	return db_run(db, &call, 1, deadline, e);
+	bool ok = db_run(db, &call, 1, deadline, e);
+	if (!ok && call.rows != NULL) {
+		rows_free(*call.rows);
+		*call.rows = NULL;
+	}
+	return ok;
 }

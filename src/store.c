@@ -178,9 +178,14 @@ bool store_noted(
 	struct store *s, const struct model *m, size_t count, struct rows **keys, struct error *e)
 {
 	char *sql = sql_noted(m, count);
-	bool ok = store_query(s, (struct db_call){ .sql = sql, .rows = keys }, e);
+	bool ok = store_query(s, (struct db_call){ .sql = sql, .rows = keys }, e) &&
+		  (rows_count(*keys) > 0 || close_note(s, m, e));
 	free(sql);
-	return ok && (rows_count(*keys) > 0 || close_note(s, m, e));
+	if (ok)
+		return true;
+	rows_free(*keys);
+	*keys = NULL;
+	return false;
 }
 
 char *store_prepare(struct store *s, const struct model *m, struct statement st, struct error *e)

@@ -55,8 +55,8 @@ bool store_estimate(struct store *s, const struct model *m, size_t *count, struc
 bool store_note(struct store *s, const struct model *m, struct error *e);
 bool store_has_note(const struct store *s, size_t index);
 
-/* The next noted keys of a model, at most count; none when all were fetched.  The keys go to
- * rows_free(). */
+/* The next noted keys of a model, at most count; none when all were fetched, NULL where that fails.
+ * The keys go to rows_free(). */
 bool store_noted(
 	struct store *s, const struct model *m, size_t count, struct rows **keys, struct error *e);
 

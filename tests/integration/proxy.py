@@ -12,6 +12,7 @@ from servers import Ports
 CHUNK = 65536
 SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
 REQUEST, ANSWER = "request", "answer"  # the two directions of a link
+RESET = "reset"
 
 
 class Blindness:
@@ -184,9 +185,11 @@ class Proxy:
         if not self.trap or direction != REQUEST or self.trap[0] not in data:
             return data
         (pattern, what), self.trap = self.trap, None
+        link.silent = True
+        if what == RESET:
+            link.close(reset=True)
         for sock in link.sockets:
             Blindness.on(sock)
-        link.silent = True
         self.sprung.set()
         return data if what == ANSWER else data[:data.index(pattern)]
 
@@ -209,7 +212,8 @@ class Proxy:
     def vanish_at(self, pattern, what=REQUEST):
         """
         Of the next link whose request holds these bytes, everything vanishes from them on; or,
-        with ANSWER, from the answer to them on.  Other links pass, and this one never recovers.
+        with ANSWER, from the answer to them on; or, with RESET, it breaks there.  Other links
+        pass, and this one never recovers.
         """
         self.sprung.clear()
         self.trap = (pattern, what)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy import ANSWER, REQUEST, Proxy
+from proxy import ANSWER, REQUEST, RESET, Proxy
 from runner import ids, is_sanitized, model, repeats
 from servers import wait_until
 
@@ -139,6 +139,15 @@ def test_silence_just_at_commit(signalbus, schema, load, ways, what):
     wait_until(lambda: not schema.backends(), (TIMEOUT + 10) * SLOWER, "the server notices")
     signalbus("flushmany").expect_silence()
     assert repeats(load.check(BURST)) == (BURST if what == REQUEST else 0)
+
+
+def test_a_connection_that_breaks_just_when_a_note_is_closed(signalbus, load, ways):
+    """All noted signals are sent by then; the next session notes what has come meanwhile."""
+    load.commit(3 * BURST)
+    ways["database"].vanish_at(b"CLOSE noted_0\0", RESET)
+    signalbus("flush", "-v").expect(0)
+    assert ways["database"].sprung.is_set()
+    load.check(0)
 
 
 def test_an_ordered_lock_of_a_session_that_vanished(signalbus, schema, postgres, load, ways):
