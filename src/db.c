@@ -13,7 +13,8 @@
 /* Settings of every session, so that text forms do not depend on the environment, a server notices
  * within timeout, not two hours, that we are gone with our locks, rows that row level security
  * hides are an error, locks are not held without end, and a session may be idle (where that is
- * limited it has an ordered lock, see store_lock.c).  Older servers do not know all of them.
+ * limited it has an ordered lock, see store_lock.c), and a transaction as long as the broker takes.
+ * Older servers do not know all of them.
  * Each statement is planned once: it is short, always of one shape, and what the planner guesses
  * from a parameter's value (or would compile, with JIT) costs more than it gains. */
 static const char session_settings[] =
@@ -27,7 +28,7 @@ static const char session_settings[] =
 	" ('tcp_keepalives_idle', $3), ('tcp_keepalives_interval', $3),"
 	" ('tcp_keepalives_count', '3'), ('tcp_user_timeout', $1), ('statement_timeout', $1),"
 	" ('lock_timeout', $1), ('idle_in_transaction_session_timeout', $2),"
-	" ('idle_session_timeout', '0')) AS s (name, setting)"
+	" ('idle_session_timeout', '0'), ('transaction_timeout', '0')) AS s (name, setting)"
 	" WHERE current_setting(name, true) IS NOT NULL";
 
 /* The server's own limit for an idle transaction: a burst waits for acknowledgements meanwhile. */

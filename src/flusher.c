@@ -373,13 +373,10 @@ static void run(struct flusher *f)
 	work_all(f);
 }
 
-/* Tables may have changed since the last run. */
 static void prepare_worker(struct worker *w)
 {
-	const struct flush_plan *plan = w->flusher->plan;
-	w->retry = retry_new(plan->config->timeout, clock_now());
-	for (size_t i = 0; i < plan->model_count; i++)
-		store_forget(w->store, plan->models[i]);
+	w->retry = retry_new(w->flusher->plan->config->timeout, clock_now());
+	store_renew(w->store); /* tables may have changed since the last run */
 }
 
 bool flusher_run(struct flusher *f, size_t *sent, struct error *e)

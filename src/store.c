@@ -53,12 +53,25 @@ void store_forget(struct store *s, size_t index)
 	s->models[index].is_stale = true;
 }
 
+static void forget_all(struct store *s)
+{
+	for (size_t i = 0; i < s->config->model_count; i++)
+		store_forget(s, i);
+}
+
+void store_renew(struct store *s)
+{
+	struct error e;
+	forget_all(s);
+	if (store_connected(s) && !store_query(s, (struct db_call){ .sql = "DEALLOCATE ALL" }, &e))
+		store_disconnect(s);
+}
+
 void store_disconnect(struct store *s)
 {
-	for (size_t i = 0; i < s->config->model_count; i++) {
-		store_forget(s, i);
+	forget_all(s);
+	for (size_t i = 0; i < s->config->model_count; i++)
 		s->models[i].noted = s->models[i].locked = false;
-	}
 	deletions_free(&s->deletions);
 	s->ahead = AHEAD_NOT;
 	s->is_claiming = false;

@@ -42,6 +42,11 @@ const struct model *store_model(struct store *s, size_t index, struct error *e);
  * changed. */
 void store_forget(struct store *s, size_t index);
 
+/* The same for all models; the session's statements are dropped, so that who does so again and
+ * again does not leave more and more of them with the server.  A session that is lost meanwhile is
+ * closed. */
+void store_renew(struct store *s);
+
 /* How many signals of a model are pending; store_count_some() stops counting at bound. */
 bool store_count(struct store *s, const struct model *m, size_t *count, struct error *e);
 bool store_count_some(

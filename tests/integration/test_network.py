@@ -150,6 +150,19 @@ def test_a_connection_that_breaks_just_when_a_note_is_closed(signalbus, load, wa
     load.check(0)
 
 
+def test_a_connection_that_breaks_between_two_rounds(signalbus, load, ways):
+    """Each round begins with no statements of the one before, in a new session if need be."""
+    load.commit(3 * BURST)
+    repeating = signalbus.start("flushmany", "-r", "0.1")
+    load.wait_empty(10)
+    ways["database"].vanish_at(b"DEALLOCATE ALL\0", RESET)
+    assert ways["database"].sprung.wait(10)
+    load.commit(BURST)
+    load.wait_empty(10)
+    repeating.stop().expect(0)
+    load.check(0)
+
+
 def test_an_ordered_lock_of_a_session_that_vanished(signalbus, schema, postgres, load, ways):
     """The server finds out by itself that nobody is there any more, and another process goes on."""
     load.commit(10)

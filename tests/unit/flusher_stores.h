@@ -42,6 +42,12 @@ void store_forget(struct store *s, size_t index)
 	seen.forgets[index]++;
 }
 
+void store_renew(struct store *s)
+{
+	for (size_t i = 0; i < COUNT(seen.forgets); i++)
+		store_forget(s, i);
+}
+
 const struct model *store_model(struct store *s, size_t index, struct error *e)
 {
 	return end_call(s, &script.models[index], e) ? &models[index] : NULL;
