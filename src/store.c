@@ -15,6 +15,7 @@ struct store *store_new(const struct config *config)
 	s->config = config;
 	s->db = db_new(config->database, config->timeout);
 	s->models = memory_new(config->model_count, sizeof *s->models);
+	s->patience = text_format("SET LOCAL lock_timeout = %.0f", config->timeout * 1000);
 	return s;
 }
 
@@ -29,6 +30,7 @@ void store_free(struct store *s)
 		model_free(s->models[i].model);
 	}
 	free(s->models);
+	free(s->patience);
 	free(s);
 }
 
@@ -116,6 +118,7 @@ const struct model *store_model(struct store *s, size_t index, struct error *e)
 	model_free(d->model);
 	*d = (struct described){ .noted = d->noted,
 		.locked = d->locked,
+		.wary_until = d->wary_until,
 		.generation = d->generation + 1,
 		.model = catalog_read(s->db, s->config, index, store_deadline(s), e) };
 	return d->model;

@@ -50,7 +50,7 @@ bool deletions_prepare(struct store *s, const struct model *m, const struct clai
 	if (d->statement == NULL)
 		return false;
 	collect(d, claim, disposals);
-	d->calls = memory_new(d->count + 1, sizeof *d->calls);
+	d->calls = memory_new(d->count + 2, sizeof *d->calls);
 	for (size_t i = 0; i < d->count; i++) {
 		struct deletion *item = &d->items[i];
 		item->values[0] = item->ctids.text;
@@ -63,7 +63,12 @@ bool deletions_prepare(struct store *s, const struct model *m, const struct clai
 			.lengths = item->lengths,
 			.affected = &item->affected };
 	}
-	d->calls[d->count] = (struct db_call){ .sql = "COMMIT" };
+	d->all_calls = d->count;
+	/* A commit may wait for others, for those that notify for instance, and all is sent then.
+	 */
+	if (claim->is_taken)
+		d->calls[d->all_calls++] = (struct db_call){ .sql = s->patience };
+	d->calls[d->all_calls++] = (struct db_call){ .sql = "COMMIT" };
 	return true;
 }
 

@@ -46,7 +46,8 @@ struct deletions {
 	char *statement; /* the prepared one's name */
 	struct deletion *items;
 	struct db_call *calls;
-	size_t count; /* of items, and of calls without COMMIT */
+	size_t count;     /* of items, and of calls that delete */
+	size_t all_calls; /* with those that end the transaction */
 	size_t rows;
 };
 
@@ -63,6 +64,7 @@ struct store {
 	bool is_claiming;                     /* that is sent, and not answered yet … */
 	bool is_taking;                       /* … without locks … */
 	struct instant claiming_since;        /* … since then */
+	char *patience;                       /* the statement that ends TAKE_PATIENCE */
 };
 
 /* When a call that begins now has to be answered. */

@@ -91,7 +91,7 @@ static bool finish(struct store *s, const struct model *m, const struct claim *c
 		return false;
 	}
 	const struct db_call *calls = d->calls + done;
-	size_t count = d->count + 1 - done;
+	size_t count = d->all_calls - done;
 	if (!db_send(s->db, calls, count, e))
 		return false;
 	s->models[m->index].is_smooth = is_smooth(m, claim, d->rows); /* if all goes well */

@@ -136,7 +136,7 @@ class Gate:
         self.schema = schema
         self.key = schema.value("SELECT hashtext(%s)", f"{schema}.{table}")
         self.holder = schema.connect()
-        self.holder.cursor().execute("SELECT pg_advisory_lock(%s)", (self.key,))
+        self.close()
         schema.on_delete(table, f"PERFORM pg_advisory_xact_lock_shared({self.key})", at_commit)
 
     def waiting(self):
@@ -148,6 +148,9 @@ class Gate:
     def wait_for(self, count=1, timeout=30):
         self.schema.wait_until(lambda: self.waiting() >= count, timeout,
                                f"{count} sessions before the gate")
+
+    def close(self):
+        self.holder.cursor().execute("SELECT pg_advisory_lock(%s)", (self.key,))
 
     def open(self):
         self.holder.cursor().execute("SELECT pg_advisory_unlock(%s)", (self.key,))

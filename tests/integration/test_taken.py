@@ -194,6 +194,27 @@ def test_what_waits_for_the_commit_has_rows_locked(signalbus, schema, backlog, m
     assert sorted(ids(topics.read(topic, COUNT))) == list(range(1, COUNT + 1))
 
 
+def test_a_commit_may_wait_for_others(signalbus, schema, backlog, make_topic, topics):
+    """What a trigger does elsewhere may wait for the commit, and for others there."""
+    topic, other = make_topic(), schema.table("other")
+    schema.execute("CREATE TABLE other (n int)")
+    gate = Gate(schema, "other", at_commit=True)
+    gate.open()
+    note_levels(schema, f"; INSERT INTO {other} VALUES (1); DELETE FROM {other}; "
+                        "PERFORM pg_sleep(0.02)")
+    signalbus.configure(model("A", backlog, topic, burst_count=BURST))
+    run = signalbus.start(*FLUSH)
+    schema.wait_until(lambda: schema.count("t") < 0.8 * COUNT, 20, "a backlog under way")
+    gate.close()
+    gate.wait_for(2)
+    time.sleep(0.5)
+    gate.open()
+    run.finish().expect_silence()
+    without, _ = taken(schema)
+    assert without > 0.8 * COUNT / BURST
+    assert sorted(ids(topics.read(topic, COUNT))) == list(range(1, COUNT + 1))
+
+
 def test_a_trigger_that_keeps_a_row_is_told(signalbus, schema, backlog, make_topic):
     """It is found before the row is sent, and told after all: without a lock nothing is said."""
     schema.execute("CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS "

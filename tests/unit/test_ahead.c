@@ -26,7 +26,7 @@ static struct {
 	size_t deleted, locked;
 	/* What happened: */
 	bool is_committing;
-	bool is_wary;
+	bool is_wary, waits_again;
 	size_t sends, foreseen, receives, commits, abandons, roll_backs;
 } world;
 
@@ -52,13 +52,25 @@ static bool is_commit(const struct db_call *c)
 	return c->sql != NULL && strcmp(c->sql, "COMMIT") == 0;
 }
 
-/* Sent are the deletion ahead, then COMMIT, or both in one. */
+static bool is_patience(const struct db_call *c)
+{
+	return c->sql != NULL && c->sql == world.store.patience;
+}
+
+/* Sent are the deletion ahead, then COMMIT, or both in one; rows that were not locked have the
+ * session wait for others' locks again before that. */
 bool db_send(struct db *db, const struct db_call *calls, size_t count, struct error *e)
 {
 	(void)db;
-	ck_assert(count == 1 || (count == 2 && is_commit(&calls[1])));
-	ck_assert(is_commit(&calls[0]) || strcmp(calls[0].prepared, "delete") == 0);
+	for (size_t i = 0; i < count; i++) {
+		bool is_delete =
+			calls[i].prepared != NULL && strcmp(calls[i].prepared, "delete") == 0;
+		ck_assert(i == count - 1 ? is_commit(&calls[i]) || (is_delete && count == 1)
+					 : is_delete || is_patience(&calls[i]));
+		world.waits_again = world.waits_again || is_patience(&calls[i]);
+	}
 	world.is_committing = is_commit(&calls[count - 1]);
+	ck_assert(!world.is_committing || world.waits_again == world.claim.is_taken);
 	world.sends++;
 	return !world.send_fails || error_set(e, ERROR_CONNECTION, "lost");
 }
@@ -168,6 +180,7 @@ static void begin(void)
 	world.model.config = &world.settings;
 	world.model.relation = (char *)(uintptr_t) "shop.a";
 	world.store.models = &world.described;
+	world.store.patience = (char *)(uintptr_t) "wait";
 	world.deleted = world.locked = COUNT_ROWS;
 	world.claim = (struct claim){
 		.rows = rows_new(ROW_FIXED_FIELDS), .count = COUNT_ROWS, .was_smooth = true
@@ -221,6 +234,7 @@ END_TEST
 /* As store_take() does it, before anything is sent. */
 static void delete_at_once(void)
 {
+	world.claim.is_taken = true;
 	ck_assert(deletions_prepare(&world.store, &world.model, &world.claim, NULL, &world.error));
 	for (size_t i = 0; i < world.store.deletions.count; i++)
 		*world.store.deletions.calls[i].affected = world.deleted;
