@@ -44,21 +44,31 @@ static char *transaction_number(struct store *s, struct error *e)
 	return number;
 }
 
+/* Prepared before the locks go: in between anybody may take the rows. */
+static char *prepare_lock_again(struct store *s, const struct model *m, struct error *e)
+{
+	bool *done = &s->models[m->index].prepared_lock_again;
+	struct statement st = { "lock_again", *done ? NULL : sql_lock_again(m), done };
+	return store_prepare(s, m, st, e);
+}
+
 /* Roll back and lock the rows again: those that a transaction was the last one to lock or delete,
  * which nobody else can have been since. */
 static bool lock_again(struct store *s, const struct model *m, const struct claim *claim,
 	const char *transaction, struct error *e)
 {
+	char *statement = prepare_lock_again(s, m, e);
+	if (statement == NULL)
+		return false;
 	struct text ctids = { 0 };
 	struct rows *locked = NULL;
 	for (size_t i = 0; i < claim->count; i++)
 		binary_tids_add(&ctids, rows_value(claim->rows, i, ROW_CTID));
-	char *sql = sql_lock_again(m);
 	const char *const values[] = { ctids.text, transaction };
 	const int formats[] = { 1, 0 }, lengths[] = { (int)ctids.length, 0 };
 	const struct db_call calls[] = { { .sql = "ROLLBACK" },
 		{ .sql = "BEGIN ISOLATION LEVEL READ COMMITTED" },
-		{ .sql = sql,
+		{ .prepared = statement,
 			.values = values,
 			.value_count = 2,
 			.formats = formats,
@@ -70,7 +80,7 @@ static bool lock_again(struct store *s, const struct model *m, const struct clai
 			"model \"%s\": others have taken signals that were to stay",
 			m->config->name);
 	rows_free(locked);
-	free(sql);
+	free(statement);
 	text_free(&ctids);
 	return ok;
 }

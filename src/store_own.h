@@ -34,7 +34,7 @@ struct described {
 	bool is_smooth; /* the last burst went well, and its rows were small */
 	struct instant wary_until; /* before, rows are not taken without a lock */
 	bool prepared[CLAIM_KINDS][CLAIM_SIZES];
-	bool prepared_delete, prepared_bury;
+	bool prepared_delete, prepared_bury, prepared_lock_again;
 	bool noted;
 	bool locked; /* the ordered lock is this session's */
 	struct ordering ordering;

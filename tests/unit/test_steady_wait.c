@@ -37,8 +37,8 @@ START_TEST(a_wait_takes_its_time)
 {
 	begin();
 	double seconds = (double)waits_ms[_i] / 1e3;
-	struct timespec until = in_ms(waits_ms[_i]);
 	struct instant start = clock_now();
+	struct timespec until = in_ms(waits_ms[_i]);
 	ck_assert_int_eq(cnd_timedwait(&condition, &mutex, &until), thrd_timedout);
 	double waited = instant_seconds(start, clock_now());
 	ck_assert_double_ge(waited, seconds - 0.001);
