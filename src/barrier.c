@@ -120,10 +120,12 @@ void barrier_begin(struct barrier *b, const struct model *m, struct rows *list,
 		barrier_reset(b);
 		return;
 	}
-	if (m->is_numbered)
+	if (m->is_numbered) {
 		b->last = number_of(rows_value(list, 0, 0));
-	else
+		b->left = (size_t)number_of(rows_value(list, 0, 1));
+	} else {
 		index_list(b, m);
+	}
 	barrier_look(b, writers);
 }
 
@@ -174,14 +176,19 @@ size_t barrier_admit(const struct barrier *b, const struct model *m, const struc
 	return a->admitted;
 }
 
-/* Whether the last place is sent, and so all before it are. */
-static bool is_last_sent(const struct barrier *b, const struct model *m, const struct rows *claimed,
+/* Whether the last place is sent, and so all before it are.  As many rows as the list had will do,
+ * too: where one place is far ahead of the others, no list is to serve until that is reached. */
+static bool is_last_sent(struct barrier *b, const struct model *m, const struct rows *claimed,
 	const bool *flags, size_t count)
 {
-	for (size_t row = count; row > 0; row--)
-		if (flags[row - 1])
-			return place_of(m, claimed, row - 1) >= b->last;
-	return false;
+	bool is_last = false;
+	for (size_t row = 0; row < count; row++) {
+		if (!flags[row])
+			continue;
+		is_last = is_last || place_of(m, claimed, row) >= b->last;
+		b->left -= b->left > 0;
+	}
+	return is_last || b->left == 0;
 }
 
 /* Whether all of the list is sent. */

@@ -81,13 +81,12 @@ enum barrier_state {
 struct barrier {
 	enum barrier_state state;
 	struct instant since; /* of S1 */
-	/* The list: the last place where places are numbers (struct model) … */
-	long long last;
-	/* … and else primary keys; those that are not sent yet. */
-	struct rows *list;
+	/* The list, and how many of its rows are not sent yet. */
+	struct rows *list; /* primary keys; where places are numbers (struct model) the last … */
 	size_t left;
-	bool *sent;    /* of each */
-	size_t *table; /* of hashes: index in the list + 1, or 0 */
+	long long last; /* … which is this one, and nothing of these: */
+	bool *sent;     /* each of the list */
+	size_t *table;  /* of hashes: index in the list + 1, or 0 */
 	size_t table_size;
 	/* The virtualtransactions that are waited for, and the pid of one, NULL if prepared. */
 	char **awaited;

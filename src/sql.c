@@ -183,7 +183,7 @@ char *sql_list(const struct model *m, size_t count, bool floor)
 {
 	struct text t = { 0 };
 	if (m->is_numbered) {
-		add_string(&t, "SELECT pg_catalog.max(listed.place) FROM (SELECT ");
+		add_string(&t, "SELECT pg_catalog.max(listed.place), count(*) FROM (SELECT ");
 		add_column(&t, m, m->order[0].column);
 		add_string(&t, " AS place");
 	} else {

@@ -30,8 +30,8 @@ enum claim_kind {
 char *sql_claim(const struct model *m, enum claim_kind kind, size_t count);
 
 /* The primary keys of the first count rows in the model's order, as visible, or, where places are
- * numbers, the greatest one of theirs, NULL of no rows; nothing is locked.  With floor: from a
- * value of the floor field on, which is a parameter. */
+ * numbers, the greatest one of theirs, NULL of no rows, and how many rows they are; nothing is
+ * locked.  With floor: from a value of the floor field on, which is a parameter. */
 char *sql_list(const struct model *m, size_t count, bool floor);
 
 /* The transactions that hold the lock of a writer on the table $1 (a regclass) or a table that

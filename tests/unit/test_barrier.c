@@ -75,7 +75,8 @@ static struct rows *claimed_of(const char *keys)
 static void begin(struct barrier *b, const struct model *m, const char *list, const char *writers)
 {
 	struct rows *w = rows_of(2, writers);
-	barrier_begin(b, m, rows_of(m->primary_key_count, list), w, (struct instant){ 5 });
+	size_t columns = m->is_numbered ? 2 : m->primary_key_count; /* a number and a count */
+	barrier_begin(b, m, rows_of(columns, list), w, (struct instant){ 5 });
 	rows_free(w);
 }
 
@@ -129,15 +130,15 @@ static const struct {
 	{ &serial, "1 2 3", "4 5", 0 },
 	{ &serial, "1 2 3", "", 0 },
 	/* of numbers the list is the last one, be it there or gone */
-	{ &numbered, "3", "1 2 3", 3 },
-	{ &numbered, "3", "1 2 3 4 5", 3 },
-	{ &numbered, "3", "2 4", 1 },
-	{ &numbered, "3", "4 5", 0 },
-	{ &numbered, "3", "", 0 },
-	{ &numbered, "10", "9 10 11", 2 },
-	{ &numbered, "-3", "-20 -4 -3 -2 1", 3 },
-	{ &numbered, "9223372036854775807", "-9223372036854775808 9223372036854775807", 2 },
-	{ &numbered, "9223372036854775806", "9223372036854775807", 0 },
+	{ &numbered, "3 9", "1 2 3", 3 },
+	{ &numbered, "3 9", "1 2 3 4 5", 3 },
+	{ &numbered, "3 9", "2 4", 1 },
+	{ &numbered, "3 9", "4 5", 0 },
+	{ &numbered, "3 9", "", 0 },
+	{ &numbered, "10 9", "9 10 11", 2 },
+	{ &numbered, "-3 9", "-20 -4 -3 -2 1", 3 },
+	{ &numbered, "9223372036854775807 9", "-9223372036854775808 9223372036854775807", 2 },
+	{ &numbered, "9223372036854775806 9", "9223372036854775807", 0 },
 };
 
 START_TEST(test_admit)
@@ -182,7 +183,7 @@ END_TEST
 static const struct {
 	const struct model *model;
 	const char *list;
-} empty[] = { { &serial, "" }, { &numbered, "" }, { &numbered, "-" } };
+} empty[] = { { &serial, "" }, { &numbered, "" }, { &numbered, "- 0" } };
 
 START_TEST(test_an_empty_list_is_none)
 {
@@ -210,7 +211,7 @@ static void note_sent(struct barrier *b, const char *keys, const bool *flags, si
 START_TEST(test_numbers_serve_until_the_last_one_is_sent)
 {
 	struct barrier b = { 0 };
-	begin(&b, &numbered, "4", "");
+	begin(&b, &numbered, "4 9", "");
 	note_sent_of(&numbered, &b, "1 2", (const bool[]){ false, false }, 2);
 	note_sent_of(&numbered, &b, "1 2 4", (const bool[]){ true, true, false }, 3);
 	ck_assert_int_eq(b.state, BARRIER_OPEN);
@@ -238,6 +239,21 @@ START_TEST(test_a_list_serves_until_it_is_used_up)
 }
 END_TEST
 
+/* A place that somebody made up: no list is to serve until it is reached. */
+START_TEST(test_numbers_serve_for_as_many_rows_as_there_were)
+{
+	struct barrier b = { 0 };
+	begin(&b, &numbered, "1000000 3", "");
+	ck_assert_uint_eq(admit(&b, &numbered, "1 2 3"), 3);
+	note_sent_of(&numbered, &b, "1 2 3", (const bool[]){ true, true, false }, 3);
+	ck_assert_int_eq(b.state, BARRIER_OPEN);
+	note_sent_of(&numbered, &b, "3", (const bool[]){ true }, 1);
+	ck_assert_int_eq(b.state, BARRIER_NONE);
+	note_sent_of(&numbered, &b, "4", (const bool[]){ true }, 1);
+	barrier_reset(&b);
+}
+END_TEST
+
 START_TEST(test_columns_of_a_key_are_kept_apart)
 {
 	const struct model two = { .primary_key_count = 2, .primary_key_fields = key_fields };
@@ -260,6 +276,7 @@ int main(void)
 		{ test_an_empty_list_is_none, COUNT(empty), 0 },
 		{ test_numbers_serve_until_the_last_one_is_sent, 1, 0 },
 		{ test_a_list_serves_until_it_is_used_up, 1, 0 },
+		{ test_numbers_serve_for_as_many_rows_as_there_were, 1, 0 },
 		{ test_columns_of_a_key_are_kept_apart, 1, 0 },
 	};
 	return suite_run("barrier", tests, COUNT(tests));

@@ -363,7 +363,7 @@ START_TEST(a_list_is_of_keys_or_of_a_number)
 	resolve(s);
 	char *number = sql_list(s->model, 7, true);
 	ck_assert_str_eq(number,
-		"SELECT pg_catalog.max(listed.place) FROM (SELECT signal.\"id\" AS place"
+		"SELECT pg_catalog.max(listed.place), count(*) FROM (SELECT signal.\"id\" AS place"
 		" FROM shop.\"order\" AS signal WHERE signal.\"id\" >= $1::bigint"
 		" ORDER BY signal.\"id\" LIMIT 7) AS listed");
 	s->model->is_numbered = false;
