@@ -11,9 +11,9 @@ static bool describe_table(
 	static const char sql[] =
 		"SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relkind "
 		"= 'p' OR c.relhassubclass,"
-		" c.relkind IN ('r', 'p'), c.relnatts, EXISTS (SELECT FROM"
-		" pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgdeferrable)"
-		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON "
+		" c.relkind IN ('r', 'p'), EXISTS (SELECT FROM"
+		" pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgdeferrable),"
+		" " SQL_TABLE_STATE " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON "
 		"n.oid = c.relnamespace"
 		" WHERE c.oid = pg_catalog.to_regclass($1)";
 	struct rows *rows;
@@ -27,8 +27,8 @@ static bool describe_table(
 	if (is_table) {
 		*oid = text_copy(rows_value(rows, 0, 0));
 		model_set_table(m, rows_value(rows, 0, 1), rows_value(rows, 0, 2)[0] == 't');
-		m->attributes = strtoul(rows_value(rows, 0, 4), NULL, 10);
-		m->has_deferrable = rows_value(rows, 0, 5)[0] == 't';
+		m->has_deferrable = rows_value(rows, 0, 4)[0] == 't';
+		m->table_state = text_copy(rows_value(rows, 0, 5));
 	}
 	rows_free(rows);
 	if (!found)

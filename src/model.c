@@ -67,6 +67,7 @@ void model_free(struct model *m)
 	template_free(&m->topic);
 	free(m->relation);
 	free(m->scope);
+	free(m->table_state);
 	free(m->dead_letters);
 	free(m->columns);
 	free(m->expressions);

@@ -2,8 +2,9 @@
 
 #include <string.h>
 
-const char sql_attributes[] =
-	"SELECT relnatts FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)";
+const char sql_table_state[] =
+	"SELECT " SQL_TABLE_STATE
+	" FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1)";
 
 static void add_string(struct text *t, const char *s)
 {

@@ -39,9 +39,15 @@ char *sql_list(const struct model *m, size_t count, bool floor);
  * of them whose virtualtransactions are in the array $2. */
 char *sql_writers(const struct model *m, bool among);
 
-/* How many columns the table $1 has had: a column that is added invalidates no statement that names
- * its columns, and would stay unnoticed. */
-extern const char sql_attributes[];
+/* What of the table $1 may change without a statement that names its columns becoming invalid, and
+ * would stay unnoticed: whether it is the same table, how many columns it has had, whether it has
+ * got partitions or children, or triggers that wait for the commit.  As one text, of the row c of
+ * pg_class. */
+#define SQL_TABLE_STATE                                                                            \
+	"pg_catalog.concat_ws(' ', c.oid, c.relnatts, c.relkind = 'p' OR c.relhassubclass,"        \
+	" EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND "                \
+	"t.tgdeferrable))"
+extern const char sql_table_state[];
 
 /* Delete claimed rows: $1 is an array of ctids, $2 the tableoid that they belong to.  Claimed rows
  * are locked, so their ctids cannot change before the transaction ends. */

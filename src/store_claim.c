@@ -2,6 +2,7 @@
 #include "text.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* A claim that is dropped is cancelled when it is far larger than this. */
 #define DROP_BYTES ((size_t)1024 * 1024)
@@ -62,11 +63,10 @@ static void free_arrays(char **arrays, size_t count)
 	free(arrays);
 }
 
-/* Whether the model knows all columns, as the answer to sql_attributes has it. */
-static bool check_fits(const struct model *m, const struct rows *attributes, struct error *e)
+/* Whether the table is as the model has it, by the answer to sql_table_state. */
+static bool check_fits(const struct model *m, const struct rows *state, struct error *e)
 {
-	if (rows_count(attributes) == 1 &&
-		strtoul(rows_value(attributes, 0, 0), NULL, 10) == m->attributes)
+	if (rows_count(state) == 1 && strcmp(rows_value(state, 0, 0), m->table_state) == 0)
 		return true;
 	return error_set(e, ERROR_PLAN, "table %s has changed", m->relation);
 }
@@ -74,14 +74,14 @@ static bool check_fits(const struct model *m, const struct rows *attributes, str
 static bool fits(struct store *s, const struct model *m, struct error *e)
 {
 	const char *const table[] = { m->relation };
-	struct rows *attributes = NULL;
+	struct rows *state = NULL;
 	struct db_call call = {
-		.sql = sql_attributes, .values = table, .value_count = 1, .rows = &attributes
+		.sql = sql_table_state, .values = table, .value_count = 1, .rows = &state
 	};
 	if (!store_query(s, call, e))
 		return false;
-	bool ok = check_fits(m, attributes, e);
-	rows_free(attributes);
+	bool ok = check_fits(m, state, e);
+	rows_free(state);
 	return ok;
 }
 
@@ -122,7 +122,7 @@ struct claim_calls {
 	char **arrays;   /* of keys, or NULL */
 	const char *values[2];
 	const char *table[1];
-	struct rows *attributes;
+	struct rows *state;
 	struct db_call calls[3];
 	size_t count;
 	enum claim_kind kind;
@@ -160,7 +160,7 @@ static void set_calls(struct claim_calls *c, const struct model *m,
 		.cut_to = &claim->cut_to };
 	c->table[0] = m->relation;
 	c->calls[2] = (struct db_call){
-		.sql = sql_attributes, .values = c->table, .value_count = 1, .rows = &c->attributes
+		.sql = sql_table_state, .values = c->table, .value_count = 1, .rows = &c->state
 	};
 	if (takes)
 		c->calls[2] = (struct db_call){ .sql = TAKE_PATIENCE };
@@ -171,7 +171,7 @@ static void set_calls(struct claim_calls *c, const struct model *m,
 static void free_calls(struct claim_calls *c, const struct model *m)
 {
 	free_arrays(c->arrays, c->arrays != NULL ? m->primary_key_count : 0);
-	rows_free(c->attributes);
+	rows_free(c->state);
 	free(c->statement);
 }
 
@@ -198,7 +198,7 @@ static bool claim_any(struct store *s, const struct model *m, const struct claim
 	c.calls[1].on_row = store_may_stream(s, m, request) ? stream_row : NULL;
 	c.calls[1].arg = &stream;
 	ok = ok && db_receive(s->db, c.calls, c.count, store_deadline(s), e) &&
-	     (c.attributes == NULL || check_fits(m, c.attributes, e));
+	     (c.state == NULL || check_fits(m, c.state, e));
 	free_calls(&c, m);
 	claim->count = ok ? rows_count(claim->rows) : 0;
 	return ok && (!claim->is_taken || store_take(s, m, claim, e));
@@ -238,7 +238,9 @@ void store_drop_foreseen(struct store *s)
 	if (!s->is_claiming)
 		return;
 	s->is_claiming = false;
+	db_heed_stop(s->db, true); /* it may take long, with many dead rows for instance */
 	db_receive(s->db, calls, s->is_taking ? 3 : 2, store_deadline(s), &e);
+	db_heed_stop(s->db, false);
 	claim_free(&dropped);
 }
 

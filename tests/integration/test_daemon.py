@@ -566,6 +566,28 @@ def test_a_table_that_changes_is_followed(signalbus, schema, make_topic, consume
         '{"id":3,"extra":7}', '{"id":4,"extra":"7"}']
 
 
+def test_a_table_that_gets_partitions_is_followed(signalbus, schema, make_topic, consume,
+                                                  count_in_log):
+    """Its statements stay as they were, but who writes to a partition has to be waited for."""
+    table, topic = schema.make_signals("t"), make_topic()
+    signalbus.configure(model("A", table, topic, order_by=["id"]), poll_interval=0.1)
+    daemon = start(signalbus)
+    seconds_until_gone(schema, "t", 1)
+    schema.execute("""ALTER TABLE t RENAME TO before;
+                      CREATE TABLE t (id bigint PRIMARY KEY, payload text) PARTITION BY RANGE (id);
+                      CREATE TABLE part PARTITION OF t FOR VALUES FROM (0) TO (100)""")
+    time.sleep(0.5)  # longer than a poll: that is when it looks at the table anew
+    writer = schema.connect()
+    writer.cursor().execute("INSERT INTO part VALUES (2, 'earlier')")
+    schema.execute("INSERT INTO t VALUES (3, 'later')")
+    time.sleep(0.5)
+    assert count_in_log(topic) == 1
+    writer.commit()
+    wait_empty(schema, "t")
+    daemon.stop().expect(0)
+    assert ids(consume(topic, 3)) == [1, 2, 3]
+
+
 def test_triggers_need_a_channel_that_works(signalbus, schema, make_topic):
     table = schema.make_signals("t")
     signalbus.configure(model("A", table, make_topic()), notify_channel="")
@@ -577,6 +599,21 @@ def test_triggers_need_a_channel_that_works(signalbus, schema, make_topic):
     daemon = start(signalbus)
     assert seconds_until_gone(schema, "t", 1) < 5
     daemon.stop().expect(0)
+
+
+def test_a_stop_does_not_wait_for_the_next_claim(signalbus, schema, make_topic, topics):
+    """It is under way by then, behind the last commit."""
+    table, topic = schema.make_signals("t", 30), make_topic()
+    schema.execute("CREATE FUNCTION slow(id bigint) RETURNS bool LANGUAGE plpgsql AS "
+                   "$$ BEGIN IF id > 20 THEN PERFORM pg_sleep(20); END IF; RETURN true; END $$")
+    schema.on_delete("t", f"IF (SELECT min(id) FROM {table}) > 10 THEN PERFORM pg_sleep(1); END IF")
+    signalbus.configure(model("A", table, topic, burst_count=10, where=f"{schema}.slow(id)"))
+    run = signalbus.start("flushmany")
+    schema.wait_until(lambda: schema.count("t") == 20, 20, "the first burst is sent")
+    start = time.monotonic()
+    run.stop(signal.SIGTERM).expect(-signal.SIGTERM)
+    assert time.monotonic() - start < 3
+    assert schema.count("t") == 10 and len(topics.read(topic, 20)) == 20
 
 
 @pytest.mark.parametrize("order_by", [[], ["id"]], ids=["any", "ordered"])
