@@ -287,6 +287,15 @@ static void check_dead_letters(struct reader *r)
 				"on_reject is \"dead-letter\", and dead_letter_table is not set");
 }
 
+/* A setting of its own already, so that nobody takes it for a promise that is kept. */
+static void check_delivery(struct reader *r)
+{
+	if (r->config->delivery == DELIVERY_EXACTLY_ONCE)
+		problems_add(r->problems, config_place(r->config, NULL, "delivery"),
+			"delivery: \"exactly-once\" is not available in this version; use "
+			"\"at-least-once\"");
+}
+
 static void read_tree(struct reader *r, const char *content)
 {
 	struct config_t *tree = &r->config->memory->tree;
@@ -303,6 +312,7 @@ static void read_tree(struct reader *r, const char *content)
 	read_group(r, config_root_setting(tree), &top_settings, r->config);
 	check_required(r, config_root_setting(tree), &top_settings);
 	check_dead_letters(r);
+	check_delivery(r);
 }
 
 struct config *config_load(

@@ -61,6 +61,8 @@ struct property {
 	struct place place;
 };
 
+enum delivery { DELIVERY_AT_LEAST_ONCE, DELIVERY_EXACTLY_ONCE };
+
 struct config {
 	const char *file;
 	const char *database;
@@ -69,6 +71,7 @@ struct config {
 	struct model_config *models;
 	size_t model_count;
 	bool autoflush;
+	int delivery; /* enum delivery */
 	const char *instance;
 	long long workers;
 	double poll_interval;          /* seconds */

@@ -52,6 +52,13 @@ static const struct {
 		"not \"loud\"\n" },
 	{ KAFKA MODELS "log_format = \"xml\";\n",
 		"bus.conf:3: log_format must be one of \"text\", \"json\", not \"xml\"\n" },
+	{ KAFKA MODELS "\ndelivery = \"exactly-once\";\n",
+		"bus.conf:4: delivery: \"exactly-once\" is not available in this version; use "
+		"\"at-least-once\"\n" },
+	{ KAFKA MODELS "delivery = \"at-least-once\";\n", "" },
+	{ KAFKA MODELS "delivery = \"at-most-once\";\n",
+		"bus.conf:3: delivery must be one of \"at-least-once\", \"exactly-once\", not "
+		"\"at-most-once\"\n" },
 	{ KAFKA MODELS "defaults = { name = \"A\"; topic = \"t\";\ntable = \"a\"; };\n",
 		"bus.conf:3: \"name\" belongs to a model, not to defaults\n"
 		"bus.conf:4: \"table\" belongs to a model, not to defaults\n" },

@@ -57,6 +57,7 @@ START_TEST(what_is_not_set_has_its_preset)
 	ck_assert_int_eq(c->log_level, -1);
 	ck_assert_int_eq(c->log_format, LOG_FORMAT_TEXT);
 	ck_assert(c->autoflush);
+	ck_assert_int_eq(c->delivery, DELIVERY_AT_LEAST_ONCE);
 	ck_assert_int_eq(c->workers, 2);
 	ck_assert_double_eq(c->poll_interval, 1);
 	ck_assert_str_eq(c->notify_channel, "signalbus");
