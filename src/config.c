@@ -40,10 +40,16 @@ static value_reader *const value_readers[] = {
 static void unknown_setting(
 	struct reader *r, const struct setting_table *table, const config_setting_t *s)
 {
+	const struct setting_table *other =
+		table == &top_settings ? &model_settings : &top_settings;
 	struct nearest nearest = nearest_to(config_setting_name(s));
 	for (size_t i = 0; i < table->count; i++)
 		nearest_offer(&nearest, table->rows[i].name);
-	if (nearest.best != NULL)
+	if (setting_find(other, nearest.wanted) != NULL)
+		problems_add(r->problems, value_place(r->config, s),
+			"unknown %s \"%s\"; it is a setting of %s", table->what, nearest.wanted,
+			other->owner);
+	else if (nearest.best != NULL)
 		problems_add(r->problems, value_place(r->config, s),
 			"unknown %s \"%s\"; did you mean \"%s\"?", table->what, nearest.wanted,
 			nearest.best);

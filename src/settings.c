@@ -176,8 +176,9 @@ static const struct setting model_rows[] = {
 		.help = "what becomes of a signal that the broker rejects for good" },
 };
 
-const struct setting_table top_settings = { top_rows, COUNT(top_rows), "setting" };
-const struct setting_table model_settings = { model_rows, COUNT(model_rows), "model setting" };
+const struct setting_table top_settings = { top_rows, COUNT(top_rows), "setting", "the top level" };
+const struct setting_table model_settings = { model_rows, COUNT(model_rows), "model setting",
+	"a model" };
 
 const struct setting *setting_find(const struct setting_table *table, const char *name)
 {

@@ -55,6 +55,7 @@ def test_every_problem_is_told_with_its_line(refused):
 
 @pytest.mark.parametrize("wrong, near", [
     ("databse", "database"), ("kafak", "kafka"), ("Timeout", "timeout"), ("default", "defaults"),
+    ("poll", "poll_interval"),
 ])
 def test_unknown_setting_names_the_nearest(refused, wrong, near):
     [(line, message)] = refused(f"{KAFKA}\n{MODELS}\n{wrong} = 1;")
@@ -63,6 +64,7 @@ def test_unknown_setting_names_the_nearest(refused, wrong, near):
 
 @pytest.mark.parametrize("wrong, near", [
     ("brust_count", "burst_count"), ("tabel", "table"), ("orderby", "order_by"), ("Key", "key"),
+    ("order", "order_by"),
 ])
 def test_unknown_model_setting_names_the_nearest(refused, wrong, near):
     [(line, message)] = refused(

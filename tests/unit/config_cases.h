@@ -24,7 +24,21 @@ static const struct {
 		"bus.conf:3: unknown setting \"something_else\"\n" },
 	{ KAFKA MODEL "tpoic = \"t\";\nburst = 3; } );\n",
 		"bus.conf:3: unknown model setting \"tpoic\"; did you mean \"topic\"?\n"
-		"bus.conf:4: unknown model setting \"burst\"\n" },
+		"bus.conf:4: unknown model setting \"burst\"; did you mean \"burst_count\"?\n" },
+	{ KAFKA MODELS "poll = 1;\ndead_letter = \"d\";\nmetrics = \":1\";\n",
+		"bus.conf:3: unknown setting \"poll\"; did you mean \"poll_interval\"?\n"
+		"bus.conf:4: unknown setting \"dead_letter\"; did you mean "
+		"\"dead_letter_table\"?\n"
+		"bus.conf:5: unknown setting \"metrics\"; did you mean \"metrics_listen\"?\n" },
+	{ KAFKA MODEL "order = ( \"id\" );\nx = 1; } );\n",
+		"bus.conf:3: unknown model setting \"order\"; did you mean \"order_by\"?\n"
+		"bus.conf:4: unknown model setting \"x\"\n" },
+	{ KAFKA MODEL "workers = 5; } );\nburst_count = 5;\ndefaults = {\ntimeout = 5; };\n",
+		"bus.conf:6: unknown model setting \"timeout\"; it is a setting of the top "
+		"level\n"
+		"bus.conf:3: unknown model setting \"workers\"; it is a setting of the top "
+		"level\n"
+		"bus.conf:4: unknown setting \"burst_count\"; it is a setting of a model\n" },
 	{ KAFKA "models = (\n{ name = \"A\"; },\n{ table = \"b\"; },\n{ } );\n",
 		"bus.conf:3: the model setting \"table\" is missing\n"
 		"bus.conf:4: the model setting \"name\" is missing\n"
