@@ -5,6 +5,7 @@
 #include "bus_producer.h"
 #include "nearest.h"
 
+#include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +43,8 @@ static bool check_fixed(const struct property *p, struct error *e)
 		fixed[named].why);
 }
 
-/* The properties that librdkafka knows, as its documentation: a line each, the name first. */
+/* The properties that librdkafka knows, as its documentation: a line each, "name | C/P | …", where
+ * C is for consumers, P for producers and * for both. */
 static char *known_properties(void)
 {
 	char *documentation = NULL;
@@ -55,16 +57,40 @@ static char *known_properties(void)
 	return documentation;
 }
 
+/* The name of the next property, and whether it is for consumers only; NULL behind the last one. */
+static const char *next_property(char **rest, bool *of_consumers)
+{
+	for (char *line; (line = strsep(rest, "\n")) != NULL;) {
+		const char *users = strchr(line, '|');
+		if (users == NULL || !islower((unsigned char)line[0]))
+			continue; /* a heading */
+		users += strspn(users, "| ");
+		*of_consumers = users[0] == 'C';
+		line[strcspn(line, " ")] = '\0';
+		return line;
+	}
+	return NULL;
+}
+
+/* A producer would take such a property, and ignore it. */
+static bool is_of_consumers(const char *name)
+{
+	char *known = known_properties(), *rest = known;
+	bool found = false, of_consumers;
+	for (const char *p; !found && (p = next_property(&rest, &of_consumers)) != NULL;)
+		found = of_consumers && strcmp(p, name) == 0;
+	free(known);
+	return found;
+}
+
 static bool unknown_property(const char *name, struct error *e)
 {
 	struct nearest nearest = nearest_to(name);
-	char *known = known_properties();
-	char *rest = NULL;
-	for (char *line = strtok_r(known, "\n", &rest); line != NULL;
-		line = strtok_r(NULL, "\n", &rest)) {
-		line[strcspn(line, " ")] = '\0';
-		nearest_offer(&nearest, line);
-	}
+	char *known = known_properties(), *rest = known;
+	bool of_consumers;
+	for (const char *p; (p = next_property(&rest, &of_consumers)) != NULL;)
+		if (!of_consumers)
+			nearest_offer(&nearest, p);
 	if (nearest.best != NULL)
 		error_set(e, ERROR_CONFIG,
 			"librdkafka has no property \"%s\"; did you mean \"%s\"?", name,
@@ -80,11 +106,13 @@ bool bus_check_property(const struct property *p, struct error *e)
 	char reason[512];
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	rd_kafka_conf_res_t res = rd_kafka_conf_set(conf, p->name, p->value, reason, sizeof reason);
-	bool ok = res == RD_KAFKA_CONF_OK && check_fixed(p, e);
-	if (res == RD_KAFKA_CONF_UNKNOWN)
-		unknown_property(p->name, e);
-	else if (res == RD_KAFKA_CONF_INVALID)
-		error_set(e, ERROR_CONFIG, "%s", reason);
 	rd_kafka_conf_destroy(conf);
-	return ok;
+	if (res == RD_KAFKA_CONF_UNKNOWN)
+		return unknown_property(p->name, e);
+	if (is_of_consumers(p->name))
+		return error_set(
+			e, ERROR_CONFIG, "is for consumers only, and signalbus is a producer");
+	if (res != RD_KAFKA_CONF_OK)
+		return error_set(e, ERROR_CONFIG, "%s", reason);
+	return check_fixed(p, e);
 }

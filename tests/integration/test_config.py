@@ -105,6 +105,8 @@ def test_unknown_model_setting_names_the_nearest(refused, wrong, near):
     ("kafka = { bootstrap_servers = \"b\"; enable_idempotence = false; };\n" + MODELS, 1,
      "idempotence"),
     ("kafka = { bootstrap_servers = \"b\"; linger_ms = \"soon\"; };\n" + MODELS, 1, "linger"),
+    ("kafka = { bootstrap_servers = \"b\"; group_id = \"g\"; };\n" + MODELS, 1,
+     "kafka.group_id: is for consumers only"),
     ("kafka = { bootstrap_servers = \"b\"; linger_ms = ( 1 ); };\n" + MODELS, 1, "linger"),
 ])
 def test_mistakes(refused, text, line, word):

@@ -1,5 +1,6 @@
 #include "bus_own.h"
 #include "log.h"
+#include "text.h"
 
 #include "suite.h"
 
@@ -262,6 +263,11 @@ static const struct {
 	{ "test.mock.num.brokers", "1", "may not be set: " },
 	{ "linger.sm", "5",
 		"librdkafka has no property \"linger.sm\"; did you mean \"linger.ms\"?" },
+	{ "group.id", "g", "is for consumers only, and signalbus is a producer" },
+	{ "auto.offset.reset", "never", "is for consumers only, and signalbus is a producer" },
+	{ "auto.offset.rest", "5", "librdkafka has no property \"auto.offset.rest\"." },
+	{ "client.id", "c", NULL },          /* of both */
+	{ "compression.type", "lz4", NULL }, /* of producers */
 	{ "zzzzzzzzzzzzzzzz", "5", "librdkafka has no property \"zzzzzzzzzzzzzzzz\"" },
 };
 
@@ -273,7 +279,10 @@ START_TEST(properties_are_checked)
 	ck_assert_int_eq(bus_check_property(&property, &e), properties[_i].problem == NULL);
 	if (properties[_i].problem != NULL) {
 		ck_assert_int_eq(e.kind, ERROR_CONFIG);
-		ck_assert_msg(strstr(e.text, properties[_i].problem) != NULL, "%s", e.text);
+		/* A dot says that no more follows. */
+		char *text = text_format("%s.", e.text);
+		ck_assert_msg(strstr(text, properties[_i].problem) != NULL, "%s", e.text);
+		free(text);
 	}
 }
 END_TEST
