@@ -4,6 +4,7 @@
 #include "bus.h"
 #include "bus_producer.h"
 #include "nearest.h"
+#include "text.h"
 
 #include <ctype.h>
 #include <stdint.h>
@@ -83,6 +84,15 @@ static bool is_of_consumers(const char *name)
 	return found;
 }
 
+/* The name as the configuration has it, to be freed: libconfig takes no "." in a name. */
+static char *written(const char *name)
+{
+	char *text = text_copy(name);
+	for (char *p = text; (p = strchr(p, '.')) != NULL;)
+		*p = '_';
+	return text;
+}
+
 static bool unknown_property(const char *name, struct error *e)
 {
 	struct nearest nearest = nearest_to(name);
@@ -91,12 +101,13 @@ static bool unknown_property(const char *name, struct error *e)
 	for (const char *p; (p = next_property(&rest, &of_consumers)) != NULL;)
 		if (!of_consumers)
 			nearest_offer(&nearest, p);
-	if (nearest.best != NULL)
+	char *hint = nearest.best != NULL ? written(nearest.best) : NULL;
+	if (hint != NULL)
 		error_set(e, ERROR_CONFIG,
-			"librdkafka has no property \"%s\"; did you mean \"%s\"?", name,
-			nearest.best);
+			"librdkafka has no property \"%s\"; did you mean \"%s\"?", name, hint);
 	else
 		error_set(e, ERROR_CONFIG, "librdkafka has no property \"%s\"", name);
+	free(hint);
 	free(known);
 	return false;
 }

@@ -107,6 +107,8 @@ def test_unknown_model_setting_names_the_nearest(refused, wrong, near):
     ("kafka = { bootstrap_servers = \"b\"; linger_ms = \"soon\"; };\n" + MODELS, 1, "linger"),
     ("kafka = { bootstrap_servers = \"b\"; group_id = \"g\"; };\n" + MODELS, 1,
      "kafka.group_id: is for consumers only"),
+    ("kafka = { bootstrap_servers = \"b\"; compresion_type = 1; };\n" + MODELS, 1,
+     'did you mean "compression_type"?'),
     ("kafka = { bootstrap_servers = \"b\"; linger_ms = ( 1 ); };\n" + MODELS, 1, "linger"),
 ])
 def test_mistakes(refused, text, line, word):
