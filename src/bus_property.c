@@ -93,7 +93,7 @@ static char *written(const char *name)
 	return text;
 }
 
-static bool unknown_property(const char *name, struct error *e)
+static void unknown_property(const char *name, struct error *e)
 {
 	struct nearest nearest = nearest_to(name);
 	char *known = known_properties(), *rest = known;
@@ -109,21 +109,23 @@ static bool unknown_property(const char *name, struct error *e)
 		error_set(e, ERROR_CONFIG, "librdkafka has no property \"%s\"", name);
 	free(hint);
 	free(known);
-	return false;
 }
 
-bool bus_check_property(const struct property *p, struct error *e)
+enum property_answer bus_check_property(const struct property *p, struct error *e)
 {
 	char reason[512];
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	rd_kafka_conf_res_t res = rd_kafka_conf_set(conf, p->name, p->value, reason, sizeof reason);
 	rd_kafka_conf_destroy(conf);
-	if (res == RD_KAFKA_CONF_UNKNOWN)
-		return unknown_property(p->name, e);
+	if (res == RD_KAFKA_CONF_UNKNOWN) {
+		unknown_property(p->name, e);
+		return PROPERTY_UNKNOWN;
+	}
 	if (is_of_consumers(p->name))
-		return error_set(
-			e, ERROR_CONFIG, "is for consumers only, and signalbus is a producer");
-	if (res != RD_KAFKA_CONF_OK)
-		return error_set(e, ERROR_CONFIG, "%s", reason);
-	return check_fixed(p, e);
+		error_set(e, ERROR_CONFIG, "is for consumers only, and signalbus is a producer");
+	else if (res != RD_KAFKA_CONF_OK)
+		error_set(e, ERROR_CONFIG, "%s", reason);
+	else if (check_fixed(p, e))
+		return PROPERTY_TAKEN;
+	return PROPERTY_REFUSED;
 }

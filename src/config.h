@@ -85,8 +85,9 @@ struct config {
 	struct config_memory *memory;
 };
 
-/* Says whether the producer would take a property.  Returns false with e where it would not. */
-typedef bool config_property_check(const struct property *p, struct error *e);
+/* Says whether the producer would take a property; where it would not, e says why. */
+enum property_answer { PROPERTY_TAKEN, PROPERTY_REFUSED, PROPERTY_UNKNOWN };
+typedef enum property_answer config_property_check(const struct property *p, struct error *e);
 
 /* Read file.  Every mistake is added to problems; returns the configuration to be freed with
  * config_free(), or NULL where there was any. */

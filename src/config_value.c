@@ -264,6 +264,39 @@ static const char *property_value(struct reader *r, const config_setting_t *s)
 	}
 }
 
+/* librdkafka's names have dots, and a few have underscores instead (log_level). */
+static enum property_answer check_property(
+	struct reader *r, struct property *p, const char *written, struct error *e)
+{
+	enum property_answer answer = r->check(p, e);
+	if (answer != PROPERTY_UNKNOWN)
+		return answer;
+	struct error other;
+	const struct property as_written = { written, p->value, p->place };
+	answer = r->check(&as_written, &other);
+	if (answer != PROPERTY_UNKNOWN) {
+		*p = as_written;
+		*e = other;
+	}
+	return answer;
+}
+
+static void read_property(struct reader *r, const struct setting *row, const config_setting_t *s)
+{
+	struct config *c = r->config;
+	const char *written = config_setting_name(s);
+	char *name = value_keep(c, text_copy(written));
+	for (char *p = name; (p = strchr(p, '_')) != NULL;)
+		*p = '.';
+	struct property p = { name, property_value(r, s), value_place(c, s) };
+	struct error e;
+	if (p.value == NULL)
+		return;
+	if (check_property(r, &p, written, &e) != PROPERTY_TAKEN)
+		problems_add(r->problems, p.place, "%s.%s: %s", row->name, written, e.text);
+	c->kafka[c->kafka_count++] = p;
+}
+
 void value_read_properties(
 	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
 {
@@ -280,21 +313,8 @@ void value_read_properties(
 			"%s: \"bootstrap_servers\" is missing: which broker to ask first",
 			row->name);
 	c->kafka = memory_new((size_t)count, sizeof *c->kafka);
-	for (int i = 0; i < count; i++) {
-		const config_setting_t *element = config_setting_get_elem(s, (unsigned)i);
-		char *name = text_copy(config_setting_name(element));
-		for (char *p = name; (p = strchr(p, '_')) != NULL;)
-			*p = '.';
-		struct property p = { value_keep(c, name), property_value(r, element),
-			value_place(c, element) };
-		struct error e;
-		if (p.value == NULL)
-			continue;
-		if (!r->check(&p, &e))
-			problems_add(r->problems, p.place, "%s.%s: %s", row->name,
-				config_setting_name(element), e.text);
-		c->kafka[c->kafka_count++] = p;
-	}
+	for (int i = 0; i < count; i++)
+		read_property(r, row, config_setting_get_elem(s, (unsigned)i));
 }
 
 void value_set_presets(const struct setting_table *table, void *target)

@@ -244,7 +244,7 @@ def test_wrong_conninfo(signalbus, schema):
 def test_kafka_properties_pass_through(signalbus, schema, make_topic, count_in_log, value):
     topic = make_topic()
     name = "compression_type" if value == "gzip" else "batch_size"
-    kafka = {name: value, "linger_ms": 0.5, "log_connection_close": False}
+    kafka = {name: value, "linger_ms": 0.5, "log_connection_close": False, "log_level": 7}
     signalbus.configure(model("A", schema.make_signals("t", 1), topic), kafka=kafka)
     signalbus("flushmany").expect_silence()
     assert count_in_log(topic) == 1

@@ -353,7 +353,8 @@ START_TEST(kafka_properties_are_text_under_the_names_of_librdkafka)
 		{ "linger.ms", "5" }, { "message.max.bytes", "-3000000000" },
 		{ "queue.buffering.max.kbytes", "16" }, { "some.share", "0.25" },
 		{ "enable.idempotence", "true" }, { "socket.keepalive.enable", "false" },
-		{ "client.id", "a_b" }, { "sasl.password", "from env" }, { "empty", "" } };
+		{ "client.id", "a_b" }, { "sasl.password", "from env" }, { "empty", "" },
+		{ "under_line", "3" } };
 	struct fixture f;
 	setenv("SIGNALBUS_TEST_SECRET", "from env", 1);
 	const struct config *c = load(&f,
@@ -361,7 +362,8 @@ START_TEST(kafka_properties_are_text_under_the_names_of_librdkafka)
 		       "message_max_bytes = -3000000000L;\nqueue_buffering_max_kbytes = 0x10;\n"
 		       "some_share = 0.25;\nenable_idempotence = true;\n"
 		       "socket_keepalive_enable = false;\nclient_id = \"a_b\";\n"
-		       "sasl_password = { env = \"SIGNALBUS_TEST_SECRET\"; };\nempty = \"\"; };\n");
+		       "sasl_password = { env = \"SIGNALBUS_TEST_SECRET\"; };\nempty = "
+		       "\"\";\nunder_line = 3; };\n");
 	ck_assert_uint_eq(c->kafka_count, COUNT(expected));
 	for (size_t i = 0; i < COUNT(expected); i++) {
 		ck_assert_str_eq(c->kafka[i].name, expected[i][0]);
@@ -380,7 +382,8 @@ START_TEST(each_kafka_property_that_the_producer_refuses_is_a_problem)
 	fixture_expect(&f,
 		"kafka = { metadata_broker_list = \"b:1\";\nwrong_one = 5L;\nright = 1;\n"
 		"wrong_two_three = false;\nwrong_four = ( 1 );\nwrong_five = { };\n"
-		"wrong_six = { env = \"SIGNALBUS_TEST_UNSET\"; }; };\n" MODELS,
+		"wrong_six = { env = \"SIGNALBUS_TEST_UNSET\"; };\n"
+		"right_not = \"never\";\nunder_not = \"never\"; };\n" MODELS,
 		"bus.conf:2: kafka.wrong_one: no such property: \"wrong.one\" = \"5\"\n"
 		"bus.conf:4: kafka.wrong_two_three: no such property: \"wrong.two.three\" = "
 		"\"false\"\n"
@@ -388,7 +391,9 @@ START_TEST(each_kafka_property_that_the_producer_refuses_is_a_problem)
 		"\"NAME\"; }, not a list\n"
 		"bus.conf:6: wrong_five must be a string, { file = \"PATH\"; } or { env = "
 		"\"NAME\"; }, not a group\n"
-		"bus.conf:7: environment variable SIGNALBUS_TEST_UNSET is not set\n");
+		"bus.conf:7: environment variable SIGNALBUS_TEST_UNSET is not set\n"
+		"bus.conf:8: kafka.right_not: \"right.not\" may not be never\n"
+		"bus.conf:9: kafka.under_not: \"under_not\" may not be never\n");
 	fixture_free(&f);
 }
 END_TEST
