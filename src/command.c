@@ -20,14 +20,13 @@ static enum log_level level_of(
 	return config->log_level >= 0 ? (enum log_level)config->log_level : level;
 }
 
-static void warn_if_open(const struct config *c)
+static void warn_if_open(const char *file)
 {
 	struct stat st;
-	if (c->holds_password && stat(c->file, &st) == 0 && S_ISREG(st.st_mode) &&
-		(st.st_mode & S_IROTH))
-		log_warning("%s holds a password and others may read it; chmod o-r it, or keep the "
-			    "password in a file of its own",
-			c->file);
+	if (stat(file, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IROTH))
+		log_warning("%s holds a password or a key and others may read it; chmod o-r it, or "
+			    "keep that in a file of its own",
+			file);
 }
 
 /* Frees a configuration whose database cannot be meant. */
@@ -56,7 +55,8 @@ struct config *command_load(const struct command_line *line, enum log_level leve
 		return NULL;
 	log_set_level(level_of(line, config, level));
 	log_set_format((enum log_format)config->log_format);
-	warn_if_open(config);
+	for (size_t i = 0; i < config->secret_files.count; i++)
+		warn_if_open(config->secret_files.items[i]);
 	return config;
 }
 

@@ -350,6 +350,7 @@ void config_free(struct config *c)
 	free(m);
 	free(c->kafka);
 	free(c->models);
+	free(c->secret_files.items);
 	free(c);
 }
 

@@ -81,7 +81,7 @@ struct config {
 	const char *metrics_listen;    /* HOST:PORT, an address_parse() is sure of; NULL: nowhere */
 	int log_level;                 /* enum log_level, or -1: as the command sees fit */
 	int log_format;                /* enum log_format */
-	bool holds_password;           /* written in the file itself */
+	struct strings secret_files;   /* those, included ones too, that hold passwords or keys */
 	struct config_memory *memory;
 };
 

@@ -128,7 +128,28 @@ static bool is_password(const char *setting, const char *value)
 	const char *at = scheme != NULL ? strchr(scheme, '@') : NULL;
 	const char *colon = scheme != NULL ? strchr(scheme + 3, ':') : NULL;
 	return strstr(setting, "password") != NULL || strstr(setting, "secret") != NULL ||
-	       strcasestr(value, "password") != NULL || (at != NULL && colon != NULL && colon < at);
+	       strstr(setting, "key_pem") != NULL || strcasestr(value, "password") != NULL ||
+	       (at != NULL && colon != NULL && colon < at);
+}
+
+/* The path of the file in which s stands: libconfig 1.5 names an included one as @include does,
+ * which is below the folder of the configuration. */
+static const char *path_of(struct config *c, const config_setting_t *s)
+{
+	const char *included = config_setting_source_file(s);
+	const char *folder = config_get_include_dir(&c->memory->tree);
+	return included != NULL ? value_keep(c, text_format("%s/%s", folder, included)) : c->file;
+}
+
+static void note_secret(struct config *c, const config_setting_t *s)
+{
+	struct strings *files = &c->secret_files;
+	const char *file = path_of(c, s);
+	for (size_t i = 0; i < files->count; i++)
+		if (strcmp(files->items[i], file) == 0)
+			return;
+	files->items = memory_resize(files->items, files->count + 1, sizeof *files->items);
+	files->items[files->count++] = file;
 }
 
 void value_read_secret(
@@ -141,7 +162,7 @@ void value_read_secret(
 	if (config_setting_get_string(s) != NULL) {
 		value = config_setting_get_string(s);
 		if (is_password(config_setting_name(s), value))
-			r->config->holds_password = true;
+			note_secret(r->config, s);
 	} else if (alone && config_setting_lookup_string(s, "file", &name)) {
 		value = secret_from_file(r, s, name);
 	} else if (alone && config_setting_lookup_string(s, "env", &name)) {

@@ -284,6 +284,17 @@ def test_password_that_others_may_read_is_a_warning(signalbus, schema):
     assert "secret" not in run.stderr
 
 
+def test_an_included_file_that_others_may_read_is_a_warning(signalbus):
+    part = signalbus.write('sasl_password = "hidden";\n', name="part.conf", mode=0o644)
+    kafka = 'kafka = { bootstrap_servers = "localhost:1";\n@include "part.conf"\n};'
+    path = signalbus.write(f"{kafka}\n{MODELS}", mode=0o644)
+    run = signalbus("signals").expect(0)
+    assert f"warning: {part} holds a password" in run.stderr
+    assert str(path) not in run.stderr and "hidden" not in run.stderr
+    part.chmod(0o640)
+    assert signalbus("signals").expect(0).stderr == ""
+
+
 def test_secrets_are_never_logged(signalbus, schema):
     signalbus.database = {"env": "SHOP_DATABASE"}
     signalbus.configure(model("A", "a"), timeout=1)

@@ -272,6 +272,8 @@ static const struct {
 	{ "database = \"postgresql://h:5432/d\";", false },
 	{ "database = \"postgresql://[::1]:5432/d\";", false },
 	{ "kafka = { bootstrap_servers = \"b:1\"; sasl_password = \"p\"; };", true },
+	{ "kafka = { bootstrap_servers = \"b:1\"; ssl_key_pem = \"k\"; };", true },
+	{ "kafka = { bootstrap_servers = \"b:1\"; ssl_certificate_pem = \"c\"; };", false },
 	{ "kafka = { bootstrap_servers = \"b:1\"; ssl_key_password = \"p\"; };", true },
 	{ "kafka = { bootstrap_servers = \"b:1\"; sasl_oauthbearer_client_secret = \"p\"; };",
 		true },

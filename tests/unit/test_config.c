@@ -62,7 +62,7 @@ START_TEST(what_is_not_set_has_its_preset)
 	ck_assert_double_eq(c->poll_interval, 1);
 	ck_assert_str_eq(c->notify_channel, "signalbus");
 	ck_assert_ptr_null(c->metrics_listen);
-	ck_assert(!c->holds_password);
+	ck_assert_uint_eq(c->secret_files.count, 0);
 	ck_assert_uint_eq(c->model_count, 1);
 	ck_assert_str_eq(m->name, "A");
 	ck_assert_str_eq(m->table, "a");
@@ -303,7 +303,7 @@ START_TEST(a_secret_is_read_from_a_file_or_the_environment)
 	fixture_expect(&f, content, problem.text);
 	if (f.config != NULL) {
 		ck_assert_str_eq(f.config->database, secrets[_i].secret);
-		ck_assert(!f.config->holds_password);
+		ck_assert_uint_eq(f.config->secret_files.count, 0);
 	}
 	free(content);
 	text_free(&problem);
@@ -341,8 +341,32 @@ START_TEST(a_password_in_the_file_is_noticed)
 	char *content = text_format("%s\n%s" MODELS, passwords[_i].line, has_kafka ? "" : KAFKA);
 	setenv("HOME", "/root", 1);
 	const struct config *c = load(&f, content);
-	ck_assert_int_eq(c->holds_password, passwords[_i].holds);
+	ck_assert_uint_eq(c->secret_files.count, passwords[_i].holds ? 1 : 0);
+	if (passwords[_i].holds)
+		ck_assert_str_eq(c->secret_files.items[0], f.file);
 	free(content);
+	fixture_free(&f);
+}
+END_TEST
+
+/* Each once, and no file that only includes it. */
+START_TEST(the_files_that_hold_passwords_are_named)
+{
+	struct fixture f;
+	fixture_init(&f);
+	char *part = fixture_path(&f, "part"), *other = fixture_path(&f, "other");
+	fixture_write(&f, "part", "sasl_password = \"p\";\nssl_key_pem = \"k\";\n");
+	fixture_write(&f, "other", "database = \"password=p\";\n");
+	fixture_expect(&f,
+		"kafka = { bootstrap_servers = \"b:1\";\n@include \"part\"\n};\n" MODELS
+		"@include \"other\"\n",
+		"");
+	const struct strings *files = &f.config->secret_files;
+	ck_assert_uint_eq(files->count, 2);
+	ck_assert_str_eq(files->items[0], part);
+	ck_assert_str_eq(files->items[1], other);
+	free(part);
+	free(other);
 	fixture_free(&f);
 }
 END_TEST
@@ -419,6 +443,7 @@ int main(void)
 		{ a_secret_is_read_from_a_file_or_the_environment, COUNT(secrets), 0 },
 		{ a_secret_too_long_is_refused, 1, 0 },
 		{ a_password_in_the_file_is_noticed, COUNT(passwords), 0 },
+		{ the_files_that_hold_passwords_are_named, 1, 0 },
 		{ kafka_properties_are_text_under_the_names_of_librdkafka, 1, 0 },
 		{ each_kafka_property_that_the_producer_refuses_is_a_problem, 1, 0 },
 	};
