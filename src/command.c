@@ -2,7 +2,6 @@
 
 #include "bus.h"
 #include "db.h"
-#include "error.h"
 #include "text.h"
 
 #include <stdio.h>
@@ -29,28 +28,14 @@ static void warn_if_open(const char *file)
 			file);
 }
 
-/* Frees a configuration whose database cannot be meant. */
-static struct config *check_database(struct config *config)
-{
-	struct error e;
-	struct problems problems = { 0 };
-	if (config == NULL || db_check(config->database, &e))
-		return config;
-	problems_add(&problems, config_place(config, NULL, "database"), "%s", e.text);
-	log_problem(problems.lines[0]);
-	problems_free(&problems);
-	config_free(config);
-	return NULL;
-}
-
 struct config *command_load(const struct command_line *line, enum log_level level)
 {
+	static const struct config_checks checks = { bus_check_property, db_check };
 	struct problems problems = { 0 };
-	struct config *config = config_load(line->config_file, bus_check_property, &problems);
+	struct config *config = config_load(line->config_file, &checks, &problems);
 	for (size_t i = 0; i < problems.count; i++)
 		log_problem(problems.lines[i]);
 	problems_free(&problems);
-	config = check_database(config);
 	if (config == NULL) /* a wrong file changes nothing, also when it is read again */
 		return NULL;
 	log_set_level(level_of(line, config, level));

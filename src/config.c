@@ -302,6 +302,13 @@ static void check_delivery(struct reader *r)
 			"\"at-least-once\"");
 }
 
+static void check_database(struct reader *r)
+{
+	struct error e;
+	if (!r->checks->database(r->config->database, &e))
+		problems_add(r->problems, config_place(r->config, NULL, "database"), "%s", e.text);
+}
+
 static void read_tree(struct reader *r, const char *content)
 {
 	struct config_t *tree = &r->config->memory->tree;
@@ -317,18 +324,19 @@ static void read_tree(struct reader *r, const char *content)
 	read_defaults(r, config_root_setting(tree));
 	read_group(r, config_root_setting(tree), &top_settings, r->config);
 	check_required(r, config_root_setting(tree), &top_settings);
+	check_database(r);
 	check_dead_letters(r);
 	check_delivery(r);
 }
 
 struct config *config_load(
-	const char *file, config_property_check *check, struct problems *problems)
+	const char *file, const struct config_checks *checks, struct problems *problems)
 {
 	char *content = read_file(file, problems);
 	if (content == NULL)
 		return NULL;
 	size_t before = problems->count;
-	struct reader r = { config_new(file), { 0 }, check, problems };
+	struct reader r = { config_new(file), { 0 }, checks, problems };
 	read_tree(&r, content);
 	free(content);
 	if (problems->count == before)

@@ -89,10 +89,19 @@ struct config {
 enum property_answer { PROPERTY_TAKEN, PROPERTY_REFUSED, PROPERTY_UNKNOWN };
 typedef enum property_answer config_property_check(const struct property *p, struct error *e);
 
+/* Says whether a connection string makes sense.  Returns false with e where it does not. */
+typedef bool config_database_check(const char *conninfo, struct error *e);
+
+/* Those who know what the file only passes on. */
+struct config_checks {
+	config_property_check *property;
+	config_database_check *database;
+};
+
 /* Read file.  Every mistake is added to problems; returns the configuration to be freed with
  * config_free(), or NULL where there was any. */
 struct config *config_load(
-	const char *file, config_property_check *check, struct problems *problems);
+	const char *file, const struct config_checks *checks, struct problems *problems);
 
 void config_free(struct config *c);
 

@@ -289,12 +289,12 @@ static const char *property_value(struct reader *r, const config_setting_t *s)
 static enum property_answer check_property(
 	struct reader *r, struct property *p, const char *written, struct error *e)
 {
-	enum property_answer answer = r->check(p, e);
+	enum property_answer answer = r->checks->property(p, e);
 	if (answer != PROPERTY_UNKNOWN)
 		return answer;
 	struct error other;
 	const struct property as_written = { written, p->value, p->place };
-	answer = r->check(&as_written, &other);
+	answer = r->checks->property(&as_written, &other);
 	if (answer != PROPERTY_UNKNOWN) {
 		*p = as_written;
 		*e = other;

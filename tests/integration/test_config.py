@@ -240,6 +240,12 @@ def test_wrong_conninfo(signalbus, schema):
     assert "nonsense" in run.stderr and problems(run)[0][1] == 1
 
 
+def test_wrong_conninfo_beside_other_mistakes(refused):
+    found = refused(f'database = "foo=bar";\n{KAFKA}\n{MODELS}\nnonsense = 1;')
+    assert sorted(line for line, _ in found) == [1, 4]
+    assert any('"foo"' in message for line, message in found if line == 1)
+
+
 @pytest.mark.parametrize("value", [65536, "65536", "gzip"])
 def test_kafka_properties_pass_through(signalbus, schema, make_topic, count_in_log, value):
     topic = make_topic()

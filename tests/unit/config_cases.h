@@ -91,6 +91,9 @@ static const struct {
 						      "missing: which broker to ask first\n" },
 	{ "kafka = { };\n" MODELS, "bus.conf:1: kafka: \"bootstrap_servers\" is missing: which "
 				   "broker to ask first\n" },
+	{ KAFKA MODELS "\ndatabase = \"wrong\";\nnonsense = 1;\n",
+		"bus.conf:5: unknown setting \"nonsense\"\n"
+		"bus.conf:4: database: it is \"wrong\"\n" },
 	{ KAFKA MODELS "a b\n", "bus.conf:3: syntax error\n" },
 	{ KAFKA MODELS "instance = \"x\n", "bus.conf:3: syntax error\n" },
 	{ KAFKA MODELS "timeout = ;\n", "bus.conf:3: syntax error\n" },

@@ -83,9 +83,18 @@ static inline enum property_answer check_property(const struct property *p, stru
 	return strcmp(p->value, "never") == 0 ? PROPERTY_REFUSED : PROPERTY_TAKEN;
 }
 
+/* A config_database_check that takes all but "wrong". */
+static inline bool check_database(const char *conninfo, struct error *e)
+{
+	return strcmp(conninfo, "wrong") != 0 ||
+	       error_set(e, ERROR_CONFIG, "database: it is \"%s\"", conninfo);
+}
+
+static const struct config_checks checks = { check_property, check_database };
+
 static inline void fixture_load(struct fixture *f)
 {
-	f->config = config_load(f->file, check_property, &f->problems);
+	f->config = config_load(f->file, &checks, &f->problems);
 	ck_assert_int_eq(f->config == NULL, f->problems.count > 0);
 }
 

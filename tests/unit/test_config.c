@@ -158,7 +158,7 @@ END_TEST
 START_TEST(a_file_that_cannot_be_read_is_a_problem)
 {
 	struct problems problems = { 0 };
-	ck_assert_ptr_null(config_load(unreadable[_i].path, check_property, &problems));
+	ck_assert_ptr_null(config_load(unreadable[_i].path, &checks, &problems));
 	char *expected = text_format("%s:1: %s", unreadable[_i].path, unreadable[_i].problem);
 	ck_assert_uint_ge(problems.count, 1);
 	ck_assert_str_eq(problems.lines[0], expected);
@@ -207,7 +207,7 @@ START_TEST(a_configuration_may_come_through_a_pipe)
 	ck_assert_int_gt(write(ends[1], KAFKA MODELS, strlen(KAFKA MODELS)), 0);
 	close(ends[1]);
 	char *path = text_format("/dev/fd/%d", ends[0]);
-	struct config *c = config_load(path, check_property, &problems);
+	struct config *c = config_load(path, &checks, &problems);
 	ck_assert_ptr_nonnull(c);
 	ck_assert_str_eq(c->models[0].name, "A");
 	config_free(c);
