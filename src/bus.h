@@ -21,7 +21,7 @@
 struct bus;
 
 /* A config_property_check: whether librdkafka takes the property, and signalbus allows it. */
-bool bus_check_property(const struct property *p, struct error *e);
+enum property_answer bus_check_property(const struct property *p, struct error *e);
 
 /* Start a producer for the properties of the configuration, which it borrows.  Does not wait for a
  * broker.  ERROR_CONFIG where the properties do not fit together. */

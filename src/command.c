@@ -2,7 +2,6 @@
 
 #include "bus.h"
 #include "db.h"
-#include "error.h"
 #include "text.h"
 
 #include <stdio.h>
@@ -20,43 +19,29 @@ static enum log_level level_of(
 	return config->log_level >= 0 ? (enum log_level)config->log_level : level;
 }
 
-static void warn_if_open(const struct config *c)
+static void warn_if_open(const char *file)
 {
 	struct stat st;
-	if (c->holds_password && stat(c->file, &st) == 0 && S_ISREG(st.st_mode) &&
-		(st.st_mode & S_IROTH))
-		log_warning("%s holds a password and others may read it; chmod o-r it, or keep the "
-			    "password in a file of its own",
-			c->file);
-}
-
-/* Frees a configuration whose database cannot be meant. */
-static struct config *check_database(struct config *config)
-{
-	struct error e;
-	struct problems problems = { 0 };
-	if (config == NULL || db_check(config->database, &e))
-		return config;
-	problems_add(&problems, config_place(config, NULL, "database"), "%s", e.text);
-	log_problem(problems.lines[0]);
-	problems_free(&problems);
-	config_free(config);
-	return NULL;
+	if (stat(file, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IROTH))
+		log_warning("%s holds a password or a key and others may read it; chmod o-r it, or "
+			    "keep that in a file of its own",
+			file);
 }
 
 struct config *command_load(const struct command_line *line, enum log_level level)
 {
+	static const struct config_checks checks = { bus_check_property, db_check };
 	struct problems problems = { 0 };
-	struct config *config = config_load(line->config_file, bus_check_property, &problems);
+	struct config *config = config_load(line->config_file, &checks, &problems);
 	for (size_t i = 0; i < problems.count; i++)
 		log_problem(problems.lines[i]);
 	problems_free(&problems);
-	config = check_database(config);
 	if (config == NULL) /* a wrong file changes nothing, also when it is read again */
 		return NULL;
 	log_set_level(level_of(line, config, level));
 	log_set_format((enum log_format)config->log_format);
-	warn_if_open(config);
+	for (size_t i = 0; i < config->secret_files.count; i++)
+		warn_if_open(config->secret_files.items[i]);
 	return config;
 }
 

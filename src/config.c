@@ -40,10 +40,16 @@ static value_reader *const value_readers[] = {
 static void unknown_setting(
 	struct reader *r, const struct setting_table *table, const config_setting_t *s)
 {
+	const struct setting_table *other =
+		table == &top_settings ? &model_settings : &top_settings;
 	struct nearest nearest = nearest_to(config_setting_name(s));
 	for (size_t i = 0; i < table->count; i++)
 		nearest_offer(&nearest, table->rows[i].name);
-	if (nearest.best != NULL)
+	if (setting_find(other, nearest.wanted) != NULL)
+		problems_add(r->problems, value_place(r->config, s),
+			"unknown %s \"%s\"; it is a setting of %s", table->what, nearest.wanted,
+			other->owner);
+	else if (nearest.best != NULL)
 		problems_add(r->problems, value_place(r->config, s),
 			"unknown %s \"%s\"; did you mean \"%s\"?", table->what, nearest.wanted,
 			nearest.best);
@@ -287,6 +293,22 @@ static void check_dead_letters(struct reader *r)
 				"on_reject is \"dead-letter\", and dead_letter_table is not set");
 }
 
+/* A setting of its own already, so that nobody takes it for a promise that is kept. */
+static void check_delivery(struct reader *r)
+{
+	if (r->config->delivery == DELIVERY_EXACTLY_ONCE)
+		problems_add(r->problems, config_place(r->config, NULL, "delivery"),
+			"delivery: \"exactly-once\" is not available in this version; use "
+			"\"at-least-once\"");
+}
+
+static void check_database(struct reader *r)
+{
+	struct error e;
+	if (!r->checks->database(r->config->database, &e))
+		problems_add(r->problems, config_place(r->config, NULL, "database"), "%s", e.text);
+}
+
 static void read_tree(struct reader *r, const char *content)
 {
 	struct config_t *tree = &r->config->memory->tree;
@@ -302,17 +324,19 @@ static void read_tree(struct reader *r, const char *content)
 	read_defaults(r, config_root_setting(tree));
 	read_group(r, config_root_setting(tree), &top_settings, r->config);
 	check_required(r, config_root_setting(tree), &top_settings);
+	check_database(r);
 	check_dead_letters(r);
+	check_delivery(r);
 }
 
 struct config *config_load(
-	const char *file, config_property_check *check, struct problems *problems)
+	const char *file, const struct config_checks *checks, struct problems *problems)
 {
 	char *content = read_file(file, problems);
 	if (content == NULL)
 		return NULL;
 	size_t before = problems->count;
-	struct reader r = { config_new(file), { 0 }, check, problems };
+	struct reader r = { config_new(file), { 0 }, checks, problems };
 	read_tree(&r, content);
 	free(content);
 	if (problems->count == before)
@@ -334,6 +358,7 @@ void config_free(struct config *c)
 	free(m);
 	free(c->kafka);
 	free(c->models);
+	free(c->secret_files.items);
 	free(c);
 }
 

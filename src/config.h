@@ -61,6 +61,8 @@ struct property {
 	struct place place;
 };
 
+enum delivery { DELIVERY_AT_LEAST_ONCE, DELIVERY_EXACTLY_ONCE };
+
 struct config {
 	const char *file;
 	const char *database;
@@ -69,6 +71,7 @@ struct config {
 	struct model_config *models;
 	size_t model_count;
 	bool autoflush;
+	int delivery; /* enum delivery */
 	const char *instance;
 	long long workers;
 	double poll_interval;          /* seconds */
@@ -78,17 +81,27 @@ struct config {
 	const char *metrics_listen;    /* HOST:PORT, an address_parse() is sure of; NULL: nowhere */
 	int log_level;                 /* enum log_level, or -1: as the command sees fit */
 	int log_format;                /* enum log_format */
-	bool holds_password;           /* written in the file itself */
+	struct strings secret_files;   /* those, included ones too, that hold passwords or keys */
 	struct config_memory *memory;
 };
 
-/* Says whether the producer would take a property.  Returns false with e where it would not. */
-typedef bool config_property_check(const struct property *p, struct error *e);
+/* Says whether the producer would take a property; where it would not, e says why. */
+enum property_answer { PROPERTY_TAKEN, PROPERTY_REFUSED, PROPERTY_UNKNOWN };
+typedef enum property_answer config_property_check(const struct property *p, struct error *e);
+
+/* Says whether a connection string makes sense.  Returns false with e where it does not. */
+typedef bool config_database_check(const char *conninfo, struct error *e);
+
+/* Those who know what the file only passes on. */
+struct config_checks {
+	config_property_check *property;
+	config_database_check *database;
+};
 
 /* Read file.  Every mistake is added to problems; returns the configuration to be freed with
  * config_free(), or NULL where there was any. */
 struct config *config_load(
-	const char *file, config_property_check *check, struct problems *problems);
+	const char *file, const struct config_checks *checks, struct problems *problems);
 
 void config_free(struct config *c);
 

@@ -128,7 +128,28 @@ static bool is_password(const char *setting, const char *value)
 	const char *at = scheme != NULL ? strchr(scheme, '@') : NULL;
 	const char *colon = scheme != NULL ? strchr(scheme + 3, ':') : NULL;
 	return strstr(setting, "password") != NULL || strstr(setting, "secret") != NULL ||
-	       strcasestr(value, "password") != NULL || (at != NULL && colon != NULL && colon < at);
+	       strstr(setting, "key_pem") != NULL || strcasestr(value, "password") != NULL ||
+	       (at != NULL && colon != NULL && colon < at);
+}
+
+/* The path of the file in which s stands: libconfig 1.5 names an included one as @include does,
+ * which is below the folder of the configuration. */
+static const char *path_of(struct config *c, const config_setting_t *s)
+{
+	const char *included = config_setting_source_file(s);
+	const char *folder = config_get_include_dir(&c->memory->tree);
+	return included != NULL ? value_keep(c, text_format("%s/%s", folder, included)) : c->file;
+}
+
+static void note_secret(struct config *c, const config_setting_t *s)
+{
+	struct strings *files = &c->secret_files;
+	const char *file = path_of(c, s);
+	for (size_t i = 0; i < files->count; i++)
+		if (strcmp(files->items[i], file) == 0)
+			return;
+	files->items = memory_resize(files->items, files->count + 1, sizeof *files->items);
+	files->items[files->count++] = file;
 }
 
 void value_read_secret(
@@ -141,7 +162,7 @@ void value_read_secret(
 	if (config_setting_get_string(s) != NULL) {
 		value = config_setting_get_string(s);
 		if (is_password(config_setting_name(s), value))
-			r->config->holds_password = true;
+			note_secret(r->config, s);
 	} else if (alone && config_setting_lookup_string(s, "file", &name)) {
 		value = secret_from_file(r, s, name);
 	} else if (alone && config_setting_lookup_string(s, "env", &name)) {
@@ -264,6 +285,39 @@ static const char *property_value(struct reader *r, const config_setting_t *s)
 	}
 }
 
+/* librdkafka's names have dots, and a few have underscores instead (log_level). */
+static enum property_answer check_property(
+	struct reader *r, struct property *p, const char *written, struct error *e)
+{
+	enum property_answer answer = r->checks->property(p, e);
+	if (answer != PROPERTY_UNKNOWN)
+		return answer;
+	struct error other;
+	const struct property as_written = { written, p->value, p->place };
+	answer = r->checks->property(&as_written, &other);
+	if (answer != PROPERTY_UNKNOWN) {
+		*p = as_written;
+		*e = other;
+	}
+	return answer;
+}
+
+static void read_property(struct reader *r, const struct setting *row, const config_setting_t *s)
+{
+	struct config *c = r->config;
+	const char *written = config_setting_name(s);
+	char *name = value_keep(c, text_copy(written));
+	for (char *p = name; (p = strchr(p, '_')) != NULL;)
+		*p = '.';
+	struct property p = { name, property_value(r, s), value_place(c, s) };
+	struct error e;
+	if (p.value == NULL)
+		return;
+	if (check_property(r, &p, written, &e) != PROPERTY_TAKEN)
+		problems_add(r->problems, p.place, "%s.%s: %s", row->name, written, e.text);
+	c->kafka[c->kafka_count++] = p;
+}
+
 void value_read_properties(
 	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
 {
@@ -280,21 +334,8 @@ void value_read_properties(
 			"%s: \"bootstrap_servers\" is missing: which broker to ask first",
 			row->name);
 	c->kafka = memory_new((size_t)count, sizeof *c->kafka);
-	for (int i = 0; i < count; i++) {
-		const config_setting_t *element = config_setting_get_elem(s, (unsigned)i);
-		char *name = text_copy(config_setting_name(element));
-		for (char *p = name; (p = strchr(p, '_')) != NULL;)
-			*p = '.';
-		struct property p = { value_keep(c, name), property_value(r, element),
-			value_place(c, element) };
-		struct error e;
-		if (p.value == NULL)
-			continue;
-		if (!r->check(&p, &e))
-			problems_add(r->problems, p.place, "%s.%s: %s", row->name,
-				config_setting_name(element), e.text);
-		c->kafka[c->kafka_count++] = p;
-	}
+	for (int i = 0; i < count; i++)
+		read_property(r, row, config_setting_get_elem(s, (unsigned)i));
 }
 
 void value_set_presets(const struct setting_table *table, void *target)

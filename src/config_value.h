@@ -21,7 +21,7 @@ struct config_memory {
 struct reader {
 	struct config *config;
 	struct model_config defaults; /* what a model starts from */
-	config_property_check *check;
+	const struct config_checks *checks;
 	struct problems *problems;
 };
 

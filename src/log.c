@@ -24,10 +24,10 @@ static const int priorities[] = { 3, 4, 6, 7 };
 static struct {
 	atomic_int level;  /* enum log_level */
 	atomic_int format; /* enum log_format */
-	atomic_bool is_journal;
-} sink = { LOG_LEVEL_WARNING, LOG_FORMAT_TEXT, false };
+} sink = { LOG_LEVEL_WARNING, LOG_FORMAT_TEXT };
 
-/* sd-daemon(3): JOURNAL_STREAM holds device:inode of the stream that goes to the journal. */
+/* sd-daemon(3): JOURNAL_STREAM holds device:inode of the stream that goes to the journal.  Asked
+ * for each line, since lines may be written before anything is set up. */
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -42,7 +42,6 @@ static bool stderr_is_journal(void)
 void log_set_level(enum log_level level)
 {
 	atomic_store(&sink.level, (int)level);
-	atomic_store(&sink.is_journal, stderr_is_journal());
 }
 
 bool log_enabled(enum log_level level)
@@ -86,10 +85,17 @@ static void write_json(enum log_level level, const char *message)
 	write_line(line, log_json(line, stamp, log_level_names[level], message));
 }
 
+/* "<N>", or nothing outside of the journal. */
+static size_t add_priority(char *line, size_t size, enum log_level level)
+{
+	return stderr_is_journal() ? (size_t)snprintf(line, size, "<%d>", priorities[level]) : 0;
+}
+
 static size_t line_start(char *line, size_t size, enum log_level level)
 {
-	if (atomic_load(&sink.is_journal))
-		return (size_t)snprintf(line, size, "<%d>", priorities[level]);
+	size_t used = add_priority(line, size, level);
+	if (used > 0)
+		return used;
 	char stamp[48];
 	make_stamp(stamp, sizeof stamp);
 	return (size_t)snprintf(line, size, "%s %s: ", stamp, log_level_names[level]);
@@ -137,6 +143,8 @@ void log_problem(const char *line)
 		write_json(LOG_LEVEL_ERROR, line);
 		return;
 	}
-	int length = snprintf(text, sizeof text, "%.*s\n", (int)sizeof text - 2, line);
-	write_line(text, (size_t)length);
+	size_t used = add_priority(text, sizeof text, LOG_LEVEL_ERROR);
+	int room = (int)(sizeof text - used) - 2;
+	used += (size_t)snprintf(text + used, sizeof text - used, "%.*s\n", room, line);
+	write_line(text, used);
 }

@@ -35,7 +35,8 @@ void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* A line as it is, at any level: what is wrong with a configuration.  In JSON it is an error. */
+/* A line as it is, at any level: what is wrong with a configuration.  In JSON and in the journal it
+ * is an error. */
 void log_problem(const char *line);
 
 #endif

@@ -1,9 +1,11 @@
 #include "nearest.h"
 
 #include <ctype.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define NAME_MAX_LENGTH 64
+#define BEGINNING_MIN   3
 
 static size_t least(size_t a, size_t b, size_t c)
 {
@@ -31,17 +33,42 @@ static size_t distance(const char *a, const char *b)
 	return row[columns];
 }
 
+/* Whether whole begins with start, and start is long enough to say something. */
+static bool is_beginning(const char *start, const char *whole)
+{
+	size_t i = 0;
+	while (start[i] != '\0' &&
+		tolower((unsigned char)start[i]) == tolower((unsigned char)whole[i]))
+		i++;
+	return start[i] == '\0' && i >= BEGINNING_MIN;
+}
+
+/* Up to a third of the letters may be wrong, but one always may. */
+static size_t limit(const char *wanted)
+{
+	return strlen(wanted) / 3 + 1;
+}
+
+/* A name that was cut short is one mistake, however much is missing.  One that goes on behind the
+ * candidate is as far away as may be, so that what is as near as others yields to them. */
+static size_t mistakes(const char *wanted, const char *candidate)
+{
+	size_t d = distance(wanted, candidate);
+	if (d > 1 && is_beginning(wanted, candidate))
+		return 1;
+	return d > limit(wanted) && is_beginning(candidate, wanted) ? limit(wanted) : d;
+}
+
 struct nearest nearest_to(const char *wanted)
 {
-	/* Up to a third of the letters may be wrong, but one always may. */
-	return (struct nearest){ .wanted = wanted, .distance = strlen(wanted) / 3 + 2 };
+	return (struct nearest){ .wanted = wanted, .distance = limit(wanted) + 1 };
 }
 
 void nearest_offer(struct nearest *n, const char *candidate)
 {
 	if (strlen(n->wanted) > NAME_MAX_LENGTH || strlen(candidate) > NAME_MAX_LENGTH)
 		return;
-	size_t d = distance(n->wanted, candidate);
+	size_t d = mistakes(n->wanted, candidate);
 	if (d < n->distance) {
 		n->distance = d;
 		n->best = candidate;

@@ -1,5 +1,6 @@
 /*
- * nearest - which known name a mistaken one was probably meant to be.  Pure.
+ * nearest - which known name a mistaken one was probably meant to be: one with nearly the same
+ * letters, or one that begins as it does.  Pure.
  */
 #ifndef SIGNALBUS_NEAREST_H
 #define SIGNALBUS_NEAREST_H

@@ -18,6 +18,10 @@ static const char *const on_reject_names[] = {
 	[ON_REJECT_STOP] = "stop", [ON_REJECT_DEAD_LETTER] = "dead-letter", NULL
 };
 
+static const char *const delivery_names[] = {
+	[DELIVERY_AT_LEAST_ONCE] = "at-least-once", [DELIVERY_EXACTLY_ONCE] = "exactly-once", NULL
+};
+
 static const struct setting top_rows[] = {
 	{ .name = "database",
 		.type = SETTING_SECRET,
@@ -41,6 +45,12 @@ static const struct setting top_rows[] = {
 		.field = offsetof(struct config, autoflush),
 		.preset = 1,
 		.help = "false: the daemon sends nothing" },
+	{ .name = "delivery",
+		.type = SETTING_CHOICE,
+		.field = offsetof(struct config, delivery),
+		.choices = delivery_names,
+		.preset = DELIVERY_AT_LEAST_ONCE,
+		.help = "how often a signal's message is stored" },
 	{ .name = "instance",
 		.type = SETTING_STRING,
 		.field = offsetof(struct config, instance),
@@ -166,8 +176,9 @@ static const struct setting model_rows[] = {
 		.help = "what becomes of a signal that the broker rejects for good" },
 };
 
-const struct setting_table top_settings = { top_rows, COUNT(top_rows), "setting" };
-const struct setting_table model_settings = { model_rows, COUNT(model_rows), "model setting" };
+const struct setting_table top_settings = { top_rows, COUNT(top_rows), "setting", "the top level" };
+const struct setting_table model_settings = { model_rows, COUNT(model_rows), "model setting",
+	"a model" };
 
 const struct setting *setting_find(const struct setting_table *table, const char *name)
 {

@@ -39,7 +39,8 @@ struct setting {
 struct setting_table {
 	const struct setting *rows;
 	size_t count;
-	const char *what; /* how messages call an entry: "setting", "model setting" */
+	const char *what;  /* how messages call an entry: "setting", "model setting" */
+	const char *owner; /* and where it belongs: "the top level", "a model" */
 };
 
 extern const struct setting_table top_settings;

@@ -25,11 +25,18 @@ static void check(bool holds)
 }
 
 /* Some properties are right, as with the producer. */
-static bool takes_property(const struct property *p, struct error *e)
+static enum property_answer takes_property(const struct property *p, struct error *e)
 {
 	check(p->name != NULL && p->value != NULL);
-	return strlen(p->name) % 3 != 0 ||
-	       error_set(e, ERROR_CONFIG, "the producer does not take it");
+	error_set(e, ERROR_CONFIG, "the producer does not take it");
+	return (enum property_answer)(strcspn(p->name, "_") % 3);
+}
+
+static bool takes_database(const char *conninfo, struct error *e)
+{
+	check(conninfo != NULL);
+	return strlen(conninfo) % 3 != 1 ||
+	       error_set(e, ERROR_CONFIG, "the database does not take it");
 }
 
 static void write_file(const uint8_t *data, size_t size)
@@ -76,9 +83,10 @@ static void check_config(const struct config *c)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const struct config_checks checks = { takes_property, takes_database };
 	struct problems problems = { 0 };
 	write_file(data, size);
-	struct config *c = config_load(FILE_NAME, takes_property, &problems);
+	struct config *c = config_load(FILE_NAME, &checks, &problems);
 	check((c == NULL) == (problems.count > 0));
 	for (size_t i = 0; i < problems.count; i++)
 		check_problem(problems.lines[i]);

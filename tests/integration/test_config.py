@@ -55,6 +55,7 @@ def test_every_problem_is_told_with_its_line(refused):
 
 @pytest.mark.parametrize("wrong, near", [
     ("databse", "database"), ("kafak", "kafka"), ("Timeout", "timeout"), ("default", "defaults"),
+    ("poll", "poll_interval"),
 ])
 def test_unknown_setting_names_the_nearest(refused, wrong, near):
     [(line, message)] = refused(f"{KAFKA}\n{MODELS}\n{wrong} = 1;")
@@ -63,6 +64,7 @@ def test_unknown_setting_names_the_nearest(refused, wrong, near):
 
 @pytest.mark.parametrize("wrong, near", [
     ("brust_count", "burst_count"), ("tabel", "table"), ("orderby", "order_by"), ("Key", "key"),
+    ("order", "order_by"),
 ])
 def test_unknown_model_setting_names_the_nearest(refused, wrong, near):
     [(line, message)] = refused(
@@ -103,6 +105,10 @@ def test_unknown_model_setting_names_the_nearest(refused, wrong, near):
     ("kafka = { bootstrap_servers = \"b\"; enable_idempotence = false; };\n" + MODELS, 1,
      "idempotence"),
     ("kafka = { bootstrap_servers = \"b\"; linger_ms = \"soon\"; };\n" + MODELS, 1, "linger"),
+    ("kafka = { bootstrap_servers = \"b\"; group_id = \"g\"; };\n" + MODELS, 1,
+     "kafka.group_id: is for consumers only"),
+    ("kafka = { bootstrap_servers = \"b\"; compresion_type = 1; };\n" + MODELS, 1,
+     'did you mean "compression_type"?'),
     ("kafka = { bootstrap_servers = \"b\"; linger_ms = ( 1 ); };\n" + MODELS, 1, "linger"),
 ])
 def test_mistakes(refused, text, line, word):
@@ -196,6 +202,13 @@ def test_database_from_file_and_environment(signalbus, schema, make_topic, count
     assert "SHOP_DATABASE" in signalbus("flushmany").expect(78).stderr
 
 
+def test_delivery_is_at_least_once(signalbus, refused):
+    signalbus.write(f'{KAFKA}\n{MODELS}\ndelivery = "at-least-once";')
+    signalbus("signals").expect(0)
+    assert refused(f'{KAFKA}\n{MODELS}\ndelivery = "exactly-once";') == [
+        (3, 'delivery: "exactly-once" is not available in this version; use "at-least-once"')]
+
+
 def test_missing_secret_file(refused, signalbus):
     nowhere = signalbus.folder / "nowhere"
     [(line, message)] = refused(f'{KAFKA}\n{MODELS}\ndatabase = {{ file = "{nowhere}"; }};')
@@ -227,11 +240,17 @@ def test_wrong_conninfo(signalbus, schema):
     assert "nonsense" in run.stderr and problems(run)[0][1] == 1
 
 
+def test_wrong_conninfo_beside_other_mistakes(refused):
+    found = refused(f'database = "foo=bar";\n{KAFKA}\n{MODELS}\nnonsense = 1;')
+    assert sorted(line for line, _ in found) == [1, 4]
+    assert any('"foo"' in message for line, message in found if line == 1)
+
+
 @pytest.mark.parametrize("value", [65536, "65536", "gzip"])
 def test_kafka_properties_pass_through(signalbus, schema, make_topic, count_in_log, value):
     topic = make_topic()
     name = "compression_type" if value == "gzip" else "batch_size"
-    kafka = {name: value, "linger_ms": 0.5, "log_connection_close": False}
+    kafka = {name: value, "linger_ms": 0.5, "log_connection_close": False, "log_level": 7}
     signalbus.configure(model("A", schema.make_signals("t", 1), topic), kafka=kafka)
     signalbus("flushmany").expect_silence()
     assert count_in_log(topic) == 1
@@ -269,6 +288,17 @@ def test_password_that_others_may_read_is_a_warning(signalbus, schema):
     run = signalbus("flushmany").expect(0)
     assert "warning" in run.stderr and str(path) in run.stderr
     assert "secret" not in run.stderr
+
+
+def test_an_included_file_that_others_may_read_is_a_warning(signalbus):
+    part = signalbus.write('sasl_password = "hidden";\n', name="part.conf", mode=0o644)
+    kafka = 'kafka = { bootstrap_servers = "localhost:1";\n@include "part.conf"\n};'
+    path = signalbus.write(f"{kafka}\n{MODELS}", mode=0o644)
+    run = signalbus("signals").expect(0)
+    assert f"warning: {part} holds a password" in run.stderr
+    assert str(path) not in run.stderr and "hidden" not in run.stderr
+    part.chmod(0o640)
+    assert signalbus("signals").expect(0).stderr == ""
 
 
 def test_secrets_are_never_logged(signalbus, schema):

@@ -89,6 +89,15 @@ def test_the_journal(signalbus, schema, make_topic):
         assert re.fullmatch(starts[1] + "Started flushing A.", lines[1])
 
 
+def test_mistakes_have_a_priority_in_the_journal(signalbus):
+    path = signalbus.configure(model("A", "a", burst_count=0))
+    error = signalbus.folder / "run-0.err"
+    error.touch()
+    place = error.stat()
+    run = signalbus("signals", environment={"JOURNAL_STREAM": f"{place.st_dev}:{place.st_ino}"})
+    assert re.fullmatch(rf"<3>{path}:\d+: burst_count must be .*\n", run.expect(78).stderr)
+
+
 def test_json_in_the_journal_has_no_priority(signalbus, schema, make_topic):
     signalbus.configure(model("A", schema.make_signals("t"), make_topic()), log_format="json")
     error = signalbus.folder / "run-0.err"

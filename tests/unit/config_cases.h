@@ -24,7 +24,21 @@ static const struct {
 		"bus.conf:3: unknown setting \"something_else\"\n" },
 	{ KAFKA MODEL "tpoic = \"t\";\nburst = 3; } );\n",
 		"bus.conf:3: unknown model setting \"tpoic\"; did you mean \"topic\"?\n"
-		"bus.conf:4: unknown model setting \"burst\"\n" },
+		"bus.conf:4: unknown model setting \"burst\"; did you mean \"burst_count\"?\n" },
+	{ KAFKA MODELS "poll = 1;\ndead_letter = \"d\";\nmetrics = \":1\";\n",
+		"bus.conf:3: unknown setting \"poll\"; did you mean \"poll_interval\"?\n"
+		"bus.conf:4: unknown setting \"dead_letter\"; did you mean "
+		"\"dead_letter_table\"?\n"
+		"bus.conf:5: unknown setting \"metrics\"; did you mean \"metrics_listen\"?\n" },
+	{ KAFKA MODEL "order = ( \"id\" );\nx = 1; } );\n",
+		"bus.conf:3: unknown model setting \"order\"; did you mean \"order_by\"?\n"
+		"bus.conf:4: unknown model setting \"x\"\n" },
+	{ KAFKA MODEL "workers = 5; } );\nburst_count = 5;\ndefaults = {\ntimeout = 5; };\n",
+		"bus.conf:6: unknown model setting \"timeout\"; it is a setting of the top "
+		"level\n"
+		"bus.conf:3: unknown model setting \"workers\"; it is a setting of the top "
+		"level\n"
+		"bus.conf:4: unknown setting \"burst_count\"; it is a setting of a model\n" },
 	{ KAFKA "models = (\n{ name = \"A\"; },\n{ table = \"b\"; },\n{ } );\n",
 		"bus.conf:3: the model setting \"table\" is missing\n"
 		"bus.conf:4: the model setting \"name\" is missing\n"
@@ -52,6 +66,13 @@ static const struct {
 		"not \"loud\"\n" },
 	{ KAFKA MODELS "log_format = \"xml\";\n",
 		"bus.conf:3: log_format must be one of \"text\", \"json\", not \"xml\"\n" },
+	{ KAFKA MODELS "\ndelivery = \"exactly-once\";\n",
+		"bus.conf:4: delivery: \"exactly-once\" is not available in this version; use "
+		"\"at-least-once\"\n" },
+	{ KAFKA MODELS "delivery = \"at-least-once\";\n", "" },
+	{ KAFKA MODELS "delivery = \"at-most-once\";\n",
+		"bus.conf:3: delivery must be one of \"at-least-once\", \"exactly-once\", not "
+		"\"at-most-once\"\n" },
 	{ KAFKA MODELS "defaults = { name = \"A\"; topic = \"t\";\ntable = \"a\"; };\n",
 		"bus.conf:3: \"name\" belongs to a model, not to defaults\n"
 		"bus.conf:4: \"table\" belongs to a model, not to defaults\n" },
@@ -70,6 +91,9 @@ static const struct {
 						      "missing: which broker to ask first\n" },
 	{ "kafka = { };\n" MODELS, "bus.conf:1: kafka: \"bootstrap_servers\" is missing: which "
 				   "broker to ask first\n" },
+	{ KAFKA MODELS "\ndatabase = \"wrong\";\nnonsense = 1;\n",
+		"bus.conf:5: unknown setting \"nonsense\"\n"
+		"bus.conf:4: database: it is \"wrong\"\n" },
 	{ KAFKA MODELS "a b\n", "bus.conf:3: syntax error\n" },
 	{ KAFKA MODELS "instance = \"x\n", "bus.conf:3: syntax error\n" },
 	{ KAFKA MODELS "timeout = ;\n", "bus.conf:3: syntax error\n" },
@@ -251,6 +275,8 @@ static const struct {
 	{ "database = \"postgresql://h:5432/d\";", false },
 	{ "database = \"postgresql://[::1]:5432/d\";", false },
 	{ "kafka = { bootstrap_servers = \"b:1\"; sasl_password = \"p\"; };", true },
+	{ "kafka = { bootstrap_servers = \"b:1\"; ssl_key_pem = \"k\"; };", true },
+	{ "kafka = { bootstrap_servers = \"b:1\"; ssl_certificate_pem = \"c\"; };", false },
 	{ "kafka = { bootstrap_servers = \"b:1\"; ssl_key_password = \"p\"; };", true },
 	{ "kafka = { bootstrap_servers = \"b:1\"; sasl_oauthbearer_client_secret = \"p\"; };",
 		true },

@@ -71,17 +71,30 @@ static inline void fixture_free(struct fixture *f)
 	free(f->file);
 }
 
-/* A config_property_check that takes all but "wrong.…". */
-static inline bool check_property(const struct property *p, struct error *e)
+/* A config_property_check that knows all but "wrong…", and "under_…" under this name only; it takes
+ * them where they are not "never". */
+static inline enum property_answer check_property(const struct property *p, struct error *e)
 {
-	if (strncmp(p->name, "wrong.", 6) != 0)
-		return true;
-	return error_set(e, ERROR_CONFIG, "no such property: \"%s\" = \"%s\"", p->name, p->value);
+	if (strncmp(p->name, "wrong", 5) == 0 || strncmp(p->name, "under.", 6) == 0) {
+		error_set(e, ERROR_CONFIG, "no such property: \"%s\" = \"%s\"", p->name, p->value);
+		return PROPERTY_UNKNOWN;
+	}
+	error_set(e, ERROR_CONFIG, "\"%s\" may not be never", p->name);
+	return strcmp(p->value, "never") == 0 ? PROPERTY_REFUSED : PROPERTY_TAKEN;
 }
+
+/* A config_database_check that takes all but "wrong". */
+static inline bool check_database(const char *conninfo, struct error *e)
+{
+	return strcmp(conninfo, "wrong") != 0 ||
+	       error_set(e, ERROR_CONFIG, "database: it is \"%s\"", conninfo);
+}
+
+static const struct config_checks checks = { check_property, check_database };
 
 static inline void fixture_load(struct fixture *f)
 {
-	f->config = config_load(f->file, check_property, &f->problems);
+	f->config = config_load(f->file, &checks, &f->problems);
 	ck_assert_int_eq(f->config == NULL, f->problems.count > 0);
 }
 

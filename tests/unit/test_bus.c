@@ -1,5 +1,6 @@
 #include "bus_own.h"
 #include "log.h"
+#include "text.h"
 
 #include "suite.h"
 
@@ -261,7 +262,17 @@ static const struct {
 	{ "linger.ms", "often", "Invalid value for configuration property" },
 	{ "test.mock.num.brokers", "1", "may not be set: " },
 	{ "linger.sm", "5",
-		"librdkafka has no property \"linger.sm\"; did you mean \"linger.ms\"?" },
+		"librdkafka has no property \"linger.sm\"; did you mean \"linger_ms\"?" },
+	{ "queue.buffering.max.message", "5", "did you mean \"queue_buffering_max_messages\"?" },
+	{ "log_level", "5", NULL },
+	{ "log_level", "8", "outside allowed range" },
+	{ "log.level", "5",
+		"librdkafka has no property \"log.level\"; did you mean \"log_level\"?" },
+	{ "group.id", "g", "is for consumers only, and signalbus is a producer" },
+	{ "auto.offset.reset", "never", "is for consumers only, and signalbus is a producer" },
+	{ "auto.offset.rest", "5", "librdkafka has no property \"auto.offset.rest\"." },
+	{ "client.id", "c", NULL },          /* of both */
+	{ "compression.type", "lz4", NULL }, /* of producers */
 	{ "zzzzzzzzzzzzzzzz", "5", "librdkafka has no property \"zzzzzzzzzzzzzzzz\"" },
 };
 
@@ -270,10 +281,16 @@ START_TEST(properties_are_checked)
 	struct error e;
 	const struct property property = { .name = properties[_i].name,
 		.value = properties[_i].value };
-	ck_assert_int_eq(bus_check_property(&property, &e), properties[_i].problem == NULL);
+	enum property_answer answer = bus_check_property(&property, &e);
+	ck_assert_int_eq(answer == PROPERTY_TAKEN, properties[_i].problem == NULL);
 	if (properties[_i].problem != NULL) {
 		ck_assert_int_eq(e.kind, ERROR_CONFIG);
-		ck_assert_msg(strstr(e.text, properties[_i].problem) != NULL, "%s", e.text);
+		ck_assert_int_eq(answer == PROPERTY_UNKNOWN,
+			strncmp(e.text, "librdkafka has no property", 26) == 0);
+		/* A dot says that no more follows. */
+		char *text = text_format("%s.", e.text);
+		ck_assert_msg(strstr(text, properties[_i].problem) != NULL, "%s", e.text);
+		free(text);
 	}
 }
 END_TEST

@@ -57,11 +57,12 @@ START_TEST(what_is_not_set_has_its_preset)
 	ck_assert_int_eq(c->log_level, -1);
 	ck_assert_int_eq(c->log_format, LOG_FORMAT_TEXT);
 	ck_assert(c->autoflush);
+	ck_assert_int_eq(c->delivery, DELIVERY_AT_LEAST_ONCE);
 	ck_assert_int_eq(c->workers, 2);
 	ck_assert_double_eq(c->poll_interval, 1);
 	ck_assert_str_eq(c->notify_channel, "signalbus");
 	ck_assert_ptr_null(c->metrics_listen);
-	ck_assert(!c->holds_password);
+	ck_assert_uint_eq(c->secret_files.count, 0);
 	ck_assert_uint_eq(c->model_count, 1);
 	ck_assert_str_eq(m->name, "A");
 	ck_assert_str_eq(m->table, "a");
@@ -157,7 +158,7 @@ END_TEST
 START_TEST(a_file_that_cannot_be_read_is_a_problem)
 {
 	struct problems problems = { 0 };
-	ck_assert_ptr_null(config_load(unreadable[_i].path, check_property, &problems));
+	ck_assert_ptr_null(config_load(unreadable[_i].path, &checks, &problems));
 	char *expected = text_format("%s:1: %s", unreadable[_i].path, unreadable[_i].problem);
 	ck_assert_uint_ge(problems.count, 1);
 	ck_assert_str_eq(problems.lines[0], expected);
@@ -206,7 +207,7 @@ START_TEST(a_configuration_may_come_through_a_pipe)
 	ck_assert_int_gt(write(ends[1], KAFKA MODELS, strlen(KAFKA MODELS)), 0);
 	close(ends[1]);
 	char *path = text_format("/dev/fd/%d", ends[0]);
-	struct config *c = config_load(path, check_property, &problems);
+	struct config *c = config_load(path, &checks, &problems);
 	ck_assert_ptr_nonnull(c);
 	ck_assert_str_eq(c->models[0].name, "A");
 	config_free(c);
@@ -302,7 +303,7 @@ START_TEST(a_secret_is_read_from_a_file_or_the_environment)
 	fixture_expect(&f, content, problem.text);
 	if (f.config != NULL) {
 		ck_assert_str_eq(f.config->database, secrets[_i].secret);
-		ck_assert(!f.config->holds_password);
+		ck_assert_uint_eq(f.config->secret_files.count, 0);
 	}
 	free(content);
 	text_free(&problem);
@@ -340,8 +341,32 @@ START_TEST(a_password_in_the_file_is_noticed)
 	char *content = text_format("%s\n%s" MODELS, passwords[_i].line, has_kafka ? "" : KAFKA);
 	setenv("HOME", "/root", 1);
 	const struct config *c = load(&f, content);
-	ck_assert_int_eq(c->holds_password, passwords[_i].holds);
+	ck_assert_uint_eq(c->secret_files.count, passwords[_i].holds ? 1 : 0);
+	if (passwords[_i].holds)
+		ck_assert_str_eq(c->secret_files.items[0], f.file);
 	free(content);
+	fixture_free(&f);
+}
+END_TEST
+
+/* Each once, and no file that only includes it. */
+START_TEST(the_files_that_hold_passwords_are_named)
+{
+	struct fixture f;
+	fixture_init(&f);
+	char *part = fixture_path(&f, "part"), *other = fixture_path(&f, "other");
+	fixture_write(&f, "part", "sasl_password = \"p\";\nssl_key_pem = \"k\";\n");
+	fixture_write(&f, "other", "database = \"password=p\";\n");
+	fixture_expect(&f,
+		"kafka = { bootstrap_servers = \"b:1\";\n@include \"part\"\n};\n" MODELS
+		"@include \"other\"\n",
+		"");
+	const struct strings *files = &f.config->secret_files;
+	ck_assert_uint_eq(files->count, 2);
+	ck_assert_str_eq(files->items[0], part);
+	ck_assert_str_eq(files->items[1], other);
+	free(part);
+	free(other);
 	fixture_free(&f);
 }
 END_TEST
@@ -352,7 +377,8 @@ START_TEST(kafka_properties_are_text_under_the_names_of_librdkafka)
 		{ "linger.ms", "5" }, { "message.max.bytes", "-3000000000" },
 		{ "queue.buffering.max.kbytes", "16" }, { "some.share", "0.25" },
 		{ "enable.idempotence", "true" }, { "socket.keepalive.enable", "false" },
-		{ "client.id", "a_b" }, { "sasl.password", "from env" }, { "empty", "" } };
+		{ "client.id", "a_b" }, { "sasl.password", "from env" }, { "empty", "" },
+		{ "under_line", "3" } };
 	struct fixture f;
 	setenv("SIGNALBUS_TEST_SECRET", "from env", 1);
 	const struct config *c = load(&f,
@@ -360,7 +386,8 @@ START_TEST(kafka_properties_are_text_under_the_names_of_librdkafka)
 		       "message_max_bytes = -3000000000L;\nqueue_buffering_max_kbytes = 0x10;\n"
 		       "some_share = 0.25;\nenable_idempotence = true;\n"
 		       "socket_keepalive_enable = false;\nclient_id = \"a_b\";\n"
-		       "sasl_password = { env = \"SIGNALBUS_TEST_SECRET\"; };\nempty = \"\"; };\n");
+		       "sasl_password = { env = \"SIGNALBUS_TEST_SECRET\"; };\nempty = "
+		       "\"\";\nunder_line = 3; };\n");
 	ck_assert_uint_eq(c->kafka_count, COUNT(expected));
 	for (size_t i = 0; i < COUNT(expected); i++) {
 		ck_assert_str_eq(c->kafka[i].name, expected[i][0]);
@@ -379,7 +406,8 @@ START_TEST(each_kafka_property_that_the_producer_refuses_is_a_problem)
 	fixture_expect(&f,
 		"kafka = { metadata_broker_list = \"b:1\";\nwrong_one = 5L;\nright = 1;\n"
 		"wrong_two_three = false;\nwrong_four = ( 1 );\nwrong_five = { };\n"
-		"wrong_six = { env = \"SIGNALBUS_TEST_UNSET\"; }; };\n" MODELS,
+		"wrong_six = { env = \"SIGNALBUS_TEST_UNSET\"; };\n"
+		"right_not = \"never\";\nunder_not = \"never\"; };\n" MODELS,
 		"bus.conf:2: kafka.wrong_one: no such property: \"wrong.one\" = \"5\"\n"
 		"bus.conf:4: kafka.wrong_two_three: no such property: \"wrong.two.three\" = "
 		"\"false\"\n"
@@ -387,7 +415,9 @@ START_TEST(each_kafka_property_that_the_producer_refuses_is_a_problem)
 		"\"NAME\"; }, not a list\n"
 		"bus.conf:6: wrong_five must be a string, { file = \"PATH\"; } or { env = "
 		"\"NAME\"; }, not a group\n"
-		"bus.conf:7: environment variable SIGNALBUS_TEST_UNSET is not set\n");
+		"bus.conf:7: environment variable SIGNALBUS_TEST_UNSET is not set\n"
+		"bus.conf:8: kafka.right_not: \"right.not\" may not be never\n"
+		"bus.conf:9: kafka.under_not: \"under_not\" may not be never\n");
 	fixture_free(&f);
 }
 END_TEST
@@ -413,6 +443,7 @@ int main(void)
 		{ a_secret_is_read_from_a_file_or_the_environment, COUNT(secrets), 0 },
 		{ a_secret_too_long_is_refused, 1, 0 },
 		{ a_password_in_the_file_is_noticed, COUNT(passwords), 0 },
+		{ the_files_that_hold_passwords_are_named, 1, 0 },
 		{ kafka_properties_are_text_under_the_names_of_librdkafka, 1, 0 },
 		{ each_kafka_property_that_the_producer_refuses_is_a_problem, 1, 0 },
 	};

@@ -71,7 +71,7 @@ START_TEST(text_has_time_and_level)
 }
 END_TEST
 
-START_TEST(the_journal_gets_priorities)
+static int divert_to_journal(void)
 {
 	char stream[64];
 	struct stat st;
@@ -79,6 +79,23 @@ START_TEST(the_journal_gets_priorities)
 	ck_assert_int_eq(fstat(STDERR_FILENO, &st), 0);
 	snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
 	setenv("JOURNAL_STREAM", stream, 1);
+	return fd;
+}
+
+/* What is wrong with a configuration is told before it can say anything of the log. */
+START_TEST(the_journal_gets_priorities_from_the_first_line_on)
+{
+	int fd = divert_to_journal();
+	log_problem("file:5: wrong");
+	ck_assert_str_eq(heard(fd), "<3>file:5: wrong\n");
+	log_error("e");
+	ck_assert_str_eq(heard(fd), "<3>e\n");
+}
+END_TEST
+
+START_TEST(the_journal_gets_priorities)
+{
+	int fd = divert_to_journal();
 	log_set_level(LOG_LEVEL_DEBUG);
 	log_error("e");
 	ck_assert_str_eq(heard(fd), "<3>e\n");
@@ -142,6 +159,20 @@ static const struct {
 	{ "\xFF\xFE", REPLACED REPLACED },
 };
 
+/* A problem that is too long is cut, and is still one line. */
+START_TEST(a_long_problem_is_cut)
+{
+	char problem[8192];
+	int fd = _i == 0 ? divert() : divert_to_journal();
+	memset(problem, 'x', sizeof problem - 1);
+	problem[sizeof problem - 1] = '\0';
+	log_problem(problem);
+	const char *line = heard(fd);
+	ck_assert_uint_eq(strlen(line), 2047);
+	ck_assert_int_eq(strncmp(line, "<3>", 3) == 0, _i == 1);
+}
+END_TEST
+
 START_TEST(json_takes_any_bytes)
 {
 	char line[LOG_JSON_BYTES + 1];
@@ -183,6 +214,8 @@ int main(void)
 	const struct test tests[] = {
 		{ text_has_time_and_level, 1, 0 },
 		{ the_journal_gets_priorities, 1, 0 },
+		{ the_journal_gets_priorities_from_the_first_line_on, 1, 0 },
+		{ a_long_problem_is_cut, 2, 0 },
 		{ another_stream_is_not_the_journal, 1, 0 },
 		{ json_is_an_object_a_line, 1, 0 },
 		{ json_takes_any_bytes, COUNT(bytes), 0 },

@@ -22,6 +22,14 @@ static const struct {
 	{ "auto_flush", "autoflush" },
 	{ "ke", "key" },
 	{ "k", NULL },
+	{ "order", "order_by" },
+	{ "Burst", "burst_count" },
+	{ "bur", "burst_count" },
+	{ "aut", "autoflush" },
+	{ "bu", NULL },
+	{ "table_of_signals", "table" },
+	{ "key_column_of_signals", "key" },
+	{ "topic_of_all", "topic" },
 	{ "", NULL },
 	{ "somethingelse", NULL },
 	{ "xyz", NULL },
@@ -44,11 +52,39 @@ static const struct {
 	const char *wanted, *candidate;
 	size_t distance; /* 0: too far */
 } limits[] = {
-	{ "a", "b", 1 }, { "ab", "xb", 1 }, { "ab", "xy", 0 }, { "abc", "xyc", 2 },
-	{ "abc", "xyz", 0 }, { "abcdef", "xyzdef", 3 }, { "abcdef", "wxyzef", 0 },
-	{ "abcdef", "abc", 3 }, { "abcdef", "ab", 0 }, { "abc", "abcde", 2 },
-	{ "abc", "abcdef", 0 }, { "abcd", "abdc", 2 }, /* letters that changed places count twice */
+	{ "a", "b", 1 },
+	{ "ab", "xb", 1 },
+	{ "ab", "xy", 0 },
+	{ "abc", "xyc", 2 },
+	{ "abc", "xyz", 0 },
+	{ "abcdef", "xyzdef", 3 },
+	{ "abcdef", "wxyzef", 0 },
+	{ "abcdef", "abc", 3 },
+	{ "abcdef", "ab", 0 },
+	{ "ab", "abcd", 0 },
+	{ "abcd", "abdc", 2 }, /* letters that changed places count twice */
+	{ "ab", "abc", 1 },
+	{ "abc", "abcdef", 1 },
+	{ "abc", "abcdefghijkl", 1 },
+	{ "abcdefghi", "abc", 4 },
+	{ "abcdefghi", "ab", 0 },
+	{ "abc", "xabc", 1 },
 };
+
+/* A beginning is a good guess; still, what is hardly misspelt is better than it. */
+START_TEST(a_beginning_may_yield_to_a_nearer_name)
+{
+	struct nearest n = nearest_to("flushorderd");
+	nearest_offer(&n, "flush");
+	ck_assert_pstr_eq(n.best, "flush");
+	nearest_offer(&n, "flushordered");
+	ck_assert_pstr_eq(n.best, "flushordered");
+	n = nearest_to("time");
+	nearest_offer(&n, "name");
+	nearest_offer(&n, "timestamp");
+	ck_assert_pstr_eq(n.best, "timestamp");
+}
+END_TEST
 
 START_TEST(a_third_of_the_letters_and_one_may_be_wrong)
 {
@@ -119,6 +155,7 @@ int main(void)
 	const struct test tests[] = {
 		{ the_nearest_name_is_found, COUNT(searches), 0 },
 		{ a_third_of_the_letters_and_one_may_be_wrong, COUNT(limits), 0 },
+		{ a_beginning_may_yield_to_a_nearer_name, 1, 0 },
 		{ the_first_of_equally_near_names_wins, 1, 0 },
 		{ names_too_long_for_postgresql_are_passed_over, COUNT(lengths), 0 },
 		{ letters_beyond_ascii_are_bytes, 1, 0 },
