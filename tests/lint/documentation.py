@@ -19,7 +19,7 @@ def rows(name, table, row):
 
 
 def options():
-    return rows("src/main.c", "options", r"^\t\{ '.',[^\"]*\"([^\"]+)\"")
+    return rows("src/options.c", "options", r"^\t\{ '.',[^\"]*\"([^\"]+)\"")
 
 
 def commands():
@@ -82,7 +82,7 @@ def check_manual():
 def check_help():
     """--help names each option and each command"""
     text = help_text()
-    yield from lacking("src/main.c", text, "in --help, option", options(), option)
+    yield from lacking("src/options.c", text, "in --help, option", options(), option)
     yield from lacking("src/main.c", text, "in --help, command", commands(), item)
 
 
