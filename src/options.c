@@ -2,8 +2,9 @@
 
 #include "text.h"
 
-#include <errno.h>
+#include <ctype.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #define SECONDS_MAX         1e6
 #define WATCH_DEFAULT_S     2
 #define WATCH_MIN_S         0.1
+#define DIGITS              "0123456789"
 
 /* Options; those whose global is false belong to the commands that list them. */
 static const struct {
@@ -48,6 +50,25 @@ static const struct {
 
 #define OPTION_COUNT (sizeof options / sizeof options[0])
 
+/* What getopt gives for a long option is its place in the table, behind all characters: what is
+ * wrong with "--drop=1" is told from what is wrong with "-D". */
+#define LONG_FIRST (UCHAR_MAX + 1)
+
+/* Options that take a number, and its limits. */
+static const struct number {
+	char letter;
+	bool whole;
+	double min, max;
+	const char *unit;
+} numbers[] = {
+	{ 'w', false, 0, SECONDS_MAX, " seconds" },
+	{ 'r', false, 0, SECONDS_MAX, " seconds" },
+	{ 'j', true, 1, JOBS_MAX, "" },
+	{ 'W', false, WATCH_MIN_S, SECONDS_MAX, " seconds" },
+};
+
+#define NUMBER_COUNT (sizeof numbers / sizeof numbers[0])
+
 int usage_error(const char *format, ...)
 {
 	va_list args;
@@ -59,28 +80,34 @@ int usage_error(const char *format, ...)
 	return EXIT_WRONG_USAGE;
 }
 
-/* A number of seconds, or an integer where whole, within min and max. */
-static bool parse_number(const char *text, double min, double max, bool whole, double *number)
+/* NULL where the option takes no number. */
+static const struct number *number_of(char letter)
 {
+	for (size_t i = 0; i < NUMBER_COUNT; i++)
+		if (numbers[i].letter == letter)
+			return &numbers[i];
+	return NULL;
+}
+
+/* The number that an option takes.  strtod(3) alone would take exponents, signs, white space,
+ * hexadecimals and "nan", too. */
+static bool parse_number(char letter, const char *text, double *number)
+{
+	const struct number *kind = number_of(letter);
+	if (kind == NULL || text[strspn(text, kind->whole ? DIGITS : DIGITS ".")] != '\0')
+		return false;
 	char *end;
-	errno = 0;
 	double n = strtod(text, &end);
-	if (end == text || *end != '\0' || errno != 0 || !(n >= min && n <= max) ||
-		(whole && n != (double)(long)n))
+	if (end == text || *end != '\0' || n < kind->min || n > kind->max)
 		return false;
 	*number = n;
 	return true;
 }
 
-static bool parse_seconds(const char *text, double min, double *seconds)
-{
-	return parse_number(text, min, SECONDS_MAX, false, seconds);
-}
-
 static bool parse_jobs(const char *text, unsigned *jobs)
 {
 	double number;
-	if (!parse_number(text, 1, JOBS_MAX, true, &number))
+	if (!parse_number('j', text, &number))
 		return false;
 	*jobs = (unsigned)number;
 	return true;
@@ -125,9 +152,9 @@ static bool apply_option(struct options *o, char letter, const char *argument)
 		line->verbosity = -1;
 		return true;
 	case 'w':
-		return parse_seconds(argument, 0, &line->wait);
+		return parse_number('w', argument, &line->wait);
 	case 'r':
-		return parse_seconds(argument, 0, &line->repeat);
+		return parse_number('r', argument, &line->repeat);
 	case 'e':
 		line->excluded[line->excluded_count++] = argument;
 		return true;
@@ -135,14 +162,17 @@ static bool apply_option(struct options *o, char letter, const char *argument)
 		return parse_jobs(argument, &line->jobs);
 	case 'W':
 		line->watch = WATCH_DEFAULT_S;
-		return argument == NULL || parse_seconds(argument, WATCH_MIN_S, &line->watch);
+		return argument == NULL || parse_number('W', argument, &line->watch);
 	default:
 		return false;
 	}
 }
 
+/* The option that getopt names by its letter, or by its place; OPTION_COUNT where none is meant. */
 static size_t option_of(int letter)
 {
+	if (letter >= LONG_FIRST)
+		return (size_t)(letter - LONG_FIRST);
 	for (size_t i = 0; i < OPTION_COUNT; i++)
 		if (options[i].letter == letter)
 			return i;
@@ -158,7 +188,7 @@ static void fill_getopt(char *shorts, struct option *longs)
 		int takes = !has_argument                   ? no_argument
 			    : options[i].argument[0] == '[' ? optional_argument
 							    : required_argument;
-		longs[i] = (struct option){ options[i].name, takes, NULL, options[i].letter };
+		longs[i] = (struct option){ options[i].name, takes, NULL, LONG_FIRST + (int)i };
 		if (options[i].is_short) {
 			*shorts++ = options[i].letter;
 			if (has_argument)
@@ -182,6 +212,45 @@ static void set_defaults(struct options *o, size_t words)
 	o->line.excluded = memory_new(words, sizeof *o->line.excluded);
 }
 
+static int wrong_argument(size_t i, const char *argument)
+{
+	const struct number *kind = number_of(options[i].letter);
+	if (kind == NULL)
+		return usage_error("--%s is empty", options[i].name);
+	return usage_error("--%s must be %g to %.0f%s, not \"%s\"", options[i].name, kind->min,
+		kind->max, kind->unit, argument);
+}
+
+/* A word that begins with "--" and is no option, or short for several. */
+static int wrong_long_option(const char *word)
+{
+	const char *name = word + 2;
+	size_t length = strcspn(name, "=");
+	struct text meant = { 0 };
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		if (length > 0 && strncmp(options[i].name, name, length) == 0)
+			text_addf(
+				&meant, "%s--%s", meant.length > 0 ? " or " : "", options[i].name);
+	int status = meant.length > 0
+			     ? usage_error("--%.*s may mean %s", (int)length, name, meant.text)
+			     : usage_error("unknown option %s", word);
+	text_free(&meant);
+	return status;
+}
+
+/* What getopt does not take: optopt has the letter, the place of a long option that has an argument
+ * without taking one, or 0 for another long one, which is the last word that was read. */
+static int wrong_option(char **argv)
+{
+	if (optopt == 0)
+		return wrong_long_option(argv[optind - 1]);
+	if (optopt >= LONG_FIRST)
+		return usage_error("--%s takes no argument", options[option_of(optopt)].name);
+	unsigned char letter = (unsigned char)optopt;
+	return isprint(letter) ? usage_error("unknown option -%c", letter)
+			       : usage_error("unknown option -\\x%02x", letter);
+}
+
 int options_parse(struct options *o, int argc, char **argv)
 {
 	char shorts[2 * OPTION_COUNT + 2];
@@ -189,15 +258,17 @@ int options_parse(struct options *o, int argc, char **argv)
 	set_defaults(o, (size_t)argc);
 	fill_getopt(shorts, longs);
 	opterr = 0;
+	unsetenv("POSIXLY_CORRECT"); /* which has getopt end the options at the command */
 	for (int letter; (letter = getopt_long(argc, argv, shorts, longs, NULL)) != -1;) {
 		if (letter == ':')
-			return usage_error("option %s needs an argument", argv[optind - 1]);
+			return usage_error(
+				"--%s needs an argument", options[option_of(optopt)].name);
 		size_t i = option_of(letter);
 		if (i == OPTION_COUNT)
-			return usage_error("unknown option %s", argv[optind - 1]);
+			return wrong_option(argv);
 		o->used |= 1U << i;
 		if (!apply_option(o, options[i].letter, optarg))
-			return usage_error("--%s does not take \"%s\"", options[i].name, optarg);
+			return wrong_argument(i, optarg);
 	}
 	o->words = argv + optind;
 	o->word_count = (size_t)(argc - optind);
@@ -217,9 +288,7 @@ int options_check(const struct options *o, const char *name, const char *letters
 
 int options_take_watch(struct options *o, const char *word)
 {
-	return parse_seconds(word, WATCH_MIN_S, &o->line.watch)
-		       ? 0
-		       : usage_error("unexpected argument \"%s\"", word);
+	return parse_number('W', word, &o->line.watch) ? 0 : wrong_argument(option_of('W'), word);
 }
 
 void options_free(struct options *o)
