@@ -46,7 +46,7 @@ static void check_database(struct check *c)
 {
 	struct error e;
 	struct db *db = db_new(c->config->database, c->config->timeout);
-	if (db_connect(db, deadline_of(c), &e) &&
+	if (command_connect(db, c->config, &e) &&
 		catalog_check_database(db, c->config, &c->findings, &e))
 		check_models(c, db);
 	else

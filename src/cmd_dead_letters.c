@@ -1,4 +1,3 @@
-#include "clock.h"
 #include "command.h"
 #include "error.h"
 #include "stop.h"
@@ -90,19 +89,13 @@ static int run(const struct command_line *line, const struct chosen *c)
 {
 	struct error e;
 	struct store *s = store_new(c->config);
-	bool ok = store_connect(s, instant_after(clock_now(), c->config->timeout), &e);
+	bool ok = command_connect_store(s, c->config, &e);
 	if (ok)
 		ok = line->requeue   ? requeue(s, c, &e)
 		     : line->discard ? discard(s, c, &e)
 				     : list(s, c, &e);
 	store_free(s);
-	if (ok)
-		return command_finish_output();
-	if (e.kind == ERROR_CONFIG)
-		log_problem(e.text);
-	else
-		log_error("%s", e.text);
-	return error_exit_status(e.kind);
+	return ok ? command_finish_output() : command_failed("", &e);
 }
 
 int cmd_dead_letters(const struct command_line *line)

@@ -1,7 +1,7 @@
-#include "clock.h"
 #include "command.h"
 #include "error.h"
 #include "sql.h"
+#include "stop.h"
 #include "store.h"
 
 #include <stdio.h>
@@ -33,7 +33,7 @@ static bool add_triggers(struct store *s, const struct wanted *w, struct text *t
 static bool add_statements(struct store *s, const struct wanted *w, struct text *t, struct error *e)
 {
 	text_addf(t, "BEGIN;\n");
-	bool ok = store_connect(s, instant_after(clock_now(), w->config->timeout), e) &&
+	bool ok = command_connect_store(s, w->config, e) &&
 		  (!w->dead_letters || store_define_dead_letters(s, t, e)) &&
 		  (!w->triggers || add_triggers(s, w, t, e));
 	text_addf(t, "COMMIT;\n");
@@ -50,12 +50,8 @@ static int print_statements(const struct wanted *w)
 	store_free(s);
 	if (ok)
 		fputs(t.text, stdout);
-	else if (e.kind == ERROR_CONFIG)
-		log_problem(e.text);
-	else
-		log_error("%s", e.text);
 	text_free(&t);
-	return ok ? command_finish_output() : error_exit_status(e.kind);
+	return ok ? command_finish_output() : command_failed("", &e);
 }
 
 int cmd_triggers(const struct command_line *line)
@@ -82,5 +78,6 @@ int cmd_triggers(const struct command_line *line)
 	int status = print_statements(&w);
 	free(models);
 	config_free(config);
+	stop_by_signal();
 	return status;
 }
