@@ -104,10 +104,11 @@ int cmd_dead_letters(const struct command_line *line)
 	if (config == NULL)
 		return EXIT_WRONG_CONFIG;
 	if (config->dead_letter_table == NULL) {
-		log_error("dead_letter_table is not set in %s: there are no dead letters",
-			config->file);
+		int status = command_refuse(config, "dead_letter_table",
+			"dead_letter_table is not set, so there are no dead letters; set it to the "
+			"table that has them");
 		config_free(config);
-		return EXIT_WRONG_CONFIG;
+		return status;
 	}
 	struct chosen c = { .config = config };
 	size_t *models = command_select(line, config, &c.count);

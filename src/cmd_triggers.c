@@ -64,11 +64,11 @@ int cmd_triggers(const struct command_line *line)
 		.dead_letters = config->dead_letter_table != NULL && !line->drop,
 		.triggers = config->notify_channel[0] != '\0' || line->drop };
 	if (!w.triggers && !w.dead_letters) {
-		log_error(
-			"notify_channel is \"\" in %s: there is no channel for triggers to notify",
-			config->file);
+		int status = command_refuse(config, "notify_channel",
+			"notify_channel is \"\", so there is no channel for triggers to notify; "
+			"name one, such as \"signalbus\"");
 		config_free(config);
-		return EXIT_WRONG_CONFIG;
+		return status;
 	}
 	/* The table for dead letters need not be there yet. */
 	for (size_t i = 0; i < config->model_count; i++)

@@ -158,6 +158,15 @@ int command_failed(const char *text, const struct error *e)
 	return error_exit_status(e->kind);
 }
 
+int command_refuse(const struct config *config, const char *setting, const char *text)
+{
+	struct problems problems = { 0 };
+	problems_add(&problems, config_place(config, NULL, setting), "%s", text);
+	log_problem(problems.lines[0]);
+	problems_free(&problems);
+	return EXIT_WRONG_CONFIG;
+}
+
 int command_finish_output(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))

@@ -62,6 +62,10 @@ bool command_connect_store(struct store *s, const struct config *config, struct 
  * that is wrong; nothing where it was asked to stop.  Returns the exit status. */
 int command_failed(const char *text, const struct error *e);
 
+/* Print, at its place in the file, what is wrong with a setting of the top level for this command.
+ * Returns the exit status. */
+int command_refuse(const struct config *config, const char *setting, const char *text);
+
 /* Flush standard output.  Returns the exit status, which says whether all of it was written. */
 int command_finish_output(void);
 
