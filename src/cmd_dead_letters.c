@@ -62,7 +62,8 @@ static bool list(struct store *s, const struct chosen *c, struct error *e)
 static bool requeue(struct store *s, const struct chosen *c, struct error *e)
 {
 	size_t *counts = memory_new(c->count, sizeof *counts);
-	bool ok = store_requeue(s, c->models, c->count, counts, e);
+	bool ok = command_read_models(s, c->models, c->count, e) &&
+		  store_requeue(s, c->models, c->count, counts, e);
 	for (size_t i = 0; ok && i < c->count; i++)
 		if (counts[i] > 0)
 			log_info("model \"%s\": %zu signals are back in table %s",

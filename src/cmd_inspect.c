@@ -35,10 +35,22 @@ static int compare_pending(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+static bool read_all(struct store *s, const struct config *config, struct error *e)
+{
+	size_t *models = memory_new(config->model_count, sizeof *models);
+	for (size_t i = 0; i < config->model_count; i++)
+		models[i] = i;
+	bool ok = command_read_models(s, models, config->model_count, e);
+	free(models);
+	return ok;
+}
+
 static bool count_pending(
 	struct store *s, const struct config *config, struct pending *pending, struct error *e)
 {
 	if (!store_connected(s) && !command_connect_store(s, config, e))
+		return false;
+	if (!read_all(s, config, e))
 		return false;
 	for (size_t i = 0; i < config->model_count; i++) {
 		const struct model *m = store_model(s, i, e);

@@ -19,6 +19,8 @@ struct wanted {
 
 static bool add_triggers(struct store *s, const struct wanted *w, struct text *t, struct error *e)
 {
+	if (!command_read_models(s, w->models, w->count, e))
+		return false;
 	sql_triggers_begin(t, w->drop);
 	for (size_t i = 0; i < w->count; i++) {
 		const struct model *m = store_model(s, w->models[i], e);

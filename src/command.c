@@ -149,6 +149,22 @@ bool command_connect_store(struct store *s, const struct config *config, struct 
 	return connect_patiently(connect_store, s, config->timeout, e);
 }
 
+bool command_read_models(struct store *s, const size_t *models, size_t count, struct error *e)
+{
+	struct error found, last = { .kind = ERROR_NONE };
+	for (size_t i = 0; i < count; i++) {
+		if (store_model(s, models[i], &found) != NULL)
+			continue;
+		if (last.kind == ERROR_CONFIG && strcmp(last.text, found.text) != 0)
+			log_problem(last.text);
+		last = found;
+		if (found.kind != ERROR_CONFIG)
+			break;
+	}
+	*e = last;
+	return last.kind == ERROR_NONE;
+}
+
 int command_failed(const char *text, const struct error *e)
 {
 	if (e->kind == ERROR_CONFIG)

@@ -58,6 +58,10 @@ size_t *command_select(const struct command_line *line, const struct config *con
 bool command_connect(struct db *db, const struct config *config, struct error *e);
 bool command_connect_store(struct store *s, const struct config *config, struct error *e);
 
+/* Read the models (indexes), all of them, so that store_model() has them.  Where some do not fit
+ * their tables, the first mistake of each is printed, but for the last one, which is e's. */
+bool command_read_models(struct store *s, const size_t *models, size_t count, struct error *e);
+
 /* Log why a command could not do its work, behind text, as the configuration's reader would where
  * that is wrong; nothing where it was asked to stop.  Returns the exit status. */
 int command_failed(const char *text, const struct error *e);
