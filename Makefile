@@ -21,8 +21,8 @@ BINARY   := $(BUILD)/signalbus
 HAVE_SYSTEMD := $(shell pkg-config --exists libsystemd && echo yes)
 PACKAGES := libpq rdkafka libcjson libconfig libmicrohttpd $(if $(HAVE_SYSTEMD),libsystemd)
 
-SOURCES := main.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c cmd_triggers.c \
-	cmd_dead_letters.c cmd_check.c \
+SOURCES := main.c options.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_schema.c \
+	cmd_triggers.c cmd_dead_letters.c cmd_check.c \
 	config.c config_value.c config_item.c settings.c problems.c findings.c nearest.c \
 	model.c shape.c template.c sql.c catalog.c catalog_facts.c catalog_check.c facts.c \
 	db.c db_run.c rows.c store.c store_claim.c store_take.c store_dead.c store_lock.c \
@@ -286,7 +286,7 @@ FUZZERS      := message config command_line
 fuzz_message_SOURCES      := encode bytes $(MODEL)
 fuzz_config_SOURCES       := $(test_config_OBJECTS)
 fuzz_config_OPTIONS       := -detect_leaks=0 -seed_inputs=$(CURDIR)/signalbus.conf.example
-fuzz_command_line_SOURCES := main nearest text
+fuzz_command_line_SOURCES := main options nearest text
 FUZZ_BINARIES := $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%)
 
 # main() of main.c is called by another one.

@@ -1,4 +1,3 @@
-#include "clock.h"
 #include "command.h"
 #include "error.h"
 #include "stop.h"
@@ -63,7 +62,8 @@ static bool list(struct store *s, const struct chosen *c, struct error *e)
 static bool requeue(struct store *s, const struct chosen *c, struct error *e)
 {
 	size_t *counts = memory_new(c->count, sizeof *counts);
-	bool ok = store_requeue(s, c->models, c->count, counts, e);
+	bool ok = command_read_models(s, c->models, c->count, e) &&
+		  store_requeue(s, c->models, c->count, counts, e);
 	for (size_t i = 0; ok && i < c->count; i++)
 		if (counts[i] > 0)
 			log_info("model \"%s\": %zu signals are back in table %s",
@@ -90,19 +90,13 @@ static int run(const struct command_line *line, const struct chosen *c)
 {
 	struct error e;
 	struct store *s = store_new(c->config);
-	bool ok = store_connect(s, instant_after(clock_now(), c->config->timeout), &e);
+	bool ok = command_connect_store(s, c->config, &e);
 	if (ok)
 		ok = line->requeue   ? requeue(s, c, &e)
 		     : line->discard ? discard(s, c, &e)
 				     : list(s, c, &e);
 	store_free(s);
-	if (ok)
-		return command_finish_output();
-	if (e.kind == ERROR_CONFIG)
-		log_problem(e.text);
-	else
-		log_error("%s", e.text);
-	return error_exit_status(e.kind);
+	return ok ? command_finish_output() : command_failed("", &e);
 }
 
 int cmd_dead_letters(const struct command_line *line)
@@ -111,10 +105,11 @@ int cmd_dead_letters(const struct command_line *line)
 	if (config == NULL)
 		return EXIT_WRONG_CONFIG;
 	if (config->dead_letter_table == NULL) {
-		log_error("dead_letter_table is not set in %s: there are no dead letters",
-			config->file);
+		int status = command_refuse(config, "dead_letter_table",
+			"dead_letter_table is not set, so there are no dead letters; set it to the "
+			"table that has them");
 		config_free(config);
-		return EXIT_WRONG_CONFIG;
+		return status;
 	}
 	struct chosen c = { .config = config };
 	size_t *models = command_select(line, config, &c.count);

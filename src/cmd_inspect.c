@@ -35,11 +35,22 @@ static int compare_pending(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+static bool read_all(struct store *s, const struct config *config, struct error *e)
+{
+	size_t *models = memory_new(config->model_count, sizeof *models);
+	for (size_t i = 0; i < config->model_count; i++)
+		models[i] = i;
+	bool ok = command_read_models(s, models, config->model_count, e);
+	free(models);
+	return ok;
+}
+
 static bool count_pending(
 	struct store *s, const struct config *config, struct pending *pending, struct error *e)
 {
-	if (!store_connected(s) &&
-		!store_connect(s, instant_after(clock_now(), config->timeout), e))
+	if (!store_connected(s) && !command_connect_store(s, config, e))
+		return false;
+	if (!read_all(s, config, e))
 		return false;
 	for (size_t i = 0; i < config->model_count; i++) {
 		const struct model *m = store_model(s, i, e);
@@ -76,12 +87,10 @@ static int watch(const struct command_line *line, const struct config *config, s
 				printf("\x1b[H\x1b[2J");
 			print_pending(pending, config->model_count);
 			status = command_finish_output();
-		} else if (e.kind == ERROR_CONFIG) {
-			log_problem(e.text);
-			status = error_exit_status(e.kind);
 		} else {
-			log_error("Cannot count pending signals: %s", e.text);
-			status = line->watch < 0 ? error_exit_status(e.kind) : 0;
+			status = command_failed("Cannot count pending signals: ", &e);
+			if (line->watch >= 0 && e.kind != ERROR_CONFIG)
+				status = 0;
 		}
 		if (line->watch >= 0)
 			stop_wait(instant_after(start, line->watch));

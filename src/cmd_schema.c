@@ -3,6 +3,7 @@
 #include "command.h"
 #include "error.h"
 #include "schema.h"
+#include "stop.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,11 +22,11 @@ static size_t find_model(const struct config *config, const char *name)
 /* The schema of a model as text to be freed; NULL with e. */
 static char *make(struct db *db, const struct config *config, size_t index, struct error *e)
 {
-	struct instant deadline = instant_after(clock_now(), config->timeout);
 	struct facts facts = { 0 };
-	if (!db_connect(db, deadline, e))
+	if (!command_connect(db, config, e))
 		return NULL;
 	char *schema = NULL;
+	struct instant deadline = instant_after(clock_now(), config->timeout);
 	struct model *m = catalog_read(db, config, index, deadline, e);
 	if (m != NULL && catalog_facts(db, m, &facts, deadline, e))
 		schema = schema_print(m, &facts, e);
@@ -40,13 +41,8 @@ static int print(const struct config *config, size_t index)
 	struct db *db = db_new(config->database, config->timeout);
 	char *schema = make(db, config, index, &e);
 	db_free(db);
-	if (schema == NULL) {
-		if (e.kind == ERROR_CONFIG)
-			log_problem(e.text);
-		else
-			log_error("Cannot make the schema: %s", e.text);
-		return error_exit_status(e.kind);
-	}
+	if (schema == NULL)
+		return command_failed("Cannot make the schema: ", &e);
 	puts(schema);
 	free(schema);
 	return command_finish_output();
@@ -64,5 +60,6 @@ int cmd_schema(const struct command_line *line)
 	size_t index = find_model(config, line->names[0]);
 	int status = index < config->model_count ? print(config, index) : EXIT_WRONG_USAGE;
 	config_free(config);
+	stop_by_signal();
 	return status;
 }

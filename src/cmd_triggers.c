@@ -1,7 +1,7 @@
-#include "clock.h"
 #include "command.h"
 #include "error.h"
 #include "sql.h"
+#include "stop.h"
 #include "store.h"
 
 #include <stdio.h>
@@ -19,6 +19,8 @@ struct wanted {
 
 static bool add_triggers(struct store *s, const struct wanted *w, struct text *t, struct error *e)
 {
+	if (!command_read_models(s, w->models, w->count, e))
+		return false;
 	sql_triggers_begin(t, w->drop);
 	for (size_t i = 0; i < w->count; i++) {
 		const struct model *m = store_model(s, w->models[i], e);
@@ -33,7 +35,7 @@ static bool add_triggers(struct store *s, const struct wanted *w, struct text *t
 static bool add_statements(struct store *s, const struct wanted *w, struct text *t, struct error *e)
 {
 	text_addf(t, "BEGIN;\n");
-	bool ok = store_connect(s, instant_after(clock_now(), w->config->timeout), e) &&
+	bool ok = command_connect_store(s, w->config, e) &&
 		  (!w->dead_letters || store_define_dead_letters(s, t, e)) &&
 		  (!w->triggers || add_triggers(s, w, t, e));
 	text_addf(t, "COMMIT;\n");
@@ -50,12 +52,8 @@ static int print_statements(const struct wanted *w)
 	store_free(s);
 	if (ok)
 		fputs(t.text, stdout);
-	else if (e.kind == ERROR_CONFIG)
-		log_problem(e.text);
-	else
-		log_error("%s", e.text);
 	text_free(&t);
-	return ok ? command_finish_output() : error_exit_status(e.kind);
+	return ok ? command_finish_output() : command_failed("", &e);
 }
 
 int cmd_triggers(const struct command_line *line)
@@ -68,11 +66,11 @@ int cmd_triggers(const struct command_line *line)
 		.dead_letters = config->dead_letter_table != NULL && !line->drop,
 		.triggers = config->notify_channel[0] != '\0' || line->drop };
 	if (!w.triggers && !w.dead_letters) {
-		log_error(
-			"notify_channel is \"\" in %s: there is no channel for triggers to notify",
-			config->file);
+		int status = command_refuse(config, "notify_channel",
+			"notify_channel is \"\", so there is no channel for triggers to notify; "
+			"name one, such as \"signalbus\"");
 		config_free(config);
-		return EXIT_WRONG_CONFIG;
+		return status;
 	}
 	/* The table for dead letters need not be there yet. */
 	for (size_t i = 0; i < config->model_count; i++)
@@ -82,5 +80,6 @@ int cmd_triggers(const struct command_line *line)
 	int status = print_statements(&w);
 	free(models);
 	config_free(config);
+	stop_by_signal();
 	return status;
 }

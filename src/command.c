@@ -1,13 +1,23 @@
 #include "command.h"
 
 #include "bus.h"
+#include "clock.h"
 #include "db.h"
+#include "error.h"
+#include "retry.h"
+#include "stop.h"
+#include "store.h"
 #include "text.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+/* The last try begins when the time is up; it may take so long, so that the server can say why it
+ * refuses. */
+#define LAST_TRY_S 1.0
 
 static enum log_level level_of(
 	const struct command_line *line, const struct config *config, enum log_level level)
@@ -80,6 +90,83 @@ size_t *command_select(const struct command_line *line, const struct config *con
 			models[(*count)++] = i;
 	}
 	return models;
+}
+
+/* One try to connect a session. */
+typedef bool connect_once(void *session, struct instant deadline, struct error *e);
+
+static bool connect_db(void *session, struct instant deadline, struct error *e)
+{
+	return db_connect(session, deadline, e);
+}
+
+static bool connect_store(void *session, struct instant deadline, struct error *e)
+{
+	return store_connect(session, deadline, e);
+}
+
+static bool connect_patiently(
+	connect_once *connect, void *session, double patience, struct error *e)
+{
+	struct retry retry = retry_new(patience, clock_now());
+	unsigned short dice[3] = { (unsigned short)(retry.since.ns >> 8) };
+	double left = patience, delay;
+	while (!connect(session, instant_after(clock_now(), fmax(left, LAST_TRY_S)), e)) {
+		if (!retry_again(&retry, e->kind, clock_now(), erand48(dice), &delay))
+			return false;
+		if (retry.waits == 1)
+			log_warning("%s; trying again", e->text);
+		else
+			log_debug("%s; trying again in %.1f s", e->text, delay);
+		if (stop_wait(instant_after(clock_now(), delay)))
+			return error_set(e, ERROR_STOPPED, "asked to stop");
+		left = patience - instant_seconds(retry.since, clock_now());
+	}
+	return true;
+}
+
+bool command_connect(struct db *db, const struct config *config, struct error *e)
+{
+	return connect_patiently(connect_db, db, config->timeout, e);
+}
+
+bool command_connect_store(struct store *s, const struct config *config, struct error *e)
+{
+	return connect_patiently(connect_store, s, config->timeout, e);
+}
+
+bool command_read_models(struct store *s, const size_t *models, size_t count, struct error *e)
+{
+	struct error found, last = { .kind = ERROR_NONE };
+	for (size_t i = 0; i < count; i++) {
+		if (store_model(s, models[i], &found) != NULL)
+			continue;
+		if (last.kind == ERROR_CONFIG && strcmp(last.text, found.text) != 0)
+			log_problem(last.text);
+		last = found;
+		if (found.kind != ERROR_CONFIG)
+			break;
+	}
+	*e = last;
+	return last.kind == ERROR_NONE;
+}
+
+int command_failed(const char *text, const struct error *e)
+{
+	if (e->kind == ERROR_CONFIG)
+		log_problem(e->text);
+	else if (e->kind != ERROR_STOPPED)
+		log_error("%s%s", text, e->text);
+	return error_exit_status(e->kind);
+}
+
+int command_refuse(const struct config *config, const char *setting, const char *text)
+{
+	struct problems problems = { 0 };
+	problems_add(&problems, config_place(config, NULL, setting), "%s", text);
+	log_problem(problems.lines[0]);
+	problems_free(&problems);
+	return EXIT_WRONG_CONFIG;
 }
 
 int command_finish_output(void)

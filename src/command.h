@@ -10,6 +10,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct db;
+struct store;
+
 /* The command line, parsed. */
 struct command_line {
 	const char *config_file;
@@ -48,6 +51,24 @@ struct config *command_load(const struct command_line *line, enum log_level leve
 /* The models (indexes) that NAMEs and --exclude leave, in configuration order, to be freed.  An
  * unknown name is a warning. */
 size_t *command_select(const struct command_line *line, const struct config *config, size_t *count);
+
+/* Connect for a command that ends: where the database is away, the first failure is a warning, and
+ * it is tried again until `timeout` of the configuration has passed.  Returns false with e,
+ * ERROR_STOPPED as soon as the process is asked to stop. */
+bool command_connect(struct db *db, const struct config *config, struct error *e);
+bool command_connect_store(struct store *s, const struct config *config, struct error *e);
+
+/* Read the models (indexes), all of them, so that store_model() has them.  Where some do not fit
+ * their tables, the first mistake of each is printed, but for the last one, which is e's. */
+bool command_read_models(struct store *s, const size_t *models, size_t count, struct error *e);
+
+/* Log why a command could not do its work, behind text, as the configuration's reader would where
+ * that is wrong; nothing where it was asked to stop.  Returns the exit status. */
+int command_failed(const char *text, const struct error *e);
+
+/* Print, at its place in the file, what is wrong with a setting of the top level for this command.
+ * Returns the exit status. */
+int command_refuse(const struct config *config, const char *setting, const char *text);
 
 /* Flush standard output.  Returns the exit status, which says whether all of it was written. */
 int command_finish_output(void);

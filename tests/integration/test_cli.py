@@ -59,6 +59,38 @@ def test_wrong_command_line(signalbus, schema, arguments):
     assert run.stdout == "" and run.stderr != ""
 
 
+@pytest.mark.parametrize("arguments, said", [
+    ("signals -zv", "unknown option -z"), ("signals -vz", "unknown option -z"),
+    ("-D triggers", "unknown option -D"), ("signals -qé", r"unknown option -\xc3"),
+    ("--nonsense=3", "unknown option --nonsense=3"), ("--=3", "unknown option --=3"),
+    ("--help=3", "--help takes no argument"), ("triggers --drop=3", "--drop takes no argument"),
+    ("--v", "--v may mean --verbose or --version"),
+    ("--re=3", "--re may mean --repeat or --requeue"),
+    ("signals -qc", "--config needs an argument"), ("--config=", "--config is empty"),
+    ("flush --exclu", "--exclude needs an argument"),
+    ("flushmany -j 65", '--jobs must be 1 to 64, not "65"'),
+    ("flushmany --jobs=0x2", '--jobs must be 1 to 64, not "0x2"'),
+    ("flushmany -j 1e0", '--jobs must be 1 to 64, not "1e0"'),
+    ("flushmany -j 2.0", '--jobs must be 1 to 64, not "2.0"'),
+    ("flushmany -r -1", '--repeat must be 0 to 1000000 seconds, not "-1"'),
+    ("flush -w 1e1", '--wait must be 0 to 1000000 seconds, not "1e1"'),
+    ("flush -w 1.2.3", '--wait must be 0 to 1000000 seconds, not "1.2.3"'),
+    ("flush -w 1000000.5", '--wait must be 0 to 1000000 seconds, not "1000000.5"'),
+    ("flush -w .", '--wait must be 0 to 1000000 seconds, not "."'),
+    ("pending --watch=0", '--watch must be 0.1 to 1000000 seconds, not "0"'),
+    ("pending --watch A", '--watch must be 0.1 to 1000000 seconds, not "A"'),
+])
+def test_what_is_wrong_with_the_command_line(signalbus, arguments, said):
+    run = signalbus.bare(*arguments.split()).expect(2)
+    assert run.stderr == f"signalbus: {said}; see 'signalbus --help'\n" and run.stdout == ""
+
+
+@pytest.mark.parametrize("number", ["", " 3", "3 ", "+3"])
+def test_numbers_are_digits(signalbus, number):
+    for arguments in (["flushmany", "-j", number], ["flush", "-w", number]):
+        assert f'not "{number}"' in signalbus.bare(*arguments).expect(2).stderr
+
+
 def test_signals_in_configuration_order_without_servers(signalbus):
     address = f"127.0.0.1:{Ports.take()}"
     signalbus.bootstrap, signalbus.database = address, "host=127.0.0.1 port=1"
@@ -82,7 +114,9 @@ def test_global_options_stand_anywhere(signalbus, place):
     arguments = {"before": ["--config", path, "-q", "signals"],
                  "after": ["signals", "-q", "-c", path],
                  "joined": ["signals", f"--config={path}", "--quiet"]}[place]
-    assert signalbus.bare(*arguments).expect(0).stdout == "A\n"
+    for environment in ({}, {"POSIXLY_CORRECT": "1"}):
+        run = signalbus.bare(*arguments, environment=environment).expect(0)
+        assert run.stdout == "A\n"
 
 
 def test_pending(signalbus, schema):

@@ -309,13 +309,14 @@ def test_secrets_are_never_logged(signalbus, schema):
     assert "hidden-word" not in run.stderr
 
 
-def test_problems_of_tables_and_columns(signalbus, schema, make_topic):
+@pytest.mark.parametrize("command", ["flushmany", "pending", "triggers", "dead-letters --requeue"])
+def test_problems_of_tables_and_columns(signalbus, schema, command):
     """What only the catalog can tell is told in the same way, all of it, with exit status 78."""
     schema.make_signals("good", 1)
     schema.execute("CREATE TABLE no_key (id int)")
     schema.execute("CREATE VIEW looks AS SELECT * FROM good")
     path = signalbus.write("\n".join([
-        f'database = "{signalbus.database}";',                                           # 1
+        f'database = "{signalbus.database}"; dead_letter_table = "d";',                  # 1
         f'kafka = {{ bootstrap_servers = "{signalbus.bootstrap}"; }};',                  # 2
         'models = (',                                                                    # 3
         f'  {{ name = "A"; table = "{schema}.nowhere"; }},',                             # 4
@@ -325,11 +326,12 @@ def test_problems_of_tables_and_columns(signalbus, schema, make_topic):
         f'  {{ name = "E"; table = "{schema}.looks"; }},',                               # 8
         f'  {{ name = "F"; table = "{schema}.good; DROP TABLE good"; }}',                # 9
         ');']))
-    run = signalbus("flushmany").expect(78)
+    run = signalbus(*command.split()).expect(78)
     found = [(file, line) for file, line, _ in problems(run)]
     assert sorted(found) == [(str(path), line) for line in (4, 5, 6, 7, 8, 9)]
     for word in ("nowhere", "no_key", "nothing", "nix", "looks"):
         assert word in run.stderr
+    assert run.stdout == ""
     assert schema.count("good") == 1
 
 

@@ -590,8 +590,11 @@ def test_a_table_that_gets_partitions_is_followed(signalbus, schema, make_topic,
 
 def test_triggers_need_a_channel_that_works(signalbus, schema, make_topic):
     table = schema.make_signals("t")
-    signalbus.configure(model("A", table, make_topic()), notify_channel="")
-    assert "no channel" in signalbus("triggers").expect(78).stderr
+    path = signalbus.configure(model("A", table, make_topic()), notify_channel="")
+    line = 1 + path.read_text()[:path.read_text().index("notify_channel")].count("\n")
+    said = signalbus("triggers").expect(78).stderr
+    assert said == (f'{path}:{line}: notify_channel is "", so there is no channel for triggers to '
+                    'notify; name one, such as "signalbus"\n')
     signalbus.configure(model("A", table, make_topic()), notify_channel="x" * 64)
     assert "notify_channel must have 63 bytes at most" in signalbus("triggers").expect(78).stderr
     signalbus.configure(model("A", table, make_topic()), notify_channel="it's \"odd\"")

@@ -1,6 +1,7 @@
 """What is committed arrives, whatever happens to the database; retries are on schedule."""
 
 import re
+import signal
 import socket
 from datetime import datetime
 
@@ -8,7 +9,8 @@ import pytest
 
 from runner import FLUSHES, every_flush, ids, model, repeats
 from schemas import Gate
-from servers import Ports
+from servers import Ports, wait_until
+
 
 @every_flush
 def test_database_away(signalbus, schema, flush):
@@ -19,11 +21,49 @@ def test_database_away(signalbus, schema, flush):
     assert 1 <= run.seconds < 6 and run.stdout == ""
 
 
-def test_pending_of_a_database_away(signalbus, schema):
-    signalbus.database = f"host=127.0.0.1 port={Ports.take()} dbname=x"
-    signalbus.configure(model("A", "t", "any"), timeout=1.5)
-    run = signalbus("pending").expect(1)
-    assert run.seconds < 6 and run.stdout == "" and run.stderr != ""
+# The others that need the database, with what each says when it gives up.
+OTHERS = {"pending": "Cannot count pending signals: database: ",
+          "schema A": "Cannot make the schema: database: ", "triggers": "error: database: ",
+          "dead-letters": "error: database: "}
+AGAIN = "; trying again"
+
+
+@pytest.fixture
+def nobody(signalbus):
+    """A configuration whose database is nowhere."""
+    def configure(timeout):
+        signalbus.database = f"host=127.0.0.1 port={Ports.take()} dbname=x"
+        signalbus.configure(model("A", "t", "any"), dead_letter_table="d", timeout=timeout)
+    return configure
+
+
+@pytest.mark.parametrize("command", OTHERS)
+def test_other_commands_try_until_the_time_is_up(signalbus, nobody, command):
+    nobody(1.5)
+    run = signalbus(*command.split()).expect(1)
+    assert 1.4 <= run.seconds < 6 and run.stdout == ""
+    first, last = run.stderr.splitlines()
+    assert " warning: database: " in first and first.endswith(AGAIN)
+    assert OTHERS[command] in last and not last.endswith(AGAIN)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("command", [*OTHERS, "check"])
+def test_a_stop_ends_the_waiting(signalbus, nobody, command, number):
+    nobody(600)
+    running = signalbus.start(*command.split())
+    running.wait_log(AGAIN)
+    run = running.stop(number, timeout=5).expect(-number)
+    assert run.stdout == "" and run.stderr.count("\n") == 1
+
+
+def test_pending_watched_without_a_database(signalbus, nobody):
+    """It goes on, with one warning and one error a time."""
+    nobody(0.3)
+    running = signalbus.start("pending", "--watch", "0.1")
+    wait_until(lambda: running.log().count(OTHERS["pending"]) >= 2, 20, "two looks")
+    run = running.stop().expect(0)
+    assert run.stdout == "" and run.stderr.splitlines()[2].endswith(AGAIN)
 
 
 def test_database_that_does_not_answer(signalbus, schema):
@@ -47,6 +87,22 @@ def test_database_that_starts_in_time(signalbus, schema, postgres, make_topic, c
         postgres.start()
     running.finish().expect(0)
     assert sorted(ids(consume(topic, 5))) == [1, 2, 3, 4, 5]
+
+
+def test_other_commands_wait_for_the_server(signalbus, schema, postgres, make_topic):
+    topic = make_topic()
+    signalbus.configure(model("A", schema.make_signals("t"), topic),
+                        dead_letter_table=schema.table("dead"))
+    schema.execute(signalbus("triggers").expect(0).stdout)
+    postgres.stop()
+    try:
+        started = [signalbus.start(*command.split()) for command in [*OTHERS, "check"]]
+        for running in started:
+            running.wait_log(AGAIN)
+    finally:
+        postgres.start()
+    for running in started:
+        running.finish().expect(0)
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate", "kill"])

@@ -270,7 +270,9 @@ class TestConfiguration:
     def test_without_a_table_there_are_none(self, signalbus, schema, make_topic):
         config = signalbus.configure(model("A", make_rows(schema, 1), make_topic()))
         run = signalbus("dead-letters").expect(78)
-        assert run.logged(f"dead_letter_table is not set in {config}: there are no dead letters")
+        assert run.stdout == "" and run.stderr == (
+            f"{config}:1: dead_letter_table is not set, so there are no dead letters; "
+            "set it to the table that has them\n")
 
     def test_without_a_channel_only_the_table_is_printed(self, signalbus, schema, make_topic):
         signalbus.configure(model("A", make_rows(schema, 1), make_topic()), notify_channel="",

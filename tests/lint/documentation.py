@@ -19,7 +19,7 @@ def rows(name, table, row):
 
 
 def options():
-    return rows("src/main.c", "options", r"^\t\{ '.',[^\"]*\"([^\"]+)\"")
+    return rows("src/options.c", "options", r"^\t\{ '.',[^\"]*\"([^\"]+)\"")
 
 
 def commands():
@@ -79,10 +79,21 @@ def check_manual():
     yield from lacking(MAN_PAGE, text, "command", commands(), item)
 
 
+def check_commands_of_options():
+    """signalbus(1) says of each option which commands take it"""
+    takers = rows("src/main.c", "commands", r"^\t\{ \"([^\"]+)\", \w+, \"(\w*)\"")
+    for letter, name in rows("src/options.c", "options",
+                             r"^\t\{ '(.)', \w+, false, \"([^\"]+)\""):
+        wanted = [command for command, letters in takers if letter in letters]
+        said = re.search(rf"^\.It .*Fl -{name}\b.*\n\.Cm (.*) :$", text_of(MAN_PAGE), re.MULTILINE)
+        if said is None or said[1].split(" , ") != wanted:
+            yield f"{MAN_PAGE}:1: option {name} is of the commands {', '.join(wanted)}"
+
+
 def check_help():
     """--help names each option and each command"""
     text = help_text()
-    yield from lacking("src/main.c", text, "in --help, option", options(), option)
+    yield from lacking("src/options.c", text, "in --help, option", options(), option)
     yield from lacking("src/main.c", text, "in --help, command", commands(), item)
 
 

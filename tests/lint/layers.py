@@ -26,7 +26,7 @@ INCLUDERS = [
     (r"log_json\.h", ["src/log.c", "src/log_json.c"]),
     (r"libconfig\.h.*", ["src/config_value.h"]),
     (r"config_value\.h", ["src/config.c", "src/config_item.c", "src/config_value.c"]),
-    (r"getopt\.h", ["src/main.c"]),
+    (r"getopt\.h", ["src/options.c"]),
     (r"microhttpd\.h", ["src/http.c"]),
     (r"metrics_own\.h", ["src/metrics.c", "src/metrics_print.c"]),
     (r"sd-.*\.h", ["src/service.c"]),
