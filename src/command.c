@@ -9,15 +9,10 @@
 #include "store.h"
 #include "text.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-/* The last try begins when the time is up; it may take so long, so that the server can say why it
- * refuses. */
-#define LAST_TRY_S 1.0
 
 static enum log_level level_of(
 	const struct command_line *line, const struct config *config, enum log_level level)
@@ -110,8 +105,8 @@ static bool connect_patiently(
 {
 	struct retry retry = retry_new(patience, clock_now());
 	unsigned short dice[3] = { (unsigned short)(retry.since.ns >> 8) };
-	double left = patience, delay;
-	while (!connect(session, instant_after(clock_now(), fmax(left, LAST_TRY_S)), e)) {
+	double delay;
+	while (!connect(session, retry_deadline(&retry, clock_now()), e)) {
 		if (!retry_again(&retry, e->kind, clock_now(), erand48(dice), &delay))
 			return false;
 		if (retry.waits == 1)
@@ -120,7 +115,6 @@ static bool connect_patiently(
 			log_debug("%s; trying again in %.1f s", e->text, delay);
 		if (stop_wait(instant_after(clock_now(), delay)))
 			return error_set(e, ERROR_STOPPED, "asked to stop");
-		left = patience - instant_seconds(retry.since, clock_now());
 	}
 	return true;
 }

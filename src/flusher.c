@@ -135,8 +135,7 @@ static bool recover(struct worker *w, const struct target *t, const struct error
 static bool ensure_connected(struct worker *w, struct error *e)
 {
 	while (!store_connected(w->store)) {
-		struct instant deadline = instant_after(w->retry.since, w->retry.patience);
-		if (store_connect(w->store, deadline, e))
+		if (store_connect(w->store, retry_deadline(&w->retry, clock_now()), e))
 			return true;
 		if (!wait_to_retry(w, e))
 			return false;

@@ -1,5 +1,9 @@
 #include "retry.h"
 
+#include <math.h>
+
+#define LAST_TRY_S 1.0
+
 struct retry retry_new(double patience, struct instant now)
 {
 	return (struct retry){ .patience = patience, .since = now };
@@ -8,6 +12,12 @@ struct retry retry_new(double patience, struct instant now)
 void retry_success(struct retry *r, struct instant now)
 {
 	*r = retry_new(r->patience, now);
+}
+
+struct instant retry_deadline(const struct retry *r, struct instant now)
+{
+	double left = r->patience - instant_seconds(r->since, now);
+	return instant_after(now, fmax(left, LAST_TRY_S));
 }
 
 bool retry_again(

@@ -21,6 +21,10 @@ struct retry retry_new(double patience, struct instant now);
 /* Something worked: all counting starts again. */
 void retry_success(struct retry *r, struct instant now);
 
+/* When a try that begins now has to be over: at the end of patience.  The last one begins then, and
+ * has a second, so that a server that refuses can say why. */
+struct instant retry_deadline(const struct retry *r, struct instant now);
+
 /* Whether to try again after an error of this kind, and in how many seconds.  dice is from
  * [0, 1). */
 bool retry_again(

@@ -21,6 +21,13 @@ def test_database_away(signalbus, schema, flush):
     assert 1 <= run.seconds < 6 and run.stdout == ""
 
 
+@every_flush
+def test_a_database_that_refuses_says_why_to_the_end(signalbus, postgres, flush):
+    signalbus.database = postgres.conninfo(dbname="nothing_of_this_name")
+    signalbus.configure(model("A", "t", "any"), timeout=1)
+    assert '"nothing_of_this_name" does not exist' in signalbus(*flush).expect_failure()
+
+
 # The others that need the database, with what each says when it gives up.
 OTHERS = {"pending": "Cannot count pending signals: database: ",
           "schema A": "Cannot make the schema: database: ", "triggers": "error: database: ",
@@ -48,7 +55,7 @@ def test_other_commands_try_until_the_time_is_up(signalbus, nobody, command):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("command", [*OTHERS, "check"])
+@pytest.mark.parametrize("command", OTHERS)
 def test_a_stop_ends_the_waiting(signalbus, nobody, command, number):
     nobody(600)
     running = signalbus.start(*command.split())
@@ -96,7 +103,7 @@ def test_other_commands_wait_for_the_server(signalbus, schema, postgres, make_to
     schema.execute(signalbus("triggers").expect(0).stdout)
     postgres.stop()
     try:
-        started = [signalbus.start(*command.split()) for command in [*OTHERS, "check"]]
+        started = [signalbus.start(*command.split()) for command in OTHERS]
         for running in started:
             running.wait_log(AGAIN)
     finally:

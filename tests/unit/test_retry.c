@@ -89,6 +89,15 @@ START_TEST(waiting_ends_with_patience)
 }
 END_TEST
 
+START_TEST(a_try_ends_with_patience_but_has_a_second)
+{
+	struct retry r = retry_new(30, start);
+	ck_assert_int_eq(retry_deadline(&r, later(10)).ns, later(30).ns);
+	ck_assert_int_eq(retry_deadline(&r, later(29.5)).ns, later(30.5).ns);
+	ck_assert_int_eq(retry_deadline(&r, later(30)).ns, later(31).ns);
+}
+END_TEST
+
 START_TEST(dice_spread_the_waits)
 {
 	double low, high;
@@ -173,6 +182,7 @@ int main(void)
 		{ conflicts_are_retried_eleven_times_however_short_the_patience, 1, 0 },
 		{ waits_back_off_and_the_last_ends_when_patience_does, 1, 0 },
 		{ waiting_ends_with_patience, COUNT(ends), 0 },
+		{ a_try_ends_with_patience_but_has_a_second, 1, 0 },
 		{ dice_spread_the_waits, 1, 0 },
 		{ conflicts_and_waits_are_counted_apart, 1, 0 },
 		{ success_begins_all_counting_anew, 1, 0 },
