@@ -158,6 +158,7 @@ bool store_estimate(struct store *s, const struct model *m, size_t *count, struc
 	if (m->config->where != NULL)
 		return true;
 	if (!store_query(s, call, e))
+		/* uncovered: the session is lost at just this call */
 		return false;
 	*count = strtoul(rows_value(rows, 0, 0), NULL, 10);
 	rows_free(rows);

@@ -355,6 +355,20 @@ START_TEST(a_deletion_that_cannot_be_prepared_is_told_when_it_is_settled)
 }
 END_TEST
 
+/* Nothing is rolled back then: the locks go with the session. */
+START_TEST(rows_that_cannot_be_locked_again_are_given_up)
+{
+	begin();
+	delete_ahead();
+	world.prepare_fails = true;
+	ck_assert(!keep());
+	ck_assert_str_eq(world.error.text, "lost");
+	ck_assert_uint_eq(world.roll_backs, 0);
+	ck_assert_uint_eq(world.abandons, 1);
+	end();
+}
+END_TEST
+
 START_TEST(a_session_that_is_lost_is_told_when_it_is_settled)
 {
 	begin();
@@ -421,6 +435,7 @@ int main(void)
 		{ a_row_that_has_to_stay_is_never_committed, 2, SIGABRT },
 		{ what_may_well_stay_is_not_deleted_ahead, COUNT(usual), 0 },
 		{ a_deletion_that_cannot_be_prepared_is_told_when_it_is_settled, 1, 0 },
+		{ rows_that_cannot_be_locked_again_are_given_up, 1, 0 },
 		{ a_session_that_is_lost_is_told_when_it_is_settled, 1, 0 },
 		{ rows_that_have_to_stay_are_locked_again, 1, 0 },
 		{ where_others_took_one_all_are_left_alone, 1, 0 },
