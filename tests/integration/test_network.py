@@ -201,6 +201,7 @@ def conversation(signalbus, load, ways):
     """How many bytes pass each way when a burst is sent."""
     load.commit(BURST)
     signalbus("flushmany").expect_silence()
+    wait_until(lambda: ways["database"].closed, 20, "the proxy has seen its end")
     [passed] = ways["database"].closed
     return passed
 
