@@ -7,7 +7,7 @@ from tree import C_FILES, line_of, matching, text_of
 FUNCTION_LINES_MAX = 40
 PARAMETERS_MAX = 5
 NESTING_MAX = 4  # the body of a function itself does not count
-FILE_LINES_MAX = 399
+FILE_LINES_MAX = 700
 COLUMNS_MAX = 100
 TAB = 8
 
@@ -30,7 +30,7 @@ def check_functions():
 
 
 def check_files():
-    """files in src have less than 400 lines"""
+    """files in src have 700 lines at most"""
     for name in matching(r"src/.*"):
         lines = text_of(name).count("\n")
         if lines > FILE_LINES_MAX:
