@@ -178,16 +178,15 @@ check-unit: deps-test ## run the unit tests
 unit-binaries: $(UNIT_BINARIES)
 inject: $(INJECT)
 
-# Tests wait a lot, so files of them (or, with TEST_DIST=load, single tests) run beside each other,
-# each time with servers of their own; chosen ones run one by one unless TEST_JOBS is said.
-TEST_JOBS ?= $(if $(T),0,2)
-TEST_DIST ?= loadfile
+# Tests wait most of their time, so twice as many as there are processors run side by side, each
+# process with servers of its own; those that T chooses run one by one unless TEST_JOBS is set.
+TEST_JOBS ?= $(if $(T),0,4)
 
 check-integration: deps-test ## run the tests on real servers; T= chooses some (pytest -k)
 	@$(MAKE) --no-print-directory all inject
 	tests/kafka/fetch build/kafka/lib
 	SIGNALBUS=$(abspath $(BINARY)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration \
-		-m "not long" $(if $(T),-k "$(T)") -n $(TEST_JOBS) --dist $(TEST_DIST)
+		-m "not long" $(if $(T),-k "$(T)") -n $(TEST_JOBS) --dist load
 
 check-faults: deps-test ## run the tests of faults that are too long for make check
 	@$(MAKE) --no-print-directory all
@@ -230,7 +229,7 @@ crash-points: ## kill a burst at each of its system calls in turn (make check ta
 
 failing-calls: ## fail each allocation and other call of a flush in turn (make check takes some)
 	SIGNALBUS_FAILING_CALLS=1000000 $(MAKE) check-integration T=failing_calls \
-		TEST_JOBS=$(TEST_JOBS) TEST_DIST=load
+		TEST_JOBS=$(TEST_JOBS)
 
 # Seeded faults, and long runs; what they find is in build/chaos too.
 SEED    ?= 1
