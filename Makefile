@@ -53,7 +53,7 @@ test_retry_OBJECTS   := retry clock error
 test_model_OBJECTS   := $(MODEL)
 test_sql_OBJECTS     := sql $(MODEL)
 test_encode_OBJECTS  := encode bytes $(MODEL)
-test_config_OBJECTS  := config config_value config_item settings problems nearest address text \
+test_config_OBJECTS  := config config_value config_item settings problems nearest address template text \
 	error log log_json utf8
 test_burst_OBJECTS   := burst burst_isolate stretch ledger encode bytes sql position clock log \
 	log_json utf8 $(MODEL)

@@ -23,6 +23,7 @@ static value_reader skip_defaults;
 static value_reader *const value_readers[] = {
 	[SETTING_STRING] = value_read_string,
 	[SETTING_ADDRESS] = value_read_address,
+	[SETTING_TOPIC] = value_read_topic,
 	[SETTING_TEXT] = value_read_text,
 	[SETTING_SECRET] = value_read_secret,
 	[SETTING_BOOLEAN] = value_read_boolean,
@@ -105,7 +106,7 @@ static void read_defaults(struct reader *r, const config_setting_t *root)
 	if (s == NULL)
 		return;
 	if (!config_setting_is_group(s)) {
-		value_wrong_type(r, s, "a group");
+		value_wrong_type(r, setting_find(&top_settings, "defaults"), s, "a group");
 		return;
 	}
 	read_group(r, s, &model_settings, &r->defaults);
@@ -144,8 +145,10 @@ static void read_model(struct reader *r, const config_setting_t *s)
 	read_group(r, s, &model_settings, &m);
 	check_exclusion(r, s, &m);
 	check_required(r, s, &model_settings);
-	if (m.topic == NULL)
+	if (m.topic == NULL && m.name != NULL) {
 		m.topic = m.name;
+		value_check_topic(r, config_place(c, &m, "name"), "topic (the name)", m.topic);
+	}
 	if (m.name != NULL && name_is_taken(c, m.name))
 		problems_add(r->problems, config_place(c, &m, "name"),
 			"another model is named \"%s\" already", m.name);
@@ -158,7 +161,7 @@ static void read_models(
 	(void)field;
 	if (!config_setting_is_list(s)) {
 		value_wrong_type(
-			r, s, "a list of groups such as ( { name = \"A\"; table = \"a\"; } )");
+			r, row, s, "a list of groups such as ( { name = \"A\"; table = \"a\"; } )");
 		return;
 	}
 	int count = config_setting_length(s);
@@ -171,7 +174,7 @@ static void read_models(
 		if (config_setting_is_group(element))
 			read_model(r, element);
 		else
-			value_wrong_type(r, element, "a group");
+			value_wrong_type(r, row, element, "a group");
 	}
 }
 
@@ -207,6 +210,13 @@ static char *read_file(const char *file, struct problems *problems)
 	return NULL;
 }
 
+/* How long the byte order mark is that some editors write in front of UTF-8. */
+static size_t mark_length(const char *content)
+{
+	static const char mark[] = "\xEF\xBB\xBF";
+	return strncmp(content, mark, sizeof mark - 1) == 0 ? sizeof mark - 1 : 0;
+}
+
 /* The path of the file that a line includes, as libconfig 1.5 makes it, to be freed; NULL where the
  * line includes none. */
 static char *included_path(const char *line, const char *folder)
@@ -223,6 +233,25 @@ static char *included_path(const char *line, const char *folder)
 	return text_format("%s/%.*s", folder, length, line + 1);
 }
 
+static bool check_includes(
+	const char *content, const char *folder, unsigned depth, struct problems *problems);
+
+/* libconfig reads an included file by itself, and a byte order mark is a syntax error to it. */
+static bool check_included(
+	const char *path, const char *folder, unsigned depth, struct problems *problems)
+{
+	char *content = read_file(path, problems);
+	if (content == NULL)
+		return true;
+	if (mark_length(content) > 0)
+		problems_add(problems, (struct place){ path, 1 },
+			"an included file must not begin with a byte order mark; save it as UTF-8 "
+			"without one");
+	bool go_on = check_includes(content, folder, depth, problems);
+	free(content);
+	return go_on;
+}
+
 /* libconfig's scanner ends the process where an included file cannot be read, such as a folder
  * (flex's YY_FATAL_ERROR), so that is found out before.  What cannot be opened it tells itself.
  * Returns false where files are nested too deep to read on. */
@@ -235,10 +264,7 @@ static bool check_includes(
 		if (path != NULL && depth == INCLUDE_MAX_DEPTH) {
 			go_on = false; /* libconfig gives up there, too */
 		} else if (path != NULL && access(path, R_OK) == 0) {
-			char *included = read_file(path, problems);
-			if (included != NULL)
-				go_on = check_includes(included, folder, depth + 1, problems);
-			free(included);
+			go_on = check_included(path, folder, depth + 1, problems);
 		}
 		free(path);
 		line = strchr(line, '\n');
@@ -337,7 +363,7 @@ struct config *config_load(
 		return NULL;
 	size_t before = problems->count;
 	struct reader r = { config_new(file), { 0 }, checks, problems };
-	read_tree(&r, content);
+	read_tree(&r, content + mark_length(content));
 	free(content);
 	if (problems->count == before)
 		return r.config;

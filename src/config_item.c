@@ -53,7 +53,7 @@ static void read_member(
 	if (i == MEMBER_COUNT)
 		unknown_member(r, row, s, is_header);
 	else if (value == NULL)
-		value_wrong_type(r, s, "a string");
+		value_wrong_type(r, row, s, "a string");
 	else if (value[0] == '\0' && !members[i].may_be_empty)
 		problems_add(r->problems, item->place, "%s: %s must not be empty", row->name,
 			members[i].name);
@@ -86,7 +86,7 @@ static void read_item(
 	if (item->column != NULL)
 		return;
 	if (!config_setting_is_group(s)) {
-		value_wrong_type(r, s, "a column's name or a group");
+		value_wrong_type(r, row, s, "a column's name or a group");
 		return;
 	}
 	for (int i = 0; i < config_setting_length(s); i++)
@@ -98,7 +98,7 @@ static void read_items(
 	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
 {
 	if (!config_setting_is_list(s) && !config_setting_is_array(s)) {
-		value_wrong_type(r, s, "a list such as ( \"id\" )");
+		value_wrong_type(r, row, s, "a list such as ( \"id\" )");
 		return;
 	}
 	int count = config_setting_length(s);

@@ -1,6 +1,7 @@
 #include "config_value.h"
 
 #include "address.h"
+#include "template.h"
 #include "text.h"
 
 #include <errno.h>
@@ -46,11 +47,23 @@ static const char *type_name(const config_setting_t *s)
 	}
 }
 
-void value_wrong_type(struct reader *r, const config_setting_t *s, const char *expected)
+/* "timeout", "kafka.linger_ms", "each element of order_by"; to be freed. */
+static char *full_name(const struct setting *row, const config_setting_t *s)
 {
-	problems_add(r->problems, value_place(r->config, s), "%s must be %s, not %s",
-		config_setting_name(s) ? config_setting_name(s) : "each element", expected,
-		type_name(s));
+	const char *name = config_setting_name(s);
+	if (name == NULL)
+		return text_format("each element of %s", row->name);
+	return strcmp(name, row->name) == 0 ? text_copy(name)
+					    : text_format("%s.%s", row->name, name);
+}
+
+void value_wrong_type(struct reader *r, const struct setting *row, const config_setting_t *s,
+	const char *expected)
+{
+	char *name = full_name(row, s);
+	problems_add(r->problems, value_place(r->config, s), "%s must be %s, not %s", name,
+		expected, type_name(s));
+	free(name);
 }
 
 void value_read_text(
@@ -58,7 +71,7 @@ void value_read_text(
 {
 	const char *value = config_setting_get_string(s);
 	if (value == NULL)
-		value_wrong_type(r, s, "a string");
+		value_wrong_type(r, row, s, "a string");
 	else if (row->max > 0 && (double)strlen(value) > row->max)
 		problems_add(r->problems, value_place(r->config, s),
 			"%s must have %.0f bytes at most", row->name, row->max);
@@ -84,15 +97,36 @@ void value_read_address(
 	struct error e;
 	const char *value = config_setting_get_string(s);
 	if (value == NULL)
-		value_wrong_type(r, s, "a string such as \"127.0.0.1:9464\"");
+		value_wrong_type(r, row, s, "a string such as \"127.0.0.1:9464\"");
 	else if (!address_parse(&ignored, value, &e))
 		problems_add(r->problems, value_place(r->config, s), "%s: %s", row->name, e.text);
 	else
 		*(const char **)field = value;
 }
 
+void value_check_topic(struct reader *r, struct place at, const char *what, const char *topic)
+{
+	struct template t;
+	struct error e;
+	if (!template_parse(&t, topic, &e))
+		problems_add(r->problems, at, "%s: %s", what, e.text);
+	template_free(&t);
+}
+
+void value_read_topic(
+	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
+{
+	const char *value = NULL;
+	value_read_string(r, row, s, &value);
+	if (value == NULL)
+		return;
+	value_check_topic(r, value_place(r->config, s), row->name, value);
+	*(const char **)field = value;
+}
+
 /* The content of a secret's file without the line feed at its end; NULL with a problem. */
-static const char *secret_from_file(struct reader *r, const config_setting_t *s, const char *path)
+static const char *secret_from_file(
+	struct reader *r, const struct setting *row, const config_setting_t *s, const char *path)
 {
 	char buffer[4096];
 	FILE *f = fopen(path, "re");
@@ -102,8 +136,10 @@ static const char *secret_from_file(struct reader *r, const config_setting_t *s,
 	if (f != NULL)
 		fclose(f);
 	if (failed || length == sizeof buffer || memchr(buffer, '\0', length) != NULL) {
-		problems_add(r->problems, value_place(r->config, s), "cannot read %s: %s", path,
-			failed ? strerror(reason) : "too long or not text");
+		char *setting = full_name(row, s);
+		problems_add(r->problems, value_place(r->config, s), "%s: cannot read %s: %s",
+			setting, path, failed ? strerror(reason) : "too long or not text");
+		free(setting);
 		return NULL;
 	}
 	while (length > 0 && (buffer[length - 1] == '\n' || buffer[length - 1] == '\r'))
@@ -112,13 +148,16 @@ static const char *secret_from_file(struct reader *r, const config_setting_t *s,
 }
 
 static const char *secret_from_environment(
-	struct reader *r, const config_setting_t *s, const char *name)
+	struct reader *r, const struct setting *row, const config_setting_t *s, const char *name)
 {
 	const char *value = getenv(name);
-	if (value == NULL)
-		problems_add(r->problems, value_place(r->config, s),
-			"environment variable %s is not set", name);
-	return value != NULL ? value_keep(r->config, text_copy(value)) : NULL;
+	if (value != NULL)
+		return value_keep(r->config, text_copy(value));
+	char *setting = full_name(row, s);
+	problems_add(r->problems, value_place(r->config, s),
+		"%s: environment variable %s is not set", setting, name);
+	free(setting);
+	return NULL;
 }
 
 /* Whether a string in the file looks like one to be kept from others. */
@@ -155,7 +194,6 @@ static void note_secret(struct config *c, const config_setting_t *s)
 void value_read_secret(
 	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
 {
-	(void)row;
 	const char *name;
 	const char *value = NULL;
 	bool alone = config_setting_is_group(s) && config_setting_length(s) == 1;
@@ -164,11 +202,12 @@ void value_read_secret(
 		if (is_password(config_setting_name(s), value))
 			note_secret(r->config, s);
 	} else if (alone && config_setting_lookup_string(s, "file", &name)) {
-		value = secret_from_file(r, s, name);
+		value = secret_from_file(r, row, s, name);
 	} else if (alone && config_setting_lookup_string(s, "env", &name)) {
-		value = secret_from_environment(r, s, name);
+		value = secret_from_environment(r, row, s, name);
 	} else {
-		value_wrong_type(r, s, "a string, { file = \"PATH\"; } or { env = \"NAME\"; }");
+		value_wrong_type(
+			r, row, s, "a string, { file = \"PATH\"; } or { env = \"NAME\"; }");
 	}
 	if (value != NULL)
 		*(const char **)field = value;
@@ -177,11 +216,10 @@ void value_read_secret(
 void value_read_boolean(
 	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
 {
-	(void)row;
 	if (config_setting_type(s) == CONFIG_TYPE_BOOL)
 		*(bool *)field = config_setting_get_bool(s);
 	else
-		value_wrong_type(r, s, "true or false");
+		value_wrong_type(r, row, s, "true or false");
 }
 
 static bool in_range(
@@ -204,7 +242,7 @@ void value_read_integer(
 	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
 {
 	if (!is_integer(s))
-		value_wrong_type(r, s, "an integer");
+		value_wrong_type(r, row, s, "an integer");
 	else if (in_range(r, row, s, (double)config_setting_get_int64(s)))
 		*(long long *)field = config_setting_get_int64(s);
 }
@@ -213,7 +251,7 @@ void value_read_seconds(
 	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
 {
 	if (!config_setting_is_number(s)) {
-		value_wrong_type(r, s, "a number of seconds");
+		value_wrong_type(r, row, s, "a number of seconds");
 		return;
 	}
 	double value =
@@ -227,7 +265,7 @@ void value_read_choice(
 {
 	const char *value = config_setting_get_string(s);
 	if (value == NULL) {
-		value_wrong_type(r, s, "a string");
+		value_wrong_type(r, row, s, "a string");
 		return;
 	}
 	struct text known = { 0 };
@@ -244,11 +282,25 @@ void value_read_choice(
 	text_free(&known);
 }
 
+static void add_string(struct reader *r, const struct setting *row, const config_setting_t *s,
+	struct strings *strings)
+{
+	const char *value = config_setting_get_string(s);
+	if (value[0] == '\0')
+		problems_add(r->problems, value_place(r->config, s),
+			"each element of %s must not be empty", row->name);
+	for (size_t i = 0; i < strings->count; i++)
+		if (strcmp(strings->items[i], value) == 0)
+			problems_add(r->problems, value_place(r->config, s),
+				"%s names \"%s\" twice", row->name, value);
+	strings->items[strings->count++] = value;
+}
+
 void value_read_strings(
 	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
 {
 	if (!config_setting_is_list(s) && !config_setting_is_array(s)) {
-		value_wrong_type(r, s, "a list of strings such as ( \"id\" )");
+		value_wrong_type(r, row, s, "a list of strings such as ( \"id\" )");
 		return;
 	}
 	int count = config_setting_length(s);
@@ -261,14 +313,15 @@ void value_read_strings(
 	for (int i = 0; i < count; i++) {
 		const config_setting_t *element = config_setting_get_elem(s, (unsigned)i);
 		if (config_setting_get_string(element) == NULL)
-			value_wrong_type(r, element, "a string");
+			value_wrong_type(r, row, element, "a string");
 		else
-			strings->items[strings->count++] = config_setting_get_string(element);
+			add_string(r, row, element, strings);
 	}
 }
 
 /* The text of a property's value as librdkafka reads it; NULL with a problem. */
-static const char *property_value(struct reader *r, const config_setting_t *s)
+static const char *property_value(
+	struct reader *r, const struct setting *row, const config_setting_t *s)
 {
 	const char *secret = NULL;
 	switch (config_setting_type(s)) {
@@ -280,7 +333,7 @@ static const char *property_value(struct reader *r, const config_setting_t *s)
 	case CONFIG_TYPE_BOOL:
 		return config_setting_get_bool(s) ? "true" : "false";
 	default:
-		value_read_secret(r, NULL, s, &secret);
+		value_read_secret(r, row, s, &secret);
 		return secret;
 	}
 }
@@ -309,7 +362,7 @@ static void read_property(struct reader *r, const struct setting *row, const con
 	char *name = value_keep(c, text_copy(written));
 	for (char *p = name; (p = strchr(p, '_')) != NULL;)
 		*p = '.';
-	struct property p = { name, property_value(r, s), value_place(c, s) };
+	struct property p = { name, property_value(r, row, s), value_place(c, s) };
 	struct error e;
 	if (p.value == NULL)
 		return;
@@ -323,7 +376,7 @@ void value_read_properties(
 {
 	(void)field;
 	if (!config_setting_is_group(s)) {
-		value_wrong_type(r, s, "a group");
+		value_wrong_type(r, row, s, "a group");
 		return;
 	}
 	int count = config_setting_length(s);

@@ -32,6 +32,7 @@ typedef void value_reader(
 value_reader value_read_string;
 value_reader value_read_text;
 value_reader value_read_address;
+value_reader value_read_topic;
 value_reader value_read_secret;
 value_reader value_read_boolean;
 value_reader value_read_integer;
@@ -45,8 +46,13 @@ value_reader value_read_headers; /* config_item.c */
 /* Set the fields of target that have a preset in the table. */
 void value_set_presets(const struct setting_table *table, void *target);
 
-/* Add the problem that s has another type than expected. */
-void value_wrong_type(struct reader *r, const config_setting_t *s, const char *expected);
+/* Add the problem that s, which is the setting of row, a member or an element of it, has another
+ * type than expected. */
+void value_wrong_type(struct reader *r, const struct setting *row, const config_setting_t *s,
+	const char *expected);
+
+/* Add the problem, if there is one, that topic can name none; "what" begins the message. */
+void value_check_topic(struct reader *r, struct place at, const char *what, const char *topic);
 
 /* Let the configuration own what was allocated.  Returns it. */
 void *value_keep(struct config *c, void *allocated);

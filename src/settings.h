@@ -11,6 +11,7 @@
 enum setting_type {
 	SETTING_STRING,     /* const char *; not empty */
 	SETTING_ADDRESS,    /* const char *; an address (address.h) */
+	SETTING_TOPIC,      /* const char *; a topic, maybe with placeholders (template.h) */
 	SETTING_TEXT,       /* const char *; may be empty */
 	SETTING_SECRET,     /* const char *; a string, { file = … } or { env = … } */
 	SETTING_BOOLEAN,    /* bool */

@@ -42,6 +42,18 @@ static const char *name_end(const char *text)
 	return p[0] == '"' && p[1] == '}' ? p + 1 : NULL;
 }
 
+/* Where there are placeholders, that the text between them leaves room for what they stand for. */
+static bool check_constants(const struct template *t, struct error *e)
+{
+	size_t length = 0;
+	for (size_t i = 0; i < t->count; i++)
+		length += t->parts[i].is_column ? 0 : strlen(t->parts[i].text);
+	return template_is_constant(t) || length <= TOPIC_MAX_LENGTH ||
+	       error_set(e, ERROR_CONFIG,
+		       "%zu bytes outside of \"{}\"; Kafka allows a topic's name %d at the most",
+		       length, TOPIC_MAX_LENGTH);
+}
+
 bool template_parse(struct template *t, const char *text, struct error *e)
 {
 	const char *whole = text;
@@ -65,7 +77,8 @@ bool template_parse(struct template *t, const char *text, struct error *e)
 		add_part(t, text + 1, (size_t)(end - text) - 1, true);
 		text = end + 1;
 	}
-	return !template_is_constant(t) || topic_check(whole, ERROR_CONFIG, e);
+	return check_constants(t, e) &&
+	       (!template_is_constant(t) || topic_check(whole, ERROR_CONFIG, e));
 }
 
 bool template_expand(

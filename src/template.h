@@ -27,7 +27,8 @@ struct template
 };
 
 /* Parse text.  Returns false with ERROR_CONFIG where braces do not pair, or where what stands
- * outside of them can be no part of a topic's name; t is to be freed in any case. */
+ * outside of them can be no part of a topic's name, or is too long for one by itself; t is to be
+ * freed in any case. */
 bool template_parse(struct template *t, const char *text, struct error *e);
 void template_free(struct template *t);
 

@@ -82,11 +82,40 @@ static const struct {
 	{ KAFKA MODELS "defaults = { burst_count = 0; };\n",
 		"bus.conf:3: burst_count must be 1 to 100000, not 0\n" },
 	{ KAFKA "models = ( 1,\n( ),\n{ name = \"A\"; table = \"a\"; } );\n",
-		"bus.conf:2: each element must be a group, not an integer\n"
-		"bus.conf:3: each element must be a group, not a list\n" },
+		"bus.conf:2: each element of models must be a group, not an integer\n"
+		"bus.conf:3: each element of models must be a group, not a list\n" },
+	{ KAFKA "models = (\n\"x\" );\n",
+		"bus.conf:3: each element of models must be a group, not a string\n" },
+	/* What is wrong with a topic, whatever its table: in models, in defaults, of the name. */
+	{ KAFKA MODEL "topic = \"x.{unclosed\"; },\n{ name = \"B\"; table = \"b\";\n"
+		      "topic = \"no spaces\"; }, { name = \"C\"; table = \"c\";\n"
+		      "topic = \"{a} {b}\"; } );\ndefaults = {\ntopic = \"..\"; };\ntimeout = 0;\n",
+		"bus.conf:8: topic: \"..\" is no name for a topic\n"
+		"bus.conf:3: topic: \"{\" without its \"}\"\n"
+		"bus.conf:5: topic: \"no spaces\" is no name for a topic: it may have ASCII "
+		"letters, digits, \".\", \"_\" and \"-\" only\n"
+		"bus.conf:6: topic: \"{a} {b}\" is no name for a topic: it may have ASCII "
+		"letters, digits, \".\", \"_\" and \"-\" only\n"
+		"bus.conf:9: timeout must be 0.1 to 3600, not 0\n" },
+	{ KAFKA "models = ( {\nname = \"Order/Paid\"; table = \"a\"; },\n"
+		"{ name = \"Order/Sent\"; table = \"a\"; topic = \"t\"; } );\n",
+		"bus.conf:3: topic (the name): \"Order/Paid\" is no name for a topic: it may have "
+		"ASCII letters, digits, \".\", \"_\" and \"-\" only\n" },
+	{ KAFKA MODEL "order_by = ( \"id\",\n\"\", \"x DESC\",\n\"id\" ); } );\n",
+		"bus.conf:4: each element of order_by must not be empty\n"
+		"bus.conf:5: order_by names \"id\" twice\n" },
+	{ KAFKA MODEL "headers = ( { name = 5; value = \"x\"; },\n7 );\n"
+		      "fields = ( { name = \"x\"; sql = true; } ); } );\n",
+		"bus.conf:3: headers.name must be a string, not an integer\n"
+		"bus.conf:4: each element of headers must be a column's name or a group, not an "
+		"integer\n"
+		"bus.conf:5: fields.sql must be a string, not a boolean\n" },
+	{ MARK KAFKA MODELS, "" },
+	{ MARK KAFKA "models = ();\n", "bus.conf:2: models must not be empty\n" },
+	{ KAFKA MARK MODELS, "bus.conf:2: syntax error\n" },
 	{ KAFKA MODEL "order_by = ( \"id\", 1,\n( \"x\" ) ); } );\n",
-		"bus.conf:3: each element must be a string, not an integer\n"
-		"bus.conf:4: each element must be a string, not a list\n" },
+		"bus.conf:3: each element of order_by must be a string, not an integer\n"
+		"bus.conf:4: each element of order_by must be a string, not a list\n" },
 	{ "kafka = { client_id = \"x\"; };\n" MODELS, "bus.conf:1: kafka: \"bootstrap_servers\" is "
 						      "missing: which broker to ask first\n" },
 	{ "kafka = { };\n" MODELS, "bus.conf:1: kafka: \"bootstrap_servers\" is missing: which "
@@ -120,7 +149,7 @@ static const struct {
 		"bus.conf:9: autoflush must be true or false, not a string\n"
 		"bus.conf:9: the model setting \"table\" is missing\n"
 		"bus.conf:9: another model is named \"A\" already\n"
-		"bus.conf:10: each element must be a group, not an integer\n" },
+		"bus.conf:10: each element of models must be a group, not an integer\n" },
 };
 
 /* Settings, each with a value of another type than its own. */
@@ -240,6 +269,9 @@ static const struct {
 	{ KAFKA MODELS "@include \"nowhere\"\n", "", "bus.conf:3: cannot open include file\n" },
 	{ KAFKA MODELS "@include \"part\"\n", "@include \"part\"\n",
 		"part:1: include file nesting too deep\n" },
+	{ MARK KAFKA MODELS "@include \"part\"\nx = 1;\n", MARK "timeout = 5.0;\n",
+		"part:1: an included file must not begin with a byte order mark; save it as UTF-8 "
+		"without one\n" },
 	{ "@include \"bus.conf\"\n", "", "bus.conf:1: include file nesting too deep\n" },
 };
 
@@ -254,12 +286,13 @@ static const struct {
 	{ "file", "secret", "dbname=x \r\n\n", "dbname=x ", NULL },
 	{ "file", "secret", "two\nlines\n", "two\nlines", NULL },
 	{ "file", "secret", "", "", NULL },
-	{ "file", "other", "", NULL, "cannot read %s: No such file or directory" },
-	{ "file", "/", "", NULL, "cannot read %s: Is a directory" },
-	{ "file", "/dev/zero", "", NULL, "cannot read %s: too long or not text" },
+	{ "file", "other", "", NULL, "database: cannot read %s: No such file or directory" },
+	{ "file", "/", "", NULL, "database: cannot read %s: Is a directory" },
+	{ "file", "/dev/zero", "", NULL, "database: cannot read %s: too long or not text" },
 	{ "env", "/SIGNALBUS_TEST_SECRET", "", " from the environment ", NULL },
 	{ "env", "/SIGNALBUS_TEST_EMPTY", "", "", NULL },
-	{ "env", "/SIGNALBUS_TEST_UNSET", "", NULL, "environment variable %s is not set" },
+	{ "env", "/SIGNALBUS_TEST_UNSET", "", NULL,
+		"database: environment variable %s is not set" },
 };
 
 /* A line of the configuration, and whether a password stands in it. */

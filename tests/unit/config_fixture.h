@@ -17,6 +17,7 @@
 /* A file that is right, in parts. */
 #define KAFKA  "kafka = { bootstrap_servers = \"b:1\"; };\n"
 #define MODELS "models = ( { name = \"A\"; table = \"a\"; } );\n"
+#define MARK   "\xEF\xBB\xBF"
 #define MODEL  "models = ( { name = \"A\"; table = \"a\";\n"
 
 struct fixture {

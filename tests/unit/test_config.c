@@ -411,11 +411,12 @@ START_TEST(each_kafka_property_that_the_producer_refuses_is_a_problem)
 		"bus.conf:2: kafka.wrong_one: no such property: \"wrong.one\" = \"5\"\n"
 		"bus.conf:4: kafka.wrong_two_three: no such property: \"wrong.two.three\" = "
 		"\"false\"\n"
-		"bus.conf:5: wrong_four must be a string, { file = \"PATH\"; } or { env = "
+		"bus.conf:5: kafka.wrong_four must be a string, { file = \"PATH\"; } or { env = "
 		"\"NAME\"; }, not a list\n"
-		"bus.conf:6: wrong_five must be a string, { file = \"PATH\"; } or { env = "
+		"bus.conf:6: kafka.wrong_five must be a string, { file = \"PATH\"; } or { env = "
 		"\"NAME\"; }, not a group\n"
-		"bus.conf:7: environment variable SIGNALBUS_TEST_UNSET is not set\n"
+		"bus.conf:7: kafka.wrong_six: environment variable SIGNALBUS_TEST_UNSET is not "
+		"set\n"
 		"bus.conf:8: kafka.right_not: \"right.not\" may not be never\n"
 		"bus.conf:9: kafka.under_not: \"under_not\" may not be never\n");
 	fixture_free(&f);

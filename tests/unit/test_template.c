@@ -143,6 +143,26 @@ START_TEST(topics_have_249_bytes_at_most)
 }
 END_TEST
 
+/* However the placeholders turn out. */
+START_TEST(constant_parts_have_249_bytes_at_most)
+{
+	char text[260];
+	struct template t;
+	struct error e;
+	memset(text, 'x', sizeof text);
+	memcpy(text + 100, "{c}", 3);
+	text[252] = '\0';
+	ck_assert(template_parse(&t, text, &e));
+	template_free(&t);
+	memcpy(text + 252, "x", 2);
+	ck_assert(!template_parse(&t, text, &e));
+	ck_assert_int_eq(e.kind, ERROR_CONFIG);
+	ck_assert_str_eq(e.text, "250 bytes outside of \"{}\"; Kafka allows a topic's name 249 at "
+				 "the most");
+	template_free(&t);
+}
+END_TEST
+
 int main(void)
 {
 	const struct test tests[] = {
@@ -150,6 +170,7 @@ int main(void)
 		{ bad_templates_are_wrong_configuration, COUNT(bad), 0 },
 		{ rows_are_rejected_alone, COUNT(rows), 0 },
 		{ topics_have_249_bytes_at_most, 1, 0 },
+		{ constant_parts_have_249_bytes_at_most, 1, 0 },
 	};
 	return suite_run("template", tests, COUNT(tests));
 }
