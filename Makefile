@@ -41,7 +41,7 @@ TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
 	test_encode test_config test_burst test_barrier test_template test_message \
 	test_schema test_rows test_metrics test_log test_address test_flusher test_bus test_position \
-	test_stretch test_ahead test_claim test_steady_wait test_binary
+	test_stretch test_ahead test_claim test_steady_wait test_binary test_verdict
 MODEL := model shape binary numeric template nearest problems text error
 test_clock_OBJECTS   := clock
 test_steady_wait_OBJECTS := steady_wait clock
@@ -62,6 +62,7 @@ test_flusher_OBJECTS := flusher retry position clock error text
 test_flusher_DOUBLES := clock_now pthread_create pthread_join
 test_bus_OBJECTS     := bus bus_report bus_start bus_producer bus_property bus_verdict bus_watch \
 	ledger clock steady_wait nearest error text
+test_verdict_OBJECTS := bus_verdict
 test_template_OBJECTS := template text error
 test_message_OBJECTS := encode bytes sql $(MODEL)
 test_schema_OBJECTS  := schema facts $(MODEL)

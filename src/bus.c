@@ -17,9 +17,10 @@
 #define QUEUE_FULL_RETRY_S 0.1
 #define TURN_S             1.0
 
-static void *opaque_of(const struct ledger *l, size_t slot)
+static void *opaque_of(const struct ledger *l, size_t slot, const struct message *message)
 {
-	return (void *)(uintptr_t)(l->burst << BUS_SLOT_BITS | slot);
+	uint64_t own_time = message->timestamp_ms != 0 ? BUS_OWN_TIME : 0;
+	return (void *)(uintptr_t)(l->burst << BUS_BURST_BITS | own_time | slot);
 }
 
 /* Free a bus that has no thread, or none any more. */
@@ -182,11 +183,16 @@ void bus_end(struct bus *bus, struct ledger *l)
 	pthread_mutex_unlock(&bus->lock);
 }
 
-void bus_refuse(struct bus *bus, struct ledger *l, size_t slot, enum verdict v, const char *reason)
+static void refuse(struct bus *bus, struct ledger *l, size_t slot, const struct judgement *j)
 {
 	pthread_mutex_lock(&bus->lock);
-	bus_record(bus, l, slot, v, reason);
+	bus_record(bus, l, slot, j);
 	pthread_mutex_unlock(&bus->lock);
+}
+
+void bus_refuse(struct bus *bus, struct ledger *l, size_t slot, enum verdict v, const char *reason)
+{
+	refuse(bus, l, slot, &(struct judgement){ v, 0, reason });
 }
 
 /* Wait for some report, since the queue is full, but not long: not every message in it is ours. */
@@ -221,7 +227,7 @@ static bool hand_over(struct bus *bus, struct ledger *l, size_t slot, const stru
 		 * and it must not overtake that. */
 		code = l->burst <= bus->lost_burst || bus->producer == NULL
 			       ? RD_KAFKA_RESP_ERR__FATAL
-			       : producer_send(bus->producer, message, opaque_of(l, slot));
+			       : producer_send(bus->producer, message, opaque_of(l, slot, message));
 		pthread_rwlock_unlock(&bus->producer_lock);
 		if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
 			break;
@@ -229,13 +235,16 @@ static bool hand_over(struct bus *bus, struct ledger *l, size_t slot, const stru
 	}
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return true;
-	bus_refuse(bus, l, slot, bus_verdict_of(code), rd_kafka_err2str(code));
+	refuse(bus, l, slot,
+		&(struct judgement){ bus_verdict_of(code), code, rd_kafka_err2str(code) });
 	return false;
 }
 
 bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct message *message,
 	struct instant deadline)
 {
+	if (message->timestamp_ms != 0 && !atomic_load(&bus->has_own_times))
+		atomic_store(&bus->has_own_times, true);
 	bool is_first = bus_await_first(bus, message->topic, deadline);
 	bool is_sent = hand_over(bus, l, slot, message, deadline);
 	if (is_first && !is_sent)

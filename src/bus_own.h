@@ -11,9 +11,12 @@
 
 struct producer;
 
-/* A message's opaque is its burst's number and its slot in one word. */
-#define BUS_SLOT_BITS 20
-#define BUS_SLOT_MASK ((UINT64_C(1) << BUS_SLOT_BITS) - 1)
+/* A message's opaque is its burst's number, whether it has a time of its own, and its slot in one
+ * word. */
+#define BUS_SLOT_BITS  20
+#define BUS_SLOT_MASK  ((UINT64_C(1) << BUS_SLOT_BITS) - 1)
+#define BUS_OWN_TIME   (UINT64_C(1) << BUS_SLOT_BITS)
+#define BUS_BURST_BITS (BUS_SLOT_BITS + 1)
 
 struct bus {
 	const struct config *config;
@@ -35,6 +38,7 @@ struct bus {
 	struct instant down_since; /* or since the producer was replaced for that */
 	bool is_alone;             /* each message is a batch of its own */
 	bool in_order;
+	atomic_bool has_own_times; /* of messages; else this host gives them all */
 	/* In order something was not stored, or the producer is stale: nothing more may be sent. */
 	atomic_bool is_broken;
 	/* All below is under lock; changed says that some of it has changed. */
@@ -72,8 +76,15 @@ struct topic_start {
 	bool is_stored; /* something; before that, one message is on the way */
 };
 
+/* What is made of an error. */
+struct judgement {
+	enum verdict verdict;
+	int cause; /* librdkafka's code where that is the broker's or the producer's */
+	const char *reason;
+};
+
 /* Record a verdict under the lock, and wake who waits for it. */
-void bus_record(struct bus *bus, struct ledger *l, size_t slot, enum verdict v, const char *reason);
+void bus_record(struct bus *bus, struct ledger *l, size_t slot, const struct judgement *j);
 
 /* Make bus->producer; NULL with e where that is not possible. */
 void bus_make_producer(struct bus *bus, struct error *e);
@@ -90,6 +101,9 @@ bool bus_await_first(struct bus *bus, const char *topic, struct instant deadline
 
 /* The first message to a topic was not sent after all. */
 void bus_forget_start(struct bus *bus, const char *topic);
+
+/* Under the lock: whether the first message to a topic is still on the way. */
+bool bus_is_first(struct bus *bus, const char *topic);
 
 /* Under the lock: something is stored in a topic; the producer is a new one. */
 void bus_start_stored(struct bus *bus, const char *topic);

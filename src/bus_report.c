@@ -24,13 +24,41 @@ static void wake_waiter(struct bus *bus, const struct ledger *l)
 			pthread_cond_signal(&w->complete);
 }
 
-void bus_record(struct bus *bus, struct ledger *l, size_t slot, enum verdict v, const char *reason)
+void bus_record(struct bus *bus, struct ledger *l, size_t slot, const struct judgement *j)
 {
-	ledger_record(l, slot, v, reason);
+	if (ledger_record(l, slot, j->verdict, j->reason))
+		ledger_set_cause(l, slot, j->cause);
 	if (ledger_complete(l))
 		wake_waiter(bus, l);
 	if (bus->waiting_for_room > 0)
 		pthread_cond_broadcast(&bus->changed);
+}
+
+/* Whether this host's clock is at fault.  Of a batch in which a row's own time may be wrong nobody
+ * can tell: then each message is to be sent by itself. */
+static bool is_hosts_time(struct bus *bus, const rd_kafka_message_t *report, uint64_t word)
+{
+	if (!bus_verdict_is_of_time(report->err) || (word & BUS_OWN_TIME) != 0)
+		return false;
+	pthread_mutex_lock(&bus->lock);
+	bool is_by_itself = bus->is_alone || bus_is_first(bus, rd_kafka_topic_name(report->rkt));
+	pthread_mutex_unlock(&bus->lock);
+	return is_by_itself || !atomic_load(&bus->has_own_times);
+}
+
+static struct judgement judge(struct bus *bus, const rd_kafka_message_t *report, uint64_t word)
+{
+	struct judgement j = { .verdict = bus_verdict_of(report->err) };
+	if (j.verdict == VERDICT_STORED)
+		return j;
+	j.cause = report->err;
+	j.reason = rd_kafka_err2str(report->err);
+	if (is_hosts_time(bus, report, word)) {
+		j.verdict = VERDICT_LATE;
+		j.reason = "the broker refuses this host's time (Broker: Invalid timestamp); "
+			   "is a clock wrong?";
+	}
+	return j;
 }
 
 /* A message's own report.  Reports of bursts that were given up find no ledger. */
@@ -39,22 +67,21 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void
 	(void)handle;
 	struct bus *bus = arg;
 	uint64_t word = (uint64_t)(uintptr_t)report->_private;
-	enum verdict v = bus_verdict_of(report->err);
+	const struct judgement j = judge(bus, report, word);
 	bus->is_sending = false;
 	if (report->err == RD_KAFKA_RESP_ERR__FATAL)
 		/* uncovered: on_error() has been told so before */
 		bus->is_fatal = true;
-	if (v != VERDICT_STORED && bus->in_order)
+	if (j.verdict != VERDICT_STORED && bus->in_order)
 		atomic_store(&bus->is_broken, true); /* before anybody learns of the verdict */
 	pthread_mutex_lock(&bus->lock);
-	if (v == VERDICT_STORED) {
+	if (j.verdict == VERDICT_STORED) {
 		bus->trouble[0] = '\0';
 		bus_start_stored(bus, rd_kafka_topic_name(report->rkt));
 	}
 	for (size_t i = 0; i < bus->ledger_count; i++)
-		if (bus->ledgers[i]->burst == word >> BUS_SLOT_BITS)
-			bus_record(bus, bus->ledgers[i], word & BUS_SLOT_MASK, v,
-				v == VERDICT_STORED ? NULL : rd_kafka_err2str(report->err));
+		if (bus->ledgers[i]->burst == word >> BUS_BURST_BITS)
+			bus_record(bus, bus->ledgers[i], word & BUS_SLOT_MASK, &j);
 	pthread_mutex_unlock(&bus->lock);
 }
 
@@ -78,13 +105,14 @@ static const struct producer_callbacks callbacks = { on_report, on_error };
 /* The old producer's unsettled messages are lost with it. */
 static void settle_lost(struct bus *bus)
 {
+	const struct judgement j = { VERDICT_LATE, 0,
+		"the producer had a fatal error and was replaced" };
 	pthread_mutex_lock(&bus->lock);
 	bus->lost_burst = bus->last_burst;
 	bus_forget_starts(bus);
 	for (size_t i = 0; i < bus->ledger_count; i++)
 		for (size_t slot = 0; slot < bus->ledgers[i]->count; slot++)
-			bus_record(bus, bus->ledgers[i], slot, VERDICT_LATE,
-				"the producer had a fatal error and was replaced");
+			bus_record(bus, bus->ledgers[i], slot, &j);
 	pthread_cond_broadcast(&bus->changed);
 	pthread_mutex_unlock(&bus->lock);
 }

@@ -25,6 +25,12 @@ void bus_start_stored(struct bus *bus, const char *topic)
 		start->is_stored = true;
 }
 
+bool bus_is_first(struct bus *bus, const char *topic)
+{
+	const struct topic_start *start = bus->in_order ? start_of(bus, topic) : NULL;
+	return start != NULL && !start->is_stored;
+}
+
 void bus_forget_starts(struct bus *bus)
 {
 	for (size_t i = 0; i < bus->start_count; i++)

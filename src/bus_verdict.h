@@ -1,6 +1,6 @@
 /*
- * bus_verdict - what librdkafka's errors mean for a signal.  Pure.  Private to bus.c, with which it
- * shares librdkafka.
+ * bus_verdict - what librdkafka's errors mean for a signal: whose fault they are.  Pure.  Private
+ * to bus.c, with which it shares librdkafka.
  */
 #ifndef SIGNALBUS_BUS_VERDICT_H
 #define SIGNALBUS_BUS_VERDICT_H
@@ -8,6 +8,17 @@
 #include "bus_producer.h"
 #include "ledger.h"
 
+/* The one table of whose fault an error is: the row's (VERDICT_REJECTED), its topic's
+ * (VERDICT_TOPIC), or that of the cluster, the network or this host (VERDICT_LATE): the row is kept
+ * and tried again.  What the table does not name is the latter.
+ *
+ * What the broker says of a batch holds for each message of it, so VERDICT_REJECTED is final only
+ * for a message that was sent by itself.  And where all rows of a burst are rejected for one reason
+ * it is not theirs, whatever the table says: see ledger_rejected_alike(). */
 enum verdict bus_verdict_of(rd_kafka_resp_err_t code);
+
+/* Whether an error is about a message's time, which is the row's fault only where the row has one;
+ * else this host gave it. */
+bool bus_verdict_is_of_time(rd_kafka_resp_err_t code);
 
 #endif

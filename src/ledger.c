@@ -18,7 +18,7 @@ void ledger_begin(struct ledger *l, uint64_t burst, size_t count)
 		l->capacity = count;
 	}
 	for (size_t i = 0; i < count; i++)
-		l->entries[i] = (struct entry){ VERDICT_NONE, NULL };
+		l->entries[i] = (struct entry){ .verdict = VERDICT_NONE };
 	l->burst = burst;
 	l->count = count;
 	l->open = count;
@@ -44,9 +44,15 @@ bool ledger_record(struct ledger *l, size_t slot, enum verdict v, const char *re
 {
 	if (slot >= l->count || l->entries[slot].verdict != VERDICT_NONE || v == VERDICT_NONE)
 		return false;
-	l->entries[slot] = (struct entry){ v, reason != NULL ? text_copy(reason) : NULL };
+	l->entries[slot] =
+		(struct entry){ .verdict = v, .reason = reason != NULL ? text_copy(reason) : NULL };
 	l->open--;
 	return true;
+}
+
+void ledger_set_cause(struct ledger *l, size_t slot, int cause)
+{
+	l->entries[slot].cause = cause;
 }
 
 void ledger_replace(struct ledger *l, size_t slot, const struct ledger *from, size_t from_slot)
@@ -57,6 +63,7 @@ void ledger_replace(struct ledger *l, size_t slot, const struct ledger *from, si
 		abort(); /* an attempt that is not over has found nothing */
 	free(entry->reason);
 	entry->verdict = better->verdict;
+	entry->cause = better->cause;
 	entry->reason = better->reason != NULL ? text_copy(better->reason) : NULL;
 }
 
@@ -73,6 +80,17 @@ bool ledger_all_stored(const struct ledger *l)
 	return true;
 }
 
+bool ledger_rejected_alike(const struct ledger *l)
+{
+	if (l->count < 2 || l->entries[0].cause == 0)
+		return false;
+	for (size_t i = 0; i < l->count; i++)
+		if (l->entries[i].verdict != VERDICT_REJECTED ||
+			l->entries[i].cause != l->entries[0].cause)
+			return false;
+	return true;
+}
+
 static enum fate fate_of(enum verdict v, struct ledger_rules rules)
 {
 	if (v == VERDICT_STORED)
@@ -84,6 +102,8 @@ size_t ledger_dispose(const struct ledger *l, struct ledger_rules rules, struct 
 {
 	size_t leaving = 0;
 	bool unbroken = true;
+	if (!rules.in_order && ledger_rejected_alike(l))
+		rules.dead_letters = false;
 	for (size_t i = 0; i < l->count; i++) {
 		enum fate fate = fate_of(l->entries[i].verdict, rules);
 		if (rules.in_order && !unbroken)

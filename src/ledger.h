@@ -32,6 +32,7 @@ struct ledger {
 
 struct entry {
 	enum verdict verdict;
+	int cause;    /* the broker's reason as a number; 0: it gave none */
 	char *reason; /* for people; NULL where the verdict says it all */
 };
 
@@ -46,6 +47,9 @@ void ledger_shorten(struct ledger *l, size_t count);
  * nothing, where slot is out of range or already has a verdict. */
 bool ledger_record(struct ledger *l, size_t slot, enum verdict v, const char *reason);
 
+/* Add to the verdict of a slot the number of the broker's reason. */
+void ledger_set_cause(struct ledger *l, size_t slot, int cause);
+
 /* Put what a second attempt has found in the place of a failure: the verdict of slot from_slot in
  * from, with its reason, as it is. */
 void ledger_replace(struct ledger *l, size_t slot, const struct ledger *from, size_t from_slot);
@@ -55,6 +59,13 @@ bool ledger_complete(const struct ledger *l);
 
 /* Whether the broker has stored all. */
 bool ledger_all_stored(const struct ledger *l);
+
+/* Whether the broker has rejected all of several messages, each by itself, for one reason.  That is
+ * not the rows' fault: so it would be with any row of the model, since its topic has another limit
+ * than was thought, say, or compacts though the model has no key.  Of a single message nobody can
+ * tell: it is the row's.  In order, what is behind the first that is rejected is not judged by
+ * itself, so there this says nothing. */
+bool ledger_rejected_alike(const struct ledger *l);
 
 /* What becomes of a row. */
 enum fate {
@@ -71,7 +82,8 @@ struct disposal {
 struct ledger_rules {
 	bool in_order;     /* a row leaves only with all before it, and none leaves behind a dead
 			      letter: it may have been rejected for that one's sake */
-	bool dead_letters; /* what is rejected dies; else it stays */
+	bool dead_letters; /* what is rejected dies, unless all are, for one reason (in no order);
+			      else it stays */
 };
 
 /* Say in d, which is as long as the ledger, what becomes of each row.  Returns how many leave. */

@@ -1,10 +1,12 @@
 """Dead letters: what the broker rejects for good leaves its table, and may come back."""
 
 import json
+import struct
 
 import pytest
 
-from runner import every_flush, ids, model
+from inject import injector
+from runner import every_flush, ids, is_sanitized, model
 
 LIMIT = {"message_max_bytes": 10_000}
 WARNING = ('model "A": the message of signal (id)=({}) was rejected: Broker: Message size too '
@@ -63,6 +65,39 @@ def test_a_topic_rejects_among_its_neighbours(signalbus, schema, make_topic, con
     numbers = ids(consume(topic, 199))
     assert numbers == good if flush[0] == "flushordered" else sorted(numbers) == good
     assert dead(schema) == ["120"] and schema.count("t") == 0
+
+
+@every_flush
+@pytest.mark.skipif(is_sanitized(), reason="a sanitizer stands before the same calls")
+def test_a_wrong_clock_rejects_nothing(signalbus, schema, folder, make_topic, consume, configure,
+                                       flush):
+    """This host's clock is two hours ahead, which the broker does not take."""
+    topic, clock = make_topic(), folder / "clock"
+    clock.write_bytes(struct.pack("q", 2 * 3600))
+    configure(model("A", make_rows(schema, 20), topic, burst_count=10, order_by=["id"]),
+              kafka={}, timeout=1)
+    run = signalbus(*flush, environment={"LD_PRELOAD": str(injector("stepped_clock.so")),
+                                         "CLOCK_STEP_FILE": str(clock)}).expect(1)
+    assert "is a clock wrong?" in run.stderr.splitlines()[-1], run
+    assert schema.count("t") == 20 and schema.count("dead") == 0
+    signalbus(*flush).expect(0)
+    assert sorted(ids(consume(topic, 20))) == list(range(1, 21))
+
+
+def test_what_is_rejected_alike_is_not_the_rows_fault(signalbus, schema, make_topic, consume,
+                                                      configure):
+    """The topic compacts, and the model has no key.  With a key in some rows the others die."""
+    topic = make_topic(config={"cleanup.policy": "compact"})
+    schema.execute("CREATE TABLE t (id bigint PRIMARY KEY, key text)")
+    schema.execute("INSERT INTO t SELECT n FROM generate_series(1, 20) n")
+    configure(model("A", schema.table("t"), topic, key="key", burst_count=20), kafka={}, timeout=5)
+    reason = signalbus("flushmany").expect_failure()
+    assert "rejected for one reason" in reason and "record" in reason
+    assert schema.count("t") == 20 and schema.count("dead") == 0
+    schema.execute("UPDATE t SET key = id WHERE id <= 10")
+    signalbus("flushmany").expect(0)
+    assert sorted(ids(consume(topic, 10))) == list(range(1, 11))
+    assert sorted(map(int, dead(schema))) == list(range(11, 21))
 
 
 def test_what_a_dead_letter_holds(signalbus, schema, make_topic, configure):

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { TIMEOUT_S = 20, INIT_PRODUCER_ID = 22 /* among Kafka's requests */ };
+enum { TIMEOUT_S = 20, PRODUCE = 0, INIT_PRODUCER_ID = 22 /* among Kafka's requests */ };
 
 /* A bus of librdkafka's own broker, which says what it is told to say: a real one has such errors
  * only when something is badly wrong. */
@@ -252,6 +252,49 @@ START_TEST(a_topic_with_an_impossible_name_is_refused)
 }
 END_TEST
 
+/* Send one message with a time of its own, or of this host. */
+static const struct entry *send_timed(struct bus *bus, int64_t timestamp_ms)
+{
+	const struct message message = { .topic = "orders",
+		.value = "signal",
+		.value_length = 6,
+		.timestamp_ms = timestamp_ms };
+	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
+	bus_begin(bus, &world.ledger, 1);
+	bus_send(bus, &world.ledger, 0, &message, deadline);
+	bus_await(bus, &world.ledger, deadline);
+	bus_end(bus, &world.ledger);
+	return &world.ledger.entries[0];
+}
+
+static const struct entry *send_refused(struct bus *bus, int64_t timestamp_ms)
+{
+	rd_kafka_mock_push_request_errors(
+		world.cluster, PRODUCE, 1, RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP);
+	return send_timed(bus, timestamp_ms);
+}
+
+/* In a batch with messages that have their own times nobody can tell, so there all are rejected,
+ * until each is sent by itself. */
+START_TEST(a_time_that_is_refused_is_the_rows_or_the_hosts)
+{
+	struct error e;
+	begin(NULL, NULL);
+	const struct entry *entry = send_refused(world.bus, 0);
+	ck_assert_int_eq(entry->verdict, VERDICT_LATE);
+	ck_assert_ptr_nonnull(strstr(entry->reason, "is a clock wrong?"));
+	entry = send_refused(world.bus, 1000);
+	ck_assert_int_eq(entry->verdict, VERDICT_REJECTED);
+	ck_assert_int_eq(entry->cause, RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP);
+	ck_assert_int_eq(send_refused(world.bus, 0)->verdict, VERDICT_REJECTED);
+	struct bus *alone = bus_alone(world.bus, &e);
+	ck_assert_int_eq(send_refused(alone, 1000)->verdict, VERDICT_REJECTED);
+	ck_assert_int_eq(send_refused(alone, 0)->verdict, VERDICT_LATE);
+	ck_assert_int_eq(send_timed(alone, 0)->verdict, VERDICT_STORED);
+	end();
+}
+END_TEST
+
 static const struct {
 	const char *name, *value;
 	const char *problem; /* NULL: none */
@@ -306,6 +349,7 @@ int main(void)
 		{ a_message_may_have_little_time, 2, 0 },
 		{ waiting_for_a_slow_broker_takes_no_cpu, 1, 0 },
 		{ a_topic_with_an_impossible_name_is_refused, 1, 0 },
+		{ a_time_that_is_refused_is_the_rows_or_the_hosts, 1, 0 },
 		{ properties_are_checked, COUNT(properties), 0 },
 	};
 	return suite_run("bus", tests, COUNT(tests));

@@ -195,16 +195,52 @@ START_TEST(what_is_rejected_dies_and_in_order_nothing_overtakes)
 }
 END_TEST
 
+/* With causes by digit, 0 for none. */
+static const struct {
+	const char *verdicts, *causes;
+	const char *any, *in_order;
+} alikes[] = {
+	{ "r", "7", "x", "x" }, /* nobody can tell of a single one */
+	{ "rr", "77", "..", "x." },
+	{ "rrrr", "7777", "....", "x..." },
+	{ "rr", "78", "xx", "x." },
+	{ "rrr", "770", "xxx", "x.." },
+	{ "rr", "00", "xx", "x." }, /* the columns make no message: the rows' own */
+	{ "rrs", "770", "xxd", "x.." },
+	{ "rrl", "777", "xx.", "x.." },
+	{ "rrt", "777", "xx.", "x.." },
+};
+
+START_TEST(what_is_rejected_alike_does_not_die)
+{
+	char fates[SLOTS_MAX + 1];
+	struct ledger l = ledger_of(alikes[_i].verdicts);
+	for (size_t i = 0; i < l.count; i++)
+		ledger_set_cause(&l, i, alikes[_i].causes[i] - '0');
+	ck_assert_int_eq(ledger_rejected_alike(&l), alikes[_i].any[0] == '.');
+	size_t failure = dispose(&l, (struct ledger_rules){ false, true }, fates);
+	ck_assert_str_eq(fates, alikes[_i].any);
+	if (ledger_rejected_alike(&l))
+		ck_assert_uint_eq(failure, 0);
+	dispose(&l, (struct ledger_rules){ true, true }, fates);
+	ck_assert_str_eq(fates, alikes[_i].in_order);
+	ledger_free(&l);
+}
+END_TEST
+
 START_TEST(a_second_attempt_replaces_the_verdict_and_the_reason)
 {
 	struct ledger l = ledger_of("--");
 	struct ledger attempt = ledger_of("-s");
 	ledger_record(&l, 0, VERDICT_REJECTED, "with others");
 	ledger_record(&l, 1, VERDICT_REJECTED, "with others");
+	ledger_set_cause(&l, 1, 7);
 	ledger_record(&attempt, 0, VERDICT_LATE, "no answer");
+	ledger_set_cause(&attempt, 0, 9);
 	ledger_replace(&l, 1, &attempt, 0);
 	ck_assert_int_eq(l.entries[1].verdict, VERDICT_LATE);
 	ck_assert_str_eq(l.entries[1].reason, "no answer");
+	ck_assert_int_eq(l.entries[1].cause, 9);
 	ck_assert_ptr_ne(l.entries[1].reason, attempt.entries[0].reason);
 	ledger_replace(&l, 0, &attempt, 1);
 	ck_assert_int_eq(l.entries[0].verdict, VERDICT_STORED);
@@ -278,6 +314,7 @@ int main(void)
 		{ reasons_are_copied, 1, 0 },
 		{ only_what_is_stored_is_deleted, COUNT(books), 0 },
 		{ what_is_rejected_dies_and_in_order_nothing_overtakes, COUNT(burials), 0 },
+		{ what_is_rejected_alike_does_not_die, COUNT(alikes), 0 },
 		{ a_second_attempt_replaces_the_verdict_and_the_reason, 1, 0 },
 		{ an_attempt_that_is_not_over_replaces_nothing, 1, SIGABRT },
 		{ what_has_no_verdict_is_not_replaced, 1, SIGABRT },
