@@ -2,6 +2,7 @@
 
 #include "text.h"
 
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,9 +27,11 @@ void barrier_reset(struct barrier *b)
 	*b = (struct barrier){ 0 };
 }
 
-/* FNV-1a over the texts of a key, each with the NUL at its end. */
-static uint64_t hash_add(uint64_t hash, const char *s)
+/* FNV-1a over the texts of a key, each with the NUL at its end; NULL, which no key should have, is
+ * an empty one. */
+static uint64_t hash_add(uint64_t hash, const char *value)
 {
+	const char *s = value != NULL ? value : "";
 	do
 		hash = (hash ^ (unsigned char)*s) * UINT64_C(1099511628211);
 	while (*s++ != '\0');
@@ -56,10 +59,12 @@ static uint64_t hash_claimed(const struct model *m, const struct rows *claimed, 
 static bool is_same(const struct barrier *b, const struct model *m, size_t listed,
 	const struct rows *claimed, size_t row)
 {
-	for (size_t i = 0; i < m->primary_key_count; i++)
-		if (strcmp(rows_value(b->list, listed, i),
-			    rows_value(claimed, row, m->primary_key_fields[i])) != 0)
+	for (size_t i = 0; i < m->primary_key_count; i++) {
+		const char *own = rows_value(b->list, listed, i);
+		const char *other = rows_value(claimed, row, m->primary_key_fields[i]);
+		if (own == NULL || other == NULL || strcmp(own, other) != 0)
 			return false;
+	}
 	return true;
 }
 
@@ -99,9 +104,10 @@ static void index_list(struct barrier *b, const struct model *m)
 		add_listed(b, m, i);
 }
 
+/* NULL, which no place should be, is behind all others. */
 static long long number_of(const char *value)
 {
-	return strtoll(value, NULL, 10);
+	return value != NULL ? strtoll(value, NULL, 10) : LLONG_MAX;
 }
 
 /* A claimed row's place. */

@@ -5,35 +5,45 @@
 
 #include <stdlib.h>
 
+/* unfit: what is wrong with a table that inherits from the model's, or NULL. */
+static bool check_children(struct model *m, const char *unfit, struct error *e)
+{
+	if (unfit == NULL)
+		return true;
+	model_error(m, "table", e, "a table that inherits from %s does not fit: %s", m->relation,
+		unfit);
+	return model_tolerates(m, e);
+}
+
 static bool describe_table(
 	struct db *db, struct instant deadline, struct model *m, char **oid, struct error *e)
 {
-	static const char sql[] =
-		"SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relkind "
-		"= 'p' OR c.relhassubclass,"
-		" c.relkind IN ('r', 'p'), EXISTS (SELECT FROM"
-		" pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgdeferrable),"
-		" " SQL_TABLE_STATE " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON "
-		"n.oid = c.relnamespace"
-		" WHERE c.oid = pg_catalog.to_regclass($1)";
+	static const char sql[] = "SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relkind "
+				  "= 'p' OR c.relhassubclass,"
+				  " c.relkind IN ('r', 'p'), " SQL_TABLE_STATE ", " SQL_MAY_REFUSE
+				  ", " SQL_UNFIT_CHILD
+				  " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON "
+				  "n.oid = c.relnamespace"
+				  " WHERE c.oid = pg_catalog.to_regclass($1)";
 	struct rows *rows;
 	const char *const values[] = { m->config->table };
 	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
 	if (!db_call(db, call, deadline, e))
 		return e->kind == ERROR_DATABASE ? model_error(m, "table", e, "%s", e->text)
 						 : false;
-	bool found = rows_count(rows) == 1;
+	bool found = rows_count(rows) == 1, fits = false;
 	bool is_table = found && rows_value(rows, 0, 3)[0] == 't';
 	if (is_table) {
 		*oid = text_copy(rows_value(rows, 0, 0));
 		model_set_table(m, rows_value(rows, 0, 1), rows_value(rows, 0, 2)[0] == 't');
-		m->has_deferrable = rows_value(rows, 0, 4)[0] == 't';
-		m->table_state = text_copy(rows_value(rows, 0, 5));
+		m->table_state = text_copy(rows_value(rows, 0, 4));
+		m->may_refuse = rows_value(rows, 0, 5)[0] == 't';
+		fits = check_children(m, rows_value(rows, 0, 6), e);
 	}
 	rows_free(rows);
 	if (!found)
 		return model_error(m, "table", e, "table %s does not exist", m->config->table);
-	return is_table || model_error(m, "table", e, "%s is not a table", m->config->table);
+	return is_table ? fits : model_error(m, "table", e, "%s is not a table", m->config->table);
 }
 
 /* Columns in their order, each with the type that its domain comes down to. */

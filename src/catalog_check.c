@@ -178,6 +178,27 @@ static bool check_delete(struct examination *x, struct error *e)
 	return explain(x, sql_delete(x->model), call, NULL, e) || is_refused(x, e);
 }
 
+/* Foreign keys onto the table, or one that inherits from it, that keep a signal from being deleted
+ * while rows refer to it. */
+static bool check_foreign_keys(struct examination *x, struct error *e)
+{
+	static const char sql[] =
+		"SELECT pg_catalog.format('table %1$s: rows of table %2$s may refer to a signal,"
+		" which is not sent then, since the foreign key %3$I does not let go of it;"
+		" ALTER TABLE %2$s DROP CONSTRAINT %3$I, ADD CONSTRAINT %3$I %4$s', k.confrelid::"
+		"pg_catalog.regclass, k.conrelid::pg_catalog.regclass, k.conname,"
+		" pg_catalog.regexp_replace(pg_catalog.replace(pg_catalog.pg_get_constraintdef("
+		"k.oid), ' ON DELETE RESTRICT', ''),"
+		" '^(.*?)( DEFERRABLE)?( INITIALLY DEFERRED)?( NOT VALID)?$',"
+		" '\\1 ON DELETE CASCADE\\2\\3\\4'))"
+		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_constraint k ON k.confrelid IN "
+		"(" SQL_FAMILY " SELECT family.oid FROM family)"
+		" WHERE c.oid = $1::pg_catalog.oid AND $2::pg_catalog.text IS NOT NULL AND "
+		"k.contype = 'f'"
+		" AND k.confdeltype IN ('a', 'r') AND k.conparentid = 0 ORDER BY k.oid";
+	return report_lines(x, sql, "-", warning, e);
+}
+
 /* $2: claims work, so SELECT on some columns is enough. */
 static bool check_privileges(struct examination *x, struct error *e)
 {
@@ -297,6 +318,7 @@ static const struct {
 	{ check_settings, false },
 	{ check_claim, true },
 	{ check_delete, true },
+	{ check_foreign_keys, true },
 	{ check_privileges, true },
 	{ check_dead_letters, true },
 	{ check_refusal, true },

@@ -314,7 +314,9 @@ void encode_identity(const struct model *m, const struct field *fields, struct t
 	for (size_t i = 0; i < m->primary_key_count; i++)
 		text_addf(t, "%s%s", i > 0 ? ", " : "", m->columns[m->primary_key[i]].name);
 	text_addf(t, ")=(");
-	for (size_t i = 0; i < m->primary_key_count; i++)
-		text_addf(t, "%s%s", i > 0 ? ", " : "", fields[m->primary_key_fields[i]].text);
+	for (size_t i = 0; i < m->primary_key_count; i++) {
+		const char *value = fields[m->primary_key_fields[i]].text;
+		text_addf(t, "%s%s", i > 0 ? ", " : "", value != NULL ? value : "NULL");
+	}
 	text_addf(t, ")");
 }

@@ -81,8 +81,8 @@ struct model {
 	char *dead_letters;        /* table for what is rejected, quoted for SQL; NULL: it stays */
 	char *scope;    /* which rows are this model's: the relation and, if need be, a condition */
 	bool is_parent; /* partitioned or inherited from: a ctid is not unique in it */
-	char *table_state;   /* by which it is found that the table has changed (sql.h) */
-	bool has_deferrable; /* triggers that may wait until the commit, and fail there */
+	char *table_state; /* by which it is found that the table has changed (sql.h) */
+	bool may_refuse;   /* triggers, rules or policies may keep rows from being deleted */
 	struct column *columns;
 	size_t column_count;
 	struct expression *expressions;

@@ -366,7 +366,12 @@ size_t sql_position_field(const struct model *m, size_t i)
 
 void sql_array_add(struct text *array, const char *value)
 {
-	add_string(array, array->length > 0 ? ",\"" : "{\"");
+	add_string(array, array->length > 0 ? "," : "{");
+	if (value == NULL) {
+		add_string(array, "NULL");
+		return;
+	}
+	add_string(array, "\"");
 	for (size_t plain; *value != '\0'; value += plain) {
 		plain = strcspn(value, "\"\\");
 		if (plain == 0) {

@@ -39,14 +39,44 @@ char *sql_list(const struct model *m, size_t count, bool floor);
  * of them whose virtualtransactions are in the array $2. */
 char *sql_writers(const struct model *m, bool among);
 
+/* Of the row c of pg_class: it, and all tables that inherit from it. */
+#define SQL_FAMILY                                                                                 \
+	"WITH RECURSIVE family AS (SELECT c.oid UNION SELECT i.inhrelid"                           \
+	" FROM pg_catalog.pg_inherits i JOIN family ON i.inhparent = family.oid)"
+
+/* Whether the server may refuse to delete a row of it, or keep the row: triggers, which foreign
+ * keys of other tables have as well, rules, policies. */
+#define SQL_MAY_REFUSE                                                                             \
+	"(EXISTS (" SQL_FAMILY " SELECT FROM family JOIN pg_catalog.pg_trigger t"                  \
+	" ON t.tgrelid = family.oid"                                                               \
+	" WHERE t.tgenabled IN ('O', 'A') AND t.tgtype::pg_catalog.int4 & 8 <> 0)" /* DELETE */    \
+	" OR EXISTS (SELECT FROM pg_catalog.pg_rewrite r"                                          \
+	" WHERE r.ev_class = c.oid AND r.ev_type = '4' AND r.is_instead)"                          \
+	" OR pg_catalog.row_security_active(c.oid))"
+
+/* What is wrong with a table that inherits from it, with the remedy; NULL: nothing.  Neither a
+ * primary key nor its NOT NULL binds children for good, and rows of a foreign table cannot be
+ * locked. */
+#define SQL_UNFIT_CHILD                                                                            \
+	"CASE WHEN c.relhassubclass AND c.relkind = 'r' THEN (" SQL_FAMILY                         \
+	" SELECT pg_catalog.format(CASE WHEN k.relkind = 'f'"                                      \
+	" THEN '%1$s is a foreign table, whose rows cannot be locked;"                             \
+	" ALTER FOREIGN TABLE %1$s NO INHERIT %3$s'"                                               \
+	" ELSE 'column %2$I of %1$s may be NULL; ALTER TABLE %1$s ALTER %2$I SET NOT NULL' END,"   \
+	" k.oid::pg_catalog.regclass, own.attname, c.oid::pg_catalog.regclass)"                    \
+	" FROM family JOIN pg_catalog.pg_class k ON k.oid = family.oid AND k.oid <> c.oid"         \
+	" JOIN pg_catalog.pg_index x ON x.indrelid = c.oid AND x.indisprimary"                     \
+	" JOIN pg_catalog.pg_attribute key ON key.attrelid = c.oid AND key.attnum ="               \
+	" ANY ((x.indkey::pg_catalog.int2[])[0:x.indnkeyatts - 1])"                                \
+	" JOIN pg_catalog.pg_attribute own ON own.attrelid = k.oid AND own.attname = key.attname"  \
+	" WHERE k.relkind = 'f' OR NOT own.attnotnull ORDER BY k.oid, own.attnum LIMIT 1) END"
+
 /* What of the table $1 may change without a statement that names its columns becoming invalid, and
  * would stay unnoticed: whether it is the same table, how many columns it has had, whether it has
- * got partitions or children, or triggers that wait for the commit.  As one text, of the row c of
- * pg_class. */
+ * got partitions or children, and what is said above.  As one text, of the row c of pg_class. */
 #define SQL_TABLE_STATE                                                                            \
 	"pg_catalog.concat_ws(' ', c.oid, c.relnatts, c.relkind = 'p' OR c.relhassubclass,"        \
-	" EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND "                \
-	"t.tgdeferrable))"
+	" " SQL_MAY_REFUSE ", " SQL_UNFIT_CHILD ")"
 extern const char sql_table_state[];
 
 /* Delete claimed rows: $1 is an array of ctids, $2 the tableoid that they belong to.  Claimed rows
@@ -94,7 +124,7 @@ char *sql_probe_where(const struct model *m);
 size_t sql_position_count(const struct model *m);
 size_t sql_position_field(const struct model *m, size_t i);
 
-/* Make an array literal: begin with an empty text, add values, end. */
+/* Make an array literal: begin with an empty text, add values (NULL: a NULL), end. */
 void sql_array_add(struct text *array, const char *value);
 void sql_array_end(struct text *array);
 

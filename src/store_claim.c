@@ -244,6 +244,24 @@ void store_drop_foreseen(struct store *s)
 	claim_free(&dropped);
 }
 
+/* No key has a NULL, but those of tables that inherit from the model's are only looked at when it
+ * is described. */
+static bool check_keys(
+	struct store *s, const struct model *m, const struct claim *claim, struct error *e)
+{
+	for (size_t row = 0; m->is_parent && row < claim->count; row++)
+		for (size_t i = 0; i < m->primary_key_count; i++) {
+			if (rows_value(claim->rows, row, m->primary_key_fields[i]) != NULL)
+				continue;
+			store_forget(s, m->index);
+			return error_set(e, ERROR_DATABASE,
+				"model \"%s\": a row of a table that inherits from %s has NULL in "
+				"its key",
+				m->config->name, m->relation);
+		}
+	return true;
+}
+
 /* Whether there may be more rows to claim at once. */
 static bool has_more(const struct claim *claim, const struct claim_request *request, size_t size)
 {
@@ -269,7 +287,7 @@ static bool claim_once(struct store *s, const struct model *m, const struct clai
 	*claim =
 		(struct claim){ .was_smooth = s->models[m->index].is_smooth, .since = clock_now() };
 	db_heed_stop(s->db, true); /* nothing is sent yet, and it may wait for others' locks */
-	bool ok = claim_rows(s, m, request, claim, e);
+	bool ok = claim_rows(s, m, request, claim, e) && check_keys(s, m, claim, e);
 	db_heed_stop(s->db, false);
 	adapt_size(s, m, claim);
 	/* Nothing found changes nothing; rows are yet to be settled. */
@@ -290,6 +308,8 @@ static bool claim_once(struct store *s, const struct model *m, const struct clai
 bool store_claim(struct store *s, const struct model *m, const struct claim_request *request,
 	struct claim *claim, struct error *e)
 {
+	if (!deletions_plan(s, m, e))
+		return false;
 	/* Where far more was found than fits in a burst, the claim was cancelled; a smaller one is
 	 * made in its place.  Rows that could not be taken are locked. */
 	for (;;) {

@@ -39,6 +39,22 @@ static void collect(
 	}
 }
 
+bool deletions_plan(struct store *s, const struct model *m, struct error *e)
+{
+	static const char *const values[] = { "{}", "0" };
+	struct described *d = &s->models[m->index];
+	if (d->can_delete)
+		return true;
+	char *sql = sql_delete(m), *explained = text_format("EXPLAIN (COSTS OFF) %s", sql);
+	d->can_delete = store_query(
+		s, (struct db_call){ .sql = explained, .values = values, .value_count = 2 }, e);
+	free(explained);
+	free(sql);
+	if (d->can_delete || e->kind != ERROR_DATABASE)
+		return d->can_delete;
+	return error_prefix(e, "model \"%s\"", m->config->name);
+}
+
 bool deletions_prepare(struct store *s, const struct model *m, const struct claim *claim,
 	const struct disposal *disposals, struct error *e)
 {

@@ -35,6 +35,7 @@ struct described {
 	struct instant wary_until; /* before, rows are not taken without a lock */
 	bool prepared[CLAIM_KINDS][CLAIM_SIZES];
 	bool prepared_delete, prepared_bury, prepared_lock_again;
+	bool can_delete; /* the server has been asked: privileges and replica identity allow it */
 	bool noted;
 	bool locked; /* the ordered lock is this session's */
 	struct ordering ordering;
@@ -109,6 +110,11 @@ void store_be_wary(struct store *s, const struct model *m, bool was_sent);
 
 /* Fewer rows are not worth a round trip to delete them ahead. */
 #define AHEAD_MIN 50
+
+/* Find out, once for a description of the model, whether the server would delete rows of it at all:
+ * what has been sent and cannot be deleted is sent again.  A trigger or a foreign key may still
+ * refuse a row. */
+bool deletions_plan(struct store *s, const struct model *m, struct error *e);
 
 /* Prepare to delete the rows of a claim that do not stay; all, without disposals.  To be freed by
  * deletions_free() in any case. */

@@ -8,8 +8,8 @@
  * READ), so the deletion fails where a row was changed or deleted since it was read: what was read
  * is what is deleted.  Where somebody else has a row locked the deletion waits for a millisecond
  * and fails, too.  Then the stretch is claimed with locks, which passes over such rows, and so is
- * what follows, for a while.  A trigger that waits until the commit could meet others when all is
- * sent already: a table that has one is claimed with locks, always.
+ * what follows, for a while.  A table that may refuse to delete rows is claimed with locks, always:
+ * what it refuses is no sign of others.
  */
 #include "log.h"
 #include "store_own.h"
@@ -22,7 +22,7 @@ bool store_may_take(
 {
 	const struct described *d = &s->models[m->index];
 	return request->kind == CLAIM_STRETCH && request->on_row == NULL && d->is_smooth &&
-	       m->config->burst_count >= AHEAD_MIN && !m->is_parent && !m->has_deferrable &&
+	       m->config->burst_count >= AHEAD_MIN && !m->is_parent && !m->may_refuse &&
 	       !instant_before(clock_now(), d->wary_until);
 }
 

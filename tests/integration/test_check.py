@@ -591,3 +591,29 @@ def test_standard_output_is_closed_or_full(signalbus, schema, make_topic):
                                        "-c", signalbus.config, "check"]).finish()
         run.expect(1)
         assert "cannot write to standard output" in run.stderr and run.stdout == ""
+
+
+def test_foreign_keys_that_keep_signals(signalbus, schema, make_topic, check):
+    """Each warning has the statement that mends it."""
+    schema.make_signals("t", 1)
+    schema.execute("CREATE TABLE p (id bigint PRIMARY KEY) PARTITION BY RANGE (id)")
+    schema.execute("CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM (1) TO (10)")
+    schema.execute('CREATE TABLE "Odd line" (t bigint REFERENCES t DEFERRABLE INITIALLY DEFERRED)')
+    schema.execute("CREATE TABLE u (t bigint REFERENCES t ON UPDATE CASCADE ON DELETE RESTRICT, "
+                   "fine bigint REFERENCES t ON DELETE CASCADE, "
+                   "also bigint REFERENCES t ON DELETE SET NULL)")
+    schema.execute("CREATE TABLE v (p bigint REFERENCES p, p_1 bigint)")
+    schema.execute("ALTER TABLE v ADD FOREIGN KEY (p_1) REFERENCES p_1 NOT VALID")
+    topic = make_topic()
+    signalbus.configure(model("A", schema.table("t"), topic), model("B", schema.table("p"), topic),
+                        notify_channel="")
+    lines = check()
+    assert [re.match(r'warning: model "(.)": table .*since the foreign key (.+) does', line).groups()
+            for line in lines] == [("A", '"Odd line_t_fkey"'), ("A", "u_t_fkey"),
+                                   ("B", "v_p_fkey"), ("B", "v_p_1_fkey")]
+    for line in lines:
+        schema.execute(line.split("; ", 1)[1])
+    assert check() == []
+    assert schema.value("SELECT pg_get_constraintdef(oid) FROM pg_constraint "
+                        "WHERE conname = 'Odd line_t_fkey'").endswith(
+        "ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED")

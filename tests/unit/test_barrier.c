@@ -115,6 +115,10 @@ static const struct {
 	size_t admitted;
 } cases[] = {
 	{ &serial, "1 2 3", "1 2 3", 3 },
+	/* no key should be NULL */
+	{ &serial, "1 - -", "1 - 2", 1 },
+	{ &other, "1 - -", "- 1", 0 },
+	{ &numbered, "3 3", "1 3 -", 2 },
 	{ &other, "1 2 3", "1 2 3", 3 },
 	/* behind the list: their elders may be unknown */
 	{ &serial, "1 2 3", "1 2 3 4 5", 3 },

@@ -19,11 +19,12 @@ static struct {
 	struct claim claim;
 	struct error error;
 	/* The script: */
-	bool send_fails, receive_fails, is_unprepared, deletion_fails, is_lost;
+	bool send_fails, receive_fails, is_unprepared, deletion_fails, is_lost, plan_fails,
+		has_null;
 	size_t rows, kept;
 	/* What happened: */
 	char calls[32];
-	size_t prepared;
+	size_t prepared, planned, forgotten;
 	bool heeds_stop;
 } world;
 
@@ -49,8 +50,9 @@ bool db_send(struct db *db, const struct db_call *calls, size_t count, struct er
 bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
 	struct error *e)
 {
-	static const struct field fields[ROW_FIXED_FIELDS + 2] = { { "(0,6)", 5 }, { "16384", 5 },
-		{ "6", 1 }, { "six", 3 } };
+	const struct field key = { world.has_null ? NULL : "6", world.has_null ? 0 : 1 };
+	const struct field fields[ROW_FIXED_FIELDS + 2] = { { "(0,6)", 5 }, { "16384", 5 }, key,
+		{ "six", 3 } };
 	(void)db;
 	(void)deadline;
 	for (size_t i = 0; i < count; i++)
@@ -98,12 +100,20 @@ char *store_prepare(struct store *s, const struct model *m, struct statement st,
 	return world.is_unprepared && !error_set(e, ERROR_PLAN, "no") ? NULL : text_copy(st.what);
 }
 
+/* Before the first claim, whether rows can be deleted. */
 bool store_query(struct store *s, struct db_call call, struct error *e)
 {
 	(void)s;
-	(void)call;
-	(void)e;
-	ck_abort();
+	ck_assert_int_eq(strncmp(call.sql, "EXPLAIN (COSTS OFF) DELETE ", 27), 0);
+	ck_assert_str_eq(world.calls, "");
+	world.planned++;
+	return !world.plan_fails || error_set(e, ERROR_DATABASE, "permission denied");
+}
+
+void store_forget(struct store *s, size_t index)
+{
+	ck_assert_ptr_eq(&s->models[index], &world.described);
+	world.forgotten++;
 }
 
 bool store_claim_ordered(struct store *s, const struct model *m,
@@ -179,6 +189,37 @@ static void foresee(enum claim_kind kind)
 }
 
 static const enum claim_kind kinds[] = { CLAIM_NEXT, CLAIM_STRETCH };
+
+START_TEST(that_rows_can_be_deleted_is_found_out_before_they_are_claimed)
+{
+	begin();
+	world.plan_fails = true;
+	for (int i = 0; i < 2; i++)
+		ck_assert(!claim(CLAIM_NEXT));
+	ck_assert_str_eq(world.error.text, "model \"Order\": permission denied");
+	ck_assert_str_eq(world.calls, "");
+	world.plan_fails = false;
+	ck_assert(claim(CLAIM_NEXT));
+	ck_assert_uint_eq(world.planned, 3);
+	memset(world.calls, 0, sizeof world.calls);
+	ck_assert(claim(CLAIM_NEXT));
+	ck_assert_uint_eq(world.planned, 3);
+	end();
+}
+END_TEST
+
+START_TEST(a_child_whose_key_is_null_is_looked_at_again)
+{
+	begin();
+	world.model->is_parent = _i == 1;
+	world.has_null = true;
+	ck_assert_int_eq(claim(CLAIM_NEXT), _i == 0);
+	ck_assert_uint_eq(world.forgotten, _i == 1);
+	if (_i == 1)
+		ck_assert_ptr_nonnull(strstr(world.error.text, "has NULL in its key"));
+	end();
+}
+END_TEST
 
 START_TEST(a_claim_that_was_foreseen_is_only_received)
 {
@@ -330,7 +371,7 @@ START_TEST(others_are_locked)
 	world.described.is_smooth = _i != 1;
 	world.fixture.settings.burst_count -= _i == 2;
 	world.model->is_parent = _i == 3;
-	world.model->has_deferrable = _i == 6;
+	world.model->may_refuse = _i == 6;
 	world.described.wary_until = instant_after(clock_now(), _i == 4 ? 100 : -100);
 	world.rows = 0; /* those of a parent have another position */
 	if (_i == 5)
@@ -430,6 +471,8 @@ END_TEST
 int main(void)
 {
 	const struct test tests[] = {
+		{ that_rows_can_be_deleted_is_found_out_before_they_are_claimed, 1, 0 },
+		{ a_child_whose_key_is_null_is_looked_at_again, 2, 0 },
 		{ a_claim_that_was_foreseen_is_only_received, COUNT(kinds), 0 },
 		{ a_statement_that_would_have_to_be_prepared_is_not_foreseen, 1, 0 },
 		{ without_a_word_nothing_is_foreseen, 1, 0 },

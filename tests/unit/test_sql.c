@@ -230,6 +230,18 @@ START_TEST(array_literals_quote_whatever_is_in_a_value)
 }
 END_TEST
 
+START_TEST(an_array_literal_may_have_a_null)
+{
+	struct text array = { 0 };
+	sql_array_add(&array, NULL);
+	sql_array_add(&array, "NULL");
+	sql_array_add(&array, NULL);
+	sql_array_end(&array);
+	ck_assert_str_eq(array.text, "{NULL,\"NULL\",NULL}");
+	text_free(&array);
+}
+END_TEST
+
 int main(void)
 {
 	const struct test tests[] = {
@@ -240,6 +252,7 @@ int main(void)
 		{ triggers_are_dropped_before_their_function, 1, 0 },
 		{ a_position_is_a_ctid_or_the_primary_key_where_ctids_are_not_unique, 1, 0 },
 		{ array_literals_quote_whatever_is_in_a_value, COUNT(arrays), 0 },
+		{ an_array_literal_may_have_a_null, 1, 0 },
 	};
 	return suite_run("sql", tests, COUNT(tests));
 }
