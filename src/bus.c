@@ -29,6 +29,7 @@ static void discard(struct bus *bus)
 	producer_free(bus->producer);
 	bus_forget_starts(bus);
 	free(bus->starts);
+	bus_forget_topics(bus);
 	free(bus->ordered);
 	if (bus->wake_fd >= 0)
 		close(bus->wake_fd);
@@ -183,16 +184,11 @@ void bus_end(struct bus *bus, struct ledger *l)
 	pthread_mutex_unlock(&bus->lock);
 }
 
-static void refuse(struct bus *bus, struct ledger *l, size_t slot, const struct judgement *j)
-{
-	pthread_mutex_lock(&bus->lock);
-	bus_record(bus, l, slot, j);
-	pthread_mutex_unlock(&bus->lock);
-}
-
 void bus_refuse(struct bus *bus, struct ledger *l, size_t slot, enum verdict v, const char *reason)
 {
-	refuse(bus, l, slot, &(struct judgement){ v, 0, reason });
+	pthread_mutex_lock(&bus->lock);
+	bus_record(bus, l, slot, &(struct judgement){ v, 0, reason });
+	pthread_mutex_unlock(&bus->lock);
 }
 
 /* Wait for some report, since the queue is full, but not long: not every message in it is ours. */
@@ -235,8 +231,12 @@ static bool hand_over(struct bus *bus, struct ledger *l, size_t slot, const stru
 	}
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return true;
-	refuse(bus, l, slot,
-		&(struct judgement){ bus_verdict_of(code), code, rd_kafka_err2str(code) });
+	const struct judgement j = { bus_verdict_of(code), code, rd_kafka_err2str(code) };
+	pthread_mutex_lock(&bus->lock);
+	if (j.verdict == VERDICT_TOPIC)
+		bus_topic_refused(bus, message->topic, &j);
+	bus_record(bus, l, slot, &j);
+	pthread_mutex_unlock(&bus->lock);
 	return false;
 }
 
@@ -245,6 +245,8 @@ bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct messa
 {
 	if (message->timestamp_ms != 0 && !atomic_load(&bus->has_own_times))
 		atomic_store(&bus->has_own_times, true);
+	if (!bus_topic_may_be_tried(bus, message->topic, l, slot))
+		return false;
 	bool is_first = bus_await_first(bus, message->topic, deadline);
 	bool is_sent = hand_over(bus, l, slot, message, deadline);
 	if (is_first && !is_sent)

@@ -78,7 +78,9 @@ void bus_view(struct bus *bus, char *reason, size_t size);
 enum { BUS_LEDGERS_MAX = 256 };
 void bus_begin(struct bus *bus, struct ledger *l, size_t count);
 
-/* Send a message, whose bytes are copied, for a slot.  Waits while the producer's queue is full,
+/* Send a message, whose bytes are copied, for a slot.  A topic that is known to be missing or
+ * forbidden is refused at once (VERDICT_TOPIC), and tried again after waits that double from 0.1 to
+ * 10 seconds.  Waits while the producer's queue is full,
  * until deadline; nothing is sent after it.  Returns false where the producer refused it; the
  * verdict is in the ledger. */
 bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct message *message,

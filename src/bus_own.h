@@ -53,6 +53,8 @@ struct bus {
 	unsigned waiting_for_room;
 	struct topic_start *starts; /* where bursts are sent in order: topics that were sent to */
 	size_t start_count;
+	struct refused_topic *refused; /* the oldest first */
+	atomic_size_t refused_count;   /* may be read without the lock */
 	bool watching;
 	bool is_up;         /* the broker answered when it was last asked */
 	char trouble[512];  /* the last that the producer told of; empty after a success */
@@ -74,6 +76,16 @@ struct waiter {
 struct topic_start {
 	char *topic;
 	bool is_stored; /* something; before that, one message is on the way */
+};
+
+/* A topic that is known to be missing or forbidden. */
+struct refused_topic {
+	char *name;
+	char *reason;
+	int cause;
+	unsigned failures;
+	struct instant next_try;
+	bool is_tried; /* it is there again, it seems; the next report says */
 };
 
 /* What is made of an error. */
@@ -108,6 +120,16 @@ bool bus_is_first(struct bus *bus, const char *topic);
 /* Under the lock: something is stored in a topic; the producer is a new one. */
 void bus_start_stored(struct bus *bus, const char *topic);
 void bus_forget_starts(struct bus *bus);
+
+/* Whether to send to a topic: not if it is known to be missing or forbidden, until its next try;
+ * then that is the verdict of slot.  For that try the broker is asked, which takes half a second at
+ * most (bus_refused.c). */
+bool bus_topic_may_be_tried(struct bus *bus, const char *name, struct ledger *l, size_t slot);
+
+/* Under the lock: what the broker has said of a topic, VERDICT_TOPIC or VERDICT_STORED. */
+void bus_topic_refused(struct bus *bus, const char *name, const struct judgement *j);
+void bus_topic_taken(struct bus *bus, const char *name);
+void bus_forget_topics(struct bus *bus);
 
 /* The reporter's: put a new producer in the place of the one that is there. */
 void bus_replace_producer(struct bus *bus);

@@ -3,6 +3,7 @@
 #include "log.h"
 #include "text.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@
 #include <linux/sockios.h>
 
 #define PROBE_MS       500
+#define PROPAGATION_S  1.0
 #define SEND_NOW_MS    1
 #define LINGER_S       1.0
 #define SHORT_LINGER_S 0.005
@@ -114,10 +116,10 @@ static bool configure(rd_kafka_conf_t *conf, const struct config *config, struct
 			return false;
 	/* Rows are locked while their messages are on the way: not for librdkafka's five
 	 * minutes.  That a topic is missing shall be known before time is up. */
+	double propagation = fmin(config->timeout / 4, PROPAGATION_S);
 	if (!set_linger(conf, config, e) ||
 		!set_milliseconds(conf, "message.timeout.ms", config->timeout, e) ||
-		!set_milliseconds(
-			conf, "topic.metadata.propagation.max.ms", config->timeout / 4, e))
+		!set_milliseconds(conf, "topic.metadata.propagation.max.ms", propagation, e))
 		/* uncovered: see set_property() */
 		return false;
 	for (size_t i = 0; i < config->kafka_count; i++)
@@ -278,6 +280,21 @@ static rd_kafka_topic_t *topic_handle(struct producer *p, const char *name)
 	if (topic != NULL)
 		atomic_store(&p->last_topic, topic);
 	return topic;
+}
+
+rd_kafka_resp_err_t producer_ask_topic(struct producer *p, const char *name)
+{
+	const struct rd_kafka_metadata *answer;
+	rd_kafka_topic_t *topic = topic_handle(p, name);
+	if (topic == NULL)
+		return RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
+	rd_kafka_resp_err_t code = rd_kafka_metadata(p->handle, 0, topic, &answer, PROBE_MS);
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return code;
+	if (answer->topic_cnt == 1)
+		code = answer->topics[0].err;
+	rd_kafka_metadata_destroy(answer);
+	return code;
 }
 
 static rd_kafka_headers_t *headers_new(const struct message *message)

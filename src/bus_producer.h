@@ -50,6 +50,10 @@ bool producer_send_now(struct producer *p);
  * e. */
 bool producer_probe(struct producer *p, struct error *e);
 
+/* Ask the cluster for a topic; waits for the answer for half a second.  Returns what is wrong with
+ * the topic, or why there is no answer.  Any thread. */
+rd_kafka_resp_err_t producer_ask_topic(struct producer *p, const char *name);
+
 /* Why the producer can never send again. */
 void producer_fatal_error(const struct producer *p, char *reason, size_t size);
 

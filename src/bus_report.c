@@ -74,10 +74,14 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void
 		bus->is_fatal = true;
 	if (j.verdict != VERDICT_STORED && bus->in_order)
 		atomic_store(&bus->is_broken, true); /* before anybody learns of the verdict */
+	const char *topic = rd_kafka_topic_name(report->rkt);
 	pthread_mutex_lock(&bus->lock);
 	if (j.verdict == VERDICT_STORED) {
 		bus->trouble[0] = '\0';
-		bus_start_stored(bus, rd_kafka_topic_name(report->rkt));
+		bus_start_stored(bus, topic);
+		bus_topic_taken(bus, topic);
+	} else if (j.verdict == VERDICT_TOPIC) {
+		bus_topic_refused(bus, topic, &j);
 	}
 	for (size_t i = 0; i < bus->ledger_count; i++)
 		if (bus->ledgers[i]->burst == word >> BUS_BURST_BITS)

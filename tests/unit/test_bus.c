@@ -295,6 +295,64 @@ START_TEST(a_time_that_is_refused_is_the_rows_or_the_hosts)
 }
 END_TEST
 
+/* How long a burst of one takes that its topic fails. */
+static double send_in_vain(const char *topic)
+{
+	struct instant start = clock_now();
+	ck_assert(!send_burst_to(topic, 1));
+	ck_assert_int_eq(world.ledger.entries[0].verdict, VERDICT_TOPIC);
+	ck_assert_ptr_nonnull(strstr(world.ledger.entries[0].reason, "opic"));
+	return instant_seconds(start, clock_now());
+}
+
+/* It is known to be missing soon, and then at once; no other topic waits for it; and when it is
+ * there, it is used soon. */
+START_TEST(a_topic_that_is_missing_is_put_off)
+{
+	begin(NULL, NULL);
+	rd_kafka_mock_topic_set_error(
+		world.cluster, "missing", RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+	ck_assert(send_burst(1));
+	ck_assert_double_lt(send_in_vain("missing"), TIMEOUT_S / 4.0);
+	struct instant start = clock_now();
+	for (unsigned i = 0; i < 20; i++) {
+		send_in_vain("missing");
+		ck_assert(send_burst(1));
+	}
+	ck_assert_double_lt(instant_seconds(start, clock_now()), 1.5);
+	rd_kafka_mock_topic_set_error(world.cluster, "missing", RD_KAFKA_RESP_ERR_NO_ERROR);
+	struct instant deadline = instant_after(clock_now(), TIMEOUT_S / 4.0);
+	while (!send_burst_to("missing", 1))
+		ck_assert(instant_before(clock_now(), deadline));
+	ck_assert_uint_eq(world.bus->refused_count, 0);
+	end();
+}
+END_TEST
+
+/* The waits between tries become longer, though the topic itself is there. */
+START_TEST(a_topic_that_may_not_be_written_to_is_put_off)
+{
+	begin(NULL, NULL);
+	ck_assert(send_burst(1));
+	unsigned sent = 0;
+	struct instant start = clock_now();
+	for (; instant_seconds(start, clock_now()) < 1; sent++) {
+		rd_kafka_mock_clear_request_errors(world.cluster, PRODUCE);
+		rd_kafka_mock_push_request_errors(
+			world.cluster, PRODUCE, 1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+		send_in_vain("orders");
+	}
+	ck_assert_uint_ge(world.bus->refused[0].failures, 2);
+	ck_assert_uint_lt(world.bus->refused[0].failures, 10);
+	ck_assert_uint_gt(sent, 100);
+	rd_kafka_mock_clear_request_errors(world.cluster, PRODUCE);
+	struct instant deadline = instant_after(clock_now(), TIMEOUT_S / 4.0);
+	while (!send_burst(1))
+		ck_assert(instant_before(clock_now(), deadline));
+	end();
+}
+END_TEST
+
 static const struct {
 	const char *name, *value;
 	const char *problem; /* NULL: none */
@@ -350,6 +408,8 @@ int main(void)
 		{ waiting_for_a_slow_broker_takes_no_cpu, 1, 0 },
 		{ a_topic_with_an_impossible_name_is_refused, 1, 0 },
 		{ a_time_that_is_refused_is_the_rows_or_the_hosts, 1, 0 },
+		{ a_topic_that_is_missing_is_put_off, 1, 0 },
+		{ a_topic_that_may_not_be_written_to_is_put_off, 1, 0 },
 		{ properties_are_checked, COUNT(properties), 0 },
 	};
 	return suite_run("bus", tests, COUNT(tests));
