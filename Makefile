@@ -41,15 +41,15 @@ TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
 	test_encode test_config test_burst test_barrier test_template test_message \
 	test_schema test_rows test_metrics test_log test_address test_flusher test_bus test_position \
-	test_stretch test_ahead test_claim test_steady_wait test_binary test_verdict
-MODEL := model shape binary numeric template nearest problems text error
+	test_stretch test_ahead test_claim test_steady_wait test_binary test_verdict test_utf8
+MODEL := model shape binary numeric template nearest problems text error utf8
 test_clock_OBJECTS   := clock
 test_steady_wait_OBJECTS := steady_wait clock
 test_binary_OBJECTS  := binary numeric text
 test_text_OBJECTS    := text
 test_nearest_OBJECTS := nearest
 test_ledger_OBJECTS  := ledger text
-test_retry_OBJECTS   := retry clock error
+test_retry_OBJECTS   := retry clock error utf8 text
 test_model_OBJECTS   := $(MODEL)
 test_sql_OBJECTS     := sql $(MODEL)
 test_encode_OBJECTS  := encode bytes $(MODEL)
@@ -57,19 +57,20 @@ test_config_OBJECTS  := config config_value config_item settings problems neares
 	error log log_json utf8
 test_burst_OBJECTS   := burst burst_isolate stretch ledger encode bytes sql position clock log \
 	log_json utf8 $(MODEL)
-test_flusher_OBJECTS := flusher retry position clock error text
+test_flusher_OBJECTS := flusher retry position clock error utf8 text
 # Doubles of what other objects of the test, or the C library, have; the test has scripted_….
 test_flusher_DOUBLES := clock_now pthread_create pthread_join
 test_bus_OBJECTS     := bus bus_report bus_start bus_producer bus_property bus_verdict bus_refused bus_watch \
-	ledger clock steady_wait nearest error text
+	ledger clock steady_wait nearest error utf8 text
 test_verdict_OBJECTS := bus_verdict
-test_template_OBJECTS := template text error
+test_template_OBJECTS := template text error utf8
 test_message_OBJECTS := encode bytes sql $(MODEL)
 test_schema_OBJECTS  := schema facts $(MODEL)
 test_barrier_OBJECTS := barrier text
 test_rows_OBJECTS    := rows text
 test_log_OBJECTS     := log log_json utf8 text
-test_address_OBJECTS := address error
+test_utf8_OBJECTS    := utf8 text
+test_address_OBJECTS := address error utf8 text
 test_position_OBJECTS := position clock text
 test_ahead_OBJECTS   := store_ahead store_settle store_delete sql rows $(MODEL)
 test_claim_OBJECTS   := store_claim store_take store_delete sql rows clock position log log_json \
@@ -286,7 +287,7 @@ FUZZERS      := message config command_line
 fuzz_message_SOURCES      := encode bytes $(MODEL)
 fuzz_config_SOURCES       := $(test_config_OBJECTS)
 fuzz_config_OPTIONS       := -detect_leaks=0 -seed_inputs=$(CURDIR)/signalbus.conf.example
-fuzz_command_line_SOURCES := main options nearest text
+fuzz_command_line_SOURCES := main options nearest text log log_json utf8
 FUZZ_BINARIES := $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%)
 
 # main() of main.c is called by another one.

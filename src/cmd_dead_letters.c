@@ -3,6 +3,7 @@
 #include "stop.h"
 #include "store.h"
 #include "text.h"
+#include "utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,15 +18,15 @@ struct chosen {
 	size_t count;
 };
 
-/* Print a line for each of a page, its columns apart by tabs.  Errors are one line (error.c). */
+/* Print a line for each of a page, its columns apart by tabs, whatever is in them. */
 static void print_page(const struct rows *page)
 {
-	for (size_t i = 0; i < rows_count(page); i++) {
-		printf("%s", rows_value(page, i, 0));
-		for (size_t column = 1; column < DEAD_LETTER_COLUMNS; column++)
-			printf("\t%s", rows_value(page, i, column));
-		printf("\n");
-	}
+	for (size_t i = 0; i < rows_count(page); i++)
+		for (size_t column = 0; column < DEAD_LETTER_COLUMNS; column++) {
+			char *shown = utf8_shown(rows_value(page, i, column));
+			printf("%s%c", shown, column + 1 < DEAD_LETTER_COLUMNS ? '\t' : '\n');
+			free(shown);
+		}
 }
 
 static bool list_model(struct store *s, size_t model, struct error *e)

@@ -4,11 +4,21 @@
 #include "stop.h"
 #include "store.h"
 #include "text.h"
+#include "utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Print line, which is freed; no name of a model makes two lines of it. */
+static void print_line(char *line)
+{
+	char *shown = utf8_shown(line);
+	printf("%s\n", shown);
+	free(shown);
+	free(line);
+}
 
 int cmd_signals(const struct command_line *line)
 {
@@ -16,7 +26,7 @@ int cmd_signals(const struct command_line *line)
 	if (config == NULL)
 		return EXIT_WRONG_CONFIG;
 	for (size_t i = 0; i < config->model_count; i++)
-		printf("%s\n", config->models[i].name);
+		print_line(text_copy(config->models[i].name));
 	config_free(config);
 	return command_finish_output();
 }
@@ -70,7 +80,8 @@ static void print_pending(const struct pending *pending, size_t count)
 	int width = count > 0 ? snprintf(NULL, 0, "%zu", pending[count - 1].count) : 0;
 	for (size_t i = 0; i < count; i++)
 		if (pending[i].count > 0)
-			printf("%*zu of type \"%s\"\n", width, pending[i].count, pending[i].name);
+			print_line(text_format(
+				"%*zu of type \"%s\"", width, pending[i].count, pending[i].name));
 	printf("-------------------------\nTotal pending: %zu\n", total);
 }
 

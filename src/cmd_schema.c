@@ -2,6 +2,7 @@
 #include "clock.h"
 #include "command.h"
 #include "error.h"
+#include "options.h"
 #include "schema.h"
 #include "stop.h"
 
@@ -50,10 +51,8 @@ static int print(const struct config *config, size_t index)
 
 int cmd_schema(const struct command_line *line)
 {
-	if (line->name_count != 1) {
-		fprintf(stderr, "signalbus: schema needs one NAME; see 'signalbus --help'\n");
-		return EXIT_WRONG_USAGE;
-	}
+	if (line->name_count != 1)
+		return usage_error("schema needs one NAME");
 	struct config *config = command_load(line, LOG_LEVEL_WARNING);
 	if (config == NULL)
 		return EXIT_WRONG_CONFIG;

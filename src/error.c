@@ -1,5 +1,7 @@
 #include "error.h"
 
+#include "utf8.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -23,7 +25,8 @@ static const struct {
 bool error_vset(struct error *e, enum error_kind kind, const char *format, va_list args)
 {
 	e->kind = kind;
-	vsnprintf(e->text, sizeof e->text, format, args);
+	if (vsnprintf(e->text, sizeof e->text, format, args) >= (int)sizeof e->text)
+		utf8_mark_cut(e->text, sizeof e->text);
 	/* One error is one line; what libraries say often ends with, or has, line feeds. */
 	size_t length = strlen(e->text);
 	while (length > 0 && e->text[length - 1] == '\n')
@@ -47,7 +50,8 @@ bool error_prefix(struct error *e, const char *format, ...)
 	char prefix[256];
 	va_list args;
 	va_start(args, format);
-	vsnprintf(prefix, sizeof prefix, format, args);
+	if (vsnprintf(prefix, sizeof prefix, format, args) >= (int)sizeof prefix)
+		utf8_mark_cut(prefix, sizeof prefix);
 	va_end(args);
 	const struct error old = *e;
 	return error_set(e, old.kind, "%s: %s", prefix, old.text);

@@ -38,7 +38,7 @@ enum error_policy {
 
 struct error {
 	enum error_kind kind;
-	char text[1024];
+	char text[1024]; /* what is too long ends with "…" */
 };
 
 /* Fill e.  Always returns false, so that a caller can `return error_set(…)`. */

@@ -1,7 +1,7 @@
 #include "findings.h"
 
-#include "error.h"
 #include "text.h"
+#include "utf8.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,10 +19,11 @@ static bool is_known(const struct findings *f, const char *line)
 /* What names have in them must not make two lines of one. */
 static char *line_of(const char *start, const char *model, const char *text)
 {
-	struct error e; /* makes one line of the message */
-	error_set(&e, ERROR_NONE, "%s", text);
-	return model != NULL ? text_format("%smodel \"%s\": %s", start, model, e.text)
-			     : text_format("%s%s", start, e.text);
+	char *line = model != NULL ? text_format("%smodel \"%s\": %s", start, model, text)
+				   : text_format("%s%s", start, text);
+	char *shown = utf8_shown(line);
+	free(line);
+	return shown;
 }
 
 /* At once, since what comes next may have to wait for a server. */

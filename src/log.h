@@ -1,6 +1,11 @@
 /*
  * log - lines for people on standard error.  Any thread; each line is one write(2), so that lines
- * never mix.  A standard error that is closed or full does not matter.
+ * never mix.  A standard error that is closed does not matter.  Nobody waits long for one that is
+ * full, such as a pipe whose reader has stalled: after 0.2 s the line is lost, those after it at
+ * once, and the first one that can be written again comes with their number.
+ *
+ * A message is one line, whatever is in it: control characters and what is no UTF-8 are shown as
+ * \n, \x1b and so on (utf8.h); line feeds at its end are left out.
  *
  * Lines of text begin with the time (UTC) and the level; under journald (JOURNAL_STREAM names
  * standard error, see sd-daemon(3)) with "<N>" instead of both.  Or each line is a JSON object.

@@ -9,20 +9,22 @@
 #include <string.h>
 
 /* Put the characters that begin within the first size bytes of message in the place of what is in
- * t. */
+ * t, and a mark where these are not all. */
 static void take_characters(struct text *t, const char *message, size_t size)
 {
-	size_t length;
+	const char *s = message;
 	text_clear(t);
 	text_add(t, "", 0);
-	for (const char *s = message; *s != '\0' && (size_t)(s - message) < size;
-		s += length > 0 ? length : 1) {
-		length = utf8_length(s);
+	while (*s != '\0' && (size_t)(s - message) < size) {
+		size_t length = utf8_length(s);
 		if (length > 0)
 			text_add(t, s, length);
 		else
 			text_add(t, "\xEF\xBF\xBD", 3); /* U+FFFD */
+		s += length > 0 ? length : 1;
 	}
+	if (*s != '\0')
+		text_add(t, "\xE2\x80\xA6", 3); /* U+2026 */
 }
 
 static char *print(const char *time, const char *level, const char *message)
@@ -36,7 +38,9 @@ static char *print(const char *time, const char *level, const char *message)
 	cJSON_Delete(object);
 	if (json == NULL)
 		abort();
-	return json;
+	char *shown = utf8_shown(json); /* what cJSON lets pass, DEL and C1, is escaped here */
+	free(json);
+	return shown;
 }
 
 size_t log_json(char *line, const char *time, const char *level, const char *message)

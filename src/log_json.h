@@ -10,7 +10,8 @@
 enum { LOG_JSON_BYTES = 4096 };
 
 /* Make a line of at most LOG_JSON_BYTES, with a line feed at its end and no NUL, of any bytes: what
- * is no UTF-8 becomes U+FFFD, and a message that is too long loses its end.  Returns its length. */
+ * is no UTF-8 becomes U+FFFD, and of a message that is too long "…" stands for the end.  Returns
+ * its length. */
 size_t log_json(char *line, const char *time, const char *level, const char *message);
 
 #endif

@@ -2,14 +2,18 @@
  * main - the command line.  Commands are rows of a table, which the help and the checks read.
  */
 #include "command.h"
+#include "log.h"
 #include "nearest.h"
 #include "options.h"
 #include "stop.h"
+#include "text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifndef SIGNALBUS_VERSION
 #define SIGNALBUS_VERSION "unknown"
@@ -111,11 +115,25 @@ static int run(struct options *o)
 	return status == 0 ? commands[i].run(&o->line) : status;
 }
 
+/* Where standard input, output or error is closed, what is opened next would get its number, and
+ * have the log written to it.  Read-only, so that a command still finds that it cannot print. */
+static bool fill_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd)
+			return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
+	if (!fill_standard_descriptors())
+		return EXIT_FAILURE; /* and nowhere to say why */
 	if (!stop_install()) {
-		fprintf(stderr, "signalbus: cannot wait for signals: %s\n", strerror(errno));
+		char *line = text_format("signalbus: cannot wait for signals: %s", strerror(errno));
+		log_problem(line);
+		free(line);
 		return EXIT_FAILURE;
 	}
 	int status = options_parse(&o, argc, argv);

@@ -4,6 +4,7 @@
 #include "nearest.h"
 #include "shape.h"
 #include "text.h"
+#include "utf8.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -130,7 +131,8 @@ bool model_error(
 	char message[sizeof e->text / 2];
 	va_list args;
 	va_start(args, format);
-	vsnprintf(message, sizeof message, format, args);
+	if (vsnprintf(message, sizeof message, format, args) >= (int)sizeof message)
+		utf8_mark_cut(message, sizeof message);
 	va_end(args);
 	struct place at = config_place(m->file, m->config, setting);
 	return error_set(e, ERROR_CONFIG, "%s:%u: %s", at.file, at.line, message);

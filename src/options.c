@@ -1,6 +1,8 @@
 #include "options.h"
 
+#include "log.h"
 #include "text.h"
+#include "utf8.h"
 
 #include <ctype.h>
 #include <getopt.h>
@@ -71,12 +73,15 @@ static const struct number {
 
 int usage_error(const char *format, ...)
 {
+	char message[1024];
 	va_list args;
 	va_start(args, format);
-	fprintf(stderr, "signalbus: ");
-	vfprintf(stderr, format, args);
-	fprintf(stderr, "; see 'signalbus --help'\n");
+	if (vsnprintf(message, sizeof message, format, args) >= (int)sizeof message)
+		utf8_mark_cut(message, sizeof message);
 	va_end(args);
+	char *line = text_format("signalbus: %s; see 'signalbus --help'", message);
+	log_problem(line);
+	free(line);
 	return EXIT_WRONG_USAGE;
 }
 

@@ -1,5 +1,6 @@
 #include "progress.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,10 +36,11 @@ void progress_line(char *line, size_t size, size_t sent, size_t total, double se
 	}
 }
 
-/* Write to the terminal; one that is gone does not matter. */
+/* Write to the terminal, unless it is gone or stopped: nothing waits for it. */
 static void put(const char *text)
 {
-	ssize_t ignored = write(STDERR_FILENO, text, strlen(text));
+	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	ssize_t ignored = poll(&fd, 1, 0) == 1 ? write(STDERR_FILENO, text, strlen(text)) : 0;
 	(void)ignored;
 }
 

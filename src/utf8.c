@@ -1,6 +1,15 @@
 #include "utf8.h"
 
+#include "text.h"
+
 #include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What stands for a character or a byte is no longer than this, with a NUL. */
+#define SHOWN_BYTES 7
+
+static const char ellipsis[] = "\xE2\x80\xA6";
 
 /* How a character of several bytes begins: the smallest and the largest first byte, and those of
  * the second one, which exclude overlong forms, surrogates and what is beyond U+10FFFF (table 3-7
@@ -38,4 +47,59 @@ size_t utf8_length(const char *text)
 		if (s[0] >= forms[i].first_min && s[0] <= forms[i].first_max)
 			return has_bytes(s, i) ? forms[i].length : 0;
 	return 0;
+}
+
+/* Write what is shown of the character, or the byte, that text begins with.  Returns how many bytes
+ * of text that was.  DEL and those from U+0080 on are as JSON has them, which lets them pass. */
+static size_t show_character(char shown[SHOWN_BYTES], const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t length = utf8_length(text);
+	if (length == 0)
+		snprintf(shown, SHOWN_BYTES, "\\x%02x", s[0]);
+	else if (s[0] == '\n' || s[0] == '\r' || s[0] == '\t')
+		snprintf(shown, SHOWN_BYTES, "\\%c", s[0] == '\n' ? 'n' : s[0] == '\r' ? 'r' : 't');
+	else if (s[0] < ' ')
+		snprintf(shown, SHOWN_BYTES, "\\x%02x", s[0]);
+	else if (s[0] == 0x7F || (s[0] == 0xC2 && s[1] < 0xA0))
+		snprintf(shown, SHOWN_BYTES, "\\u%04x", s[length - 1]);
+	else
+		snprintf(shown, SHOWN_BYTES, "%.*s", (int)length, text);
+	return length > 0 ? length : 1;
+}
+
+size_t utf8_show(char *to, size_t size, const char *text)
+{
+	size_t used = 0, uncut = 0; /* uncut: the mark would have room after these */
+	while (*text != '\0') {
+		char shown[SHOWN_BYTES];
+		text += show_character(shown, text);
+		size_t length = strlen(shown);
+		if (used + length >= size) {
+			used = uncut + (size_t)snprintf(to + uncut, size - uncut, "%s", ellipsis);
+			break;
+		}
+		memcpy(to + used, shown, length);
+		used += length;
+		if (used + sizeof ellipsis <= size)
+			uncut = used;
+	}
+	to[used] = '\0';
+	return used;
+}
+
+char *utf8_shown(const char *text)
+{
+	size_t size = strlen(text) * (SHOWN_BYTES - 1) + 1;
+	char *shown = memory_new(size, 1);
+	utf8_show(shown, size, text);
+	return shown;
+}
+
+void utf8_mark_cut(char *text, size_t size)
+{
+	size_t end = size - sizeof ellipsis;
+	while (end > 0 && ((unsigned char)text[end] & 0xC0) == 0x80)
+		end--;
+	memcpy(text + end, ellipsis, sizeof ellipsis);
 }

@@ -94,7 +94,7 @@ def test_numbers_are_digits(signalbus, number):
 def test_signals_in_configuration_order_without_servers(signalbus):
     address = f"127.0.0.1:{Ports.take()}"
     signalbus.bootstrap, signalbus.database = address, "host=127.0.0.1 port=1"
-    signalbus.configure(model("Zeta", "z"), model("Alpha beta", "a"), model("Mu", "m"))
+    signalbus.configure(model("Zeta", "z"), model("Alpha beta", "a", "t"), model("Mu", "m"))
     run = signalbus("signals").expect(0)
     assert run.stdout == "Zeta\nAlpha beta\nMu\n" and run.stderr == ""
 

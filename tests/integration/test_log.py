@@ -1,6 +1,7 @@
 """How log lines look: text, text for the journal, and JSON."""
 
 import json
+import os
 import re
 import signal
 
@@ -36,7 +37,7 @@ def test_json_of_a_flush_with_failures(signalbus, schema, make_topic):
     assert ("info", f"Started flushing {name}, B.") in found
     assert ("warning", 'A signal with name "Nobody" does not exist.') in found
     assert ("info", "2 signals have been successfully processed.") in found
-    assert ("debug", "database: NOTICE:  a\nb\n") in found
+    assert ("debug", "database: NOTICE:  a\nb") in found
     [failure] = [message for level, message in found if level == "error"]
     assert 'no "deleting"  here \u20ac' in failure
 
@@ -106,6 +107,62 @@ def test_json_in_the_journal_has_no_priority(signalbus, schema, make_topic):
     run = signalbus("flushmany", "-v",
                     environment={"JOURNAL_STREAM": f"{place.st_dev}:{place.st_ino}"})
     assert entries(run.stderr) == [("info", "Started flushing A.")]
+
+
+def test_rows_forge_no_lines(signalbus, schema, make_topic):
+    """A key and a reason of a rejected row, in the log and in the list of dead letters."""
+    schema.execute("CREATE TABLE t (key text PRIMARY KEY, payload text)")
+    key = "k\n<0>forged\r\x1b[2J\x7f\u009b\t"
+    schema.execute("INSERT INTO t VALUES (%s, repeat('x', 20000))", key)
+    signalbus.configure(model("A", schema.table("t"), make_topic(), on_reject="dead-letter"),
+                        dead_letter_table=schema.table("dead"), kafka={"message_max_bytes": 10000})
+    schema.execute(signalbus("triggers").expect(0).stdout)
+    run = signalbus("flushmany").expect(0)
+    assert r"(key)=(k\n<0>forged\r\x1b[2J\u007f\u009b\t) was rejected" in run.stderr
+    assert run.stderr.count("\n") == 1 and run.stderr.isascii()
+    schema.execute("UPDATE dead SET error = %s", "e\n99\tA\x1b[2J\u009b")
+    [line] = signalbus("dead-letters").expect(0).stdout.splitlines()
+    columns = line.split("\t")
+    assert len(columns) == 5 and json.loads(columns[3]) == {"key": key}
+    assert columns[4] == r"e\n99\tA\x1b[2J\u009b" and line.isascii()
+
+
+def test_a_reader_that_stalls_from_the_start(signalbus, schema, make_topic):
+    """The daemon sends; when somebody reads again, lines are back, with the number of those lost."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    filled = 0
+    try:
+        while True:
+            filled += os.write(writer, b" " * 4096)
+    except BlockingIOError:
+        os.set_blocking(writer, True)
+    signalbus.configure(model("A", schema.make_signals("t", 20), make_topic()), poll_interval=0.1)
+    daemon = signalbus.start("-vv", "run", terminal=writer)
+    os.close(writer)
+    schema.wait_until(lambda: schema.count("t") == 0, what="an empty table")
+    assert not os.read(reader, filled).strip()
+    schema.insert_signals("t", 5)
+    schema.wait_until(lambda: schema.count("t") == 0, what="an empty table")
+    with open(reader, encoding="utf-8") as log:
+        daemon.stop().expect(0)
+        lines = log.read().strip().splitlines()
+    assert re.fullmatch(STAMP + r" warning: lost \d+ lines of this log: nobody read them from "
+                        "standard error", lines[0]), lines[0]
+    assert re.fullmatch(STAMP + " info: stopped", lines[-1])
+
+
+def test_standard_descriptors_that_are_closed(signalbus, schema, make_topic):
+    """None of them becomes something else's, to which log lines or data would be written."""
+    signalbus.configure(model("A", schema.make_signals("t", 1), make_topic()), poll_interval=0.1)
+    daemon = signalbus.start(command=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh",
+                                      *signalbus.command(["-vv", "run"])])
+    schema.wait_until(lambda: schema.count("t") == 0, what="an empty table")
+    assert {os.readlink(f"/proc/{daemon.pid}/fd/{number}") for number in range(3)} == {"/dev/null"}
+    daemon.stop().expect(0)
+    run = signalbus.start(command=["sh", "-c", 'exec "$@" >&-', "sh",
+                                   *signalbus.command(["signals"])]).finish()
+    assert "cannot write to standard output" in run.expect(1).stderr
 
 
 def test_check_logs_json_and_prints_text(signalbus, schema):

@@ -5,13 +5,16 @@
 #include "text.h"
 
 #include <cjson/cJSON.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define REPLACED "\xEF\xBF\xBD"
+#define CUT      "\xE2\x80\xA6"
 
 /* Standard error, which each test has for itself. */
 static int divert(void)
@@ -143,7 +146,7 @@ static const struct {
 	const char *message, *expected;
 } bytes[] = {
 	{ "", "" },
-	{ "\x7f\x01 \x1f", "\x7f\x01 \x1f" },
+	{ "\x7f\x01 \x1f \xC2\x9B", "\x7f\x01 \x1f \xC2\x9B" },
 	{ "\xC3\xA4 \xE2\x82\xAC \xF0\x9F\x98\x80", "\xC3\xA4 \xE2\x82\xAC \xF0\x9F\x98\x80" },
 	{ "\xED\x9F\xBF\xEE\x80\x80\xF4\x8F\xBF\xBF", "\xED\x9F\xBF\xEE\x80\x80\xF4\x8F\xBF\xBF" },
 	{ "a\x80z", "a" REPLACED "z" },
@@ -159,6 +162,74 @@ static const struct {
 	{ "\xFF\xFE", REPLACED REPLACED },
 };
 
+/* What a row, or a server, says is no line of its own, has no priority, and moves no cursor. */
+START_TEST(no_message_is_two_lines)
+{
+	static const char message[] = "a\n<0>b\r\t\x1b[2J\x7f\xC2\x9Bm\xff\n\n";
+	static const char expected[] = "a\\n<0>b\\r\\t\\x1b[2J\\u007f\\u009bm\\xff\n";
+	int fd = _i == 0 ? divert() : divert_to_journal();
+	log_error("%s", message);
+	const char *line = heard(fd);
+	ck_assert_str_eq(line + strlen(line) - strlen(expected), expected);
+	log_problem(message);
+	line = heard(fd);
+	ck_assert_str_eq(line + (_i == 0 ? 0 : strlen("<3>")), expected);
+}
+END_TEST
+
+/* Fill the pipe that standard error is, and return what it holds. */
+static size_t fill(void)
+{
+	int flags = fcntl(STDERR_FILENO, F_GETFL);
+	size_t filled = 0;
+	fcntl(STDERR_FILENO, F_SETFL, flags | O_NONBLOCK);
+	for (ssize_t got; (got = write(STDERR_FILENO, "                ", 16)) > 0;)
+		filled += (size_t)got;
+	fcntl(STDERR_FILENO, F_SETFL, flags);
+	return filled;
+}
+
+static void drain(int fd, size_t filled)
+{
+	char ignored[4096];
+	while (filled > 0) {
+		ssize_t got = read(fd, ignored, filled < sizeof ignored ? filled : sizeof ignored);
+		ck_assert_int_gt(got, 0);
+		filled -= (size_t)got;
+	}
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+START_TEST(a_reader_that_stalls_stops_nobody)
+{
+	int fd = divert();
+	size_t filled = fill();
+	int64_t start = now_ms();
+	for (int i = 0; i < 100; i++)
+		log_warning("lost");
+	ck_assert_int_lt(now_ms() - start, 5000); /* one moment of waiting, not a hundred */
+	drain(fd, filled);
+	log_warning("seen");
+	char lines[1024];
+	ssize_t got = read(fd, lines, sizeof lines - 1);
+	ck_assert_int_gt(got, 0);
+	lines[got] = '\0';
+	char *second = strchr(lines, '\n');
+	ck_assert_ptr_nonnull(second);
+	*second++ = '\0';
+	ck_assert_ptr_nonnull(strstr(lines, "Z warning: lost 100 lines of this log: nobody read"));
+	ck_assert_ptr_nonnull(strstr(second, "Z warning: seen\n"));
+	log_warning("as before");
+	ck_assert_ptr_nonnull(strstr(heard(fd), "Z warning: as before\n"));
+}
+END_TEST
+
 /* A problem that is too long is cut, and is still one line. */
 START_TEST(a_long_problem_is_cut)
 {
@@ -168,7 +239,8 @@ START_TEST(a_long_problem_is_cut)
 	problem[sizeof problem - 1] = '\0';
 	log_problem(problem);
 	const char *line = heard(fd);
-	ck_assert_uint_eq(strlen(line), 2047);
+	ck_assert_uint_eq(strlen(line), 2048);
+	ck_assert_str_eq(line + 2048 - 5, "x" CUT "\n");
 	ck_assert_int_eq(strncmp(line, "<3>", 3) == 0, _i == 1);
 }
 END_TEST
@@ -178,6 +250,8 @@ START_TEST(json_takes_any_bytes)
 	char line[LOG_JSON_BYTES + 1];
 	size_t length = log_json(line, "2026-11-23T17:00:00.123Z", "info", bytes[_i].message);
 	line[length] = '\0';
+	for (size_t i = 0; i < length; i++)
+		ck_assert(line[i] != 0x7F && strncmp(line + i, "\xC2\x9B", 2) != 0);
 	char *message = message_of(line, "info");
 	ck_assert_str_eq(message, bytes[_i].expected);
 	free(message);
@@ -200,7 +274,10 @@ START_TEST(a_long_line_is_cut)
 	ck_assert_uint_gt(length, LOG_JSON_BYTES / 2);
 	line[length] = '\0';
 	char *message = message_of(line, "info");
-	ck_assert_uint_gt(strlen(message), 0);
+	ck_assert_uint_gt(strlen(message), strlen(CUT));
+	char *end = message + strlen(message) - strlen(CUT);
+	ck_assert_str_eq(end, CUT);
+	*end = '\0';
 	ck_assert_uint_eq(strlen(message) % strlen(expected), 0);
 	for (size_t i = 0; message[i] != '\0'; i += strlen(expected))
 		ck_assert_int_eq(strncmp(message + i, expected, strlen(expected)), 0);
@@ -216,6 +293,8 @@ int main(void)
 		{ the_journal_gets_priorities, 1, 0 },
 		{ the_journal_gets_priorities_from_the_first_line_on, 1, 0 },
 		{ a_long_problem_is_cut, 2, 0 },
+		{ no_message_is_two_lines, 2, 0 },
+		{ a_reader_that_stalls_stops_nobody, 1, 0 },
 		{ another_stream_is_not_the_journal, 1, 0 },
 		{ json_is_an_object_a_line, 1, 0 },
 		{ json_takes_any_bytes, COUNT(bytes), 0 },

@@ -1,0 +1,100 @@
+#include "utf8.h"
+
+#include "suite.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CUT "\xE2\x80\xA6"
+
+/* Text, what is shown of it, and what of that fits into 8 bytes with a NUL. */
+static const struct {
+	const char *text, *shown, *in_8;
+} texts[] = {
+	{ "", "", "" },
+	{ "plain", "plain", "plain" },
+	{ "seven 7", "seven 7", "seven 7" },
+	{ "eight 88", "eight 88", "eigh" CUT },
+	{ "\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80", "\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80",
+		"\xC3\xA4" CUT },
+	{ "\n\r\t", "\\n\\r\\t", "\\n\\r\\t" },
+	{ "\n\r\tx", "\\n\\r\\tx", "\\n\\r\\tx" },
+	{ "\n\r\txy", "\\n\\r\\txy", "\\n\\r" CUT },
+	{ "\x01\x1b", "\\x01\\x1b", "\\x01" CUT },
+	{ "\x7f", "\\u007f", "\\u007f" },
+	{ "\xC2\x80\xC2\x9F\xC2\xA0", "\\u0080\\u009f\xC2\xA0", CUT },
+	{ "\x80z\xC3", "\\x80z\\xc3", "\\x80" CUT },
+	{ "\\n", "\\n", "\\n" },
+};
+
+START_TEST(text_is_shown_on_one_line)
+{
+	char in_8[8];
+	char *shown = utf8_shown(texts[_i].text);
+	ck_assert_str_eq(shown, texts[_i].shown);
+	free(shown);
+	ck_assert_uint_eq(utf8_show(in_8, sizeof in_8, texts[_i].text), strlen(texts[_i].in_8));
+	ck_assert_str_eq(in_8, texts[_i].in_8);
+}
+END_TEST
+
+static void check_shown(const char *shown)
+{
+	for (size_t length; *shown != '\0'; shown += length) {
+		const unsigned char *s = (const unsigned char *)shown;
+		length = utf8_length(shown);
+		ck_assert_uint_gt(length, 0);
+		ck_assert(s[0] >= ' ' && s[0] != 0x7F);
+		ck_assert(s[0] != 0xC2 || s[1] >= 0xA0);
+	}
+}
+
+/* All bytes, alone and after each other, and in buffers that are too small. */
+START_TEST(any_bytes_are_safe)
+{
+	char buffer[16];
+	for (int i = 1; i <= 255; i++)
+		for (int k = 0; k <= 255; k++) {
+			const char bytes[] = { (char)i, (char)k, 'x', '\0' };
+			char *shown = utf8_shown(bytes);
+			check_shown(shown);
+			for (size_t size = 4; size <= sizeof buffer; size++) {
+				size_t length = utf8_show(buffer, size, bytes);
+				ck_assert_uint_lt(length, size);
+				ck_assert_uint_eq(strlen(buffer), length);
+				check_shown(buffer);
+				if (strlen(shown) < size)
+					ck_assert_str_eq(buffer, shown);
+			}
+			free(shown);
+		}
+}
+END_TEST
+
+/* What snprintf() cut, at each place. */
+START_TEST(what_was_cut_is_marked)
+{
+	static const char text[] = "a\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80z";
+	for (size_t size = 4; size < sizeof text; size++) {
+		char buffer[sizeof text];
+		memcpy(buffer, text, size - 1);
+		buffer[size - 1] = 0;
+		utf8_mark_cut(buffer, size);
+		size_t length = strlen(buffer);
+		ck_assert_uint_lt(length, size);
+		check_shown(buffer);
+		ck_assert_str_eq(buffer + length - strlen(CUT), CUT);
+		ck_assert_int_eq(strncmp(buffer, text, length - strlen(CUT)), 0);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	const struct test tests[] = {
+		{ text_is_shown_on_one_line, COUNT(texts), 0 },
+		{ any_bytes_are_safe, 1, 0 },
+		{ what_was_cut_is_marked, 1, 0 },
+	};
+	return suite_run("utf8", tests, COUNT(tests));
+}
