@@ -231,7 +231,8 @@ static bool hand_over(struct bus *bus, struct ledger *l, size_t slot, const stru
 	}
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return true;
-	const struct judgement j = { bus_verdict_of(code), code, rd_kafka_err2str(code) };
+	const struct judgement j = { bus_verdict_of(code), bus_verdict_cause(code),
+		rd_kafka_err2str(code) };
 	pthread_mutex_lock(&bus->lock);
 	if (j.verdict == VERDICT_TOPIC)
 		bus_topic_refused(bus, message->topic, &j);

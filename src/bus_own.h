@@ -91,7 +91,7 @@ struct refused_topic {
 /* What is made of an error. */
 struct judgement {
 	enum verdict verdict;
-	int cause; /* librdkafka's code where that is the broker's or the producer's */
+	int cause; /* bus_verdict_cause() of librdkafka's code */
 	const char *reason;
 };
 

@@ -51,7 +51,7 @@ static struct judgement judge(struct bus *bus, const rd_kafka_message_t *report,
 	struct judgement j = { .verdict = bus_verdict_of(report->err) };
 	if (j.verdict == VERDICT_STORED)
 		return j;
-	j.cause = report->err;
+	j.cause = bus_verdict_cause(report->err);
 	j.reason = rd_kafka_err2str(report->err);
 	if (is_hosts_time(bus, report, word)) {
 		j.verdict = VERDICT_LATE;

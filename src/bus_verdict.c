@@ -39,6 +39,13 @@ enum verdict bus_verdict_of(rd_kafka_resp_err_t code)
 	return VERDICT_LATE;
 }
 
+int bus_verdict_cause(rd_kafka_resp_err_t code)
+{
+	bool is_of_size = code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+			  code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE;
+	return is_of_size ? 0 : code;
+}
+
 bool bus_verdict_is_of_time(rd_kafka_resp_err_t code)
 {
 	return code == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP;

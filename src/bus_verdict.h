@@ -13,9 +13,13 @@
  * and tried again.  What the table does not name is the latter.
  *
  * What the broker says of a batch holds for each message of it, so VERDICT_REJECTED is final only
- * for a message that was sent by itself.  And where all rows of a burst are rejected for one reason
- * it is not theirs, whatever the table says: see ledger_rejected_alike(). */
+ * for a message that was sent by itself.  And if all rows of a burst are rejected for one cause it
+ * is not theirs, whatever the table says: see ledger_rejected_alike(). */
 enum verdict bus_verdict_of(rd_kafka_resp_err_t code);
+
+/* The code as a cause that several rows may share though none of them is at fault.  0: each row is
+ * too large by itself, however many are. */
+int bus_verdict_cause(rd_kafka_resp_err_t code);
 
 /* Whether an error is about a message's time, which is the row's fault only where the row has one;
  * else this host gave it. */

@@ -32,7 +32,7 @@ struct ledger {
 
 struct entry {
 	enum verdict verdict;
-	int cause;    /* the broker's reason as a number; 0: it gave none */
+	int cause;    /* of a reason that several rows may share; 0: it is the row's own */
 	char *reason; /* for people; NULL where the verdict says it all */
 };
 

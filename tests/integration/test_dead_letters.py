@@ -84,6 +84,13 @@ def test_a_wrong_clock_rejects_nothing(signalbus, schema, folder, make_topic, co
     assert sorted(ids(consume(topic, 20))) == list(range(1, 21))
 
 
+def test_all_are_too_large(signalbus, schema, make_topic, configure):
+    """A row's size is its own, also where no other row can be compared with it."""
+    configure(model("A", make_rows(schema, 3, [1, 2, 3]), make_topic(), burst_count=3))
+    signalbus("flushmany").expect(0)
+    assert dead(schema) == ["1", "2", "3"] and schema.count("t") == 0
+
+
 def test_what_is_rejected_alike_is_not_the_rows_fault(signalbus, schema, make_topic, consume,
                                                       configure):
     """The topic compacts, and the model has no key.  With a key in some rows the others die."""

@@ -58,11 +58,23 @@ START_TEST(only_a_wrong_time_may_be_the_hosts)
 }
 END_TEST
 
+START_TEST(only_its_size_is_certainly_a_rows_own)
+{
+	for (int code = FIRST_CODE; code <= LAST_CODE; code++)
+		ck_assert_int_eq(bus_verdict_cause(code),
+			code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+					code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE
+				? 0
+				: code);
+}
+END_TEST
+
 int main(void)
 {
 	const struct test tests[] = {
 		{ each_code_is_somebodys_fault, 1, 0 },
 		{ only_a_wrong_time_may_be_the_hosts, 1, 0 },
+		{ only_its_size_is_certainly_a_rows_own, 1, 0 },
 	};
 	return suite_run("verdict", tests, COUNT(tests));
 }
