@@ -25,7 +25,7 @@ SOURCES := main.c options.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_sc
 	cmd_triggers.c cmd_dead_letters.c cmd_check.c \
 	config.c config_value.c config_item.c settings.c problems.c findings.c nearest.c \
 	model.c shape.c template.c sql.c catalog.c catalog_facts.c catalog_check.c facts.c \
-	db.c db_run.c rows.c store.c store_claim.c store_take.c store_dead.c store_lock.c \
+	db.c db_run.c db_session.c rows.c store.c store_claim.c store_take.c store_dead.c store_lock.c \
 	store_order.c store_settle.c store_delete.c store_ahead.c barrier.c position.c \
 	binary.c numeric.c encode.c bytes.c schema.c bus.c bus_report.c bus_start.c bus_producer.c \
 	bus_property.c bus_verdict.c bus_refused.c bus_watch.c bus_topics.c ledger.c \

@@ -5,6 +5,24 @@
 
 #include <stdlib.h>
 
+bool catalog_find_table(
+	struct db *db, const char *name, struct instant deadline, char **oid, struct error *e)
+{
+	struct rows *rows = NULL;
+	const char *const values[] = { name };
+	const struct db_call call = { .sql = "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid",
+		.values = values,
+		.value_count = 1,
+		.rows = &rows };
+	*oid = NULL;
+	if (!db_call_as_role(db, call, deadline, e))
+		return false;
+	if (rows_value(rows, 0, 0) != NULL)
+		*oid = text_copy(rows_value(rows, 0, 0));
+	rows_free(rows);
+	return true;
+}
+
 /* unfit: what is wrong with a table that inherits from the model's, or NULL. */
 static bool check_children(struct model *m, const char *unfit, struct error *e)
 {
@@ -15,35 +33,50 @@ static bool check_children(struct model *m, const char *unfit, struct error *e)
 	return model_tolerates(m, e);
 }
 
+/* A row of facts about the table. */
+static bool set_table(struct model *m, const struct rows *row, struct error *e)
+{
+	if (rows_value(row, 0, 2)[0] != 't')
+		return model_error(m, "table", e, "%s is not a table", m->config->table);
+	model_set_table(m, rows_value(row, 0, 0), rows_value(row, 0, 1)[0] == 't');
+	m->table_state = text_copy(rows_value(row, 0, 3));
+	m->may_refuse = rows_value(row, 0, 4)[0] == 't';
+	return check_children(m, rows_value(row, 0, 5), e);
+}
+
 static bool describe_table(
 	struct db *db, struct instant deadline, struct model *m, char **oid, struct error *e)
 {
-	static const char sql[] = "SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relkind "
-				  "= 'p' OR c.relhassubclass,"
-				  " c.relkind IN ('r', 'p'), " SQL_TABLE_STATE ", " SQL_MAY_REFUSE
-				  ", " SQL_UNFIT_CHILD
-				  " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON "
-				  "n.oid = c.relnamespace"
-				  " WHERE c.oid = pg_catalog.to_regclass($1)";
+	static const char sql[] = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),"
+				  " c.relkind = 'p' OR c.relhassubclass, c.relkind IN ('r', 'p'),"
+				  " " SQL_TABLE_STATE ", " SQL_MAY_REFUSE ", " SQL_UNFIT_CHILD
+				  " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+				  " ON n.oid = c.relnamespace WHERE c.oid = $1::pg_catalog.oid";
 	struct rows *rows;
-	const char *const values[] = { m->config->table };
-	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
-	if (!db_call(db, call, deadline, e))
+	if (!catalog_find_table(db, m->config->table, deadline, oid, e))
 		return e->kind == ERROR_DATABASE ? model_error(m, "table", e, "%s", e->text)
 						 : false;
-	bool found = rows_count(rows) == 1, fits = false;
-	bool is_table = found && rows_value(rows, 0, 3)[0] == 't';
-	if (is_table) {
-		*oid = text_copy(rows_value(rows, 0, 0));
-		model_set_table(m, rows_value(rows, 0, 1), rows_value(rows, 0, 2)[0] == 't');
-		m->table_state = text_copy(rows_value(rows, 0, 4));
-		m->may_refuse = rows_value(rows, 0, 5)[0] == 't';
-		fits = check_children(m, rows_value(rows, 0, 6), e);
-	}
+	const char *const values[] = { *oid };
+	struct db_call call = {
+		.sql = sql, .values = values, .value_count = 1, .rows = &rows, .never_null = 5
+	};
+	if (!db_call(db, call, deadline, e))
+		return false;
+	bool ok = rows_count(rows) == 1
+			  ? set_table(m, rows, e)
+			  : model_error(m, "table", e, "table %s does not exist", m->config->table);
 	rows_free(rows);
-	if (!found)
-		return model_error(m, "table", e, "table %s does not exist", m->config->table);
-	return is_table ? fits : model_error(m, "table", e, "%s is not a table", m->config->table);
+	return ok;
+}
+
+static void add_column(struct model *m, const struct rows *rows, size_t row)
+{
+	unsigned type_oid = (unsigned)strtoul(rows_value(rows, row, 1), NULL, 10);
+	struct column *c = model_add_column(m, rows_value(rows, row, 0), type_oid);
+	c->is_serial = rows_value(rows, row, 2)[0] == 't';
+	c->type = text_copy(rows_value(rows, row, 3));
+	c->cast = text_copy(rows_value(rows, row, 4));
+	c->operators = text_copy(rows_value(rows, row, 5));
 }
 
 /* Columns in their order, each with the type that its domain comes down to. */
@@ -54,30 +87,36 @@ static bool describe_columns(
 		"WITH RECURSIVE base AS ("
 		" SELECT a.attnum, a.attname, a.atttypid AS oid, a.atttypid AS declared,"
 		" a.attnotnull AND (a.attidentity <> '' OR "
-		"coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid)"
+		"COALESCE(pg_catalog.pg_get_expr(d.adbin, d.adrelid)"
 		" LIKE 'nextval(%', false)) AS is_serial"
 		" FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d"
 		" ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
-		" WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped"
+		" WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped"
 		" UNION ALL SELECT base.attnum, base.attname, t.typbasetype, base.declared,"
 		" base.is_serial FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid WHERE "
 		"t.typtype = 'd')"
-		" SELECT base.attname, base.oid, pg_catalog.format_type(base.declared, -1),"
-		" base.is_serial"
+		" SELECT base.attname, base.oid, base.is_serial,"
+		" pg_catalog.format_type(d.oid, -1), pg_catalog.format('%I.%I', n.nspname, "
+		"d.typname),"
+		" COALESCE((SELECT pg_catalog.quote_ident(s.nspname)"
+		"  FROM pg_catalog.pg_opclass c JOIN pg_catalog.pg_am m ON m.oid = c.opcmethod"
+		"  JOIN pg_catalog.pg_amop a ON a.amopfamily = c.opcfamily AND a.amopstrategy = 3"
+		"  AND a.amoplefttype = c.opcintype AND a.amoprighttype = c.opcintype"
+		"  JOIN pg_catalog.pg_operator o ON o.oid = a.amopopr"
+		"  JOIN pg_catalog.pg_namespace s ON s.oid = o.oprnamespace"
+		"  WHERE m.amname = 'btree' AND c.opcdefault AND c.opcintype = base.oid),"
+		"  'pg_catalog')"
 		" FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid"
+		" JOIN pg_catalog.pg_type d ON d.oid = base.declared"
+		" JOIN pg_catalog.pg_namespace n ON n.oid = d.typnamespace"
 		" WHERE t.typtype <> 'd' ORDER BY base.attnum";
 	struct rows *rows;
 	const char *const values[] = { oid };
 	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
 	if (!db_call(db, call, deadline, e))
 		return false;
-	for (size_t i = 0; i < rows_count(rows); i++) {
-		const char *name = rows_value(rows, i, 0);
-		model_add_column(m, name, (unsigned)strtoul(rows_value(rows, i, 1), NULL, 10),
-			rows_value(rows, i, 2));
-		if (rows_value(rows, i, 3)[0] == 't')
-			model_set_serial(m, name);
-	}
+	for (size_t i = 0; i < rows_count(rows); i++)
+		add_column(m, rows, i);
 	rows_free(rows);
 	return true;
 }
@@ -87,9 +126,11 @@ static bool describe_key(
 {
 	static const char sql[] =
 		"SELECT a.attname FROM pg_catalog.pg_index i"
-		" CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)"
+		" CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH "
+		"ORDINALITY AS k (attnum, place)"
 		" JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
-		" WHERE i.indrelid = $1::oid AND i.indisprimary AND k.place <= i.indnkeyatts"
+		" WHERE i.indrelid = $1::pg_catalog.oid AND i.indisprimary AND k.place <= "
+		"i.indnkeyatts"
 		" ORDER BY k.place";
 	struct rows *rows;
 	const char *const values[] = { oid };
@@ -102,18 +143,14 @@ static bool describe_key(
 	return true;
 }
 
-/* Run a probe, which it frees.  ERROR_CONFIG with FILE:LINE: where the server refuses it. */
-static bool probe(struct db *db, struct instant deadline, struct db_call call, struct place at,
-	struct error *e)
+/* ERROR_CONFIG with FILE:LINE: where the server refuses what a setting says.  Always returns false.
+ */
+static bool blame(struct place at, struct error *e)
 {
-	struct error own;
-	bool ok = db_call(db, call, deadline, &own);
-	if (ok)
-		return true;
-	/* A probe has no plan to be out of date: what is not supported (0A000) never will be. */
+	const struct error own = *e;
+	/* Nothing has a plan to be out of date: what is not supported (0A000) never will be. */
 	if (own.kind == ERROR_DATABASE || own.kind == ERROR_PLAN)
-		return error_set(e, ERROR_CONFIG, "%s:%u: %s", at.file, at.line, own.text);
-	*e = own;
+		error_set(e, ERROR_CONFIG, "%s:%u: %s", at.file, at.line, own.text);
 	return false;
 }
 
@@ -127,7 +164,7 @@ static bool describe_expressions(struct db *db, struct instant deadline, struct 
 		struct rows *rows;
 		char *sql = sql_probe(m, item->sql);
 		struct db_call call = { .sql = sql, .rows = &rows };
-		bool ok = probe(db, deadline, call, item->place, e);
+		bool ok = db_call_as_role(db, call, deadline, e) || blame(item->place, e);
 		if (ok)
 			model_add_expression(m, item->sql, rows_type(rows, 1));
 		rows_free(rows);
@@ -143,8 +180,8 @@ static bool check_where(struct db *db, struct instant deadline, struct model *m,
 	if (m->config->where == NULL)
 		return true;
 	char *sql = sql_probe_where(m);
-	bool ok = probe(db, deadline, (struct db_call){ .sql = sql },
-		config_place(m->file, m->config, "where"), e);
+	bool ok = db_call_as_role(db, (struct db_call){ .sql = sql }, deadline, e) ||
+		  blame(config_place(m->file, m->config, "where"), e);
 	free(sql);
 	return ok || model_tolerates(m, e);
 }
@@ -155,17 +192,23 @@ static bool describe_dead_letters(
 {
 	static const char sql[] =
 		"SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), 5 = ("
-		"SELECT count(*) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND NOT "
-		"a.attisdropped AND a.attname IN ('id', 'model', 'signal', 'error', 'failed_at'))"
+		"SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid"
+		" AND NOT a.attisdropped"
+		" AND a.attname IN ('id', 'model', 'signal', 'error', 'failed_at'))"
 		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
-		" ON n.oid = c.relnamespace WHERE c.oid = pg_catalog.to_regclass($1)";
+		" ON n.oid = c.relnamespace WHERE c.oid = $1::pg_catalog.oid";
 	struct rows *rows;
-	const char *const values[] = { m->file->dead_letter_table };
-	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
+	char *oid;
 	const struct place at = config_place(m->file, NULL, "dead_letter_table");
 	if (m->config->on_reject != ON_REJECT_DEAD_LETTER)
 		return true;
-	if (!probe(db, deadline, call, at, e))
+	if (!catalog_find_table(db, m->file->dead_letter_table, deadline, &oid, e))
+		return blame(at, e);
+	const char *const values[] = { oid };
+	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
+	bool ok = db_call(db, call, deadline, e);
+	free(oid);
+	if (!ok)
 		return false;
 	bool found = rows_count(rows) == 1, is_fit = found && rows_value(rows, 0, 1)[0] == 't';
 	if (is_fit)

@@ -10,6 +10,11 @@
 #include "findings.h"
 #include "model.h"
 
+/* Find the table that people call by name: its number in *oid, to be freed, or NULL.  Blocks until
+ * deadline. */
+bool catalog_find_table(
+	struct db *db, const char *name, struct instant deadline, char **oid, struct error *e);
+
 /* Make the model number index of the configuration from the catalog; blocks until deadline.
  * Returns NULL with e, ERROR_CONFIG where table and configuration do not fit. */
 struct model *catalog_read(struct db *db, const struct config *config, size_t index,

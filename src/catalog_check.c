@@ -72,12 +72,19 @@ static bool find_table(struct examination *x, struct error *e)
 				  " WHERE CASE WHEN pg_catalog.cardinality(parts) > 1"
 				  " THEN n.nspname = parts[pg_catalog.cardinality(parts) - 1]"
 				  "  AND c.relname = parts[pg_catalog.cardinality(parts)]"
-				  " ELSE c.oid = pg_catalog.to_regclass($1) END";
+				  " ELSE c.oid = $2::pg_catalog.oid END";
 	struct rows *rows;
-	const char *const values[] = { x->model->config->table };
-	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
+	const char *name = x->model->config->table;
 	x->is_visible = true;
-	if (!query(x, call, e))
+	if (!catalog_find_table(x->db, name, deadline_of(x->config), &x->oid, e) &&
+		e->kind == ERROR_CONNECTION)
+		return false;
+	const char *const values[] = { name, x->oid };
+	struct db_call call = { .sql = sql, .values = values, .value_count = 2, .rows = &rows };
+	bool ok = query(x, call, e);
+	free(x->oid);
+	x->oid = NULL;
+	if (!ok)
 		return e->kind != ERROR_CONNECTION;
 	if (rows_count(rows) == 1) {
 		x->oid = text_copy(rows_value(rows, 0, 0));
@@ -118,16 +125,16 @@ static bool plan_sorts(const struct rows *plan)
 static bool explain(
 	struct examination *x, char *sql, struct db_call call, bool *sorts, struct error *e)
 {
-	static const char planner[] =
-		"SELECT set_config(name, setting, true) FROM (VALUES ('enable_sort', 'off'),"
-		" ('max_parallel_workers_per_gather', '0'))"
-		" AS s (name, setting)";
+	static const char planner[] = "SELECT pg_catalog.set_config(name, setting, true) FROM "
+				      "(VALUES ('enable_sort', 'off'),"
+				      " ('max_parallel_workers_per_gather', '0'))"
+				      " AS s (name, setting)";
 	struct rows *plan;
 	char *explained = text_format("EXPLAIN (COSTS OFF) %s", sql);
 	call.sql = explained;
 	call.rows = &plan;
-	const struct db_call calls[] = { { .sql = planner }, call };
-	bool ok = db_run(x->db, calls, 2, deadline_of(x->config), e);
+	const struct db_call calls[] = { { .sql = planner }, db_role_path(x->db), call };
+	bool ok = db_run(x->db, calls, 3, deadline_of(x->config), e);
 	if (ok && sorts != NULL)
 		*sorts = plan_sorts(plan);
 	rows_free(plan);
@@ -204,29 +211,32 @@ static bool check_privileges(struct examination *x, struct error *e)
 {
 	static const char sql[] =
 		"WITH o AS (SELECT c.oid AS oid, n.oid AS schema_oid,"
-		"  format('%I', n.nspname) AS s, format('%I.%I', n.nspname, c.relname) AS t,"
-		"  format('%I', current_user) AS u,"
-		"  (SELECT format('%I', a.attname) FROM pg_catalog.pg_attribute a"
+		"  pg_catalog.format('%I', n.nspname) AS s, pg_catalog.format('%I.%I', n.nspname, "
+		"c.relname) AS t,"
+		"  pg_catalog.format('%I', current_user) AS u,"
+		"  (SELECT pg_catalog.format('%I', a.attname) FROM pg_catalog.pg_attribute a"
 		"  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
 		"  ORDER BY a.attnum LIMIT 1) AS a"
 		" FROM pg_catalog.pg_class c"
 		" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-		" WHERE c.oid = $1::oid AND c.relkind IN ('r', 'p'))"
+		" WHERE c.oid = $1::pg_catalog.oid AND c.relkind IN ('r', 'p'))"
 		" SELECT line FROM o CROSS JOIN LATERAL (VALUES"
-		" (1, has_schema_privilege(schema_oid, 'USAGE'),"
-		"  format('schema %s: user %s may not use it;"
+		" (1, pg_catalog.has_schema_privilege(schema_oid, 'USAGE'),"
+		"  pg_catalog.format('schema %s: user %s may not use it;"
 		" GRANT USAGE ON SCHEMA %s TO %s', s, u, s, u)),"
-		" (2, $2 OR has_table_privilege(o.oid, 'SELECT'),"
-		"  format('table %s: user %s may not SELECT; GRANT SELECT ON %s TO %s',"
+		" (2, $2 OR pg_catalog.has_table_privilege(o.oid, 'SELECT'),"
+		"  pg_catalog.format('table %s: user %s may not SELECT; GRANT SELECT ON %s TO %s',"
 		" t, u, t, u)),"
-		" (3, has_table_privilege(o.oid, 'DELETE'),"
-		"  format('table %s: user %s may not DELETE; GRANT DELETE ON %s TO %s',"
+		" (3, pg_catalog.has_table_privilege(o.oid, 'DELETE'),"
+		"  pg_catalog.format('table %s: user %s may not DELETE; GRANT DELETE ON %s TO %s',"
 		" t, u, t, u)),"
-		" (4, has_any_column_privilege(o.oid, 'UPDATE'),"
-		"  format('table %s: user %s may not UPDATE any column, so it may not lock rows;"
+		" (4, pg_catalog.has_any_column_privilege(o.oid, 'UPDATE'),"
+		"  pg_catalog.format('table %s: user %s may not UPDATE any column, so it may not "
+		"lock rows;"
 		" GRANT UPDATE (%s) ON %s TO %s', t, u, a, t, u)),"
-		" (5, NOT row_security_active(o.oid),"
-		"  format('table %s: row level security applies to user %s, and may hide signals;"
+		" (5, NOT pg_catalog.row_security_active(o.oid),"
+		"  pg_catalog.format('table %s: row level security applies to user %s, and may "
+		"hide signals;"
 		" ALTER ROLE %s BYPASSRLS', t, u, u)))"
 		" AS privilege (place, is_there, line) WHERE NOT is_there ORDER BY place";
 	return report_lines(x, sql, x->can_claim ? "t" : "f", problem, e);
@@ -237,20 +247,23 @@ static bool check_privileges(struct examination *x, struct error *e)
 static bool check_sequences(struct examination *x, struct error *e)
 {
 	static const char sql[] =
-		"SELECT DISTINCT format('table %s: sequence %s, which numbers the column %I of"
+		"SELECT DISTINCT pg_catalog.format('table %s: sequence %s, which numbers the "
+		"column %I of"
 		" order_by, has CACHE %s, so signals may be numbered in another order than they"
 		" are inserted in; ALTER SEQUENCE %s CACHE 1',"
-		"  $1::regclass, s.seqrelid::regclass, a.attname, s.seqcache,"
-		"  s.seqrelid::regclass)"
+		"  $1::pg_catalog.regclass, s.seqrelid::pg_catalog.regclass, a.attname, s.seqcache,"
+		"  s.seqrelid::pg_catalog.regclass)"
 		" FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef f"
 		" ON f.adrelid = a.attrelid AND f.adnum = a.attnum"
 		" JOIN pg_catalog.pg_depend d"
-		" ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass"
+		" ON d.classid = 'pg_class'::pg_catalog.regclass AND d.refclassid = "
+		"'pg_class'::pg_catalog.regclass"
 		"  AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype = 'i'"
-		" OR d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid"
-		"  AND d.refclassid = 'pg_class'::regclass"
+		" OR d.classid = 'pg_attrdef'::pg_catalog.regclass AND d.objid = f.oid"
+		"  AND d.refclassid = 'pg_class'::pg_catalog.regclass"
 		" JOIN pg_catalog.pg_sequence s ON s.seqrelid IN (d.objid, d.refobjid)"
-		" WHERE a.attrelid = $1::oid AND a.attname = ANY ($2::text[]) AND s.seqcache > 1";
+		" WHERE a.attrelid = $1::pg_catalog.oid AND a.attname = ANY "
+		"($2::pg_catalog.text[]) AND s.seqcache > 1";
 	const struct model *m = x->model;
 	if (!x->fits)
 		return true;
@@ -270,16 +283,17 @@ static bool check_trigger(struct examination *x, struct error *e)
 	static const char sql[] =
 		"WITH found AS (SELECT t.tgargs FROM pg_catalog.pg_trigger t"
 		" JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid"
-		" WHERE t.tgrelid = $1::oid AND p.proname = 'signalbus_notify'"
+		" WHERE t.tgrelid = $1::pg_catalog.oid AND p.proname = 'signalbus_notify'"
 		" AND t.tgenabled IN ('O', 'A') AND t.tgtype & 4 <> 0)" /* INSERT */
-		" SELECT format(CASE WHEN EXISTS (SELECT FROM found)"
+		" SELECT pg_catalog.format(CASE WHEN EXISTS (SELECT FROM found)"
 		"  THEN 'table %s: its trigger notifies another channel than %L, and so does not"
 		" wake the daemon, which'"
 		"  ELSE 'table %s: no trigger wakes the daemon by channel %L, which' END"
 		"  || ' finds signals only when it looks, every poll_interval;"
-		" signalbus triggers | psql', $1::regclass, $2::text)"
+		" signalbus triggers | psql', $1::pg_catalog.regclass, $2::pg_catalog.text)"
 		" WHERE NOT EXISTS (SELECT FROM found WHERE tgargs ="
-		"  convert_to($2, getdatabaseencoding()) || '\\x00'::bytea)";
+		"  pg_catalog.convert_to($2, pg_catalog.getdatabaseencoding()) || "
+		"'\\x00'::pg_catalog.bytea)";
 	const char *channel = x->config->notify_channel;
 	if (!x->config->autoflush || !x->model->config->autoflush || channel[0] == '\0')
 		return true;
@@ -290,10 +304,11 @@ static bool check_trigger(struct examination *x, struct error *e)
 static bool check_dead_letters(struct examination *x, struct error *e)
 {
 	static const char sql[] =
-		"SELECT format('table %s: user %I may not INSERT dead letters;"
+		"SELECT pg_catalog.format('table %s: user %I may not INSERT dead letters;"
 		" GRANT INSERT ON %s TO %I', d, current_user, d, current_user)"
 		" FROM pg_catalog.to_regclass($2) AS d"
-		" WHERE $1::oid IS NOT NULL AND NOT has_table_privilege(d, 'INSERT')";
+		" WHERE $1::pg_catalog.oid IS NOT NULL AND NOT pg_catalog.has_table_privilege(d, "
+		"'INSERT')";
 	if (x->model->dead_letters == NULL)
 		return true;
 	return report_lines(x, sql, x->model->dead_letters, problem, e);
@@ -347,7 +362,7 @@ bool catalog_check(struct db *db, const struct config *config, size_t index, str
 bool catalog_check_database(
 	struct db *db, const struct config *config, struct findings *f, struct error *e)
 {
-	static const char sql[] = "SELECT current_setting('transaction_read_only')";
+	static const char sql[] = "SELECT pg_catalog.current_setting('transaction_read_only')";
 	struct rows *rows;
 	struct db_call call = { .sql = sql, .rows = &rows };
 	if (!db_call(db, call, deadline_of(config), e))

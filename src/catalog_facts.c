@@ -17,7 +17,8 @@ static unsigned number(const char *s)
 static bool read_comment(struct db *db, struct instant deadline, const struct model *m,
 	struct facts *f, struct error *e)
 {
-	static const char sql[] = "SELECT pg_catalog.obj_description($1::regclass, 'pg_class')";
+	static const char sql[] =
+		"SELECT pg_catalog.obj_description($1::pg_catalog.regclass, 'pg_class')";
 	struct rows *rows;
 	const char *const values[] = { m->relation };
 	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
@@ -37,7 +38,8 @@ static bool read_columns(struct db *db, struct instant deadline, const struct mo
 		" SELECT a.attnum, a.atttypid AS oid, a.atttypmod AS typmod,"
 		"  a.attnotnull AS not_null"
 		" FROM pg_catalog.pg_attribute a"
-		" WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped"
+		" WHERE a.attrelid = $1::pg_catalog.regclass AND a.attnum > 0 AND NOT "
+		"a.attisdropped"
 		" UNION ALL SELECT base.attnum, t.typbasetype,"
 		"  CASE WHEN base.typmod < 0 THEN t.typtypmod ELSE base.typmod END,"
 		"  base.not_null OR t.typnotnull"
@@ -45,7 +47,7 @@ static bool read_columns(struct db *db, struct instant deadline, const struct mo
 		" SELECT base.not_null,"
 		"  CASE WHEN t.oid IN (1042, 1043) AND base.typmod > 4" /* bpchar, varchar */
 		"   THEN base.typmod - 4 ELSE 0 END,"
-		"  pg_catalog.col_description($1::regclass, base.attnum)"
+		"  pg_catalog.col_description($1::pg_catalog.regclass, base.attnum)"
 		" FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid"
 		" WHERE t.typtype <> 'd' ORDER BY base.attnum";
 	struct rows *rows;
@@ -79,7 +81,7 @@ static char *member_types(const struct model *m)
  * PostgreSQL's json.c, which knows those by their number (FirstNormalObjectId). */
 static const char types_sql[] =
 	"WITH RECURSIVE reached AS ("
-	" SELECT unnest($1::oid[]) AS oid"
+	" SELECT pg_catalog.unnest($1::pg_catalog.oid[]) AS oid"
 	" UNION SELECT n.oid FROM reached r JOIN pg_catalog.pg_type t ON t.oid = r.oid"
 	" CROSS JOIN LATERAL ("
 	"  SELECT t.typbasetype WHERE t.typtype = 'd'"
@@ -91,10 +93,11 @@ static const char types_sql[] =
 	" CASE WHEN t.typtype = 'b' AND t.typcategory = 'A' THEN t.typelem ELSE 0 END,"
 	" t.oid >= 16384 AND EXISTS (SELECT FROM pg_catalog.pg_cast c"
 	"  WHERE c.castsource = t.oid AND c.casttarget = 114 AND c.castmethod = 'f'),"
-	" (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder)"
+	" (SELECT pg_catalog.json_agg(e.enumlabel ORDER BY e.enumsortorder)"
 	"  FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid),"
-	" CASE WHEN t.typtype = 'c' THEN coalesce("
-	"  (SELECT json_agg(json_build_array(a.attname, a.atttypid::int8) ORDER BY a.attnum)"
+	" CASE WHEN t.typtype = 'c' THEN COALESCE("
+	"  (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, "
+	"a.atttypid::pg_catalog.int8) ORDER BY a.attnum)"
 	"  FROM pg_catalog.pg_attribute a WHERE a.attrelid = t.typrelid"
 	"  AND a.attnum > 0 AND NOT a.attisdropped), '[]') END"
 	" FROM reached JOIN pg_catalog.pg_type t ON t.oid = reached.oid";

@@ -4,36 +4,10 @@
 #include "stop.h"
 #include "text.h"
 
-#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Settings of every session, so that text forms do not depend on the environment, a server notices
- * within timeout, not two hours, that we are gone with our locks, rows that row level security
- * hides are an error, locks are not held without end, and a session may be idle (where that is
- * limited it has an ordered lock, see store_lock.c), and a transaction as long as the broker takes.
- * Older servers do not know all of them.
- * Each statement is planned once: it is short, always of one shape, and what the planner guesses
- * from a parameter's value (or would compile, with JIT) costs more than it gains. */
-static const char session_settings[] =
-	"SELECT set_config(name, setting, false) FROM (VALUES"
-	" ('TimeZone', 'UTC'), ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'),"
-	" ('bytea_output', 'hex'), ('extra_float_digits', '1'), ('quote_all_identifiers', 'off'),"
-	" ('row_security', 'off'),"
-	" ('default_transaction_isolation', 'read committed'),"
-	" ('default_transaction_deferrable', 'off'),"
-	" ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off'),"
-	" ('tcp_keepalives_idle', $3), ('tcp_keepalives_interval', $3),"
-	" ('tcp_keepalives_count', '3'), ('tcp_user_timeout', $1), ('statement_timeout', $1),"
-	" ('lock_timeout', $1), ('idle_in_transaction_session_timeout', $2),"
-	" ('idle_session_timeout', '0'), ('transaction_timeout', '0')) AS s (name, setting)"
-	" WHERE current_setting(name, true) IS NOT NULL";
-
-/* The server's own limit for an idle transaction: a burst waits for acknowledgements meanwhile. */
-#define IDLE_TIMEOUT_FACTOR 2
-#define KEEPALIVES          6 /* of the server, within timeout */
 
 /* What is neither a list of settings nor a URI is the name of a database (expand_dbname of
  * PQconnectStartParams). */
@@ -65,6 +39,7 @@ void db_free(struct db *db)
 		return;
 	db_disconnect(db);
 	free(db->conninfo);
+	free(db->role_path);
 	free(db);
 }
 
@@ -164,13 +139,7 @@ bool db_connect(struct db *db, struct instant deadline, struct error *e)
 	PQsetNoticeProcessor(db->conn, ignore_notice, NULL);
 	if (PQsetnonblocking(db->conn, 1) != 0 || !PQenterPipelineMode(db->conn))
 		return db_lost(db, e);
-	char limit[32], idle_limit[32], keepalive[32];
-	snprintf(limit, sizeof limit, "%.0f", db->timeout * 1000);
-	snprintf(idle_limit, sizeof idle_limit, "%.0f", db->timeout * IDLE_TIMEOUT_FACTOR * 1000);
-	snprintf(keepalive, sizeof keepalive, "%.0f", ceil(db->timeout / KEEPALIVES));
-	const char *const values[] = { limit, idle_limit, keepalive };
-	struct db_call settings = { .sql = session_settings, .values = values, .value_count = 3 };
-	if (db_call(db, settings, deadline, e))
+	if (db_set_up(db, deadline, e))
 		return true;
 	db_disconnect(db);
 	return false;

@@ -2,6 +2,12 @@
  * db - one PostgreSQL session.  The only place that includes libpq.  A session belongs to one
  * thread at a time.
  *
+ * Statements are executed with search_path = pg_catalog, pg_temp, whatever the user's is, so that
+ * nobody else's functions, operators and types are taken for those of PostgreSQL.  Only those that
+ * have to do with what people wrote are executed with the path that the user's session begins with:
+ * db_role_path() comes before them in their transaction, and they name all that is PostgreSQL's
+ * with its schema.
+ *
  * Calls that talk to the server block until deadline.  A session whose deadline passed, or whose
  * connection failed, is closed on the spot: the server ends its transaction, and by its own
  * statement_timeout the statement too.  (Cancelling instead would need a second connection, over
@@ -52,6 +58,8 @@ struct db_call {
 	const int *lengths; /* … and of these the lengths; NULL: all are text */
 	size_t *affected;   /* where the number of affected rows goes, if wanted */
 	struct rows **rows; /* where the result goes, if wanted */
+	int never_null;     /* so many of its columns have a value in each row, the first ones: NULL
+			       there is an error */
 	bool binary;        /* the server sends it in binary form, which costs it less; in rows it
 			       is text all the same.  Of columns whose types binary.h knows */
 	size_t max_bytes;   /* of the rows, if that is limited: only the first ones that fit are
@@ -79,6 +87,13 @@ bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct
 
 /* db_run() of a single call; where that fails there are no rows. */
 bool db_call(struct db *db, struct db_call call, struct instant deadline, struct error *e);
+
+/* The call that gives the rest of its transaction the search_path that the session began with.
+ * Borrows from db. */
+struct db_call db_role_path(const struct db *db);
+
+/* db_call() in a transaction of its own, with that path. */
+bool db_call_as_role(struct db *db, struct db_call call, struct instant deadline, struct error *e);
 
 /* What is wanted of db_listen(). */
 struct db_listening {

@@ -12,6 +12,7 @@ struct db {
 	char *conninfo;
 	double timeout;
 	PGconn *conn;        /* NULL: not connected */
+	char *role_path;     /* the search_path that the session began with; NULL: not known yet */
 	bool heeds_stop;     /* as was asked for … */
 	bool run_heeds_stop; /* … and in this run */
 	bool is_stopped;     /* this run was cancelled for that */
@@ -24,5 +25,9 @@ bool db_wait(struct db *db, short events, struct instant deadline, bool or_stop)
 
 /* Close the session and say in e what libpq has to say.  Always returns false. */
 bool db_lost(struct db *db, struct error *e);
+
+/* Set up the session that has just been connected.  Where that fails it may still be open.
+ * (db_session.c) */
+bool db_set_up(struct db *db, struct instant deadline, struct error *e);
 
 #endif

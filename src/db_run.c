@@ -152,6 +152,14 @@ static bool unreadable(struct answer *a, const PGresult *result, int column)
 		PQfname(result, column), PQftype(result, column));
 }
 
+/* Say which value is not there.  Always returns false. */
+static bool missing(struct answer *a, const PGresult *result, int column)
+{
+	a->has_failed = true;
+	return error_set(a->error, ERROR_DATABASE,
+		"database: column \"%s\" is NULL, which it cannot be", PQfname(result, column));
+}
+
 /* The fields of a row, as text.  Sets *bytes to how long they are together. */
 static bool read_row(struct answer *a, const PGresult *result, int row, size_t *bytes)
 {
@@ -161,6 +169,8 @@ static bool read_row(struct answer *a, const PGresult *result, int row, size_t *
 		bool is_null = PQgetisnull(result, row, i);
 		f->text = is_null ? NULL : PQgetvalue(result, row, i);
 		f->length = (size_t)PQgetlength(result, row, i);
+		if (is_null && i < a->call->never_null)
+			return missing(a, result, i);
 		if (!is_null && a->types[i] != NULL && !binary_print(a->types[i], f, &a->rooms[i]))
 			return unreadable(a, result, i);
 		*bytes += f->length;

@@ -1,5 +1,6 @@
 #include "listen.h"
 
+#include "catalog.h"
 #include "db.h"
 #include "log.h"
 #include "retry.h"
@@ -63,21 +64,29 @@ static bool hear(struct listener *l, struct instant deadline, struct error *e)
 static bool look_up(struct listener *l, size_t model, bool *has_trigger, struct error *e)
 {
 	static const char sql[] =
-		"SELECT format('%I.%I', n.nspname, c.relname), EXISTS (SELECT FROM "
+		"SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), EXISTS (SELECT FROM "
 		"pg_catalog.pg_trigger t"
 		" JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid WHERE t.tgrelid = c.oid"
 		" AND p.proname = 'signalbus_notify' AND t.tgenabled IN ('O', 'A'))"
 		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
 		"c.relnamespace"
-		" WHERE c.oid = pg_catalog.to_regclass($1)";
+		" WHERE c.oid = $1::pg_catalog.oid";
 	struct rows *rows;
-	const char *const values[] = { l->config->models[model].table };
-	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
+	char *oid;
+	struct instant deadline = instant_after(clock_now(), ANSWER_S);
 	free(l->relations[model]);
 	l->relations[model] = NULL;
 	*has_trigger = false;
-	if (!db_call(l->db, call, instant_after(clock_now(), ANSWER_S), e))
+	if (!catalog_find_table(l->db, l->config->models[model].table, deadline, &oid, e))
 		return db_connected(l->db); /* a wrong name is the workers' to tell */
+	const char *const values[] = { oid };
+	struct db_call call = {
+		.sql = sql, .values = values, .value_count = 1, .rows = &rows, .never_null = 2
+	};
+	bool ok = db_call(l->db, call, deadline, e);
+	free(oid);
+	if (!ok)
+		return false;
 	if (rows_count(rows) == 1) {
 		l->relations[model] = text_copy(rows_value(rows, 0, 0));
 		*has_trigger = rows_value(rows, 0, 1)[0] == 't';
@@ -112,10 +121,13 @@ static bool start_listening(struct listener *l, struct error *e)
 	struct rows *rows;
 	struct instant deadline = instant_after(clock_now(), ANSWER_S);
 	const char *const values[] = { l->config->notify_channel };
-	struct db_call quote = { .sql = "SELECT format('LISTEN %I', $1::text)",
+	struct db_call quote = {
+		.sql = "SELECT pg_catalog.format('LISTEN %I', $1::pg_catalog.text)",
 		.values = values,
 		.value_count = 1,
-		.rows = &rows };
+		.rows = &rows,
+		.never_null = 1
+	};
 	if (!db_call(l->db, quote, deadline, e))
 		return false;
 	bool ok = db_call(l->db, (struct db_call){ .sql = rows_value(rows, 0, 0) }, deadline, e);

@@ -64,6 +64,8 @@ void model_free(struct model *m)
 	for (size_t i = 0; i < m->column_count; i++) {
 		free(m->columns[i].name);
 		free(m->columns[i].type);
+		free(m->columns[i].cast);
+		free(m->columns[i].operators);
 	}
 	template_free(&m->topic);
 	free(m->relation);
@@ -90,11 +92,14 @@ void model_set_table(struct model *m, const char *relation, bool is_parent)
 	m->is_parent = is_parent;
 }
 
-void model_add_column(struct model *m, const char *name, unsigned type_oid, const char *type)
+struct column *model_add_column(struct model *m, const char *name, unsigned type_oid)
 {
 	m->columns = memory_resize(m->columns, m->column_count + 1, sizeof *m->columns);
-	m->columns[m->column_count++] = (struct column){ text_copy(name), text_copy(type),
-		form_of(type_oid), false, type_oid };
+	struct column *c = &m->columns[m->column_count++];
+	*c = (struct column){
+		.name = text_copy(name), .type_oid = type_oid, .form = form_of(type_oid)
+	};
+	return c;
 }
 
 void model_add_expression(struct model *m, const char *sql, unsigned type_oid)
@@ -111,11 +116,6 @@ static size_t column_find(const struct model *m, const char *name)
 		if (strcmp(m->columns[i].name, name) == 0)
 			return i;
 	return NO_FIELD;
-}
-
-void model_set_serial(struct model *m, const char *column_name)
-{
-	m->columns[column_find(m, column_name)].is_serial = true;
 }
 
 void model_add_primary_key(struct model *m, const char *column_name)
@@ -273,6 +273,21 @@ static bool has_binary_outputs(const struct model *m)
 	return true;
 }
 
+/* An expression, or to_json() of a type that is not PostgreSQL's own (FirstNormalObjectId), which
+ * may have a cast to json that is a function of people's. */
+static bool is_peoples(const struct model *m, const struct output *o)
+{
+	enum { FIRST_NORMAL_OID = 16384 };
+	return o->sql != NULL || (o->as_json && m->columns[o->column].type_oid >= FIRST_NORMAL_OID);
+}
+
+static void resolve_role(struct model *m)
+{
+	m->as_role = m->may_refuse || m->config->where != NULL;
+	for (size_t i = 0; i < m->output_count; i++)
+		m->as_role = m->as_role || is_peoples(m, &m->outputs[i]);
+}
+
 bool model_resolve(struct model *m, struct error *e)
 {
 	if (m->primary_key_count == 0 &&
@@ -282,6 +297,7 @@ bool model_resolve(struct model *m, struct error *e)
 	if (!shape_resolve(m, e) || !resolve_order(m, e))
 		return false;
 	resolve_serial_order(m);
+	resolve_role(m);
 	m->is_binary = has_binary_outputs(m);
 	return true;
 }

@@ -28,10 +28,12 @@ enum value_form {
 
 struct column {
 	char *name;
-	char *type; /* as in SQL, for casts */
-	enum value_form form;
-	bool is_serial;    /* a sequence gives its values; never NULL */
+	char *type;        /* for people */
+	char *cast;        /* the same with its schema, for SQL */
+	char *operators;   /* the schema of those that compare its values, for SQL */
 	unsigned type_oid; /* a domain's base type */
+	bool is_serial;    /* a sequence gives its values; never NULL */
+	enum value_form form;
 };
 
 /* An SQL expression of the settings. */
@@ -83,6 +85,9 @@ struct model {
 	bool is_parent; /* partitioned or inherited from: a ctid is not unique in it */
 	char *table_state; /* by which it is found that the table has changed (sql.h) */
 	bool may_refuse;   /* triggers, rules or policies may keep rows from being deleted */
+	bool as_role;      /* code of people's belongs to its statements: expressions, triggers,
+			      casts; they are executed with the search_path that it was written
+			      for (db.h) */
 	struct column *columns;
 	size_t column_count;
 	struct expression *expressions;
@@ -117,10 +122,11 @@ void model_free(struct model *m);
 
 /* What the catalog says, to be told in this order: the table, its columns in their order, the
  * columns of the primary key (names, in the key's order), the types of the expressions in fields
- * and headers (one that is not told of goes through to_json()), then model_resolve(). */
+ * and headers (one that is not told of goes through to_json()), then model_resolve().  What else
+ * there is to tell of a column goes to what model_add_column() returns, until the next one is
+ * added: its type, cast and operators, which the model owns, and whether it is serial. */
 void model_set_table(struct model *m, const char *relation, bool is_parent);
-void model_add_column(struct model *m, const char *name, unsigned type_oid, const char *type);
-void model_set_serial(struct model *m, const char *column_name); /* for those that are */
+struct column *model_add_column(struct model *m, const char *name, unsigned type_oid);
 void model_add_primary_key(struct model *m, const char *column_name);
 void model_add_expression(struct model *m, const char *sql, unsigned type_oid);
 

@@ -2,9 +2,12 @@
 
 #include <string.h>
 
+/* An operator of PostgreSQL's own, whatever the search_path is. */
+#define OP(symbol) " OPERATOR(pg_catalog." symbol ") "
+
 const char sql_table_state[] =
 	"SELECT " SQL_TABLE_STATE
-	" FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1)";
+	" FROM pg_catalog.pg_class c WHERE c.oid" OP("=") "pg_catalog.to_regclass($1)";
 
 static void add_string(struct text *t, const char *s)
 {
@@ -38,16 +41,17 @@ static void add_expression(struct text *t, const char *sql)
  * extract() gives a binary fraction. */
 static void add_milliseconds(struct text *t, const struct model *m, size_t column)
 {
-	add_string(t, "CASE WHEN isfinite(");
+	add_string(t, "CASE WHEN pg_catalog.isfinite(");
 	add_column(t, m, column);
-	add_string(t, ") THEN round(extract(epoch FROM date_trunc('milliseconds', ");
+	add_string(t, ") THEN pg_catalog.round(EXTRACT(epoch FROM "
+		      "pg_catalog.date_trunc('milliseconds', ");
 	add_column(t, m, column);
-	add_string(t, ")) * 1000)::int8 END");
+	add_string(t, "))" OP("*") "1000)::pg_catalog.int8 END");
 }
 
 static void add_output(struct text *t, const struct model *m, const struct output *o)
 {
-	add_string(t, o->as_json ? ", to_json(" : ", ");
+	add_string(t, o->as_json ? ", pg_catalog.to_json(" : ", ");
 	if (o->as_milliseconds)
 		add_milliseconds(t, m, o->column);
 	else if (o->sql != NULL)
@@ -82,41 +86,89 @@ static void add_primary_key(struct text *t, const struct model *m)
 	}
 }
 
-static void add_parameters(struct text *t, const struct model *m)
+/* Of the type's own comparison operators the one with this symbol. */
+static void add_operator(struct text *t, const struct column *c, const char *symbol)
 {
+	text_addf(t, " OPERATOR(%s.%s) ", c->operators, symbol);
+}
+
+/* A column of the primary key, compared with the parameter that has a value for it. */
+static void add_comparison(struct text *t, const struct model *m, size_t i, const char *symbol)
+{
+	const struct column *c = &m->columns[m->primary_key[i]];
+	add_column(t, m, m->primary_key[i]);
+	add_operator(t, c, symbol);
+	text_addf(t, "$%zu::%s", i + 1, c->cast);
+}
+
+/* Whether one operator is good for all columns of the primary key. */
+static bool has_one_operator(const struct model *m)
+{
+	for (size_t i = 1; i < m->primary_key_count; i++)
+		if (strcmp(m->columns[m->primary_key[i]].operators,
+			    m->columns[m->primary_key[0]].operators) != 0)
+			return false;
+	return true;
+}
+
+/* The primary key is greater than the parameters, as rows are compared. */
+static void add_greater(struct text *t, const struct model *m)
+{
+	add_string(t, "(");
+	add_primary_key(t, m);
+	add_string(t, ")");
+	add_operator(t, &m->columns[m->primary_key[0]], ">");
 	for (size_t i = 0; i < m->primary_key_count; i++)
-		text_addf(t, "%s$%zu::%s", i > 0 ? ", " : "", i + 1,
-			m->columns[m->primary_key[i]].type);
+		text_addf(t, "%s$%zu::%s", i > 0 ? ", " : "(", i + 1,
+			m->columns[m->primary_key[i]].cast);
+	add_string(t, ")");
+}
+
+/* The same, column by column; an index serves the first comparison. */
+static void add_greater_by_columns(struct text *t, const struct model *m)
+{
+	add_comparison(t, m, 0, ">=");
+	for (size_t i = 0; i < m->primary_key_count; i++) {
+		add_string(t, " AND (");
+		add_comparison(t, m, i, ">");
+		if (i + 1 == m->primary_key_count)
+			break;
+		add_string(t, " OR ");
+		add_comparison(t, m, i, "=");
+	}
+	for (size_t i = 0; i < m->primary_key_count; i++)
+		add_string(t, ")");
 }
 
 static void add_next(struct text *t, const struct model *m)
 {
-	if (!m->is_parent) {
-		add_string(t, " WHERE signal.ctid > $1::tid");
-		return;
-	}
-	add_string(t, " WHERE (");
-	add_primary_key(t, m);
-	add_string(t, ") > (");
-	add_parameters(t, m);
-	add_string(t, ")");
+	add_string(t, " WHERE ");
+	if (!m->is_parent)
+		add_string(t, "signal.ctid" OP(">") "$1::pg_catalog.tid");
+	else if (has_one_operator(m))
+		add_greater(t, m);
+	else
+		add_greater_by_columns(t, m);
 }
 
 /* The keys come as arrays of text: an array of arrays, of a key that is an array, would be taken
  * for one of more dimensions. */
 static void add_noted(struct text *t, const struct model *m)
 {
-	add_string(t, " WHERE (");
-	add_primary_key(t, m);
-	add_string(t, ") IN (SELECT ");
+	add_string(t, " WHERE EXISTS (SELECT FROM ROWS FROM (");
 	for (size_t i = 0; i < m->primary_key_count; i++)
-		text_addf(t, "%skey.c%zu::%s", i > 0 ? ", " : "", i,
-			m->columns[m->primary_key[i]].type);
-	for (size_t i = 0; i < m->primary_key_count; i++)
-		text_addf(t, "%s$%zu::text[]", i > 0 ? ", " : " FROM unnest(", i + 1);
+		text_addf(t, "%spg_catalog.unnest($%zu::pg_catalog.text[])", i > 0 ? ", " : "",
+			i + 1);
 	for (size_t i = 0; i < m->primary_key_count; i++)
 		text_addf(t, "%sc%zu", i > 0 ? ", " : ") AS key (", i);
-	add_string(t, "))");
+	for (size_t i = 0; i < m->primary_key_count; i++) {
+		const struct column *c = &m->columns[m->primary_key[i]];
+		add_string(t, i > 0 ? " AND " : ") WHERE ");
+		add_column(t, m, m->primary_key[i]);
+		add_operator(t, c, "=");
+		text_addf(t, "key.c%zu::%s", i, c->cast);
+	}
+	add_string(t, ")");
 }
 
 static void add_order(struct text *t, const struct model *m)
@@ -130,9 +182,11 @@ static void add_order(struct text *t, const struct model *m)
 
 static void add_floor(struct text *t, const struct model *m)
 {
+	const struct column *c = &m->columns[m->order[0].column];
 	add_string(t, " WHERE ");
 	add_column(t, m, m->order[0].column);
-	text_addf(t, " >= $1::%s", m->columns[m->order[0].column].type);
+	add_operator(t, c, ">=");
+	text_addf(t, "$1::%s", c->cast);
 }
 
 char *sql_claim(const struct model *m, enum claim_kind kind, size_t count)
@@ -143,13 +197,13 @@ char *sql_claim(const struct model *m, enum claim_kind kind, size_t count)
 	if (kind == CLAIM_NEXT || kind == CLAIM_STRETCH || kind == CLAIM_TAKE)
 		add_next(&t, m);
 	if (kind == CLAIM_STRETCH || kind == CLAIM_TAKE)
-		add_string(&t, " AND signal.ctid <= $2::tid");
+		add_string(&t, " AND signal.ctid" OP("<=") "$2::pg_catalog.tid");
 	if (kind == CLAIM_NOTED)
 		add_noted(&t, m);
 	else if (kind == CLAIM_FIRST && !m->is_parent)
 		/* Without a condition a scan of a large table may begin anywhere in it
 		 * (synchronize_seqscans), and the position would pass over what is before. */
-		add_string(&t, " WHERE signal.ctid > '(0,0)'::tid");
+		add_string(&t, " WHERE signal.ctid" OP(">") "'(0,0)'::pg_catalog.tid");
 	else if (kind == CLAIM_FLOOR)
 		add_floor(&t, m);
 	add_where(&t, m, kind == CLAIM_ORDERED || (kind == CLAIM_FIRST && m->is_parent));
@@ -184,7 +238,8 @@ char *sql_list(const struct model *m, size_t count, bool floor)
 {
 	struct text t = { 0 };
 	if (m->is_numbered) {
-		add_string(&t, "SELECT pg_catalog.max(listed.place), count(*) FROM (SELECT ");
+		add_string(&t,
+			"SELECT pg_catalog.max(listed.place), pg_catalog.count(*) FROM (SELECT ");
 		add_column(&t, m, m->order[0].column);
 		add_string(&t, " AS place");
 	} else {
@@ -205,46 +260,63 @@ char *sql_list(const struct model *m, size_t count, bool floor)
 	"WITH RECURSIVE family AS ("                                                               \
 	"SELECT $1::pg_catalog.regclass::pg_catalog.oid AS oid"                                    \
 	" UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i"                                   \
-	" JOIN family ON i.inhparent = family.oid)"
+	" JOIN family ON i.inhparent" OP("=") "family.oid)"
 
 /* RowExclusiveLock is what INSERT, COPY, UPDATE, DELETE and MERGE take, in addition to whatever
  * stronger lock their transaction may hold; an insert into a partition that is addressed directly
  * holds it on that partition only. */
 char *sql_writers(const struct model *m, bool among)
 {
-	static const char plain[] = " AND l.relation = $1::pg_catalog.regclass";
+	static const char plain[] = " AND l.relation" OP("=") "$1::pg_catalog.regclass";
 	static const char with_children[] =
-		" AND l.relation IN (" FAMILY " SELECT oid FROM family)";
-	return text_format("SELECT DISTINCT l.virtualtransaction, l.pid FROM pg_catalog.pg_locks l"
-			   " WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock'"
-			   " AND l.granted AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()"
-			   " AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d"
-			   " WHERE d.datname = pg_catalog.current_database())%s%s",
+		" AND l.relation" OP("=") "ANY (" FAMILY " SELECT oid FROM family)";
+	return text_format(
+		"SELECT DISTINCT l.virtualtransaction, l.pid FROM pg_catalog.pg_locks l"
+		" WHERE l.locktype" OP(
+			"=") "'relation'"
+			     " AND l.mode" OP(
+				     "=") "'RowExclusiveLock' AND l.granted"
+					  " AND (l.pid" OP(
+						  "=") "pg_catalog.pg_backend_pid()) IS NOT TRUE"
+						       " AND l.database" OP(
+							       "=") "(SELECT d.oid FROM "
+								    "pg_catalog.pg_database d"
+								    " WHERE d.datname" OP(
+									    "=") "pg_catalog."
+										 "current_database("
+										 "))%s%s",
 		m->is_parent ? with_children : plain,
-		among ? " AND l.virtualtransaction = ANY ($2::pg_catalog.text[])" : "");
+		among ? " AND l.virtualtransaction" OP("=") "ANY ($2::pg_catalog.text[])" : "");
 }
 
 char *sql_delete(const struct model *m)
 {
-	return text_format("DELETE FROM %s AS signal"
-			   " WHERE signal.ctid = ANY ($1::tid[]) AND signal.tableoid = $2::oid",
+	return text_format(
+		"DELETE FROM %s AS signal"
+		" WHERE signal.ctid" OP("=") "ANY ($1::pg_catalog.tid[])"
+					     " AND signal.tableoid" OP("=") "$2::pg_catalog.oid",
 		m->relation);
 }
 
 char *sql_lock_again(const struct model *m)
 {
-	return text_format("SELECT FROM %s AS signal"
-			   " WHERE signal.ctid = ANY ($1::tid[]) AND signal.xmax = $2::xid"
-			   " FOR UPDATE OF signal SKIP LOCKED",
+	return text_format(
+		"SELECT FROM %s AS signal"
+		" WHERE signal.ctid" OP("=") "ANY ($1::pg_catalog.tid[])"
+					     " AND signal.xmax" OP(
+						     "=") "$2::pg_catalog.xid"
+							  " FOR UPDATE OF signal SKIP LOCKED",
 		m->relation);
 }
 
 /* "signal.*" is the row, also where the table has a column of that name. */
 char *sql_bury(const struct model *m)
 {
-	return text_format("INSERT INTO %s (model, signal, error)"
-			   " SELECT $1, to_jsonb(signal.*), $2 FROM %s AS signal"
-			   " WHERE signal.ctid = $3::tid AND signal.tableoid = $4::oid",
+	return text_format(
+		"INSERT INTO %s (model, signal, error)"
+		" SELECT $1, pg_catalog.to_jsonb(signal.*), $2 FROM %s AS signal"
+		" WHERE signal.ctid" OP("=") "$3::pg_catalog.tid"
+					     " AND signal.tableoid" OP("=") "$4::pg_catalog.oid",
 		m->dead_letters, m->relation);
 }
 
@@ -266,7 +338,7 @@ char *sql_noted(const struct model *m, size_t count)
 char *sql_count(const struct model *m)
 {
 	struct text t = { 0 };
-	text_addf(&t, "SELECT count(*) FROM %s AS signal", m->relation);
+	text_addf(&t, "SELECT pg_catalog.count(*) FROM %s AS signal", m->relation);
 	add_where(&t, m, true);
 	return t.text;
 }
@@ -287,7 +359,7 @@ char *sql_probe_where(const struct model *m)
 char *sql_count_some(const struct model *m, size_t bound)
 {
 	struct text t = { 0 };
-	text_addf(&t, "SELECT count(*) FROM (SELECT FROM %s AS signal", m->relation);
+	text_addf(&t, "SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS signal", m->relation);
 	add_where(&t, m, true);
 	text_addf(&t, " LIMIT %zu) AS bounded", bound);
 	return t.text;
@@ -300,8 +372,8 @@ void sql_triggers_begin(struct text *t, bool drop)
 {
 	if (drop)
 		return;
-	add_string(t, "CREATE OR REPLACE FUNCTION signalbus_notify() RETURNS trigger LANGUAGE "
-		      "plpgsql AS $$\n"
+	add_string(t, "CREATE OR REPLACE FUNCTION signalbus_notify() RETURNS "
+		      "pg_catalog.trigger LANGUAGE plpgsql AS $$\n"
 		      "BEGIN\n"
 		      "  PERFORM pg_catalog.pg_notify(TG_ARGV[0],"
 		      " pg_catalog.format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME));\n"
@@ -314,10 +386,10 @@ void sql_dead_letter_table(struct text *t, const char *name)
 	text_addf(t,
 		"CREATE TABLE IF NOT EXISTS %s (\n"
 		"  id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,\n"
-		"  model     text NOT NULL,\n"
-		"  signal    jsonb NOT NULL,\n"
-		"  error     text NOT NULL,\n"
-		"  failed_at timestamptz NOT NULL DEFAULT now()\n"
+		"  model     pg_catalog.text NOT NULL,\n"
+		"  signal    pg_catalog.jsonb NOT NULL,\n"
+		"  error     pg_catalog.text NOT NULL,\n"
+		"  failed_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now()\n"
 		");\n",
 		name);
 }

@@ -1,6 +1,10 @@
 /*
  * sql - the statements that signalbus sends for a model, as text.  Pure.  The caller frees what is
  * returned.  In every statement the signal table goes by the name "signal".
+ *
+ * Those that are made for a model may have people's expressions in them, and be executed with
+ * people's search_path: whatever else they name, functions, types and operators, is named with its
+ * schema.
  */
 #ifndef SIGNALBUS_SQL_H
 #define SIGNALBUS_SQL_H
@@ -51,7 +55,7 @@ char *sql_writers(const struct model *m, bool among);
 	" ON t.tgrelid = family.oid"                                                               \
 	" WHERE t.tgenabled IN ('O', 'A') AND t.tgtype::pg_catalog.int4 & 8 <> 0)" /* DELETE */    \
 	" OR EXISTS (SELECT FROM pg_catalog.pg_rewrite r"                                          \
-	" WHERE r.ev_class = c.oid AND r.ev_type = '4' AND r.is_instead)"                          \
+	" WHERE r.ev_class = c.oid AND r.ev_type = '4')"                                           \
 	" OR pg_catalog.row_security_active(c.oid))"
 
 /* What is wrong with a table that inherits from it, with the remedy; NULL: nothing.  Neither a

@@ -104,6 +104,21 @@ bool store_query(struct store *s, struct db_call call, struct error *e)
 	return db_call(s->db, call, store_deadline(s), e);
 }
 
+bool store_query_model(struct store *s, const struct model *m, struct db_call call, struct error *e)
+{
+	return m->as_role ? db_call_as_role(s->db, call, store_deadline(s), e)
+			  : store_query(s, call, e);
+}
+
+size_t store_begin(
+	const struct store *s, const struct model *m, const char *begin, struct db_call *calls)
+{
+	calls[0] = (struct db_call){ .sql = begin };
+	if (m->as_role)
+		calls[1] = db_role_path(s->db);
+	return m->as_role ? 2 : 1;
+}
+
 bool store_ping(struct store *s, struct error *e)
 {
 	return store_query(s, (struct db_call){ .sql = "SELECT" }, e);
@@ -125,10 +140,12 @@ const struct model *store_model(struct store *s, size_t index, struct error *e)
 }
 
 /* Run a statement that counts, which is freed. */
-static bool run_count(struct store *s, char *sql, size_t *count, struct error *e)
+static bool run_count(
+	struct store *s, const struct model *m, char *sql, size_t *count, struct error *e)
 {
 	struct rows *rows;
-	bool ok = store_query(s, (struct db_call){ .sql = sql, .rows = &rows }, e);
+	const struct db_call call = { .sql = sql, .rows = &rows, .never_null = 1 };
+	bool ok = store_query_model(s, m, call, e);
 	if (ok)
 		*count = strtoul(rows_value(rows, 0, 0), NULL, 10);
 	rows_free(rows);
@@ -138,22 +155,24 @@ static bool run_count(struct store *s, char *sql, size_t *count, struct error *e
 
 bool store_count(struct store *s, const struct model *m, size_t *count, struct error *e)
 {
-	return run_count(s, sql_count(m), count, e);
+	return run_count(s, m, sql_count(m), count, e);
 }
 
 bool store_count_some(
 	struct store *s, const struct model *m, size_t bound, size_t *count, struct error *e)
 {
-	return run_count(s, sql_count_some(m, bound), count, e);
+	return run_count(s, m, sql_count_some(m, bound), count, e);
 }
 
 bool store_estimate(struct store *s, const struct model *m, size_t *count, struct error *e)
 {
 	struct rows *rows = NULL;
 	const char *const table[] = { m->relation };
-	struct db_call call = {
-		.sql = sql_live_rows, .values = table, .value_count = 1, .rows = &rows
-	};
+	struct db_call call = { .sql = sql_live_rows,
+		.values = table,
+		.value_count = 1,
+		.rows = &rows,
+		.never_null = 1 };
 	*count = 0;
 	if (m->config->where != NULL)
 		return true;
@@ -180,7 +199,7 @@ bool store_note(struct store *s, const struct model *m, struct error *e)
 		/* uncovered: the session is lost at just this call */
 		return false;
 	char *sql = sql_note(m);
-	bool ok = store_query(s, (struct db_call){ .sql = sql }, e);
+	bool ok = store_query_model(s, m, (struct db_call){ .sql = sql }, e);
 	s->models[m->index].noted = ok;
 	free(sql);
 	return ok;
@@ -209,7 +228,8 @@ char *store_prepare(struct store *s, const struct model *m, struct statement st,
 {
 	char *name = text_format("%s_%zu_%u", st.what, m->index, s->models[m->index].generation);
 	if (!*st.done)
-		*st.done = store_query(s, (struct db_call){ .prepared = name, .sql = st.sql }, e);
+		*st.done = store_query_model(
+			s, m, (struct db_call){ .prepared = name, .sql = st.sql }, e);
 	free(st.sql);
 	if (*st.done)
 		return name;

@@ -35,7 +35,8 @@ bool store_await_deletion(struct store *s, struct error *e)
 static char *transaction_number(struct store *s, struct error *e)
 {
 	/* As xmax has it, without the epoch. */
-	static const char sql[] = "SELECT (pg_catalog.txid_current() & 4294967295)::text";
+	static const char sql[] = "SELECT (pg_catalog.txid_current() OPERATOR(pg_catalog.&)"
+				  " 4294967295)::pg_catalog.text";
 	struct rows *rows = NULL;
 	if (!store_query(s, (struct db_call){ .sql = sql, .rows = &rows }, e))
 		return NULL;
@@ -66,15 +67,15 @@ static bool lock_again(struct store *s, const struct model *m, const struct clai
 		binary_tids_add(&ctids, rows_value(claim->rows, i, ROW_CTID));
 	const char *const values[] = { ctids.text, transaction };
 	const int formats[] = { 1, 0 }, lengths[] = { (int)ctids.length, 0 };
-	const struct db_call calls[] = { { .sql = "ROLLBACK" },
-		{ .sql = "BEGIN ISOLATION LEVEL READ COMMITTED" },
-		{ .prepared = statement,
-			.values = values,
-			.value_count = 2,
-			.formats = formats,
-			.lengths = lengths,
-			.rows = &locked } };
-	bool ok = db_run(s->db, calls, 3, store_deadline(s), e);
+	struct db_call calls[4] = { { .sql = "ROLLBACK" } };
+	size_t count = 1 + store_begin(s, m, "BEGIN ISOLATION LEVEL READ COMMITTED", calls + 1);
+	calls[count++] = (struct db_call){ .prepared = statement,
+		.values = values,
+		.value_count = 2,
+		.formats = formats,
+		.lengths = lengths,
+		.rows = &locked };
+	bool ok = db_run(s->db, calls, count, store_deadline(s), e);
 	if (ok && rows_count(locked) != claim->count)
 		ok = error_set(e, ERROR_CONFLICT,
 			"model \"%s\": others have taken signals that were to stay",

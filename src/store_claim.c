@@ -123,14 +123,15 @@ struct claim_calls {
 	const char *values[2];
 	const char *table[1];
 	struct rows *state;
-	struct db_call calls[3];
+	struct db_call calls[4];
+	struct db_call *claim; /* one of them */
 	size_t count;
 	enum claim_kind kind;
 };
 
 static void set_values(struct claim_calls *c, const struct model *m, const struct claim_request *r)
 {
-	struct db_call *call = &c->calls[1];
+	struct db_call *call = c->claim;
 	if (r->kind == CLAIM_NOTED) {
 		c->arrays = key_arrays(m, r);
 		call->values = (const char *const *)c->arrays;
@@ -148,23 +149,27 @@ static void set_values(struct claim_calls *c, const struct model *m, const struc
 
 /* Begin, and claim with a statement that send_claim() prepares.  A claim from the beginning of a
  * table also finds out whether the table still is as the model has it.  c stays where it is. */
-static void set_calls(struct claim_calls *c, const struct model *m,
+static void set_calls(const struct store *s, struct claim_calls *c, const struct model *m,
 	const struct claim_request *request, struct claim *claim)
 {
 	bool takes = claim->is_taken;
 	c->kind = takes ? CLAIM_TAKE : request->kind;
-	c->calls[0] = (struct db_call){ .sql = takes ? TAKE_BEGIN : "BEGIN" };
-	c->calls[1] = (struct db_call){ .rows = &claim->rows,
+	c->table[0] = m->relation;
+	c->calls[c->count++] = (struct db_call){ .sql = takes ? TAKE_BEGIN : "BEGIN" };
+	if (c->kind == CLAIM_FIRST)
+		c->calls[c->count++] = (struct db_call){ .sql = sql_table_state,
+			.values = c->table,
+			.value_count = 1,
+			.rows = &c->state };
+	if (m->as_role)
+		c->calls[c->count++] = db_role_path(s->db);
+	c->claim = &c->calls[c->count++];
+	*c->claim = (struct db_call){ .rows = &claim->rows,
 		.binary = m->is_binary,
 		.max_bytes = (size_t)m->config->burst_bytes,
 		.cut_to = &claim->cut_to };
-	c->table[0] = m->relation;
-	c->calls[2] = (struct db_call){
-		.sql = sql_table_state, .values = c->table, .value_count = 1, .rows = &c->state
-	};
 	if (takes)
-		c->calls[2] = (struct db_call){ .sql = TAKE_PATIENCE };
-	c->count = takes || request->kind == CLAIM_FIRST ? 3 : 2;
+		c->calls[c->count++] = (struct db_call){ .sql = TAKE_PATIENCE };
 	set_values(c, m, request);
 }
 
@@ -179,7 +184,7 @@ static bool send_claim(
 	struct store *s, const struct model *m, struct claim_calls *c, struct error *e)
 {
 	c->statement = store_prepare_claim(s, m, c->kind, e);
-	c->calls[1].prepared = c->statement;
+	c->claim->prepared = c->statement;
 	return c->statement != NULL && db_send(s->db, c->calls, c->count, e);
 }
 
@@ -190,13 +195,13 @@ static bool claim_any(struct store *s, const struct model *m, const struct claim
 	struct stream stream = { request, claim };
 	struct claim_calls c = { 0 };
 	claim->is_taken = s->is_claiming ? s->is_taking : store_may_take(s, m, request);
-	set_calls(&c, m, request, claim);
+	set_calls(s, &c, m, request, claim);
 	if (s->is_claiming)
 		claim->since = s->claiming_since;
 	bool ok = s->is_claiming || send_claim(s, m, &c, e);
 	s->is_claiming = false;
-	c.calls[1].on_row = store_may_stream(s, m, request) ? stream_row : NULL;
-	c.calls[1].arg = &stream;
+	c.claim->on_row = store_may_stream(s, m, request) ? stream_row : NULL;
+	c.claim->arg = &stream;
 	ok = ok && db_receive(s->db, c.calls, c.count, store_deadline(s), e) &&
 	     (c.state == NULL || check_fits(m, c.state, e));
 	free_calls(&c, m);
@@ -219,10 +224,11 @@ void store_send_foreseen(struct store *s, const struct model *m)
 	s->foreseen = NULL;
 	if (r == NULL)
 		return;
-	set_calls(&c, m, r, &next);
+	set_calls(s, &c, m, r, &next);
 	if (d->prepared[c.kind][d->size]) {
 		s->claiming_since = clock_now();
 		s->is_taking = next.is_taken;
+		s->claiming_begin = (size_t)(c.claim - c.calls);
 		s->is_claiming = send_claim(s, m, &c, &e);
 	}
 	free_calls(&c, m);
@@ -232,14 +238,15 @@ void store_drop_foreseen(struct store *s)
 {
 	struct claim dropped = { 0 };
 	struct error e;
-	const struct db_call calls[] = { { .sql = "BEGIN" },
-		{ .rows = &dropped.rows, .max_bytes = DROP_BYTES, .cut_to = &dropped.cut_to },
-		{ .sql = TAKE_PATIENCE } };
+	struct db_call calls[4] = { 0 };
 	if (!s->is_claiming)
 		return;
+	calls[s->claiming_begin] = (struct db_call){
+		.rows = &dropped.rows, .max_bytes = DROP_BYTES, .cut_to = &dropped.cut_to
+	};
 	s->is_claiming = false;
 	db_heed_stop(s->db, true); /* it may take long, with many dead rows for instance */
-	db_receive(s->db, calls, s->is_taking ? 3 : 2, store_deadline(s), &e);
+	db_receive(s->db, calls, s->claiming_begin + (s->is_taking ? 2 : 1), store_deadline(s), &e);
 	db_heed_stop(s->db, false);
 	claim_free(&dropped);
 }

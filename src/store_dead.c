@@ -1,3 +1,4 @@
+#include "catalog.h"
 #include "store_own.h"
 #include "text.h"
 
@@ -17,21 +18,31 @@ static bool query(struct store *s, char *sql, struct db_call call, struct error 
 static bool find_table(struct store *s, bool wanted, char **name, struct error *e)
 {
 	static const char sql[] =
-		"SELECT pg_catalog.string_agg(pg_catalog.quote_ident(part), '.' ORDER BY place),"
-		" pg_catalog.to_regclass($1) IS NOT NULL"
-		" FROM unnest(pg_catalog.parse_ident($1)) WITH ORDINALITY AS p (part, place)";
+		"SELECT COALESCE((SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)"
+		"  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+		"  ON n.oid = c.relnamespace WHERE c.oid = $2::pg_catalog.oid),"
+		" (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(part), '.' ORDER BY place)"
+		"  FROM pg_catalog.unnest(pg_catalog.parse_ident($1))"
+		"  WITH ORDINALITY AS p (part, place)))";
 	const struct place at = config_place(s->config, NULL, "dead_letter_table");
-	const char *const values[] = { s->config->dead_letter_table };
+	const char *values[] = { s->config->dead_letter_table, NULL };
 	struct rows *rows;
-	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
-	if (!store_query(s, call, e)) {
+	struct db_call call = {
+		.sql = sql, .values = values, .value_count = 2, .rows = &rows, .never_null = 1
+	};
+	char *oid = NULL;
+	bool ok = catalog_find_table(s->db, values[0], store_deadline(s), &oid, e);
+	values[1] = oid;
+	ok = ok && store_query(s, call, e);
+	bool exists = oid != NULL;
+	free(oid);
+	if (!ok) {
 		/* uncovered: a name that parse_ident() refuses, or a session lost here */
 		struct error own = *e;
 		return own.kind == ERROR_DATABASE
 			       ? error_set(e, ERROR_CONFIG, "%s:%u: %s", at.file, at.line, own.text)
 			       : false;
 	}
-	bool exists = rows_value(rows, 0, 1)[0] == 't';
 	if (exists || !wanted)
 		*name = text_copy(rows_value(rows, 0, 0));
 	rows_free(rows);
@@ -74,10 +85,11 @@ bool store_dead_letters(struct store *s, size_t index, const struct dead_letter_
 	char *key = key_columns(s, index);
 	const char *const values[] = { s->config->models[index].name, page->behind, key };
 	char *sql = text_format(
-		"SELECT d.id, d.model, pg_catalog.to_json(d.failed_at) #>> '{}', coalesce(("
+		"SELECT d.id, d.model, pg_catalog.to_json(d.failed_at) #>> '{}', COALESCE(("
 		"SELECT pg_catalog.json_object_agg(k, d.signal -> k)"
-		" FROM unnest($3::text[]) AS k)::text, '{}'), d.error"
-		" FROM %s AS d WHERE d.model = $1 AND d.id > $2::bigint ORDER BY d.id LIMIT %zu",
+		" FROM pg_catalog.unnest($3::pg_catalog.text[]) AS k)::pg_catalog.text, '{}'),"
+		" d.error FROM %s AS d WHERE d.model = $1 AND d.id > $2::pg_catalog.int8"
+		" ORDER BY d.id LIMIT %zu",
 		table, page->count);
 	struct db_call call = { .values = values, .value_count = 3, .rows = rows };
 	bool ok = query(s, sql, call, e);
@@ -93,8 +105,10 @@ static bool writable_columns(
 	static const char sql[] =
 		"SELECT pg_catalog.string_agg(pg_catalog.quote_ident(attname), ', ' ORDER BY "
 		"attnum)"
-		" FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass($1)"
-		" AND attnum > 0 AND NOT attisdropped AND attgenerated = ''";
+		" FROM pg_catalog.pg_attribute"
+		" WHERE attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1)"
+		" AND attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2 AND NOT attisdropped"
+		" AND attgenerated OPERATOR(pg_catalog.=) ''";
 	const char *const values[] = { m->relation };
 	struct rows *rows;
 	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
@@ -116,12 +130,14 @@ static bool requeue_model(
 		/* uncovered: the table has gone since, or the session */
 		return false;
 	char *sql = text_format(
-		"WITH taken AS (DELETE FROM %s AS d WHERE d.model = $1 RETURNING d.id, d.signal),"
+		"WITH taken AS (DELETE FROM %s AS d WHERE d.model OPERATOR(pg_catalog.=) $1"
+		" RETURNING d.id, d.signal),"
 		" back AS (INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM ("
 		"SELECT t.id AS \" id\", r.* FROM taken AS t CROSS JOIN LATERAL"
 		" pg_catalog.jsonb_populate_record(NULL::%s, t.signal) AS r) AS ordered"
 		" ORDER BY \" id\" RETURNING 1)"
-		" SELECT (SELECT count(*) FROM taken), (SELECT count(*) FROM back)",
+		" SELECT (SELECT pg_catalog.count(*) FROM taken),"
+		" (SELECT pg_catalog.count(*) FROM back)",
 		table, m->relation, columns, columns, m->relation);
 	free(columns);
 	const char *const values[] = { m->config->name };
@@ -144,7 +160,12 @@ bool store_requeue(
 	char *table = NULL;
 	if (!find_table(s, true, &table, e))
 		return false;
-	bool ok = store_query(s, (struct db_call){ .sql = "BEGIN" }, e);
+	/* The models are read before, not by the search_path of the triggers that the rows meet. */
+	bool ok = true;
+	for (size_t i = 0; ok && i < count; i++)
+		ok = store_model(s, models[i], e) != NULL;
+	ok = ok && store_query(s, (struct db_call){ .sql = "BEGIN" }, e) &&
+	     store_query(s, db_role_path(s->db), e);
 	for (size_t i = 0; ok && i < count; i++)
 		ok = requeue_model(s, table, models[i], &counts[i], e);
 	ok = ok && store_query(s, (struct db_call){ .sql = "COMMIT" }, e);
@@ -162,8 +183,12 @@ bool store_discard(struct store *s, size_t index, size_t *count, struct error *e
 	const char *const values[] = { s->config->models[index].name };
 	size_t gone = 0;
 	struct db_call call = { .values = values, .value_count = 1, .affected = &gone };
-	bool ok = query(s, text_format("DELETE FROM %s AS d WHERE d.model = $1", table), call, e);
+	char *sql =
+		text_format("DELETE FROM %s AS d WHERE d.model OPERATOR(pg_catalog.=) $1", table);
+	call.sql = sql;
+	bool ok = db_call_as_role(s->db, call, store_deadline(s), e);
 	*count = gone;
+	free(sql);
 	free(table);
 	return ok;
 }

@@ -46,8 +46,8 @@ bool deletions_plan(struct store *s, const struct model *m, struct error *e)
 	if (d->can_delete)
 		return true;
 	char *sql = sql_delete(m), *explained = text_format("EXPLAIN (COSTS OFF) %s", sql);
-	d->can_delete = store_query(
-		s, (struct db_call){ .sql = explained, .values = values, .value_count = 2 }, e);
+	const struct db_call call = { .sql = explained, .values = values, .value_count = 2 };
+	d->can_delete = store_query_model(s, m, call, e);
 	free(explained);
 	free(sql);
 	if (d->can_delete || e->kind != ERROR_DATABASE)

@@ -5,7 +5,7 @@
 /* The ordered lock's key, from the instance and the model's scope: models that read one table, each
  * its own rows, are sent at the same time.  Advisory locks are a database's own, and
  * hashtextextended() is PostgreSQL's hash function of text to 64 bits. */
-#define LOCK_KEY "hashtextextended('signalbus ordered ' || $1 || ' ' || $2, 0)"
+#define LOCK_KEY "pg_catalog.hashtextextended('signalbus ordered ' || $1 || ' ' || $2, 0)"
 
 /* A process that is frozen between two bursts must not keep the lock: the server ends a session
  * that has one and is silent for so long, as it ends one that is silent in a transaction.  A
@@ -16,19 +16,20 @@
 
 /* Limits the session's silence to $3 milliseconds; 0: to nothing.  Known since PostgreSQL 14. */
 #define LIMIT_SILENCE                                                                              \
-	"CASE WHEN current_setting('idle_session_timeout', true) IS NOT NULL"                      \
-	" THEN set_config('idle_session_timeout', $3, false) END"
+	"CASE WHEN pg_catalog.current_setting('idle_session_timeout', true) IS NOT NULL"           \
+	" THEN pg_catalog.set_config('idle_session_timeout', $3, false) END"
 
 /* Say who has the ordered lock that values name.  Always returns false. */
 static bool say_holder(struct store *s, const char *const *values, struct error *e)
 {
 	static const char sql[] =
-		"SELECT l.pid, a.application_name, coalesce(host(a.client_addr), 'this host')"
+		"SELECT l.pid, a.application_name, COALESCE(pg_catalog.host(a.client_addr), 'this "
+		"host')"
 		" FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)"
 		" WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted"
-		" AND (l.classid::int8 << 32 | l.objid::int8) = " LOCK_KEY
-		" AND l.database = (SELECT oid FROM pg_database WHERE datname = "
-		"current_database())";
+		" AND (l.classid::pg_catalog.int8 << 32 | l.objid::pg_catalog.int8) = " LOCK_KEY
+		" AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d"
+		" WHERE d.datname = pg_catalog.current_database())";
 	struct rows *rows;
 	struct db_call call = { .sql = sql, .values = values, .value_count = 2, .rows = &rows };
 	if (!store_query(s, call, e))
@@ -65,7 +66,8 @@ bool store_lock(struct store *s, const struct model *m, struct error *e)
 				       ") AS locked) AS l",
 		.values = values,
 		.value_count = 3,
-		.rows = &rows };
+		.rows = &rows,
+		.never_null = 1 };
 	if (*locked)
 		return true;
 	if (!store_query(s, call, e))

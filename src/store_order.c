@@ -113,16 +113,18 @@ static bool run_begin(struct attempt *a, struct error *e)
 	struct ordering *o = a->ordering;
 	struct rows *list = NULL, *writers = NULL;
 	const char *const table[] = { a->model->relation }, *const floor[] = { o->floor };
-	const struct db_call calls[] = { { .sql = BEGIN },
-		{ .prepared = a->list,
-			.values = floor,
-			.value_count = o->from_floor,
-			.rows = &list },
-		{ .prepared = a->writers, .values = table, .value_count = 1, .rows = &writers },
-		take_call(a, floor) };
+	struct db_call calls[STORE_BEGIN_CALLS + 3];
+	size_t count = store_begin(a->store, a->model, BEGIN, calls);
+	calls[count++] = (struct db_call){
+		.prepared = a->list, .values = floor, .value_count = o->from_floor, .rows = &list
+	};
+	calls[count++] = (struct db_call){
+		.prepared = a->writers, .values = table, .value_count = 1, .rows = &writers
+	};
+	calls[count++] = take_call(a, floor);
 	struct instant deadline = store_deadline(a->store), start = clock_now();
-	bool ok = o->in_doubt ? db_run(a->store->db, calls + 1, 2, deadline, e)
-			      : db_run(a->store->db, calls, 4, deadline, e);
+	bool ok = o->in_doubt ? db_run(a->store->db, calls + 1, count - 2, deadline, e)
+			      : db_run(a->store->db, calls, count, deadline, e);
 	if (ok)
 		note_list(a, list, writers, start);
 	else
@@ -146,12 +148,14 @@ static bool take(struct attempt *a, struct error *e)
 	if (!prepare_take(a, e))
 		/* uncovered: the session is lost at just this call */
 		return false;
-	struct db_call calls[] = { { .sql = BEGIN }, take_call(a, floor) };
+	struct db_call calls[STORE_BEGIN_CALLS + 1];
+	size_t before = store_begin(a->store, a->model, BEGIN, calls);
+	calls[before] = take_call(a, floor);
 	if (store_may_stream(a->store, a->model, a->request)) {
-		calls[1].on_row = admit_row;
-		calls[1].arg = a;
+		calls[before].on_row = admit_row;
+		calls[before].arg = a;
 	}
-	return db_run(a->store->db, calls, 2, store_deadline(a->store), e);
+	return db_run(a->store->db, calls, before + 1, store_deadline(a->store), e);
 }
 
 /* Give back what is claimed. */
@@ -178,7 +182,7 @@ static bool look(struct attempt *a, struct error *e)
 	struct db_call call = {
 		.prepared = name, .values = values, .value_count = 2, .rows = &writers
 	};
-	bool ok = name != NULL && store_query(a->store, call, e);
+	bool ok = name != NULL && store_query_model(a->store, a->model, call, e);
 	if (ok) {
 		barrier_look(a->barrier, writers);
 		rows_free(writers);
@@ -245,8 +249,8 @@ static bool claim_listed(struct attempt *a, size_t *count, bool *held_back, stru
 static bool describe_writer(struct store *s, const char *writer, struct text *t, struct error *e)
 {
 	static const char sql[] =
-		"SELECT l.pid, coalesce(p.gid, a.application_name, ''), pg_catalog.round(EXTRACT("
-		"epoch FROM pg_catalog.clock_timestamp() - coalesce(p.prepared, a.xact_start)))"
+		"SELECT l.pid, COALESCE(p.gid, a.application_name, ''), pg_catalog.round(EXTRACT("
+		"epoch FROM pg_catalog.clock_timestamp() - COALESCE(p.prepared, a.xact_start)))"
 		" FROM pg_catalog.pg_locks l"
 		" LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid"
 		" LEFT JOIN pg_catalog.pg_locks x ON l.pid IS NULL AND x.pid IS NULL"

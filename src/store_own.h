@@ -64,6 +64,7 @@ struct store {
 	const struct claim_request *foreseen; /* to be sent right behind the next commit */
 	bool is_claiming;                     /* that is sent, and not answered yet … */
 	bool is_taking;                       /* … without locks … */
+	size_t claiming_begin;                /* … behind so many calls that begin … */
 	struct instant claiming_since;        /* … since then */
 	char *patience;                       /* the statement that ends TAKE_PATIENCE */
 };
@@ -73,6 +74,16 @@ struct instant store_deadline(const struct store *s);
 
 /* One statement with text parameters, without a transaction around it. */
 bool store_query(struct store *s, struct db_call call, struct error *e);
+
+/* The same for one of a model's statements (sql.h), which may have people's code run. */
+bool store_query_model(
+	struct store *s, const struct model *m, struct db_call call, struct error *e);
+
+/* Fill calls with those that begin a transaction of the model's statements, by the statement begin;
+ * returns how many they are, STORE_BEGIN_CALLS at most. */
+#define STORE_BEGIN_CALLS 2
+size_t store_begin(
+	const struct store *s, const struct model *m, const char *begin, struct db_call *calls);
 
 /* Roll back.  Where that fails the session is closed, which comes to the same for its rows; the
  * error is for who goes on as if there were one. */

@@ -48,7 +48,7 @@ bool store_bury(struct store *s, const struct model *m, const struct claim *clai
 	const struct disposal *disposals, struct error *e)
 {
 	struct error ignored;
-	if (!savepoint(s, "SAVEPOINT bury", e))
+	if (!savepoint(s, "SAVEPOINT bury", e) || !store_query(s, db_role_path(s->db), e))
 		/* uncovered: the session is lost at just this call */
 		return false;
 	if (bury_all(s, m, claim, disposals, e))

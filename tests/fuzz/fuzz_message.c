@@ -124,7 +124,8 @@ static struct model *make_model(struct trial *t)
 	model_set_table(m, "t", false);
 	t->column_count = 1 + take_byte(&t->in) % COLUMNS_MAX;
 	for (size_t i = 0; i < t->column_count; i++)
-		model_add_column(m, take_text(t), CHOOSE(&t->in, type_oids), "type");
+		model_add_column(m, take_text(t), CHOOSE(&t->in, type_oids))->type =
+			text_copy("type");
 	model_add_primary_key(m, m->columns[0].name);
 	t->settings.topic = take_text(t);
 	t->settings.key = take_column(t, m);

@@ -17,6 +17,7 @@ STRANGE_SETTINGS = {
     "TimeZone": "Australia/Eucla", "DateStyle": "SQL, DMY", "IntervalStyle": "sql_standard",
     "extra_float_digits": "0", "bytea_output": "escape", "xmlbinary": "hex",
     "standard_conforming_strings": "off", "default_transaction_isolation": "serializable",
+    "lc_monetary": "C.UTF-8", "xmloption": "document", "array_nulls": "off",
     "search_path": "pg_catalog",
 }
 PLAIN_SETTINGS = {
@@ -195,6 +196,23 @@ def test_every_type_is_what_to_json_says(signalbus, schema, make_topic, consume,
         number = json.loads(message.value)["id"]
         assert_same_members(message.value.decode(), expected[number])
     assert sorted(ids(messages)) == sorted(expected)
+
+
+def test_settings_of_the_role_are_not_in_force(signalbus, schema, make_topic, consume,
+                                               strange_role):
+    """Nor do they lead check astray, whose statements have constants with a backslash."""
+    wanted = {**PLAIN_SETTINGS, "lc_monetary": "C", "xmlbinary": "base64", "xmloption": "content",
+              "standard_conforming_strings": "on", "array_nulls": "on"}
+    topic = make_topic()
+    signalbus.configure(
+        model("A", schema.make_signals("t", 1), topic,
+              fields=[{"name": name, "sql": f"pg_catalog.current_setting('{name}')"}
+                      for name in wanted]))
+    schema.execute(signalbus("triggers").expect(0).stdout)
+    signalbus("check").expect_silence()
+    signalbus("flushmany").expect_silence()
+    [message] = consume(topic, 1)
+    assert json.loads(message.value) == wanted
 
 
 def assert_same_members(value, expected):

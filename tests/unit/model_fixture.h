@@ -7,6 +7,7 @@
 #include "model.h"
 
 #include "suite.h"
+#include "text.h"
 
 #include <string.h>
 
@@ -51,6 +52,14 @@ static inline void fixture_init(struct fixture *f)
 	f->config.models = &f->settings;
 }
 
+static inline void fixture_column(struct model *m, const struct told_column *told)
+{
+	struct column *c = model_add_column(m, told->name, told->type_oid);
+	c->type = text_copy(told->type);
+	c->cast = text_copy(told->type);
+	c->operators = text_copy("pg_catalog");
+}
+
 /* Tell of the table.  key: its primary key's columns, apart by a space; not resolved yet. */
 static inline struct model *fixture_model(
 	struct fixture *f, const struct told_column *columns, size_t count, const char *key)
@@ -60,7 +69,7 @@ static inline struct model *fixture_model(
 	f->model = model_new(&f->config, 0);
 	model_set_table(f->model, "shop.\"order\"", false);
 	for (size_t i = 0; i < count; i++)
-		model_add_column(f->model, columns[i].name, columns[i].type_oid, columns[i].type);
+		fixture_column(f->model, &columns[i]);
 	strncpy(names, key, sizeof names - 1);
 	names[sizeof names - 1] = '\0';
 	for (char *name = strtok_r(names, " ", &rest); name != NULL;

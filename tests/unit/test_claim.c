@@ -9,7 +9,8 @@
 
 /* A store whose session is scripted, and what it was asked for: a letter for each call, in capitals
  * when it is sent and in small ones when it is answered.  B is BEGIN, C a claim, or T where that
- * locks nothing; S sets how long the deletion waits for locks, and D is the deletion. */
+ * locks nothing; R sets the role's search_path, S how long the deletion waits for locks, and D is
+ * the deletion; - is an answer that nobody wants. */
 static struct {
 	struct fixture fixture;
 	struct store store;
@@ -35,7 +36,16 @@ static void write_down(const struct db_call *call, bool is_answer)
 	if (letter == 'C' && !is_answer && strncmp(call->prepared, "claim_take", 10) == 0)
 		letter = 'T';
 	ck_assert_uint_lt(end, sizeof world.calls - 1);
-	world.calls[end] = (char)(is_answer ? letter - 'A' + 'a' : letter);
+	bool is_dropped = call->sql == NULL && call->rows == NULL && letter == 'C';
+	world.calls[end] = is_dropped ? '-' : (char)(is_answer ? letter - 'A' + 'a' : letter);
+}
+
+/* The one whose rows are wanted. */
+static const struct db_call *claim_of(const struct db_call *calls)
+{
+	while (calls->rows == NULL)
+		calls++;
+	return calls;
 }
 
 bool db_send(struct db *db, const struct db_call *calls, size_t count, struct error *e)
@@ -43,7 +53,7 @@ bool db_send(struct db *db, const struct db_call *calls, size_t count, struct er
 	(void)db;
 	for (size_t i = 0; i < count; i++)
 		write_down(&calls[i], false);
-	ck_assert_str_eq(calls[1].values[0], "(0,5)");
+	ck_assert_str_eq(claim_of(calls)->values[0], "(0,5)");
 	return !world.send_fails || error_set(e, ERROR_CONNECTION, "lost");
 }
 
@@ -59,9 +69,9 @@ bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct
 		write_down(&calls[i], true);
 	if (world.receive_fails)
 		return error_set(e, ERROR_DATABASE, "refused");
-	*calls[1].rows = rows_new(COUNT(fields));
+	struct rows *rows = *claim_of(calls)->rows = rows_new(COUNT(fields));
 	for (size_t i = 0; i < world.rows; i++)
-		rows_add(*calls[1].rows, fields);
+		rows_add(rows, fields);
 	return true;
 }
 
@@ -100,14 +110,29 @@ char *store_prepare(struct store *s, const struct model *m, struct statement st,
 	return world.is_unprepared && !error_set(e, ERROR_PLAN, "no") ? NULL : text_copy(st.what);
 }
 
+struct db_call db_role_path(const struct db *db)
+{
+	(void)db;
+	return (struct db_call){ .sql = "ROLE" };
+}
+
 /* Before the first claim, whether rows can be deleted. */
-bool store_query(struct store *s, struct db_call call, struct error *e)
+bool store_query_model(struct store *s, const struct model *m, struct db_call call, struct error *e)
 {
 	(void)s;
+	(void)m;
 	ck_assert_int_eq(strncmp(call.sql, "EXPLAIN (COSTS OFF) DELETE ", 27), 0);
 	ck_assert_str_eq(world.calls, "");
 	world.planned++;
 	return !world.plan_fails || error_set(e, ERROR_DATABASE, "permission denied");
+}
+
+bool store_query(struct store *s, struct db_call call, struct error *e)
+{
+	(void)s;
+	(void)call;
+	(void)e;
+	ck_abort();
 }
 
 void store_forget(struct store *s, size_t index)
@@ -187,6 +212,21 @@ static void foresee(enum claim_kind kind)
 	store_foresee(&world.store, &r);
 	store_send_foreseen(&world.store, world.model);
 }
+
+/* A model that has people's code run: also one that nobody asks for in the end. */
+START_TEST(a_claim_is_executed_with_the_path_of_the_role)
+{
+	begin();
+	world.model->as_role = true;
+	ck_assert(claim(CLAIM_NEXT));
+	ck_assert_str_eq(world.calls, "BRCbrc");
+	ck_assert_uint_eq(world.claim.count, 3);
+	foresee(CLAIM_NEXT);
+	store_drop_foreseen(&world.store);
+	ck_assert_str_eq(world.calls, "BRCbrcBRC--c");
+	end();
+}
+END_TEST
 
 static const enum claim_kind kinds[] = { CLAIM_NEXT, CLAIM_STRETCH };
 
@@ -276,9 +316,9 @@ START_TEST(what_nobody_asks_for_is_received_and_dropped)
 	ck_assert(claim(CLAIM_NEXT));
 	foresee(CLAIM_NEXT);
 	store_drop_foreseen(&world.store);
-	ck_assert_str_eq(world.calls, "BCbcBCbc");
+	ck_assert_str_eq(world.calls, "BCbcBC-c");
 	store_drop_foreseen(&world.store);
-	ck_assert_str_eq(world.calls, "BCbcBCbc");
+	ck_assert_str_eq(world.calls, "BCbcBC-c");
 	end();
 }
 END_TEST
@@ -462,7 +502,7 @@ START_TEST(a_foreseen_claim_is_deleted_when_it_is_asked_for)
 		ck_assert_str_eq(world.calls, "BTSbcsDdBTSbcsDd");
 	} else {
 		store_drop_foreseen(&world.store);
-		ck_assert_str_eq(world.calls, "BTSbcsDdBTSbcs");
+		ck_assert_str_eq(world.calls, "BTSbcsDdBTS-c-");
 	}
 	end();
 }
@@ -473,6 +513,7 @@ int main(void)
 	const struct test tests[] = {
 		{ that_rows_can_be_deleted_is_found_out_before_they_are_claimed, 1, 0 },
 		{ a_child_whose_key_is_null_is_looked_at_again, 2, 0 },
+		{ a_claim_is_executed_with_the_path_of_the_role, 1, 0 },
 		{ a_claim_that_was_foreseen_is_only_received, COUNT(kinds), 0 },
 		{ a_statement_that_would_have_to_be_prepared_is_not_foreseen, 1, 0 },
 		{ without_a_word_nothing_is_foreseen, 1, 0 },

@@ -145,7 +145,8 @@ START_TEST(expressions_of_other_types_go_through_to_json)
 	ck_assert(s->model->outputs[0].as_json);
 	ck_assert(!s->model->outputs[2].as_json); /* a header is text */
 	char *sql = sql_claim(s->model, CLAIM_ORDERED, 100);
-	ck_assert_ptr_nonnull(strstr(sql, ", to_json((at\n)), signal.\"id\", (at\n) FROM"));
+	ck_assert_ptr_nonnull(
+		strstr(sql, ", pg_catalog.to_json((at\n)), signal.\"id\", (at\n) FROM"));
 	free(sql);
 	setup_free(s);
 }
@@ -281,8 +282,10 @@ START_TEST(timestamps_before_1970_are_none)
 	ck_assert_int_eq(s->message.timestamp_ms, timestamps[_i].milliseconds);
 	char *sql = sql_claim(s->model, CLAIM_FIRST, 100);
 	ck_assert_ptr_nonnull(
-		strstr(sql, ", CASE WHEN isfinite(signal.\"at\") THEN round(extract(epoch FROM "
-			    "date_trunc('milliseconds', signal.\"at\")) * 1000)::int8 END FROM"));
+		strstr(sql, ", CASE WHEN pg_catalog.isfinite(signal.\"at\") THEN "
+			    "pg_catalog.round(EXTRACT(epoch FROM pg_catalog.date_trunc("
+			    "'milliseconds', signal.\"at\")) OPERATOR(pg_catalog.*) 1000)"
+			    "::pg_catalog.int8 END FROM"));
 	free(sql);
 	setup_free(s);
 }
@@ -333,14 +336,18 @@ static const struct {
 	bool is_parent;
 	const char *part;
 } claims[] = {
-	{ CLAIM_FIRST, false, " WHERE signal.ctid > '(0,0)'::tid AND (a OR b -- c\n) LIMIT" },
+	{ CLAIM_FIRST, false,
+		" WHERE signal.ctid OPERATOR(pg_catalog.>) '(0,0)'::pg_catalog.tid AND (a OR b -- "
+		"c\n) LIMIT" },
 	{ CLAIM_FIRST, true, " WHERE (a OR b -- c\n) ORDER BY" },
-	{ CLAIM_NEXT, false, " WHERE signal.ctid > $1::tid AND (a OR b -- c\n) LIMIT" },
-	{ CLAIM_NEXT, true, ") > ($1::bigint) AND (a OR b -- c\n) ORDER BY" },
-	{ CLAIM_NOTED, false, " AS key (c0)) AND (a OR b -- c\n) LIMIT" },
+	{ CLAIM_NEXT, false,
+		" WHERE signal.ctid OPERATOR(pg_catalog.>) $1::pg_catalog.tid AND (a OR b -- c\n) "
+		"LIMIT" },
+	{ CLAIM_NEXT, true, ") OPERATOR(pg_catalog.>) ($1::bigint) AND (a OR b -- c\n) ORDER BY" },
+	{ CLAIM_NOTED, false, " OPERATOR(pg_catalog.=) key.c0::bigint) AND (a OR b -- c\n) LIMIT" },
 	{ CLAIM_ORDERED, false, " AS signal WHERE (a OR b -- c\n) ORDER BY" },
 	{ CLAIM_ORDERED, true, " AS signal WHERE (a OR b -- c\n) ORDER BY" },
-	{ CLAIM_FLOOR, false, " >= $1::bigint AND (a OR b -- c\n) ORDER BY" },
+	{ CLAIM_FLOOR, false, " OPERATOR(pg_catalog.>=) $1::bigint AND (a OR b -- c\n) ORDER BY" },
 };
 
 START_TEST(claims_honour_where)
@@ -362,14 +369,16 @@ START_TEST(a_list_is_of_keys_or_of_a_number)
 	struct setup *s = setup_new();
 	resolve(s);
 	char *number = sql_list(s->model, 7, true);
-	ck_assert_str_eq(number,
-		"SELECT pg_catalog.max(listed.place), count(*) FROM (SELECT signal.\"id\" AS place"
-		" FROM shop.\"order\" AS signal WHERE signal.\"id\" >= $1::bigint"
-		" ORDER BY signal.\"id\" LIMIT 7) AS listed");
+	ck_assert_str_eq(number, "SELECT pg_catalog.max(listed.place), pg_catalog.count(*) FROM "
+				 "(SELECT signal.\"id\" AS place"
+				 " FROM shop.\"order\" AS signal WHERE signal.\"id\" "
+				 "OPERATOR(pg_catalog.>=) $1::bigint"
+				 " ORDER BY signal.\"id\" LIMIT 7) AS listed");
 	s->model->is_numbered = false;
 	char *keys = sql_list(s->model, 7, true);
 	ck_assert_str_eq(keys, "SELECT signal.\"id\" FROM shop.\"order\" AS signal"
-			       " WHERE signal.\"id\" >= $1::bigint ORDER BY signal.\"id\" LIMIT 7");
+			       " WHERE signal.\"id\" OPERATOR(pg_catalog.>=) $1::bigint ORDER BY "
+			       "signal.\"id\" LIMIT 7");
 	free(number);
 	free(keys);
 	setup_free(s);
@@ -384,10 +393,12 @@ START_TEST(notes_and_counts_honour_where)
 	char *note = sql_note(s->model), *count = sql_count(s->model);
 	ck_assert_str_eq(note, "DECLARE noted_0 NO SCROLL CURSOR WITH HOLD FOR SELECT signal.\"id\""
 			       " FROM shop.\"order\" AS signal WHERE (a OR b\n)");
-	ck_assert_str_eq(count, "SELECT count(*) FROM shop.\"order\" AS signal WHERE (a OR b\n)");
+	ck_assert_str_eq(
+		count, "SELECT pg_catalog.count(*) FROM shop.\"order\" AS signal WHERE (a OR b\n)");
 	char *some = sql_count_some(s->model, 7);
-	ck_assert_str_eq(some, "SELECT count(*) FROM (SELECT FROM shop.\"order\" AS signal"
-			       " WHERE (a OR b\n) LIMIT 7) AS bounded");
+	ck_assert_str_eq(some,
+		"SELECT pg_catalog.count(*) FROM (SELECT FROM shop.\"order\" AS signal"
+		" WHERE (a OR b\n) LIMIT 7) AS bounded");
 	free(some);
 	char *list = sql_list(s->model, 7, false);
 	ck_assert_str_eq(list, "SELECT signal.\"id\" FROM shop.\"order\" AS signal WHERE (a OR b\n)"

@@ -166,8 +166,7 @@ START_TEST(an_order_may_be_one_of_numbers)
 	f.settings.order_by = (struct strings){ order_by, 1 };
 	f.settings.where = serial_orders[_i].where;
 	struct model *m = fixture_model(&f, columns, COUNT(columns), serial_orders[_i].key_columns);
-	model_set_serial(m, "id");
-	model_set_serial(m, "rank desc");
+	m->columns[0].is_serial = m->columns[3].is_serial = true;
 	ck_assert(model_resolve(m, &e));
 	ck_assert_int_eq(m->serial_order, serial_orders[_i].is_serial);
 	ck_assert_int_eq(m->floor_field != NO_FIELD, serial_orders[_i].has_floor);

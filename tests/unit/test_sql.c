@@ -49,7 +49,7 @@ static struct model *model_of(struct fixture *f, const struct table *t, const ch
 #define BODY   "SELECT signal.ctid, signal.tableoid, signal.\"id\", signal.\"body\""
 #define ODD_BODY                                                                                   \
 	"SELECT signal.ctid, signal.tableoid, signal.\"Tenant \"\"x\"\"\", signal.\"nr\","         \
-	" to_json(signal.\"span\")"
+	" pg_catalog.to_json(signal.\"span\")"
 #define FROM    " FROM shop.\"order\" AS signal"
 #define ODD_KEY "signal.\"Tenant \"\"x\"\"\", signal.\"nr\""
 
@@ -59,17 +59,21 @@ static const struct {
 	const char *sql;
 } claims[] = {
 	{ { SIMPLE, false, { NULL }, 7 }, CLAIM_FIRST,
-		BODY FROM " WHERE signal.ctid > '(0,0)'::tid LIMIT 7 FOR UPDATE OF signal SKIP "
+		BODY FROM " WHERE signal.ctid OPERATOR(pg_catalog.>) '(0,0)'::pg_catalog.tid LIMIT "
+			  "7 FOR UPDATE OF signal SKIP "
 			  "LOCKED" },
 	{ { SIMPLE, false, { NULL }, 1 }, CLAIM_NEXT,
-		BODY FROM " WHERE signal.ctid > $1::tid LIMIT 1 FOR UPDATE OF signal SKIP "
+		BODY FROM " WHERE signal.ctid OPERATOR(pg_catalog.>) $1::pg_catalog.tid LIMIT 1 "
+			  "FOR UPDATE OF signal SKIP "
 			  "LOCKED" },
 	{ { SIMPLE, false, { NULL }, 9 }, CLAIM_STRETCH,
-		BODY FROM " WHERE signal.ctid > $1::tid AND signal.ctid <= $2::tid LIMIT 9 FOR "
+		BODY FROM " WHERE signal.ctid OPERATOR(pg_catalog.>) $1::pg_catalog.tid AND "
+			  "signal.ctid OPERATOR(pg_catalog.<=) $2::pg_catalog.tid LIMIT 9 FOR "
 			  "UPDATE OF signal SKIP LOCKED" },
 	{ { SIMPLE, false, { NULL }, 1 }, CLAIM_NOTED,
-		BODY FROM " WHERE (signal.\"id\") IN (SELECT key.c0::bigint FROM "
-			  "unnest($1::text[]) AS key (c0))"
+		BODY FROM " WHERE EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest("
+			  "$1::pg_catalog.text[])) AS key (c0) WHERE signal.\"id\" "
+			  "OPERATOR(pg_catalog.=) key.c0::bigint)"
 			  " LIMIT 1 FOR UPDATE OF signal SKIP LOCKED" },
 	{ { SIMPLE, false, { NULL }, 100000 }, CLAIM_ORDERED,
 		BODY FROM " ORDER BY signal.\"id\" LIMIT 100000 FOR UPDATE OF signal" },
@@ -78,18 +82,24 @@ static const struct {
 	{ { SIMPLE, true, { NULL }, 1 }, CLAIM_FIRST,
 		BODY FROM " ORDER BY signal.\"id\" LIMIT 1 FOR UPDATE OF signal SKIP LOCKED" },
 	{ { SIMPLE, true, { "body" }, 1 }, CLAIM_NEXT,
-		BODY FROM " WHERE (signal.\"id\") > ($1::bigint) ORDER BY signal.\"id\" LIMIT 1"
+		BODY FROM " WHERE (signal.\"id\") OPERATOR(pg_catalog.>) ($1::bigint) ORDER BY "
+			  "signal.\"id\" LIMIT 1"
 			  " FOR UPDATE OF signal SKIP LOCKED" },
 	{ { ODD, false, { NULL }, 2 }, CLAIM_NEXT,
-		ODD_BODY FROM " WHERE signal.ctid > $1::tid LIMIT 2 FOR UPDATE OF signal SKIP "
+		ODD_BODY FROM " WHERE signal.ctid OPERATOR(pg_catalog.>) $1::pg_catalog.tid LIMIT "
+			      "2 FOR UPDATE OF signal SKIP "
 			      "LOCKED" },
 	{ { ODD, true, { NULL }, 2 }, CLAIM_NEXT,
-		ODD_BODY FROM " WHERE (" ODD_KEY ") > ($1::character varying, $2::integer)"
+		ODD_BODY FROM " WHERE (" ODD_KEY
+			      ") OPERATOR(pg_catalog.>) ($1::character varying, $2::integer)"
 			      " ORDER BY " ODD_KEY " LIMIT 2 FOR UPDATE OF signal SKIP LOCKED" },
 	{ { ODD, true, { NULL }, 2 }, CLAIM_NOTED,
-		ODD_BODY FROM " WHERE (" ODD_KEY
-			      ") IN (SELECT key.c0::character varying, key.c1::integer"
-			      " FROM unnest($1::text[], $2::text[]) AS key (c0, c1))"
+		ODD_BODY FROM " WHERE EXISTS (SELECT FROM ROWS FROM ("
+			      "pg_catalog.unnest($1::pg_catalog.text[]), "
+			      "pg_catalog.unnest($2::pg_catalog.text[])) AS key (c0, c1)"
+			      " WHERE signal.\"Tenant \"\"x\"\"\" OPERATOR(pg_catalog.=) "
+			      "key.c0::character varying AND signal.\"nr\" "
+			      "OPERATOR(pg_catalog.=) key.c1::integer)"
 			      " LIMIT 2 FOR UPDATE OF signal SKIP LOCKED" },
 	{ { ODD, true, { "span DESC", "nr" }, 2 }, CLAIM_ORDERED,
 		ODD_BODY FROM " ORDER BY signal.\"span\" DESC, signal.\"nr\", signal.\"Tenant "
@@ -124,14 +134,44 @@ START_TEST(other_statements_name_the_table_as_the_catalog_does)
 	const struct table table = { ODD, false, { NULL }, 5 };
 	struct model *m = model_of(&f, &table, order_by);
 	m->index = 12;
-	check_sql(sql_delete(m), "DELETE FROM shop.\"order\" AS signal WHERE signal.ctid = ANY "
-				 "($1::tid[]) AND signal.tableoid = $2::oid");
+	check_sql(sql_delete(m), "DELETE FROM shop.\"order\" AS signal WHERE signal.ctid "
+				 "OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.tid[]) AND "
+				 "signal.tableoid OPERATOR(pg_catalog.=) $2::pg_catalog.oid");
 	check_sql(sql_note(m), "DECLARE noted_12 NO SCROLL CURSOR WITH HOLD FOR SELECT " ODD_KEY
 			       " FROM shop.\"order\" AS signal");
 	check_sql(sql_noted(m, 1000), "FETCH FORWARD 1000 FROM noted_12");
-	check_sql(sql_count(m), "SELECT count(*) FROM shop.\"order\" AS signal");
-	check_sql(sql_count_some(m, 10001), "SELECT count(*) FROM (SELECT FROM shop.\"order\" AS "
-					    "signal LIMIT 10001) AS bounded");
+	check_sql(sql_count(m), "SELECT pg_catalog.count(*) FROM shop.\"order\" AS signal");
+	check_sql(sql_count_some(m, 10001),
+		"SELECT pg_catalog.count(*) FROM (SELECT FROM shop.\"order\" AS "
+		"signal LIMIT 10001) AS bounded");
+	model_free(m);
+}
+END_TEST
+
+/* A primary key whose columns have operators of two schemas: (a, b, c) > ($1, $2, $3). */
+START_TEST(keys_are_compared_by_the_operators_of_their_types)
+{
+	static const struct told_column columns[] = { { "a", 90001, "x.citext" },
+		{ "b", INT8_OID, "bigint" }, { "c", INT8_OID, "bigint" } };
+	struct fixture f;
+	struct text t = { 0 };
+	fixture_init(&f);
+	struct model *m = fixture_resolved(&f, columns, 3, "a b c");
+	m->is_parent = true;
+	free(m->columns[0].operators);
+	m->columns[0].operators = text_copy("x");
+	char *sql = sql_claim(m, CLAIM_NEXT, 1);
+	text_addf(&t, "%s", strstr(sql, " WHERE"));
+	ck_assert_str_eq(t.text, " WHERE signal.\"a\" OPERATOR(x.>=) $1::x.citext"
+				 " AND (signal.\"a\" OPERATOR(x.>) $1::x.citext"
+				 " OR signal.\"a\" OPERATOR(x.=) $1::x.citext"
+				 " AND (signal.\"b\" OPERATOR(pg_catalog.>) $2::bigint"
+				 " OR signal.\"b\" OPERATOR(pg_catalog.=) $2::bigint"
+				 " AND (signal.\"c\" OPERATOR(pg_catalog.>) $3::bigint)))"
+				 " ORDER BY signal.\"a\", signal.\"b\", signal.\"c\" LIMIT 1"
+				 " FOR UPDATE OF signal SKIP LOCKED");
+	free(sql);
+	text_free(&t);
 	model_free(m);
 }
 END_TEST
@@ -247,6 +287,7 @@ int main(void)
 	const struct test tests[] = {
 		{ a_claim_locks_the_rows_of_its_kind, COUNT(claims), 0 },
 		{ other_statements_name_the_table_as_the_catalog_does, 1, 0 },
+		{ keys_are_compared_by_the_operators_of_their_types, 1, 0 },
 		{ a_percent_sign_in_a_name_is_a_percent_sign, 1, 0 },
 		{ triggers_quote_the_channel, 1, 0 },
 		{ triggers_are_dropped_before_their_function, 1, 0 },
