@@ -25,7 +25,8 @@ SOURCES := main.c options.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_sc
 	cmd_triggers.c cmd_dead_letters.c cmd_check.c \
 	config.c config_value.c config_item.c settings.c problems.c findings.c nearest.c \
 	model.c shape.c template.c sql.c catalog.c catalog_facts.c catalog_check.c facts.c \
-	db.c db_run.c db_session.c rows.c store.c store_claim.c store_take.c store_dead.c store_lock.c \
+	db.c db_run.c db_session.c rows.c store.c store_claim.c store_take.c store_dead.c \
+	store_lock.c store_blame.c \
 	store_order.c store_settle.c store_delete.c store_ahead.c barrier.c position.c \
 	binary.c numeric.c encode.c bytes.c schema.c bus.c bus_report.c bus_start.c bus_producer.c \
 	bus_property.c bus_verdict.c bus_refused.c bus_watch.c bus_topics.c ledger.c \
@@ -41,7 +42,8 @@ TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test_model test_sql \
 	test_encode test_config test_burst test_barrier test_template test_message \
 	test_schema test_rows test_metrics test_log test_address test_flusher test_bus test_position \
-	test_stretch test_ahead test_claim test_steady_wait test_binary test_verdict test_utf8
+	test_stretch test_ahead test_claim test_steady_wait test_binary test_verdict test_utf8 \
+	test_standing
 MODEL := model shape binary numeric template nearest problems text error utf8
 test_clock_OBJECTS   := clock
 test_steady_wait_OBJECTS := steady_wait clock
@@ -76,6 +78,8 @@ test_ahead_OBJECTS   := store_ahead store_settle store_delete sql rows $(MODEL)
 test_claim_OBJECTS   := store_claim store_take store_delete sql rows clock position log log_json \
 	utf8 $(MODEL)
 test_stretch_OBJECTS := stretch position sql rows clock $(MODEL)
+test_standing_OBJECTS := standing retry position clock error text utf8
+test_standing_DOUBLES := clock_now
 test_metrics_OBJECTS := metrics metrics_print utf8 lag clock text error
 UNIT_BINARIES := $(UNIT_TESTS:%=$(BUILD)/unit/%)
 

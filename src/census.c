@@ -11,6 +11,7 @@
 #define PENDING_BOUND 100000
 #define COUNT_S       1.0 /* for one table */
 #define COUNT_ALL_S   5.0 /* for all of them */
+#define LOCK_S        0.1 /* a table that is locked is counted another time */
 
 struct census {
 	struct config config; /* as people's, but with less patience */
@@ -30,6 +31,7 @@ struct census *census_new(
 	c->health = health;
 	c->metrics = metrics;
 	c->store = store_new(&c->config);
+	store_limit_locks(c->store, LOCK_S);
 	c->counts = memory_new(config->model_count, sizeof *c->counts);
 	return c;
 }
@@ -66,7 +68,7 @@ static bool count_model(struct census *c, size_t model)
 	log_debug("counting: %s", e.text); /* a worker tells people what is wrong with it */
 	store_forget(c->store, model);
 	c->counts[model] = 0;
-	return error_policy(e.kind) == POLICY_GIVE_UP;
+	return store_connected(c->store);
 }
 
 static bool count_models(struct census *c)

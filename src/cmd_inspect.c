@@ -66,7 +66,7 @@ static bool count_pending(
 		const struct model *m = store_model(s, i, e);
 		pending[i].name = config->models[i].name;
 		if (m == NULL || !store_count(s, m, &pending[i].count, e))
-			return false;
+			return store_blame(s, i, e);
 	}
 	qsort(pending, config->model_count, sizeof *pending, compare_pending);
 	return true;

@@ -105,28 +105,40 @@ static void reload(const struct command_line *line, struct running *r, struct te
 		service_ready();
 }
 
-static void tell_status(const struct running *r, struct telling *t)
+static void log_statistics(
+	struct telling *t, const char *counts, const char *stopped, struct instant now)
 {
-	char status[128];
-	size_t pending;
-	bool more;
-	if (daemon_count(r->daemon, &pending, &more))
-		snprintf(status, sizeof status, "%zu sent, %zu%s pending", t->sent, pending,
-			more ? "+" : "");
-	else
-		snprintf(status, sizeof status, "%zu sent, waiting for the database", t->sent);
-	service_status(status);
-	struct instant now = clock_now();
-	t->next_status = instant_after(now, STATUS_S);
-	if (instant_before(now, t->next_statistics))
-		return;
 	double seconds = instant_seconds(t->last_statistics, now);
-	log_info("%s, %.0f/s, slowest acknowledgement %.3f s", status,
-		(double)(t->sent - t->sent_before) / seconds, t->worst_ack);
+	log_info("%s, %.0f/s, slowest acknowledgement %.3f s%s", counts,
+		(double)(t->sent - t->sent_before) / seconds, t->worst_ack, stopped);
 	t->sent_before = t->sent;
 	t->worst_ack = 0;
 	t->last_statistics = now;
 	t->next_statistics = instant_after(now, STATISTICS_S);
+}
+
+static void tell_status(const struct running *r, struct telling *t)
+{
+	size_t pending;
+	bool more;
+	struct text names = { 0 };
+	char *counts =
+		daemon_count(r->daemon, &pending, &more)
+			? text_format("%zu sent, %zu%s pending", t->sent, pending, more ? "+" : "")
+			: text_format("%zu sent, waiting for the database", t->sent);
+	daemon_describe_stopped(r->daemon, &names);
+	char *stopped = text_format(
+		"%s%s", names.length > 0 ? "; stopped: " : "", names.length > 0 ? names.text : "");
+	char *status = text_format("%s%s", counts, stopped);
+	service_status(status);
+	struct instant now = clock_now();
+	t->next_status = instant_after(now, STATUS_S);
+	if (!instant_before(now, t->next_statistics))
+		log_statistics(t, counts, stopped, now);
+	free(counts);
+	free(stopped);
+	free(status);
+	text_free(&names);
 }
 
 static void tell(const struct running *r, struct telling *t)

@@ -135,6 +135,7 @@ bool command_read_models(struct store *s, const size_t *models, size_t count, st
 	for (size_t i = 0; i < count; i++) {
 		if (store_model(s, models[i], &found) != NULL)
 			continue;
+		store_blame(s, models[i], &found);
 		if (last.kind == ERROR_CONFIG && strcmp(last.text, found.text) != 0)
 			log_problem(last.text);
 		last = found;

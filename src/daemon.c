@@ -24,6 +24,7 @@
 #define HELD_PAUSE_S  0.005 /* between looks at writers that hold an order back */
 #define PING_S        5.0   /* a session that is not used is looked after so often */
 #define ALIVE_GRACE_S 10.0
+#define LOCK_S        0.5 /* a model waits so long for others' locks: there are others to serve */
 
 struct worker {
 	struct daemon *daemon;
@@ -186,13 +187,16 @@ static void note_sent(struct daemon *d, const struct burst_result *result)
 	pthread_mutex_unlock(&d->lock);
 }
 
-static void handle_error(struct worker *w, size_t model, const struct error *e)
+static void handle_error(struct worker *w, size_t model, struct instant start, struct error *e)
 {
 	if (e->kind == ERROR_STOPPED) {
+		standing_leave(w->daemon->standing, model);
 		due_done(w->daemon->due, model, DUE_LATER, 0);
 		return;
 	}
-	double delay = standing_failure(w->daemon->standing, model, e, erand48(w->dice));
+	store_blame(w->store, model, e);
+	double delay = standing_failure(w->daemon->standing, model, e, start, erand48(w->dice));
+	metrics_stopped(w->daemon->metrics, model, standing_is_stopped(w->daemon->standing, model));
 	if (error_policy(e->kind) == POLICY_CONNECT)
 		lose_session(w);
 	else if (error_policy(e->kind) == POLICY_PREPARE)
@@ -208,7 +212,9 @@ static void serve(struct worker *w, size_t model, enum due_reason reason)
 		due_done(w->daemon->due, model, DUE_LATER, 0);
 		return;
 	}
+	struct instant start = clock_now();
 	struct visit visit = { .reason = reason };
+	standing_begin(w->daemon->standing, model);
 	const struct burst_result *result = &visit.result;
 	const struct model *m = store_model(w->store, model, &e);
 	bool ok = m != NULL && may_serve(w, m, &e) && run_burst(w, m, &visit, &e);
@@ -216,10 +222,11 @@ static void serve(struct worker *w, size_t model, enum due_reason reason)
 	note_sent(w->daemon, result);
 	metrics_served(w->daemon->metrics, model, result, ok ? ERROR_NONE : e.kind, clock_now());
 	if (!ok) {
-		handle_error(w, model, &e);
+		handle_error(w, model, start, &e);
 		return;
 	}
-	standing_success(w->daemon->standing, model);
+	standing_success(w->daemon->standing, model, result->sent > 0);
+	metrics_stopped(w->daemon->metrics, model, standing_is_stopped(w->daemon->standing, model));
 	if (result->held_back) {
 		due_done(w->daemon->due, model, DUE_LATER, HELD_PAUSE_S);
 		return;
@@ -248,6 +255,7 @@ static void start_worker(struct daemon *d, unsigned number)
 	w->daemon = d;
 	w->number = number;
 	w->store = store_new(d->config);
+	store_limit_locks(w->store, LOCK_S);
 	w->burst = burst_new(
 		d->config, w->store, d->bus, (struct burst_owner){ number, d->worker_count });
 	w->connecting = retry_new(INFINITY, clock_now());
@@ -349,6 +357,11 @@ struct daemon_report daemon_report(struct daemon *d)
 	d->worst_ack = 0;
 	pthread_mutex_unlock(&d->lock);
 	return r;
+}
+
+void daemon_describe_stopped(struct daemon *d, struct text *t)
+{
+	standing_describe(d->standing, clock_now(), t);
 }
 
 bool daemon_count(struct daemon *d, size_t *pending, bool *more)

@@ -11,6 +11,7 @@
 #include "bus.h"
 #include "config.h"
 #include "metrics.h"
+#include "text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,6 +45,10 @@ struct daemon_view {
 
 /* Any thread, at any time between start and stop. */
 void daemon_view(struct daemon *d, struct daemon_view *view);
+
+/* Add to t which models fail, and since when, such as "Mail (broker, 75 s)"; nothing where none
+ * does. */
+void daemon_describe_stopped(struct daemon *d, struct text *t);
 
 /* How many signals are pending, in all models, up to a bound for each.  Blocks for some seconds at
  * most.  Returns false where it cannot be found out now; *more says that there are more. */

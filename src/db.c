@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A lock is waited for somewhat shorter than for the statement. */
+#define LOCK_PART 0.9
+
 /* What is neither a list of settings nor a URI is the name of a database (expand_dbname of
  * PQconnectStartParams). */
 bool db_check(const char *conninfo, struct error *e)
@@ -30,6 +33,7 @@ struct db *db_new(const char *conninfo, double timeout)
 	struct db *db = memory_new(1, sizeof *db);
 	db->conninfo = text_copy(conninfo);
 	db->timeout = timeout;
+	db->lock_wait = timeout * LOCK_PART;
 	return db;
 }
 
@@ -41,6 +45,12 @@ void db_free(struct db *db)
 	free(db->conninfo);
 	free(db->role_path);
 	free(db);
+}
+
+void db_limit_locks(struct db *db, double seconds)
+{
+	if (seconds < db->lock_wait)
+		db->lock_wait = seconds;
 }
 
 void db_heed_stop(struct db *db, bool heeds)

@@ -44,6 +44,10 @@ void db_disconnect(struct db *db);
 /* Whether a transaction is open, also a failed one. */
 bool db_in_transaction(const struct db *db);
 
+/* How many seconds a statement waits for a lock that others hold, from the next connection on.  If
+ * that is not said: somewhat less than timeout, so that the lock is the reason that is given. */
+void db_limit_locks(struct db *db, double seconds);
+
 /* Whether a run is cancelled, or not begun, and fails with ERROR_STOPPED, when the process is asked
  * to stop: it may wait for others' locks.  Not so at first. */
 void db_heed_stop(struct db *db, bool heeds);

@@ -11,6 +11,7 @@
 struct db {
 	char *conninfo;
 	double timeout;
+	double lock_wait;    /* seconds for which a statement waits for a lock */
 	PGconn *conn;        /* NULL: not connected */
 	char *role_path;     /* the search_path that the session began with; NULL: not known yet */
 	bool heeds_stop;     /* as was asked for … */

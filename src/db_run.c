@@ -6,32 +6,31 @@
 #include "text.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What becomes of an SQLSTATE; the first row whose state it begins with.  An unknown state is
- * ERROR_DATABASE: nothing was deleted, and people have to look. */
+/* What becomes of an SQLSTATE of a statement that failed while the session lives; the first row
+ * whose state it begins with.  Some usually mean that the server is away, but anybody's trigger may
+ * raise them, too.  An unknown state is ERROR_DATABASE: nothing was deleted, and people have to
+ * look. */
 static const struct {
 	const char *state;
 	enum error_kind kind;
 } states[] = {
-	{ "08", ERROR_CONNECTION },    /* connection exception */
-	{ "25006", ERROR_CONNECTION }, /* read only: this is a standby now */
-	{ "25P03", ERROR_CONNECTION }, /* idle in transaction for too long */
-	{ "26000", ERROR_PLAN },       /* no such prepared statement */
-	{ "0A000", ERROR_PLAN },       /* cached plan must not change result type */
-	{ "40001", ERROR_CONFLICT },   /* serialization failure */
-	{ "40P01", ERROR_CONFLICT },   /* deadlock */
-	{ "42703", ERROR_PLAN },       /* no such column: renamed or dropped */
-	{ "42P01", ERROR_PLAN },       /* no such table: likewise */
-	{ "53", ERROR_CONNECTION },    /* out of disk, memory or connections */
-	{ "55P03", ERROR_CONFLICT },   /* lock not available */
-	{ "57014", ERROR_CONNECTION }, /* canceled, by statement_timeout or by hand */
-	{ "57P01", ERROR_CONNECTION }, /* shut down by administrator */
-	{ "57P02", ERROR_CONNECTION }, /* shut down by a crash */
-	{ "57P03", ERROR_CONNECTION }, /* starting up or shutting down */
-	{ "57P05", ERROR_CONNECTION }, /* idle for too long */
-	{ "58", ERROR_CONNECTION },    /* system error, such as an I/O error */
+	{ "08", ERROR_TEMPORARY },    /* connection exception, of a foreign table's server */
+	{ "25006", ERROR_TEMPORARY }, /* read only, though the server takes writes */
+	{ "26000", ERROR_PLAN },      /* no such prepared statement */
+	{ "0A000", ERROR_PLAN },      /* cached plan must not change result type */
+	{ "40001", ERROR_CONFLICT },  /* serialization failure */
+	{ "40P01", ERROR_CONFLICT },  /* deadlock */
+	{ "42703", ERROR_PLAN },      /* no such column: renamed or dropped */
+	{ "42P01", ERROR_PLAN },      /* no such table: likewise */
+	{ "53", ERROR_TEMPORARY },    /* out of disk or memory */
+	{ "55P03", ERROR_TEMPORARY }, /* lock not available within lock_timeout */
+	{ "57014", ERROR_TEMPORARY }, /* canceled, by statement_timeout or by hand */
+	{ "57P", ERROR_TEMPORARY },   /* shutdowns, where somebody's trigger says so */
+	{ "58", ERROR_TEMPORARY },    /* system error, such as an I/O error */
 };
 
 static bool send_call(PGconn *conn, const struct db_call *c)
@@ -99,21 +98,82 @@ static bool next_result(struct db *db, struct instant deadline, PGresult **resul
 	return true;
 }
 
-static void set_server_error(const PGresult *result, struct error *e)
+/* Whether the server has ended the session with it. */
+static bool ends_session(const PGresult *result)
+{
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+	if (severity == NULL) /* a pooler's own, perhaps */
+		severity = PQresultErrorField(result, PG_DIAG_SEVERITY);
+	return severity != NULL &&
+	       (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
+}
+
+/* Whether the server says that it takes writes; before PostgreSQL 14 it does not say. */
+static bool takes_writes(PGconn *conn)
+{
+	static const char *const hindrances[] = { "in_hot_standby",
+		"default_transaction_read_only" };
+	for (size_t i = 0; i < sizeof hindrances / sizeof hindrances[0]; i++) {
+		const char *value = PQparameterStatus(conn, hindrances[i]);
+		if (value == NULL || strcmp(value, "off") != 0)
+			return false;
+	}
+	return true;
+}
+
+static enum error_kind kind_of(PGconn *conn, const PGresult *result, const char *state)
+{
+	if (state == NULL || ends_session(result))
+		return ERROR_CONNECTION;
+	if (strcmp(state, "25006") == 0 && !takes_writes(conn))
+		return ERROR_CONNECTION; /* after a fail-over this is a standby */
+	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+		if (strncmp(state, states[i].state, strlen(states[i].state)) == 0)
+			return states[i].kind;
+	return ERROR_DATABASE;
+}
+
+/* What is longer is shortened in its middle, so that all of an error finds room. */
+#define MESSAGE_MAX 300
+#define PART_MAX    120
+
+/* Add what the server tells beside its message, unless that tells it, too. */
+static void add_details(struct text *t, const PGresult *result, enum error_kind kind)
+{
+	static const struct {
+		int field;
+		const char *what;
+	} parts[] = { { PG_DIAG_MESSAGE_DETAIL, "" }, { PG_DIAG_TABLE_NAME, "table " },
+		{ PG_DIAG_COLUMN_NAME, "column " }, { PG_DIAG_CONSTRAINT_NAME, "constraint " },
+		{ PG_DIAG_CONTEXT, "" } };
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	const char *before = " (";
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+		const char *part = PQresultErrorField(result, parts[i].field);
+		bool is_wanted = parts[i].field != PG_DIAG_CONTEXT || kind == ERROR_TEMPORARY;
+		if (part == NULL || !is_wanted || (message != NULL && strstr(message, part)))
+			continue;
+		text_addf(t, "%s%s", before, parts[i].what);
+		text_add_short(t, part, PART_MAX);
+		before = "; ";
+	}
+	if (before[0] == ';')
+		text_addf(t, ")");
+}
+
+static void set_server_error(const struct db *db, const PGresult *result, struct error *e)
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-	const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
-	enum error_kind kind = state == NULL ? ERROR_CONNECTION : ERROR_DATABASE;
-	for (size_t i = 0; state != NULL && i < sizeof states / sizeof states[0]; i++)
-		if (strncmp(state, states[i].state, strlen(states[i].state)) == 0) {
-			kind = states[i].kind;
-			break;
-		}
-	error_set(e, kind, "database: %s%s%s%s%s%s",
-		message != NULL ? message : PQresultErrorMessage(result),
-		detail != NULL ? " (" : "", detail != NULL ? detail : "", detail != NULL ? ")" : "",
-		state != NULL ? " SQLSTATE " : "", state != NULL ? state : "");
+	enum error_kind kind = kind_of(db->conn, result, state);
+	struct text t = { 0 };
+	text_add_short(&t, message != NULL ? message : PQresultErrorMessage(result), MESSAGE_MAX);
+	add_details(&t, result, kind);
+	error_set(e, kind, "database: %s%s%s", t.text, state != NULL ? " SQLSTATE " : "",
+		state != NULL ? state : "");
+	if (state != NULL)
+		snprintf(e->sqlstate, sizeof e->sqlstate, "%s", state);
+	text_free(&t);
 }
 
 /* What has come of a call's answer. */
@@ -243,9 +303,9 @@ static void take_error(struct db *db, struct answer *a, const PGresult *result)
 	if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED)
 		return; /* the call that failed has said why */
 	db->in_doubt |= PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL;
-	set_server_error(result, a->error);
-	if (db->is_stopped && a->error->kind == ERROR_CONNECTION)
-		a->error->kind = ERROR_STOPPED; /* 57014, which is to be expected */
+	set_server_error(db, result, a->error);
+	if (db->is_stopped && strcmp(a->error->sqlstate, "57014") == 0)
+		a->error->kind = ERROR_STOPPED; /* as is to be expected */
 }
 
 /* Take what is wanted of a result. */
@@ -339,17 +399,18 @@ bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct
 		return error_set(e, ERROR_CONNECTION, "database: not connected");
 	db->run_heeds_stop = db->heeds_stop;
 	db->is_stopped = false;
-	for (size_t i = 0; i < count; i++)
-		if (!receive_call(db, &calls[i], deadline, &failed, e))
-			return false;
-	struct error sync_error;
-	if (!receive_sync(db, deadline, &sync_error)) {
-		if (!failed)
-			*e = sync_error;
-		return false;
+	bool is_there = true;
+	for (size_t i = 0; is_there && i < count; i++)
+		is_there = receive_call(db, &calls[i], deadline, &failed, e);
+	struct error lost;
+	if (is_there && !receive_sync(db, deadline, &lost) && !failed) {
+		*e = lost;
+		failed = true;
 	}
 	if (db->in_doubt)
 		db_disconnect(db);
+	if (failed && db->conn == NULL && e->kind == ERROR_TEMPORARY)
+		e->kind = ERROR_CONNECTION; /* it was more than the statement's failure */
 	return !failed;
 }
 

@@ -33,7 +33,7 @@ static const char session_settings[] =
 	" ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off'),"
 	" ('tcp_keepalives_idle', $3), ('tcp_keepalives_interval', $3),"
 	" ('tcp_keepalives_count', '3'), ('tcp_user_timeout', $1), ('statement_timeout', $1),"
-	" ('lock_timeout', $1), ('idle_in_transaction_session_timeout', $2),"
+	" ('lock_timeout', $4), ('idle_in_transaction_session_timeout', $2),"
 	" ('idle_session_timeout', '0'), ('transaction_timeout', '0')) AS s (name, setting)"
 	" WHERE pg_catalog.current_setting(name, true) IS NOT NULL";
 
@@ -43,15 +43,16 @@ static const char session_settings[] =
 
 bool db_set_up(struct db *db, struct instant deadline, struct error *e)
 {
-	char limit[32], idle_limit[32], keepalive[32];
+	char limit[32], idle_limit[32], keepalive[32], lock_limit[32];
 	snprintf(limit, sizeof limit, "%.0f", db->timeout * 1000);
 	snprintf(idle_limit, sizeof idle_limit, "%.0f", db->timeout * IDLE_TIMEOUT_FACTOR * 1000);
 	snprintf(keepalive, sizeof keepalive, "%.0f", ceil(db->timeout / KEEPALIVES));
-	const char *const values[] = { limit, idle_limit, keepalive };
+	snprintf(lock_limit, sizeof lock_limit, "%.0f", ceil(db->lock_wait * 1000));
+	const char *const values[] = { limit, idle_limit, keepalive, lock_limit };
 	struct rows *path = NULL;
 	const struct db_call calls[] = { { .sql = READ_PATH, .rows = &path, .never_null = 1 },
 		{ .sql = PIN_PATH },
-		{ .sql = session_settings, .values = values, .value_count = 3 } };
+		{ .sql = session_settings, .values = values, .value_count = 4 } };
 	bool ok = db_run(db, calls, 3, deadline, e);
 	if (ok) {
 		free(db->role_path);

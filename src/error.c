@@ -6,25 +6,28 @@
 #include <string.h>
 
 static const struct {
+	const char *name;
 	enum error_policy policy;
 	int exit_status; /* 75 and 78 are EX_TEMPFAIL and EX_CONFIG of sysexits.h */
 } kinds[ERROR_KINDS] = {
-	[ERROR_NONE] = { POLICY_GIVE_UP, 0 },
-	[ERROR_CONFIG] = { POLICY_GIVE_UP, 78 },
-	[ERROR_CONNECTION] = { POLICY_CONNECT, 1 },
-	[ERROR_CONFLICT] = { POLICY_RETRY, 1 },
-	[ERROR_PLAN] = { POLICY_PREPARE, 1 },
-	[ERROR_DATABASE] = { POLICY_GIVE_UP, 1 },
-	[ERROR_BROKER] = { POLICY_WAIT, 1 },
-	[ERROR_TOPIC] = { POLICY_WAIT, 1 },
-	[ERROR_REJECTED] = { POLICY_GIVE_UP, 1 },
-	[ERROR_BUSY] = { POLICY_GIVE_UP, 75 },
-	[ERROR_STOPPED] = { POLICY_GIVE_UP, 0 },
+	[ERROR_NONE] = { "none", POLICY_GIVE_UP, 0 },
+	[ERROR_CONFIG] = { "configuration", POLICY_GIVE_UP, 78 },
+	[ERROR_CONNECTION] = { "connection", POLICY_CONNECT, 1 },
+	[ERROR_TEMPORARY] = { "database", POLICY_WAIT, 1 },
+	[ERROR_CONFLICT] = { "conflict", POLICY_RETRY, 1 },
+	[ERROR_PLAN] = { "table changed", POLICY_PREPARE, 1 },
+	[ERROR_DATABASE] = { "database", POLICY_GIVE_UP, 1 },
+	[ERROR_BROKER] = { "broker", POLICY_WAIT, 1 },
+	[ERROR_TOPIC] = { "topic", POLICY_WAIT, 1 },
+	[ERROR_REJECTED] = { "rejected", POLICY_GIVE_UP, 1 },
+	[ERROR_BUSY] = { "stands by", POLICY_GIVE_UP, 75 },
+	[ERROR_STOPPED] = { "stopped", POLICY_GIVE_UP, 0 },
 };
 
 bool error_vset(struct error *e, enum error_kind kind, const char *format, va_list args)
 {
 	e->kind = kind;
+	e->sqlstate[0] = '\0';
 	if (vsnprintf(e->text, sizeof e->text, format, args) >= (int)sizeof e->text)
 		utf8_mark_cut(e->text, sizeof e->text);
 	/* One error is one line; what libraries say often ends with, or has, line feeds. */
@@ -54,7 +57,14 @@ bool error_prefix(struct error *e, const char *format, ...)
 		utf8_mark_cut(prefix, sizeof prefix);
 	va_end(args);
 	const struct error old = *e;
-	return error_set(e, old.kind, "%s: %s", prefix, old.text);
+	error_set(e, old.kind, "%s: %s", prefix, old.text);
+	memcpy(e->sqlstate, old.sqlstate, sizeof e->sqlstate);
+	return false;
+}
+
+const char *error_kind_name(enum error_kind kind)
+{
+	return kinds[kind].name;
 }
 
 enum error_policy error_policy(enum error_kind kind)

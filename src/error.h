@@ -16,6 +16,8 @@ enum error_kind {
 	ERROR_NONE,
 	ERROR_CONFIG,     /* the configuration is wrong */
 	ERROR_CONNECTION, /* the database is away, or this session is lost */
+	ERROR_TEMPORARY,  /* a statement failed for what may pass, such as a lock; the session lives
+			   */
 	ERROR_CONFLICT,   /* serialization failure or deadlock */
 	ERROR_PLAN,       /* a prepared statement no longer fits its table */
 	ERROR_DATABASE,   /* the database refused; trying again would not help */
@@ -38,10 +40,12 @@ enum error_policy {
 
 struct error {
 	enum error_kind kind;
-	char text[1024]; /* what is too long ends with "…" */
+	char sqlstate[6]; /* of the server's answer; empty: it has not said so */
+	char text[1024];  /* what is too long ends with "…" */
 };
 
-/* Fill e.  Always returns false, so that a caller can `return error_set(…)`. */
+/* Fill e, without an SQLSTATE.  Always returns false, so that a caller can `return error_set(…)`.
+ */
 bool error_set(struct error *e, enum error_kind kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -51,6 +55,9 @@ bool error_vset(struct error *e, enum error_kind kind, const char *format, va_li
 
 /* Put text in front of what e says: "text: …".  Always returns false. */
 bool error_prefix(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What people call the kind, in a word. */
+const char *error_kind_name(enum error_kind kind);
 
 /* The one table that says what becomes of each kind. */
 enum error_policy error_policy(enum error_kind kind);

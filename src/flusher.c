@@ -18,21 +18,30 @@
 /* Between two tries with models that are held back by writers. */
 #define HELD_PAUSE_S 0.005
 
+/* For so long a model waits for others' locks while there are other models. */
+#define LOCK_S 0.5
+
 /* A model being flushed, by all workers. */
 struct target {
 	size_t index; /* in the configuration */
 	struct position *position;
 	atomic_bool failed;
-	/* FLUSH_ORDERED: */
-	bool from_start;    /* nothing is left but what may have come to the beginning */
-	bool held_back;     /* by a writer, since … */
-	struct retry retry; /* … its last progress */
+	bool from_start; /* FLUSH_ORDERED: nothing is left but what may have come to the beginning
+			  */
+};
+
+/* A target that a worker has put off, so that it delays no others. */
+struct task {
+	bool is_put_off;
+	struct instant due; /* when to try it again */
+	struct retry retry; /* since its last progress */
 };
 
 struct worker {
 	struct flusher *flusher;
 	struct store *store;
 	struct burst *burst;
+	struct task *tasks; /* one for each target */
 	struct retry retry;
 	unsigned short dice[3]; /* of erand48(3) */
 	/* FLUSH_NOTED: fetched keys of a model, and the first that is not done yet. */
@@ -68,6 +77,9 @@ struct flusher *flusher_new(const struct flush_plan *plan)
 		const struct burst_owner owner = { i, plan->jobs };
 		w->flusher = f;
 		w->store = store_new(plan->config);
+		if (plan->model_count > 1)
+			store_limit_locks(w->store, LOCK_S);
+		w->tasks = memory_new(plan->model_count, sizeof *w->tasks);
 		w->burst = burst_new(plan->config, w->store, plan->bus, owner);
 		w->dice[0] = (unsigned short)(clock_now().ns >> 8);
 		w->dice[1] = (unsigned short)i;
@@ -82,6 +94,7 @@ void flusher_free(struct flusher *f)
 	for (unsigned i = 0; i < f->plan->jobs; i++) {
 		burst_free(f->workers[i].burst);
 		store_free(f->workers[i].store);
+		free(f->workers[i].tasks);
 	}
 	for (size_t i = 0; i < f->plan->model_count; i++)
 		position_free(f->targets[i].position);
@@ -109,9 +122,8 @@ static void fail(struct flusher *f, struct target *t, const struct error *e)
 		log_error("Caught error while sending pending signals: %s", e->text);
 }
 
-/* Wait as the error's kind wants it.  Returns false where there is no point in trying again, or
- * the process is asked to stop. */
-static bool wait_to_retry(struct worker *w, const struct error *e)
+/* When to try again, as the error's kind wants it.  Returns false where there is no point in it. */
+static bool plan_retry(struct worker *w, const struct error *e, struct instant *due)
 {
 	double delay;
 	if (!retry_again(&w->retry, e->kind, clock_now(), erand48(w->dice), &delay))
@@ -120,15 +132,41 @@ static bool wait_to_retry(struct worker *w, const struct error *e)
 		log_warning("%s; trying again", e->text);
 	else
 		log_debug("%s; trying again in %.1f s", e->text, delay);
-	return !stop_wait(instant_after(clock_now(), delay));
+	*due = instant_after(clock_now(), delay);
+	return true;
 }
 
-/* Whether to try again after an error that the flushing of a model met. */
+/* Wait until then.  Returns false also where the process is asked to stop. */
+static bool wait_to_retry(struct worker *w, const struct error *e)
+{
+	struct instant due;
+	return plan_retry(w, e, &due) && !stop_wait(due);
+}
+
+static struct task *task_of(const struct worker *w, const struct target *t)
+{
+	return &w->tasks[t - w->flusher->targets];
+}
+
+/* Leave a model for later, when the others were flushed, with what is left of its patience. */
+static void put_off(struct worker *w, const struct target *t, struct instant due)
+{
+	*task_of(w, t) = (struct task){ .is_put_off = true, .due = due, .retry = w->retry };
+	retry_success(&w->retry, clock_now()); /* the others have their own */
+}
+
+/* Whether to try again, now or later, after an error that the flushing of a model met. */
 static bool recover(struct worker *w, const struct target *t, const struct error *e)
 {
+	struct instant due;
 	if (error_policy(e->kind) == POLICY_PREPARE)
 		store_forget(w->store, t->index);
-	return wait_to_retry(w, e);
+	if (e->kind != ERROR_TEMPORARY)
+		return wait_to_retry(w, e);
+	if (!plan_retry(w, e, &due))
+		return false;
+	put_off(w, t, due);
+	return true;
 }
 
 /* Connect if need be, as often as it takes until the worker's patience is at its end. */
@@ -159,24 +197,27 @@ static bool may_go_on(const struct flusher *f, const struct target *t)
 	return !atomic_load(&t->failed) && !atomic_load(&f->aborted) && !stop_requested();
 }
 
-/* Go on with a model in order, perhaps where it was held back. */
-static void resume(struct worker *w, struct target *t)
+/* Take up a model, perhaps one that was put off.  Returns false where its time has not come. */
+static bool take_up(struct worker *w, struct target *t)
 {
-	if (t->held_back)
-		w->retry = t->retry;
-	t->held_back = false;
+	struct task *task = task_of(w, t);
+	if (task->is_put_off && instant_before(clock_now(), task->due))
+		return false;
+	if (task->is_put_off)
+		w->retry = task->retry;
+	task->is_put_off = false;
 	t->from_start = false;
+	return true;
 }
 
-/* Take steps while there are more, unless the model fails or is held back, or the process is asked
+/* Take steps while there are more, unless the model fails or is put off, or the process is asked
  * to stop.  Without a step only see that there is a model. */
 static void take_steps(struct worker *w, struct target *t, step *take_step)
 {
 	struct error e;
-	bool more = true;
-	if (w->flusher->plan->discipline == FLUSH_ORDERED)
-		resume(w, t);
-	while (more && may_go_on(w->flusher, t)) {
+	const struct task *task = task_of(w, t);
+	bool more = take_up(w, t);
+	while (more && !task->is_put_off && may_go_on(w->flusher, t)) {
 		if (!ensure_connected(w, &e)) {
 			fail(w->flusher, t, &e);
 			return;
@@ -186,7 +227,10 @@ static void take_steps(struct worker *w, struct target *t, step *take_step)
 			return;
 		/* That nothing was found does not end a row of failures: a row that cannot be sent
 		 * is passed over once, and found again. */
-		if ((m == NULL || !take_step(w, t, m, &more, &e)) && !recover(w, t, &e)) {
+		if (m != NULL && take_step(w, t, m, &more, &e))
+			continue;
+		store_blame(w->store, t->index, &e);
+		if (!recover(w, t, &e)) {
 			fail(w->flusher, t, &e);
 			return;
 		}
@@ -240,8 +284,7 @@ static bool ordered_step(
 		return ok;
 	if (instant_seconds(w->retry.since, clock_now()) >= w->retry.patience)
 		return store_say_writer(w->store, m, e);
-	t->held_back = true;
-	t->retry = w->retry;
+	put_off(w, t, instant_after(clock_now(), HELD_PAUSE_S));
 	return true;
 }
 
@@ -305,10 +348,23 @@ static void flush_target(struct worker *w, struct target *t, step *take_step)
 	take_steps(w, t, take_step);
 	burst_leave(w->burst);
 	drop_keys(w);
-	if (t->held_back && !may_go_on(w->flusher, t))
-		t->held_back = false;
-	if (!t->held_back)
+	struct task *task = task_of(w, t);
+	task->is_put_off = task->is_put_off && may_go_on(w->flusher, t);
+	if (!task->is_put_off)
 		store_unlock(w->store, t->index);
+}
+
+/* Whether something is put off; *due is when to try again what is due first. */
+static bool is_any_put_off(const struct worker *w, struct instant *due)
+{
+	bool is_any = false;
+	*due = INSTANT_NEVER;
+	for (size_t i = 0; i < w->flusher->plan->model_count; i++)
+		if (w->tasks[i].is_put_off) {
+			is_any = true;
+			*due = instant_earlier(*due, w->tasks[i].due);
+		}
+	return is_any;
 }
 
 static void *work(void *arg)
@@ -318,18 +374,17 @@ static void *work(void *arg)
 	};
 	struct worker *w = arg;
 	const struct flush_plan *plan = w->flusher->plan;
+	struct instant due;
 	retry_success(&w->retry, clock_now()); /* what came before was waiting */
 	for (size_t i = 0; i < plan->model_count; i++)
+		retry_success(&w->tasks[i].retry, w->retry.since);
+	for (size_t i = 0; i < plan->model_count; i++)
 		flush_target(w, &w->flusher->targets[i], steps[plan->discipline]);
-	/* Again those that are held back, until none is. */
-	for (bool is_held = true; is_held;) {
-		is_held = false;
+	while (is_any_put_off(w, &due)) {
+		stop_wait(due);
 		for (size_t i = 0; i < plan->model_count; i++)
-			if (w->flusher->targets[i].held_back) {
-				stop_wait(instant_after(clock_now(), HELD_PAUSE_S));
-				flush_target(w, &w->flusher->targets[i], ordered_step);
-				is_held = true;
-			}
+			if (w->tasks[i].is_put_off)
+				flush_target(w, &w->flusher->targets[i], steps[plan->discipline]);
 	}
 	return NULL;
 }
@@ -375,6 +430,8 @@ static void run(struct flusher *f)
 static void prepare_worker(struct worker *w)
 {
 	w->retry = retry_new(w->flusher->plan->config->timeout, clock_now());
+	for (size_t i = 0; i < w->flusher->plan->model_count; i++)
+		w->tasks[i] = (struct task){ .retry = w->retry };
 	store_renew(w->store); /* tables may have changed since the last run */
 }
 

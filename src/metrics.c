@@ -21,6 +21,7 @@ static const struct {
 } kinds[ERROR_KINDS] = {
 	[ERROR_CONFIG] = { true, CLASS_DATABASE },
 	[ERROR_CONNECTION] = { true, CLASS_DATABASE },
+	[ERROR_TEMPORARY] = { true, CLASS_DATABASE },
 	[ERROR_CONFLICT] = { true, CLASS_SERIALIZATION },
 	[ERROR_PLAN] = { true, CLASS_DATABASE },
 	[ERROR_DATABASE] = { true, CLASS_DATABASE },
@@ -79,6 +80,7 @@ void metrics_configure(struct metrics *m, const struct config *config, struct in
 		series[i].is_ordered = model->order_by.count > 0;
 		series[i].is_served = config->autoflush && model->autoflush;
 		series[i].leader = 0;
+		series[i].is_stopped = false;
 		series[i].held_seconds = 0;
 	}
 	pthread_mutex_lock(&m->lock);
@@ -143,6 +145,13 @@ void metrics_lost(struct metrics *m, unsigned worker)
 	for (size_t i = 0; i < m->count; i++)
 		if (m->series[i].leader == worker + 1)
 			m->series[i].leader = 0;
+	pthread_mutex_unlock(&m->lock);
+}
+
+void metrics_stopped(struct metrics *m, size_t model, bool is_stopped)
+{
+	pthread_mutex_lock(&m->lock);
+	m->series[model].is_stopped = is_stopped;
 	pthread_mutex_unlock(&m->lock);
 }
 

@@ -39,6 +39,9 @@ void metrics_served(struct metrics *m, size_t model, const struct burst_result *
 void metrics_leads(struct metrics *m, size_t model, unsigned worker);
 void metrics_lost(struct metrics *m, unsigned worker);
 
+/* Whether a model has failed and waits for its next try. */
+void metrics_stopped(struct metrics *m, size_t model, bool is_stopped);
+
 /* How many rows of a model were counted. */
 void metrics_pending(struct metrics *m, size_t model, size_t count, struct instant now);
 

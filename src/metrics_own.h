@@ -29,6 +29,7 @@ struct series {
 	char *label;     /* model="…", escaped */
 	bool is_ordered; /* has order_by */
 	bool is_served;  /* by the workers; the others are paused */
+	bool is_stopped; /* it has failed, and waits */
 	uint64_t sent;
 	uint64_t dead_letters;
 	uint64_t errors[CLASSES];

@@ -47,6 +47,12 @@ static double oldest(const struct page *p, const struct series *s)
 	return lag_seconds(&s->lag, is_reachable, p->poll_interval, p->world.now);
 }
 
+static double stopped(const struct page *p, const struct series *s)
+{
+	(void)p;
+	return s->is_stopped;
+}
+
 static double leader(const struct page *p, const struct series *s)
 {
 	(void)p;
@@ -144,6 +150,8 @@ static const struct metric metrics[] = {
 	{ "signalbus_oldest_pending_seconds", "gauge",
 		"Seconds since the table was last found empty; 0 while it is empty.", print_models,
 		oldest },
+	{ "signalbus_stopped", "gauge", "Whether the model has failed and waits for its next try.",
+		print_models, stopped },
 	{ "signalbus_errors_total", "counter", "Failures to send signals of a model, by kind.",
 		print_errors, NULL },
 	{ "signalbus_dead_letters_total", "counter",

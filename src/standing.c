@@ -2,20 +2,26 @@
 
 #include "log.h"
 #include "retry.h"
-#include "text.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define STANDBY_S 1.0 /* between looks at an ordered lock that another process holds */
+#define TOLD_MAX  4   /* reasons of one failure that are logged */
 
 struct entry {
 	struct position *position;
 	struct retry retry;
-	unsigned failures;
-	char *failing;  /* what was logged when it stopped; NULL: it goes well */
+	unsigned active;   /* workers that serve it now */
+	unsigned failures; /* tries in a row that failed, for more than standing by */
+	unsigned lasting;  /* of these, those that will not pass by themselves */
+	struct instant since;
+	enum error_kind kind;
+	char *told[TOLD_MAX]; /* the reasons that were logged since then */
+	size_t told_count;
 	bool stands_by; /* another process holds its ordered lock, which has been logged */
 };
 
@@ -38,13 +44,19 @@ struct standing *standing_new(const struct config *config)
 	return s;
 }
 
+static void forget_told(struct entry *m)
+{
+	while (m->told_count > 0)
+		free(m->told[--m->told_count]);
+}
+
 void standing_free(struct standing *s)
 {
 	if (s == NULL)
 		return;
 	for (size_t i = 0; i < s->config->model_count; i++) {
 		position_free(s->entries[i].position);
-		free(s->entries[i].failing);
+		forget_told(&s->entries[i]);
 	}
 	free(s->entries);
 	pthread_mutex_destroy(&s->lock);
@@ -56,33 +68,73 @@ struct position *standing_position(const struct standing *s, size_t model)
 	return s->entries[model].position;
 }
 
-void standing_success(struct standing *s, size_t model)
+void standing_begin(struct standing *s, size_t model)
 {
-	struct entry *m = &s->entries[model];
-	const char *name = s->config->models[model].name;
 	pthread_mutex_lock(&s->lock);
-	retry_success(&m->retry, clock_now());
-	m->failures = 0;
-	if (m->failing != NULL)
-		log_info("model \"%s\": goes on", name);
-	if (m->stands_by)
-		log_info("model \"%s\": took over the ordered lock", name);
-	free(m->failing);
-	m->failing = NULL;
-	m->stands_by = false;
+	s->entries[model].active++;
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* Under the lock: say that a model has stopped, unless that was said already. */
-static void log_failure(struct entry *m, const struct error *e)
+void standing_leave(struct standing *s, size_t model)
 {
-	if (m->failing != NULL && strcmp(m->failing, e->text) == 0) {
+	pthread_mutex_lock(&s->lock);
+	s->entries[model].active--;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Under the lock: whatever was wrong with a model is over. */
+static void end_failure(struct entry *m, const char *name, struct instant now)
+{
+	retry_success(&m->retry, now);
+	if (m->told_count > 0)
+		log_warning(
+			"model \"%s\": resumed after %.0f s", name, instant_seconds(m->since, now));
+	if (m->stands_by)
+		log_info("model \"%s\": took over the ordered lock", name);
+	forget_told(m);
+	m->failures = m->lasting = 0;
+	m->stands_by = false;
+}
+
+void standing_success(struct standing *s, size_t model, bool has_sent)
+{
+	struct entry *m = &s->entries[model];
+	pthread_mutex_lock(&s->lock);
+	m->active--;
+	if (has_sent || m->active == 0)
+		end_failure(m, s->config->models[model].name, clock_now());
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Whether two texts say the same but for numbers, such as that of a server process. */
+static bool says_the_same(const char *a, const char *b)
+{
+	for (;;) {
+		while (isdigit((unsigned char)*a))
+			a++;
+		while (isdigit((unsigned char)*b))
+			b++;
+		if (*a != *b)
+			return false;
+		if (*a++ == '\0')
+			return true;
+		b++;
+	}
+}
+
+/* Under the lock: log a reason, unless that was done.  One that comes and goes is not logged each
+ * time. */
+static void tell(struct entry *m, const struct error *e)
+{
+	bool is_new = m->told_count < TOLD_MAX;
+	for (size_t i = 0; i < m->told_count; i++)
+		is_new = is_new && !says_the_same(m->told[i], e->text);
+	if (!is_new) {
 		log_debug("%s", e->text);
 		return;
 	}
 	log_error("Caught error while sending pending signals: %s", e->text);
-	free(m->failing);
-	m->failing = text_copy(e->text);
+	m->told[m->told_count++] = text_copy(e->text);
 }
 
 /* Under the lock: another process sends the model.  Returns when to look again. */
@@ -95,20 +147,57 @@ static double stand_by(const struct standing *s, size_t model, const struct erro
 	return s->config->poll_interval < STANDBY_S ? s->config->poll_interval : STANDBY_S;
 }
 
-double standing_failure(struct standing *s, size_t model, const struct error *e, double dice)
+/* Under the lock: the model has failed.  Returns when to try again. */
+static double note_failure(const struct standing *s, struct entry *m, const struct error *e,
+	struct instant start, double dice)
+{
+	double delay = 0;
+	struct instant now = clock_now();
+	bool may_pass =
+		retry_again(&m->retry, e->kind, now, dice, &delay) && e->kind != ERROR_TOPIC;
+	if (m->failures++ == 0)
+		m->since = start;
+	m->kind = e->kind;
+	if (!may_pass)
+		delay = clock_backoff_delay(++m->lasting, dice);
+	if (!may_pass || instant_seconds(m->since, now) >= s->config->timeout)
+		tell(m, e);
+	else
+		log_debug("%s", e->text);
+	return delay;
+}
+
+double standing_failure(
+	struct standing *s, size_t model, const struct error *e, struct instant start, double dice)
 {
 	struct entry *m = &s->entries[model];
-	double delay = 0;
 	pthread_mutex_lock(&s->lock);
-	bool expected = retry_again(&m->retry, e->kind, clock_now(), dice, &delay);
-	if (e->kind == ERROR_BUSY) {
-		delay = stand_by(s, model, e);
-	} else if (!expected || e->kind == ERROR_TOPIC) {
-		log_failure(m, e);
-		delay = clock_backoff_delay(++m->failures, dice);
-	} else {
-		log_debug("%s", e->text);
-	}
+	m->active--;
+	double delay =
+		e->kind == ERROR_BUSY ? stand_by(s, model, e) : note_failure(s, m, e, start, dice);
 	pthread_mutex_unlock(&s->lock);
 	return delay;
+}
+
+bool standing_is_stopped(struct standing *s, size_t model)
+{
+	pthread_mutex_lock(&s->lock);
+	bool is_stopped = s->entries[model].failures > 0;
+	pthread_mutex_unlock(&s->lock);
+	return is_stopped;
+}
+
+void standing_describe(struct standing *s, struct instant now, struct text *t)
+{
+	const char *before = "";
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->config->model_count; i++) {
+		const struct entry *m = &s->entries[i];
+		if (m->told_count == 0)
+			continue;
+		text_addf(t, "%s%s (%s, %.0f s)", before, s->config->models[i].name,
+			error_kind_name(m->kind), instant_seconds(m->since, now));
+		before = ", ";
+	}
+	pthread_mutex_unlock(&s->lock);
 }

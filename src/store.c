@@ -4,10 +4,15 @@
 #include "store_own.h"
 #include "text.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* The server's limits (see db.c) come first, so that what is heard is its reason. */
 #define GRACE_S 1.0
+
+/* With claimed rows a lock is waited for so long: for this part of `timeout`, so that the lock is
+ * the reason that is given. */
+#define LOCK_PART 0.9
 
 struct store *store_new(const struct config *config)
 {
@@ -15,7 +20,8 @@ struct store *store_new(const struct config *config)
 	s->config = config;
 	s->db = db_new(config->database, config->timeout);
 	s->models = memory_new(config->model_count, sizeof *s->models);
-	s->patience = text_format("SET LOCAL lock_timeout = %.0f", config->timeout * 1000);
+	s->patience = text_format(
+		"SET LOCAL lock_timeout = %.0f", ceil(config->timeout * LOCK_PART * 1000));
 	return s;
 }
 
@@ -37,6 +43,11 @@ void store_free(struct store *s)
 struct instant store_deadline(const struct store *s)
 {
 	return instant_after(clock_now(), s->config->timeout + GRACE_S);
+}
+
+void store_limit_locks(struct store *s, double seconds)
+{
+	db_limit_locks(s->db, seconds);
 }
 
 bool store_connect(struct store *s, struct instant deadline, struct error *e)

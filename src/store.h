@@ -26,6 +26,10 @@ struct store;
 struct store *store_new(const struct config *config);
 void store_free(struct store *s);
 
+/* Others want to be served meanwhile: wait so many seconds at most for a lock, from the next
+ * connection on, unless rows are claimed already. */
+void store_limit_locks(struct store *s, double seconds);
+
 bool store_connect(struct store *s, struct instant deadline, struct error *e);
 bool store_connected(const struct store *s);
 void store_disconnect(struct store *s);
@@ -159,6 +163,11 @@ bool store_discard(struct store *s, size_t index, size_t *count, struct error *e
 
 /* Add to t the definition of the table for dead letters, safe to run twice. */
 bool store_define_dead_letters(struct store *s, struct text *t, struct error *e);
+
+/* Say in e, an error that the model number index has met, which model and which table it is about,
+ * and where a lock was waited for, who has it.  Asks the server, if need be.  Always returns
+ * false. */
+bool store_blame(struct store *s, size_t index, struct error *e);
 
 /* Say in e which open transaction holds the order back.  Always returns false. */
 bool store_say_writer(struct store *s, const struct model *m, struct error *e);

@@ -67,7 +67,7 @@ static bool lock_again(struct store *s, const struct model *m, const struct clai
 		binary_tids_add(&ctids, rows_value(claim->rows, i, ROW_CTID));
 	const char *const values[] = { ctids.text, transaction };
 	const int formats[] = { 1, 0 }, lengths[] = { (int)ctids.length, 0 };
-	struct db_call calls[4] = { { .sql = "ROLLBACK" } };
+	struct db_call calls[5] = { { .sql = "ROLLBACK" } };
 	size_t count = 1 + store_begin(s, m, "BEGIN ISOLATION LEVEL READ COMMITTED", calls + 1);
 	calls[count++] = (struct db_call){ .prepared = statement,
 		.values = values,
@@ -75,6 +75,7 @@ static bool lock_again(struct store *s, const struct model *m, const struct clai
 		.formats = formats,
 		.lengths = lengths,
 		.rows = &locked };
+	calls[count++] = (struct db_call){ .sql = s->patience };
 	bool ok = db_run(s->db, calls, count, store_deadline(s), e);
 	if (ok && rows_count(locked) != claim->count)
 		ok = error_set(e, ERROR_CONFLICT,

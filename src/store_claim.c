@@ -123,7 +123,7 @@ struct claim_calls {
 	const char *values[2];
 	const char *table[1];
 	struct rows *state;
-	struct db_call calls[4];
+	struct db_call calls[5];
 	struct db_call *claim; /* one of them */
 	size_t count;
 	enum claim_kind kind;
@@ -168,8 +168,7 @@ static void set_calls(const struct store *s, struct claim_calls *c, const struct
 		.binary = m->is_binary,
 		.max_bytes = (size_t)m->config->burst_bytes,
 		.cut_to = &claim->cut_to };
-	if (takes)
-		c->calls[c->count++] = (struct db_call){ .sql = TAKE_PATIENCE };
+	c->calls[c->count++] = (struct db_call){ .sql = takes ? TAKE_PATIENCE : s->patience };
 	set_values(c, m, request);
 }
 
@@ -238,7 +237,7 @@ void store_drop_foreseen(struct store *s)
 {
 	struct claim dropped = { 0 };
 	struct error e;
-	struct db_call calls[4] = { 0 };
+	struct db_call calls[5] = { 0 };
 	if (!s->is_claiming)
 		return;
 	calls[s->claiming_begin] = (struct db_call){
@@ -246,7 +245,7 @@ void store_drop_foreseen(struct store *s)
 	};
 	s->is_claiming = false;
 	db_heed_stop(s->db, true); /* it may take long, with many dead rows for instance */
-	db_receive(s->db, calls, s->claiming_begin + (s->is_taking ? 2 : 1), store_deadline(s), &e);
+	db_receive(s->db, calls, s->claiming_begin + 2, store_deadline(s), &e);
 	db_heed_stop(s->db, false);
 	claim_free(&dropped);
 }

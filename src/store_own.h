@@ -66,7 +66,7 @@ struct store {
 	bool is_taking;                       /* … without locks … */
 	size_t claiming_begin;                /* … behind so many calls that begin … */
 	struct instant claiming_since;        /* … since then */
-	char *patience;                       /* the statement that ends TAKE_PATIENCE */
+	char *patience; /* with claimed rows: the statement that has locks waited for long */
 };
 
 /* When a call that begins now has to be answered. */

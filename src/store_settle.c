@@ -108,7 +108,7 @@ bool store_settle(struct store *s, const struct model *m, const struct claim *cl
 	deletions_free(&s->deletions);
 	if (ok && claim->in_order)
 		ordering_note_left(&s->models[m->index].ordering, m, claim, disposals);
-	if (!ok && claim->is_taken && e->kind == ERROR_CONFLICT)
+	if (!ok && claim->is_taken && (e->kind == ERROR_CONFLICT || e->kind == ERROR_TEMPORARY))
 		store_be_wary(s, m, true);
 	if (!ok)
 		store_abandon(s);

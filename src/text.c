@@ -1,6 +1,7 @@
 #include "text.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,28 @@ void text_addf(struct text *t, const char *format, ...)
 	va_start(args, format);
 	text_vaddf(t, format, args);
 	va_end(args);
+}
+
+/* Whether a byte goes on with a character of UTF-8. */
+static bool is_inner(char byte)
+{
+	return (byte & 0xC0) == 0x80;
+}
+
+void text_add_short(struct text *t, const char *s, size_t max)
+{
+	size_t length = strlen(s), head = max / 2, tail = length - (max - head);
+	if (length <= max) {
+		text_add(t, s, length);
+		return;
+	}
+	while (head > 0 && is_inner(s[head]))
+		head--;
+	while (is_inner(s[tail]))
+		tail++;
+	text_add(t, s, head);
+	text_addf(t, "…");
+	text_add(t, s + tail, length - tail);
 }
 
 void text_clear(struct text *t)

@@ -17,6 +17,9 @@ struct text {
 void text_add(struct text *t, const char *bytes, size_t length);
 void text_addf(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Add s; where it is longer than max bytes its beginning and its end, with "…" between them. */
+void text_add_short(struct text *t, const char *s, size_t max);
+
 /* Forget the contents, keep the memory. */
 void text_clear(struct text *t);
 

@@ -322,8 +322,8 @@ def test_a_model_that_cannot_go_on_holds_up_no_other(signalbus, schema, make_top
     wait_empty(schema, "gone", 12)
     make_topic(name=missing)
     wait_empty(schema, "bad", 60)
-    daemon.wait_log('model "Gone": goes on')
-    daemon.wait_log('model "Bad": goes on')
+    daemon.wait_log('model "Gone": resumed after')
+    daemon.wait_log('model "Bad": resumed after')
     daemon.stop().expect(0)
     assert daemon.log().count("does not exist") == 1
 
@@ -559,7 +559,7 @@ def test_a_table_that_changes_is_followed(signalbus, schema, make_topic, consume
     schema.execute("ALTER TABLE t RENAME TO u")
     daemon.wait_log("does not exist")
     schema.execute("ALTER TABLE u RENAME TO t")
-    daemon.wait_log('model "A": goes on')
+    daemon.wait_log('model "A": resumed after')
     daemon.stop().expect(0)
     assert [message.value.decode() for message in consume(topic, 4)] == [
         '{"id":1,"payload":"signal 1"}', '{"id":2,"payload":"signal 2","extra":7}',

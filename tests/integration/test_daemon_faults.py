@@ -160,7 +160,7 @@ def test_a_privilege_is_revoked_and_granted_again(signalbus, schema, postgres, m
     assert schema.count("t") == 1
     schema.execute(f"GRANT DELETE ON t TO {role}")
     wait_gone(schema, 10)
-    daemon.wait_log('model "t": goes on')
+    daemon.wait_log('model "t": resumed after')
     daemon.stop().expect(0)
     assert daemon.log().count("permission denied") == 1
     schema.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")

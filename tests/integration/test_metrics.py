@@ -22,6 +22,7 @@ SLOWER = 5 if is_sanitized() else 1
 TYPES = {
     "signalbus_sent": "counter", "signalbus_pending": "gauge",
     "signalbus_oldest_pending_seconds": "gauge", "signalbus_errors": "counter",
+    "signalbus_stopped": "gauge",
     "signalbus_burst_seconds": "histogram", "signalbus_ack_seconds": "histogram",
     "signalbus_ordered_leader": "gauge", "signalbus_ordered_wait_seconds": "gauge",
     "signalbus_database_up": "gauge", "signalbus_broker_up": "gauge",
@@ -120,7 +121,7 @@ def test_all_metrics_are_there_from_the_beginning(signalbus, schema, make_topic,
             assert {sample.labels["model"] for sample in family.samples} == wanted, name
     assert {(s.labels["model"], s.labels["kind"]) for s in families["signalbus_errors"].samples} \
         == {(name, kind) for name in models for kind in KINDS}
-    for name in ("signalbus_sent", "signalbus_pending", "signalbus_oldest_pending_seconds",
+    for name in ("signalbus_sent", "signalbus_pending", "signalbus_stopped", "signalbus_oldest_pending_seconds",
                  "signalbus_errors", "signalbus_burst_seconds", "signalbus_ack_seconds",
                  "signalbus_ordered_wait_seconds"):
         assert {sample.value for sample in families[name].samples} == {0}, name

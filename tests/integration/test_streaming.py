@@ -105,7 +105,7 @@ def test_a_row_that_stays_locked_amid_an_order(signalbus, schema, make_topic, to
     signalbus.configure(model("A", table, topic, burst_count=BURST, order_by=["id"]), timeout=0.5)
     with contextlib.closing(schema.connect()) as holder:
         holder.cursor().execute("SELECT FROM t WHERE id = 1900 FOR UPDATE")
-        assert "statement timeout" in signalbus("flushordered").expect_failure()
+        assert "lock timeout (while locking tuple" in signalbus("flushordered").expect_failure()
     sent = topics.count_in_log(topic)
     assert BURST < sent < 1900
     signalbus("flushordered").expect_silence()

@@ -90,10 +90,10 @@ static inline bool fails_with(char letter, struct error *e)
 	static const struct {
 		char letter;
 		enum error_kind kind;
-	} kinds[] = { { 'k', ERROR_CONFIG }, { 'l', ERROR_CONNECTION }, { 'c', ERROR_CONFLICT },
-		{ 'p', ERROR_PLAN }, { 'd', ERROR_DATABASE }, { 'b', ERROR_BROKER },
-		{ 'B', ERROR_BROKER }, { 't', ERROR_TOPIC }, { 'r', ERROR_REJECTED },
-		{ 'u', ERROR_BUSY }, { 's', ERROR_STOPPED } };
+	} kinds[] = { { 'k', ERROR_CONFIG }, { 'l', ERROR_CONNECTION }, { 'T', ERROR_TEMPORARY },
+		{ 'c', ERROR_CONFLICT }, { 'p', ERROR_PLAN }, { 'd', ERROR_DATABASE },
+		{ 'b', ERROR_BROKER }, { 'B', ERROR_BROKER }, { 't', ERROR_TOPIC },
+		{ 'r', ERROR_REJECTED }, { 'u', ERROR_BUSY }, { 's', ERROR_STOPPED } };
 	for (size_t i = 0; i < COUNT(kinds); i++)
 		if (kinds[i].letter == letter)
 			return !error_set(e, kinds[i].kind, "%c happened", letter);

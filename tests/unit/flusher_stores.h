@@ -21,6 +21,20 @@ void store_free(struct store *s)
 	free(s);
 }
 
+void store_limit_locks(struct store *s, double seconds)
+{
+	ck_assert_ptr_nonnull(s);
+	ck_assert_double_lt(seconds, 1);
+}
+
+bool store_blame(struct store *s, size_t index, struct error *e)
+{
+	ck_assert_ptr_nonnull(s);
+	ck_assert_uint_lt(index, MODELS);
+	ck_assert_int_ne(e->kind, ERROR_NONE);
+	return false;
+}
+
 bool store_connect(struct store *s, struct instant deadline, struct error *e)
 {
 	char letter = next_letter(&script.connects);

@@ -9,7 +9,7 @@
 
 /* A store whose session is scripted, and what it was asked for: a letter for each call, in capitals
  * when it is sent and in small ones when it is answered.  B is BEGIN, C a claim, or T where that
- * locks nothing; R sets the role's search_path, S how long the deletion waits for locks, and D is
+ * locks nothing; R sets the role's search_path, S how long what follows waits for locks, and D is
  * the deletion; - is an answer that nobody wants. */
 static struct {
 	struct fixture fixture;
@@ -24,7 +24,7 @@ static struct {
 		has_null;
 	size_t rows, kept;
 	/* What happened: */
-	char calls[32];
+	char calls[64];
 	size_t prepared, planned, forgotten;
 	bool heeds_stop;
 } world;
@@ -172,6 +172,7 @@ void store_abandon(struct store *s)
 
 static void begin(void)
 {
+	static char patience[] = "SET LOCAL lock_timeout = 27000";
 	static const struct told_column columns[] = { { "id", INT8_OID, "bigint" },
 		{ "body", TEXT_OID, "text" } };
 	fixture_init(&world.fixture);
@@ -179,6 +180,7 @@ static void begin(void)
 	world.fixture.settings.burst_bytes = 1 << 20;
 	world.model = fixture_resolved(&world.fixture, columns, COUNT(columns), "id");
 	world.store.models = &world.described;
+	world.store.patience = patience;
 	place_add(&world.from, "(0,5)");
 	place_add(&world.to, "(1,5)");
 	world.rows = 3;
@@ -219,11 +221,11 @@ START_TEST(a_claim_is_executed_with_the_path_of_the_role)
 	begin();
 	world.model->as_role = true;
 	ck_assert(claim(CLAIM_NEXT));
-	ck_assert_str_eq(world.calls, "BRCbrc");
+	ck_assert_str_eq(world.calls, "BRCSbrcs");
 	ck_assert_uint_eq(world.claim.count, 3);
 	foresee(CLAIM_NEXT);
 	store_drop_foreseen(&world.store);
-	ck_assert_str_eq(world.calls, "BRCbrcBRC--c");
+	ck_assert_str_eq(world.calls, "BRCSbrcsBRCS--c-");
 	end();
 }
 END_TEST
@@ -265,20 +267,20 @@ START_TEST(a_claim_that_was_foreseen_is_only_received)
 {
 	begin();
 	ck_assert(claim(kinds[_i]));
-	ck_assert_str_eq(world.calls, "BCbc");
+	ck_assert_str_eq(world.calls, "BCSbcs");
 	struct instant before = clock_now();
 	foresee(kinds[_i]);
 	struct instant after = clock_now();
-	ck_assert_str_eq(world.calls, "BCbcBC");
+	ck_assert_str_eq(world.calls, "BCSbcsBCS");
 	ck_assert(claim(kinds[_i]));
-	ck_assert_str_eq(world.calls, "BCbcBCbc");
+	ck_assert_str_eq(world.calls, "BCSbcsBCSbcs");
 	ck_assert_uint_eq(world.claim.count, 3);
 	ck_assert(world.claim.more);
 	ck_assert(!instant_before(world.claim.since, before));
 	ck_assert(!instant_before(after, world.claim.since));
 	/* Only once. */
 	ck_assert(claim(kinds[_i]));
-	ck_assert_str_eq(world.calls, "BCbcBCbcBCbc");
+	ck_assert_str_eq(world.calls, "BCSbcsBCSbcsBCSbcs");
 	ck_assert(!instant_before(world.claim.since, after));
 	ck_assert_uint_eq(world.prepared, 1);
 	end();
@@ -291,7 +293,7 @@ START_TEST(a_statement_that_would_have_to_be_prepared_is_not_foreseen)
 	foresee(CLAIM_NEXT);
 	ck_assert(claim(CLAIM_STRETCH));
 	foresee(CLAIM_NEXT);
-	ck_assert_str_eq(world.calls, "BCbc");
+	ck_assert_str_eq(world.calls, "BCSbcs");
 	ck_assert(!world.store.is_claiming);
 	end();
 }
@@ -305,7 +307,7 @@ START_TEST(without_a_word_nothing_is_foreseen)
 	foresee(CLAIM_NEXT);
 	ck_assert(claim(CLAIM_NEXT));
 	store_send_foreseen(&world.store, world.model);
-	ck_assert_str_eq(world.calls, "BCbcBCbc");
+	ck_assert_str_eq(world.calls, "BCSbcsBCSbcs");
 	end();
 }
 END_TEST
@@ -316,9 +318,9 @@ START_TEST(what_nobody_asks_for_is_received_and_dropped)
 	ck_assert(claim(CLAIM_NEXT));
 	foresee(CLAIM_NEXT);
 	store_drop_foreseen(&world.store);
-	ck_assert_str_eq(world.calls, "BCbcBC-c");
+	ck_assert_str_eq(world.calls, "BCSbcsBCS-c-");
 	store_drop_foreseen(&world.store);
-	ck_assert_str_eq(world.calls, "BCbcBC-c");
+	ck_assert_str_eq(world.calls, "BCSbcsBCS-c-");
 	end();
 }
 END_TEST
@@ -332,7 +334,7 @@ START_TEST(where_it_cannot_be_sent_it_is_claimed_as_usual)
 	ck_assert(!world.store.is_claiming);
 	world.send_fails = false;
 	ck_assert(claim(CLAIM_NEXT));
-	ck_assert_str_eq(world.calls, "BCbcBCBCbc");
+	ck_assert_str_eq(world.calls, "BCSbcsBCSBCSbcs");
 	end();
 }
 END_TEST
@@ -349,7 +351,7 @@ START_TEST(a_foreseen_claim_that_fails_fails_as_any_other)
 	ck_assert(!world.heeds_stop);
 	world.receive_fails = false;
 	ck_assert(claim(CLAIM_NEXT));
-	ck_assert_str_eq(world.calls, "BCbcBCbcBCbc");
+	ck_assert_str_eq(world.calls, "BCSbcsBCSbcsBCSbcs");
 	end();
 }
 END_TEST
@@ -417,7 +419,7 @@ START_TEST(others_are_locked)
 	if (_i == 5)
 		r.on_row = take_no_row;
 	ck_assert(store_claim(&world.store, world.model, &r, &world.claim, &world.error));
-	ck_assert_str_eq(world.calls, "BCbc");
+	ck_assert_str_eq(world.calls, "BCSbcs");
 	ck_assert_int_eq(world.store.ahead, AHEAD_NOT);
 	end();
 }
@@ -429,17 +431,17 @@ START_TEST(rows_that_others_have_are_passed_over_with_locks_and_so_is_what_follo
 	world.deletion_fails = _i == 0;
 	world.kept = _i == 0 ? 0 : 1;
 	ck_assert(claim(CLAIM_STRETCH));
-	ck_assert_str_eq(world.calls, "BTSbcsDdBCbc");
+	ck_assert_str_eq(world.calls, "BTSbcsDdBCSbcs");
 	ck_assert_uint_eq(world.claim.count, 3);
 	ck_assert_int_eq(world.store.ahead, AHEAD_NOT);
 	ck_assert(!world.claim.was_smooth);
 	world.described.is_smooth = true;
 	ck_assert(claim(CLAIM_STRETCH));
-	ck_assert_str_eq(world.calls, "BTSbcsDdBCbcBCbc");
+	ck_assert_str_eq(world.calls, "BTSbcsDdBCSbcsBCSbcs");
 	world.described.wary_until = (struct instant){ 0 };
 	world.described.is_smooth = true;
 	ck_assert(claim(CLAIM_STRETCH));
-	ck_assert_str_eq(world.calls, "BTSbcsDdBCbcBCbcBTSbcsDdBCbc");
+	ck_assert_str_eq(world.calls, "BTSbcsDdBCSbcsBCSbcsBTSbcsDdBCSbcs");
 	end();
 }
 END_TEST
@@ -450,7 +452,7 @@ START_TEST(where_the_commit_failed_rows_are_locked_from_then_on)
 	store_be_wary(&world.store, world.model, true);
 	ck_assert(instant_before(instant_after(clock_now(), 1e9), world.described.wary_until));
 	ck_assert(claim(CLAIM_STRETCH));
-	ck_assert_str_eq(world.calls, "BCbc");
+	ck_assert_str_eq(world.calls, "BCSbcs");
 	end();
 }
 END_TEST
@@ -460,7 +462,7 @@ START_TEST(what_fails_without_locks_may_fail_with_them)
 	begin_taking();
 	world.receive_fails = true;
 	ck_assert(!claim(CLAIM_STRETCH));
-	ck_assert_str_eq(world.calls, "BTSbcsBCbc");
+	ck_assert_str_eq(world.calls, "BTSbcsBCSbcs");
 	ck_assert_str_eq(world.error.text, "refused");
 	end();
 }

@@ -71,6 +71,7 @@ START_TEST(all_is_there_from_the_first_page_on)
 	HAS(text, "# TYPE signalbus_pending gauge");
 	HAS(text, "signalbus_pending{model=\"A\"} 0");
 	HAS(text, "signalbus_oldest_pending_seconds{model=\"A\"} 0");
+	HAS(text, "signalbus_stopped{model=\"A\"} 0");
 	HAS(text, "signalbus_errors_total{model=\"A\",kind=\"database\"} 0");
 	HAS(text, "signalbus_errors_total{model=\"A\",kind=\"broker\"} 0");
 	HAS(text, "signalbus_errors_total{model=\"A\",kind=\"rejected\"} 0");
@@ -152,6 +153,7 @@ static const struct {
 	{ ERROR_NONE, NULL },
 	{ ERROR_CONFIG, "database" },
 	{ ERROR_CONNECTION, "database" },
+	{ ERROR_TEMPORARY, "database" },
 	{ ERROR_CONFLICT, "serialization" },
 	{ ERROR_PLAN, "database" },
 	{ ERROR_DATABASE, "database" },

@@ -2,6 +2,8 @@
 
 #include "suite.h"
 
+#include <stdio.h>
+
 static const struct instant start = { INT64_C(1000000000000) };
 
 static struct instant later(double seconds)
@@ -16,6 +18,7 @@ static const struct {
 	{ ERROR_NONE, false },
 	{ ERROR_CONFIG, false },
 	{ ERROR_CONNECTION, true },
+	{ ERROR_TEMPORARY, true },
 	{ ERROR_CONFLICT, true },
 	{ ERROR_PLAN, true },
 	{ ERROR_DATABASE, false },
@@ -149,6 +152,7 @@ static const struct {
 	{ ERROR_CONFIG, 78 },
 	{ ERROR_BUSY, 75 },
 	{ ERROR_CONNECTION, 1 },
+	{ ERROR_TEMPORARY, 1 },
 	{ ERROR_CONFLICT, 1 },
 	{ ERROR_PLAN, 1 },
 	{ ERROR_DATABASE, 1 },
@@ -169,8 +173,11 @@ START_TEST(an_error_is_one_line)
 	ck_assert(!error_set(&e, ERROR_DATABASE, "table %s:\n\tgone\r\n\n", "a"));
 	ck_assert_int_eq(e.kind, ERROR_DATABASE);
 	ck_assert_str_eq(e.text, "table a:  gone ");
+	ck_assert_str_eq(e.sqlstate, "");
+	snprintf(e.sqlstate, sizeof e.sqlstate, "42P01");
 	ck_assert(!error_prefix(&e, "model \"%s\"", "A"));
 	ck_assert_int_eq(e.kind, ERROR_DATABASE);
+	ck_assert_str_eq(e.sqlstate, "42P01");
 	ck_assert_str_eq(e.text, "model \"A\": table a:  gone ");
 }
 END_TEST

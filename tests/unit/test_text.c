@@ -184,6 +184,21 @@ START_TEST(too_large_a_resize_aborts)
 }
 END_TEST
 
+START_TEST(a_long_text_is_shortened_in_its_middle)
+{
+	struct text t = { 0 };
+	text_add_short(&t, "0123456789", 10);
+	ck_assert_str_eq(t.text, "0123456789");
+	text_clear(&t);
+	text_add_short(&t, "0123456789", 5);
+	ck_assert_str_eq(t.text, "01…789");
+	text_clear(&t);
+	text_add_short(&t, "äöüÄÖÜ", 6); /* no character is cut in two */
+	ck_assert_str_eq(t.text, "ä…Ü");
+	text_free(&t);
+}
+END_TEST
+
 int main(void)
 {
 	const struct test tests[] = {
@@ -198,6 +213,7 @@ int main(void)
 		{ copies_are_whole_and_apart, 1, 0 },
 		{ new_memory_is_zero_and_never_null, 1, 0 },
 		{ resized_memory_keeps_its_content, 1, 0 },
+		{ a_long_text_is_shortened_in_its_middle, 1, 0 },
 		{ too_much_memory_aborts, 1, SIGABRT },
 		{ too_large_a_resize_aborts, 1, SIGABRT },
 	};

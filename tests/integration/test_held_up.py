@@ -1,0 +1,158 @@
+"""What holds up one model holds up no others, and is told with model, table and reason: locks of
+others, statements that fail while the session lives, triggers that take long."""
+
+import contextlib
+import re
+
+import pytest
+
+from runner import FAILED, ids, model
+from servers import wait_until
+from test_metrics import Site, wait_value
+
+NAMES = ("A", "B", "C")
+
+
+@pytest.fixture
+def three(signalbus, schema, make_topic):
+    """Configures three models with some rows each."""
+    topics = {name: make_topic() for name in NAMES}
+
+    def configure(rows=3, order_by=(), **settings):
+        order = {"order_by": list(order_by)} if order_by else {}
+        models = [model(name, schema.make_signals(name.lower(), rows), topics[name], **order)
+                  for name in NAMES]
+        signalbus.configure(*models, **settings)
+        return topics
+    return configure
+
+
+@contextlib.contextmanager
+def locked(schema, table):
+    """Keeps a table locked; yields the server process that does so."""
+    connection = schema.connect()
+    connection.cursor().execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+    yield connection.info.backend_pid
+    connection.rollback()
+
+
+def lines(log, text):
+    return [line for line in log.splitlines() if text in line]
+
+
+def wait_gone(schema, table, limit):
+    wait_until(lambda: schema.count(table) == 0, limit, f"{table} empty")
+
+
+@pytest.mark.parametrize("command", [("flush", "-w", "0"), ("flushmany", "-j", "2"),
+                                     ("flushordered",)], ids=lambda command: command[0])
+def test_a_locked_table_fails_alone(signalbus, schema, three, command):
+    """Also to be described; the others go first, and who has the lock is told."""
+    three(timeout=1.5, order_by=["id"])
+    with locked(schema, "a") as pid:
+        running = signalbus.start(*command)
+        wait_gone(schema, "b", 20)
+        wait_gone(schema, "c", 20)
+        assert running.is_alive() and FAILED not in running.log()
+        reason = running.finish().expect_failure()
+    assert reason.startswith(f'model "A": table {schema}.a: locked by server process {pid} (user ')
+    assert "AccessExclusiveLock" in reason and reason.endswith("SQLSTATE 55P03")
+    assert schema.count("a") == 3
+
+
+def test_a_table_that_is_unlocked_in_time(signalbus, schema, three, topics):
+    made = three(timeout=20.0)
+    with locked(schema, "a"):
+        running = signalbus.start("flushmany")
+        wait_gone(schema, "c", 20)
+    run = running.finish().expect(0)
+    assert schema.count("a") == 0 and len(lines(run.stderr, "")) <= 1
+    assert set(ids(topics.read(made["A"], 3))) == {1, 2, 3}
+
+
+def test_a_locked_table_keeps_no_worker(signalbus, schema, three):
+    """Of the daemon, though it has but one; a line when it has lasted, and one when it is over."""
+    site = Site()
+    three(timeout=2.0, workers=1, poll_interval=0.1, metrics_listen=str(site))
+    with locked(schema, "a") as pid:
+        daemon = signalbus.start("run")
+        wait_gone(schema, "b", 20)
+        daemon.wait_log(f"table {schema}.a: locked by server process {pid}")
+        assert site.value("signalbus_stopped", model="A") == 1
+        assert site.value("signalbus_stopped", model="B") == 0
+        for number in range(10, 15):
+            schema.insert_signals("c", 1, number)
+            wait_gone(schema, "c", 3)
+    wait_gone(schema, "a", 15)
+    daemon.wait_log('model "A": resumed after')
+    wait_value(site, 0, "signalbus_stopped", model="A")
+    log = daemon.stop().expect(0).stderr
+    assert len(lines(log, 'model "A"')) == 2 and not lines(log, 'model "B"')
+
+
+def test_other_commands_name_the_locked_table(signalbus, schema, three):
+    three(timeout=0.5)
+    with locked(schema, "b"):
+        for command in ("pending", "check"):
+            run = signalbus(command).expect(1)
+            assert 'model "B"' in run.stdout + run.stderr, run
+            assert "lock timeout" in run.stdout + run.stderr, run
+
+
+# Those that usually mean that the server is away, raised by anybody's trigger.
+STATES = ("08006", "25006", "53100", "53300", "55P03", "57014", "57P01", "57P03", "58030")
+
+
+def test_statements_that_fail_are_their_models_failures(signalbus, schema, make_topic):
+    models = []
+    for state in STATES:
+        table = f"t_{state.lower()}"
+        models.append(model(f"Bad{state}", schema.make_signals(table, 1), make_topic()))
+        schema.on_delete(table, f"RAISE EXCEPTION 'no' USING ERRCODE = '{state}'")
+    signalbus.configure(*models, model("Good", schema.make_signals("good", 3), make_topic()),
+                        timeout=1.0)
+    running = signalbus.start("flushmany")
+    wait_gone(schema, "good", 20)
+    assert running.is_alive()
+    run = running.finish().expect(1)
+    for state in STATES:
+        [line] = lines(run.stderr, f'{FAILED}model "Bad{state}"')
+        assert f"table {schema}.t_{state.lower()}: database: no (PL/pgSQL function" in line
+        assert line.endswith(f"SQLSTATE {state}"), line
+    assert schema.count("good") == 0
+
+
+def test_an_error_names_model_table_and_column(signalbus, schema, make_topic):
+    tables = {name: schema.make_signals(f"t{number}", 1) for number, name in enumerate(NAMES)}
+    fields = ["id", {"name": "f", "sql": "1 / (id - id)"}]
+    signalbus.configure(*(model(name, table, make_topic(), fields=fields)
+                          for name, table in tables.items()))
+    run = signalbus("flushmany").expect(1)
+    for name, table in tables.items():
+        assert len(lines(run.stderr, f'model "{name}": table {table}: database: division by zero '
+                                     "SQLSTATE 22012")) == 1, run
+    schema.execute("CREATE TABLE line (n int NOT NULL REFERENCES t0 (id) ON DELETE SET NULL, "
+                   "CHECK (n > 0))")
+    schema.execute("ALTER TABLE t0 ALTER id TYPE int; INSERT INTO line VALUES (1)")
+    signalbus.configure(model("A", tables["A"], make_topic()))
+    assert re.search(r'null value in column "n" of relation "line"', signalbus(
+        "flushmany").expect_failure())
+
+
+def test_what_takes_longer_than_the_timeout_is_told(signalbus, schema, three):
+    """A trigger that sleeps, and is cancelled each time; others go on, and statistics name it."""
+    site = Site()
+    three(timeout=1.0, rows=1, poll_interval=0.1, metrics_listen=str(site))
+    schema.on_delete("a", f"""IF to_regclass('{schema}.awake') IS NULL THEN
+        PERFORM pg_sleep(60); END IF""")
+    daemon = signalbus.start("run")
+    daemon.wait_log(f'{FAILED}model "A": table {schema}.a: database: canceling statement due to '
+                    "statement timeout (")
+    assert "pg_sleep" in daemon.log() and site.value("signalbus_stopped", model="A") == 1
+    wait_value(site, lambda seconds: seconds > 2, "signalbus_oldest_pending_seconds", model="A")
+    wait_gone(schema, "b", 10)
+    schema.execute("CREATE TABLE awake ()")
+    wait_gone(schema, "a", 15)
+    daemon.wait_log('model "A": resumed after')
+    log = daemon.stop().expect(0).stderr
+    assert len(lines(log, 'model "A"')) == 2

@@ -1,0 +1,251 @@
+#include "standing.h"
+
+#include "log.h"
+
+#include "suite.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MODELS = 2 };
+
+/* What was logged, a line each, and the clock. */
+static struct {
+	char lines[4096];
+	int64_t now_ns;
+	struct model_config models[MODELS];
+	struct config config;
+	struct standing *standing;
+} world;
+
+struct instant scripted_clock_now(void);
+struct instant scripted_clock_now(void)
+{
+	return (struct instant){ world.now_ns };
+}
+
+#define LOG_DOUBLE(name, level)                                                                    \
+	void name(const char *format, ...)                                                         \
+	{                                                                                          \
+		size_t end = strlen(world.lines);                                                  \
+		va_list args;                                                                      \
+		va_start(args, format);                                                            \
+		end += (size_t)snprintf(                                                           \
+			world.lines + end, sizeof world.lines - end, "%s: ", level);               \
+		end += (size_t)vsnprintf(                                                          \
+			world.lines + end, sizeof world.lines - end, format, args);                \
+		va_end(args);                                                                      \
+		snprintf(world.lines + end, sizeof world.lines - end, "\n");                       \
+	}
+
+LOG_DOUBLE(log_error, "error")
+LOG_DOUBLE(log_warning, "warning")
+LOG_DOUBLE(log_info, "info")
+
+void log_debug(const char *format, ...)
+{
+	(void)format;
+}
+
+static void begin(void)
+{
+	static char names[MODELS][8] = { "A", "B" };
+	world.now_ns = INT64_C(1000000000000);
+	for (size_t i = 0; i < MODELS; i++)
+		world.models[i].name = names[i];
+	world.config = (struct config){
+		.models = world.models, .model_count = MODELS, .timeout = 30, .poll_interval = 2
+	};
+	world.standing = standing_new(&world.config);
+}
+
+static void end(void)
+{
+	standing_free(world.standing);
+}
+
+static void pass(double seconds)
+{
+	world.now_ns += (int64_t)(seconds * 1e9);
+}
+
+/* A visit that takes so long, and fails. */
+static double fail_after(double seconds, enum error_kind kind, const char *text)
+{
+	struct error e;
+	struct instant start = { world.now_ns };
+	error_set(&e, kind, "%s", text);
+	standing_begin(world.standing, 0);
+	pass(seconds);
+	return standing_failure(world.standing, 0, &e, start, 0);
+}
+
+static void succeed(bool has_sent)
+{
+	standing_begin(world.standing, 0);
+	standing_success(world.standing, 0, has_sent);
+}
+
+static void check_lines(const char *expected)
+{
+	ck_assert_str_eq(world.lines, expected);
+}
+
+#define BEGINNING "error: Caught error while sending pending signals: "
+
+static const struct {
+	enum error_kind kind;
+	bool at_once;
+} kinds[] = {
+	{ ERROR_CONFIG, true },
+	{ ERROR_DATABASE, true },
+	{ ERROR_REJECTED, true },
+	{ ERROR_TOPIC, true },
+	{ ERROR_CONNECTION, false },
+	{ ERROR_TEMPORARY, false },
+	{ ERROR_CONFLICT, false },
+	{ ERROR_PLAN, false },
+	{ ERROR_BROKER, false },
+};
+
+START_TEST(what_may_pass_is_told_when_it_has_lasted)
+{
+	begin();
+	fail_after(1, kinds[_i].kind, "no");
+	check_lines(kinds[_i].at_once ? BEGINNING "no\n" : "");
+	ck_assert(standing_is_stopped(world.standing, 0));
+	pass(28.9);
+	fail_after(0, kinds[_i].kind, "no");
+	check_lines(kinds[_i].at_once ? BEGINNING "no\n" : "");
+	fail_after(0.1, kinds[_i].kind, "no");
+	check_lines(BEGINNING "no\n");
+	pass(10);
+	succeed(true);
+	check_lines(BEGINNING "no\nwarning: model \"A\": resumed after 40 s\n");
+	ck_assert(!standing_is_stopped(world.standing, 0));
+	/* All begins again. */
+	world.lines[0] = '\0';
+	fail_after(1, kinds[_i].kind, "no");
+	check_lines(kinds[_i].at_once ? BEGINNING "no\n" : "");
+	end();
+}
+END_TEST
+
+START_TEST(what_takes_longer_than_the_timeout_is_told_at_once)
+{
+	begin();
+	fail_after(31, ERROR_CONNECTION, "the commit hangs");
+	check_lines(BEGINNING "the commit hangs\n");
+	end();
+}
+END_TEST
+
+START_TEST(what_passes_is_not_told)
+{
+	begin();
+	for (int i = 0; i < 100; i++) {
+		fail_after(29, ERROR_TEMPORARY, "locked");
+		succeed(true);
+	}
+	check_lines("");
+	end();
+}
+END_TEST
+
+START_TEST(each_reason_is_told_once)
+{
+	char many[32];
+	begin();
+	for (int i = 0; i < 10; i++) {
+		fail_after(0, ERROR_DATABASE, "3 of 10 signals, process 4711");
+		fail_after(0, ERROR_DATABASE, "10 of 10 signals, process 4");
+		fail_after(0, ERROR_TOPIC, "no topic");
+	}
+	check_lines(BEGINNING "3 of 10 signals, process 4711\n" BEGINNING "no topic\n");
+	for (int i = 0; i < 20; i++) {
+		snprintf(many, sizeof many, "%.*s", i, "aaaaaaaaaaaaaaaaaaaaaaa");
+		fail_after(0, ERROR_DATABASE, many);
+	}
+	size_t count = 0;
+	for (const char *p = world.lines; (p = strchr(p, '\n')) != NULL; p++)
+		count++;
+	ck_assert_uint_eq(count, 4);
+	end();
+}
+END_TEST
+
+START_TEST(to_see_nothing_proves_nothing_while_another_worker_is_at_it)
+{
+	begin();
+	fail_after(0, ERROR_DATABASE, "no");
+	standing_begin(world.standing, 0);
+	succeed(false);
+	ck_assert(standing_is_stopped(world.standing, 0));
+	standing_leave(world.standing, 0);
+	check_lines(BEGINNING "no\n");
+	pass(5);
+	succeed(false);
+	check_lines(BEGINNING "no\nwarning: model \"A\": resumed after 5 s\n");
+	end();
+}
+END_TEST
+
+START_TEST(waits_back_off)
+{
+	begin();
+	const enum error_kind kind = _i == 0 ? ERROR_DATABASE : ERROR_TEMPORARY;
+	ck_assert_double_eq_tol(fail_after(0, kind, "no"), 0.05, 1e-6);
+	ck_assert_double_eq_tol(fail_after(0, kind, "no"), 0.1, 1e-6);
+	for (int i = 0; i < 20; i++)
+		fail_after(0, kind, "no");
+	ck_assert_double_eq_tol(fail_after(0, kind, "no"), 5, 1e-6);
+	succeed(true);
+	ck_assert_double_eq_tol(fail_after(0, kind, "no"), 0.05, 1e-6);
+	end();
+}
+END_TEST
+
+START_TEST(standing_by_is_no_failure)
+{
+	begin();
+	ck_assert_double_eq_tol(fail_after(0, ERROR_BUSY, "by another"), 1, 1e-6);
+	fail_after(60, ERROR_BUSY, "by another");
+	ck_assert(!standing_is_stopped(world.standing, 0));
+	succeed(false);
+	check_lines("info: model \"A\": stands by: by another\n"
+		    "info: model \"A\": took over the ordered lock\n");
+	end();
+}
+END_TEST
+
+START_TEST(those_that_fail_are_described)
+{
+	struct text t = { 0 };
+	begin();
+	fail_after(0, ERROR_TEMPORARY, "locked");
+	standing_describe(world.standing, (struct instant){ world.now_ns }, &t);
+	ck_assert_uint_eq(t.length, 0);
+	pass(75);
+	fail_after(0, ERROR_BROKER, "not stored");
+	standing_describe(world.standing, (struct instant){ world.now_ns }, &t);
+	ck_assert_str_eq(t.text, "A (broker, 75 s)");
+	text_free(&t);
+	end();
+}
+END_TEST
+
+int main(void)
+{
+	const struct test tests[] = {
+		{ what_may_pass_is_told_when_it_has_lasted, COUNT(kinds), 0 },
+		{ what_takes_longer_than_the_timeout_is_told_at_once, 1, 0 },
+		{ what_passes_is_not_told, 1, 0 },
+		{ each_reason_is_told_once, 1, 0 },
+		{ to_see_nothing_proves_nothing_while_another_worker_is_at_it, 1, 0 },
+		{ waits_back_off, 2, 0 },
+		{ standing_by_is_no_failure, 1, 0 },
+		{ those_that_fail_are_described, 1, 0 },
+	};
+	return suite_run("standing", tests, COUNT(tests));
+}
