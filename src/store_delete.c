@@ -50,9 +50,7 @@ bool deletions_plan(struct store *s, const struct model *m, struct error *e)
 	d->can_delete = store_query_model(s, m, call, e);
 	free(explained);
 	free(sql);
-	if (d->can_delete || e->kind != ERROR_DATABASE)
-		return d->can_delete;
-	return error_prefix(e, "model \"%s\"", m->config->name);
+	return d->can_delete;
 }
 
 bool deletions_prepare(struct store *s, const struct model *m, const struct claim *claim,
