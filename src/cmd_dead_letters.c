@@ -59,18 +59,28 @@ static bool list(struct store *s, const struct chosen *c, struct error *e)
 	return true;
 }
 
-/* All models in one transaction: all of them go, or none. */
+/* Say what became of them.  Returns false with e where some stay. */
+static bool report_requeued(const struct chosen *c, const struct requeued *r, struct error *e)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (r->counts[i] > 0)
+			log_info("model \"%s\": %zu signals are back in table %s",
+				c->config->models[c->models[i]].name, r->counts[i],
+				c->config->models[c->models[i]].table);
+	for (size_t i = 0; i < r->reasons.count; i++)
+		log_error("%s", r->reasons.lines[i]);
+	return r->stayed == 0 ||
+	       error_set(e, ERROR_DATABASE, "%zu dead letter%s in table %s", r->stayed,
+		       r->stayed == 1 ? " stays" : "s stay", c->config->dead_letter_table);
+}
+
 static bool requeue(struct store *s, const struct chosen *c, struct error *e)
 {
-	size_t *counts = memory_new(c->count, sizeof *counts);
+	struct requeued r = { .counts = memory_new(c->count, sizeof *r.counts) };
 	bool ok = command_read_models(s, c->models, c->count, e) &&
-		  store_requeue(s, c->models, c->count, counts, e);
-	for (size_t i = 0; ok && i < c->count; i++)
-		if (counts[i] > 0)
-			log_info("model \"%s\": %zu signals are back in table %s",
-				c->config->models[c->models[i]].name, counts[i],
-				c->config->models[c->models[i]].table);
-	free(counts);
+		  store_requeue(s, c->models, c->count, &r, e) && report_requeued(c, &r, e);
+	problems_free(&r.reasons);
+	free(r.counts);
 	return ok;
 }
 

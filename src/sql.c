@@ -25,6 +25,18 @@ static void add_quoted(struct text *t, const char *name)
 	add_string(t, "\"");
 }
 
+/* A constant in SQL.  Standard strings: only quotes are doubled. */
+static void add_constant(struct text *t, const char *s)
+{
+	add_string(t, "'");
+	for (; *s != '\0'; s++) {
+		if (*s == '\'')
+			add_string(t, "'");
+		text_add(t, s, 1);
+	}
+	add_string(t, "'");
+}
+
 static void add_column(struct text *t, const struct model *m, size_t column)
 {
 	add_string(t, "signal.");
@@ -309,15 +321,162 @@ char *sql_lock_again(const struct model *m)
 		m->relation);
 }
 
-/* "signal.*" is the row, also where the table has a column of that name. */
+/* Whether what to_jsonb() makes of a column may not be all that its text says: json loses its form,
+ * JSON's null becomes NULL, an array its bounds, -0 its sign, and hstore becomes an object. */
+static bool loses_in_json(const struct column *c)
+{
+	return c->form == FORM_JSON || c->form == FORM_SERVER;
+}
+
+/* The text of a column, by its type's output function, where the row's JSON has another one. */
+static void add_exact_text(struct text *t, const struct model *m, size_t column)
+{
+	add_string(t, "(SELECT CASE WHEN pg_catalog.num_nulls(");
+	add_column(t, m, column);
+	add_string(t, ")" OP("=") "0 AND COALESCE(pg_catalog.jsonb_extract_path_text(r.json, ");
+	add_constant(t, m->columns[column].name);
+	add_string(t, ")" OP("<>") "x.text, true) THEN x.text END"
+				   " FROM (SELECT pg_catalog.format('%s', ");
+	add_column(t, m, column);
+	add_string(t, ") AS text) AS x)");
+}
+
+/* The texts of the columns that need one, as an object. */
+static void add_exact_texts(struct text *t, const struct model *m)
+{
+	const char *gap = "";
+	add_string(t, "pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_object(ARRAY[");
+	for (size_t i = 0; i < m->column_count; i++)
+		if (loses_in_json(&m->columns[i])) {
+			add_string(t, gap);
+			add_constant(t, m->columns[i].name);
+			gap = ", ";
+		}
+	add_string(t, "]::pg_catalog.text[], ARRAY[");
+	gap = "";
+	for (size_t i = 0; i < m->column_count; i++)
+		if (loses_in_json(&m->columns[i])) {
+			add_string(t, gap);
+			add_exact_text(t, m, i);
+			gap = ", ";
+		}
+	add_string(t, "]::pg_catalog.text[]))");
+}
+
+/* The row "signal" as a dead letter holds it: an object of its columns, and, under the name "",
+ * which no column can have, the texts of those that this does not say all of.  "signal.*" is the
+ * row, also where the table has a column of that name. */
+static void add_image(struct text *t, const struct model *m)
+{
+	add_string(t, "(SELECT pg_catalog.jsonb_concat(r.json, CASE"
+		      " WHEN pg_catalog.jsonb_eq(x.texts, '{}') THEN '{}'"
+		      " ELSE pg_catalog.jsonb_build_object('', x.texts) END)"
+		      " FROM (SELECT pg_catalog.to_jsonb(signal.*) AS json) AS r"
+		      " CROSS JOIN LATERAL (SELECT ");
+	add_exact_texts(t, m);
+	add_string(t, " AS texts) AS x)");
+}
+
 char *sql_bury(const struct model *m)
 {
-	return text_format(
-		"INSERT INTO %s (model, signal, error)"
-		" SELECT $1, pg_catalog.to_jsonb(signal.*), $2 FROM %s AS signal"
-		" WHERE signal.ctid" OP("=") "$3::pg_catalog.tid"
-					     " AND signal.tableoid" OP("=") "$4::pg_catalog.oid",
-		m->dead_letters, m->relation);
+	struct text t = { 0 };
+	text_addf(&t, "INSERT INTO %s (model, signal, error) SELECT $1, ", m->dead_letters);
+	add_image(&t, m);
+	text_addf(&t,
+		", $2 FROM %s AS signal WHERE signal.ctid" OP(
+			"=") "$3::pg_catalog.tid"
+			     " AND signal.tableoid" OP("=") "$4::pg_catalog.oid",
+		m->relation);
+	return t.text;
+}
+
+/* The primary key in an image, for comparison. */
+static void add_image_key(struct text *t, const struct model *m, const char *image)
+{
+	add_string(t, "pg_catalog.jsonb_build_array(");
+	for (size_t i = 0; i < m->primary_key_count; i++) {
+		text_addf(t, "%spg_catalog.jsonb_extract_path(%s, ", i > 0 ? ", " : "", image);
+		add_constant(t, m->columns[m->primary_key[i]].name);
+		add_string(t, ")");
+	}
+	add_string(t, ")");
+}
+
+/* A column of a dead letter t, which r is made of: a string is the text of any type but JSON. */
+static void add_returning(struct text *t, const struct model *m, size_t column)
+{
+	bool is_json = m->columns[column].form == FORM_JSON;
+	if (is_json) {
+		add_string(t, "COALESCE(pg_catalog.jsonb_extract_path_text(t.signal, '', ");
+		add_constant(t, m->columns[column].name);
+		text_addf(t, ")::%s, ", m->columns[column].cast);
+	}
+	add_string(t, "r.");
+	add_quoted(t, m->columns[column].name);
+	add_string(t, is_json ? ")" : "");
+}
+
+static void add_insert(struct text *t, const struct model *m, const bool *writable)
+{
+	const char *gap = "";
+	text_addf(t, "INSERT INTO %s AS signal (", m->relation);
+	for (size_t i = 0; i < m->column_count; i++)
+		if (writable[i]) {
+			add_string(t, gap);
+			add_quoted(t, m->columns[i].name);
+			gap = ", ";
+		}
+	add_string(t, ") OVERRIDING SYSTEM VALUE SELECT ");
+	gap = "";
+	for (size_t i = 0; i < m->column_count; i++)
+		if (writable[i]) {
+			add_string(t, gap);
+			add_returning(t, m, i);
+			gap = ", ";
+		}
+}
+
+/* What is missing now counts as NULL: columns that are gone. */
+static const char sql_first_difference[] =
+	"(SELECT pg_catalog.min(e.name) FROM ("
+	"SELECT j.key, j.value, pg_catalog.jsonb_extract_path(b.image, j.key)"
+	" FROM pg_catalog.jsonb_each(t.signal) AS j WHERE j.key" OP(
+		"<>") "''"
+		      " UNION ALL"
+		      " SELECT j.key, j.value, pg_catalog.jsonb_extract_path(b.image, '', j.key)"
+		      " FROM pg_catalog.jsonb_each(pg_catalog.jsonb_extract_path(t.signal, '')) AS "
+		      "j"
+		      ") AS e (name, was, is_now)"
+		      " WHERE pg_catalog.jsonb_ne(e.was, COALESCE(e.is_now, 'null')))";
+
+char *sql_put_back(const struct model *m, const char *table, const bool *writable)
+{
+	struct text t = { 0 };
+	text_addf(&t,
+		"WITH taken AS (DELETE FROM %s AS d WHERE d.model" OP(
+			"=") "$1"
+			     " AND d.id" OP(">=") "$2::pg_catalog.int8 AND d.id" OP(
+				     "<=") "$3::pg_catalog.int8"
+					   " RETURNING d.id, d.signal), back AS (",
+		table);
+	add_insert(&t, m, writable);
+	text_addf(&t,
+		" FROM taken AS t CROSS JOIN LATERAL pg_catalog.jsonb_populate_record(NULL::%s,"
+		" pg_catalog.jsonb_concat(t.signal,"
+		" COALESCE(pg_catalog.jsonb_extract_path(t.signal, ''), '{}'))) AS r"
+		" ORDER BY t.id RETURNING ",
+		m->relation);
+	add_image(&t, m);
+	text_addf(&t,
+		" AS image) SELECT pg_catalog.count(*), pg_catalog.count(c.wrong),"
+		" pg_catalog.min(c.wrong) FROM (SELECT CASE WHEN b.image IS NULL THEN '' ELSE %s"
+		" END AS wrong FROM taken AS t LEFT JOIN back AS b ON ",
+		sql_first_difference);
+	add_image_key(&t, m, "t.signal");
+	add_string(&t, OP("="));
+	add_image_key(&t, m, "b.image");
+	add_string(&t, ") AS c");
+	return t.text;
 }
 
 char *sql_note(const struct model *m)
@@ -392,18 +551,6 @@ void sql_dead_letter_table(struct text *t, const char *name)
 		"  failed_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now()\n"
 		");\n",
 		name);
-}
-
-/* A constant in SQL.  Standard strings: only quotes are doubled. */
-static void add_constant(struct text *t, const char *s)
-{
-	add_string(t, "'");
-	for (; *s != '\0'; s++) {
-		if (*s == '\'')
-			add_string(t, "'");
-		text_add(t, s, 1);
-	}
-	add_string(t, "'");
 }
 
 void sql_trigger(struct text *t, const struct model *m, bool drop)

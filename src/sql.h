@@ -95,6 +95,12 @@ char *sql_lock_again(const struct model *m);
  * tableoid. */
 char *sql_bury(const struct model *m);
 
+/* Put the dead letters in table of the model $1 whose ids are $2 to $3 back into the signal table;
+ * writable says of each column whether it takes a value (a generated one does not).  How many they
+ * are; how many did not come back as they were, which are to be rolled back; and of one of these
+ * the column that is not as it was, "" where the row is not there. */
+char *sql_put_back(const struct model *m, const char *table, const bool *writable);
+
 /* Note the primary keys of all pending rows in a cursor that outlives its transaction. */
 char *sql_note(const struct model *m);
 char *sql_noted(const struct model *m, size_t count); /* fetch count noted keys */

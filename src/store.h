@@ -153,10 +153,19 @@ struct dead_letter_page {
 bool store_dead_letters(struct store *s, size_t index, const struct dead_letter_page *page,
 	struct rows **rows, struct error *e);
 
-/* Put the dead letters of models (indexes) back into their tables, with their primary keys, all in
- * one transaction.  counts is as long as models. */
-bool store_requeue(
-	struct store *s, const size_t *models, size_t count, size_t *counts, struct error *e);
+/* What became of dead letters that were to be put back. */
+enum { REQUEUE_REASONS = 20 };
+struct requeued {
+	size_t *counts;          /* for each model: so many are back */
+	size_t stayed;           /* so many are not, … */
+	struct problems reasons; /* … and why, a line each of the first REQUEUE_REASONS */
+};
+
+/* Put the dead letters of models (indexes) back into their tables, in one transaction.  Each comes
+ * back exactly as the row was, or stays.  Returns false with e where that failed as a whole, and
+ * all stay. */
+bool store_requeue(struct store *s, const size_t *models, size_t count, struct requeued *requeued,
+	struct error *e);
 
 /* Delete the dead letters of a model (index). */
 bool store_discard(struct store *s, size_t index, size_t *count, struct error *e);
