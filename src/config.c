@@ -210,13 +210,6 @@ static char *read_file(const char *file, struct problems *problems)
 	return NULL;
 }
 
-/* How long the byte order mark is that some editors write in front of UTF-8. */
-static size_t mark_length(const char *content)
-{
-	static const char mark[] = "\xEF\xBB\xBF";
-	return strncmp(content, mark, sizeof mark - 1) == 0 ? sizeof mark - 1 : 0;
-}
-
 /* The path of the file that a line includes, as libconfig 1.5 makes it, to be freed; NULL where the
  * line includes none. */
 static char *included_path(const char *line, const char *folder)
@@ -243,7 +236,7 @@ static bool check_included(
 	char *content = read_file(path, problems);
 	if (content == NULL)
 		return true;
-	if (mark_length(content) > 0)
+	if (value_mark_length(content) > 0)
 		problems_add(problems, (struct place){ path, 1 },
 			"an included file must not begin with a byte order mark; save it as UTF-8 "
 			"without one");
@@ -363,7 +356,7 @@ struct config *config_load(
 		return NULL;
 	size_t before = problems->count;
 	struct reader r = { config_new(file), { 0 }, checks, problems };
-	read_tree(&r, content + mark_length(content));
+	read_tree(&r, content + value_mark_length(content));
 	free(content);
 	if (problems->count == before)
 		return r.config;

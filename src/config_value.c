@@ -24,6 +24,12 @@ void *value_keep(struct config *c, void *allocated)
 	return allocated;
 }
 
+size_t value_mark_length(const char *content)
+{
+	static const char mark[] = "\xEF\xBB\xBF";
+	return strncmp(content, mark, sizeof mark - 1) == 0 ? sizeof mark - 1 : 0;
+}
+
 static const char *type_name(const config_setting_t *s)
 {
 	switch (config_setting_type(s)) {
@@ -124,7 +130,8 @@ void value_read_topic(
 	*(const char **)field = value;
 }
 
-/* The content of a secret's file without the line feed at its end; NULL with a problem. */
+/* The content of a secret's file without the line feed at its end, or a byte order mark in front;
+ * NULL with a problem. */
 static const char *secret_from_file(
 	struct reader *r, const struct setting *row, const config_setting_t *s, const char *path)
 {
@@ -144,7 +151,9 @@ static const char *secret_from_file(
 	}
 	while (length > 0 && (buffer[length - 1] == '\n' || buffer[length - 1] == '\r'))
 		length--;
-	return value_keep(r->config, text_copy_bytes(buffer, length));
+	buffer[length] = '\0';
+	size_t mark = value_mark_length(buffer);
+	return value_keep(r->config, text_copy_bytes(buffer + mark, length - mark));
 }
 
 static const char *secret_from_environment(

@@ -54,6 +54,9 @@ void value_wrong_type(struct reader *r, const struct setting *row, const config_
 /* Add the problem, if there is one, that topic can name none; "what" begins the message. */
 void value_check_topic(struct reader *r, struct place at, const char *what, const char *topic);
 
+/* How long the byte order mark is that some editors write in front of UTF-8; 0: there is none. */
+size_t value_mark_length(const char *content);
+
 /* Let the configuration own what was allocated.  Returns it. */
 void *value_keep(struct config *c, void *allocated);
 

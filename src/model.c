@@ -156,8 +156,10 @@ bool model_no_column(
 		what, m->relation, name);
 	size_t used = strlen(e->text);
 	if (nearest.best != NULL)
-		snprintf(e->text + used, sizeof e->text - used, "; did you mean \"%s\"?",
-			nearest.best);
+		used += (size_t)snprintf(e->text + used, sizeof e->text - used,
+			"; did you mean \"%s\"?", nearest.best);
+	if (used >= sizeof e->text)
+		utf8_mark_cut(e->text, sizeof e->text);
 	return false;
 }
 

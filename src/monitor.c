@@ -2,6 +2,7 @@
 
 #include "http.h"
 #include "text.h"
+#include "utf8.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -54,13 +55,20 @@ static unsigned judge(struct text *body)
 	return 200;
 }
 
+static void add_reason(struct text *body, const char *reason)
+{
+	char *shown = utf8_shown(reason);
+	if (shown[0] != '\0')
+		text_addf(body, "%s\n", shown);
+	free(shown);
+}
+
 static unsigned write_health(void *arg, struct text *body)
 {
 	struct monitor *m = arg;
 	struct daemon_view view = look(m);
 	double silent = instant_seconds((struct instant){ atomic_load(&m->alive_ns) }, clock_now());
-	if (view.alive[0] != '\0')
-		text_addf(body, "%s\n", view.alive);
+	add_reason(body, view.alive);
 	if (silent > view.patience)
 		text_addf(body, "the main thread has made no progress for %.0f s\n", silent);
 	return judge(body);
@@ -69,10 +77,8 @@ static unsigned write_health(void *arg, struct text *body)
 static unsigned write_readiness(void *arg, struct text *body)
 {
 	struct daemon_view view = look(arg);
-	if (view.database[0] != '\0')
-		text_addf(body, "%s\n", view.database);
-	if (view.broker[0] != '\0')
-		text_addf(body, "%s\n", view.broker);
+	add_reason(body, view.database);
+	add_reason(body, view.broker);
 	return judge(body);
 }
 

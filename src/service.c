@@ -2,7 +2,10 @@
 
 #ifdef HAVE_SYSTEMD
 
+#include "utf8.h"
+
 #include <stdint.h>
+#include <stdlib.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
@@ -27,7 +30,9 @@ void service_stopping(void)
 
 void service_status(const char *status)
 {
-	sd_notifyf(0, "STATUS=%s", status);
+	char *shown = utf8_shown(status); /* a line feed would begin another of its variables */
+	sd_notifyf(0, "STATUS=%s", shown);
+	free(shown);
 }
 
 void service_alive(void)

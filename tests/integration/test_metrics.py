@@ -305,6 +305,16 @@ def expect_unready(site, *reasons):
     assert site.value("signalbus_broker_up") == (not any("kafka" in r for r in reasons))
 
 
+def test_reasons_have_no_control_characters(signalbus, schema, site):
+    """They are shown on the page as in the log, since people ask for it on a terminal."""
+    signalbus.database += " dbname='no\x1bwhere'"
+    signalbus.configure(model("A", schema.table("t"), "t"), metrics_listen=str(site))
+    daemon = signalbus.start("run")
+    wait_until(lambda: daemon.is_alive() and r"no\x1bwhere" in daemon.log(), 20, "the reason")
+    wait_until(lambda: r"no\x1bwhere" in site.ask("/readyz").text, 20, "the reason")
+    assert "\x1b" not in site.ask("/readyz").text + daemon.stop().expect(0).stderr
+
+
 def test_readiness_is_that_of_database_and_broker(own_servers, site):
     postgres, kafka, signalbus = own_servers
     schema = Schema(postgres)
