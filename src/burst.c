@@ -134,8 +134,7 @@ static void take_row(void *arg, size_t count)
 
 static struct stretch take_stretch(const struct burst *b)
 {
-	return stretch_take(b->order->position, (size_t)b->model->config->burst_count,
-		b->order->from_start, !b->is_sole);
+	return stretch_take(b->order->position, b->model, b->order->from_start, !b->is_sole);
 }
 
 static struct claim_request request_for(struct burst *b, const struct stretch *stretch)

@@ -4,6 +4,12 @@
 #include "text.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+static unsigned number(const char *s)
+{
+	return (unsigned)strtoul(s, NULL, 10);
+}
 
 bool catalog_find_table(
 	struct db *db, const char *name, struct instant deadline, char **oid, struct error *e)
@@ -62,6 +68,7 @@ static bool describe_table(
 	};
 	if (!db_call(db, call, deadline, e))
 		return false;
+	m->table_oid = *oid != NULL ? number(*oid) : 0;
 	bool ok = rows_count(rows) == 1
 			  ? set_table(m, rows, e)
 			  : model_error(m, "table", e, "table %s does not exist", m->config->table);
@@ -71,12 +78,14 @@ static bool describe_table(
 
 static void add_column(struct model *m, const struct rows *rows, size_t row)
 {
-	unsigned type_oid = (unsigned)strtoul(rows_value(rows, row, 1), NULL, 10);
-	struct column *c = model_add_column(m, rows_value(rows, row, 0), type_oid);
+	struct column *c =
+		model_add_column(m, rows_value(rows, row, 0), number(rows_value(rows, row, 1)));
 	c->is_serial = rows_value(rows, row, 2)[0] == 't';
 	c->type = text_copy(rows_value(rows, row, 3));
 	c->cast = text_copy(rows_value(rows, row, 4));
 	c->operators = text_copy(rows_value(rows, row, 5));
+	c->attnum = (int)number(rows_value(rows, row, 6));
+	c->has_binary = rows_value(rows, row, 7)[0] == 't';
 }
 
 /* Columns in their order, each with the type that its domain comes down to. */
@@ -105,7 +114,7 @@ static bool describe_columns(
 		"  JOIN pg_catalog.pg_operator o ON o.oid = a.amopopr"
 		"  JOIN pg_catalog.pg_namespace s ON s.oid = o.oprnamespace"
 		"  WHERE m.amname = 'btree' AND c.opcdefault AND c.opcintype = base.oid),"
-		"  'pg_catalog')"
+		"  'pg_catalog'), base.attnum, t.typsend <> 0"
 		" FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid"
 		" JOIN pg_catalog.pg_type d ON d.oid = base.declared"
 		" JOIN pg_catalog.pg_namespace n ON n.oid = d.typnamespace"
@@ -220,6 +229,21 @@ static bool describe_dead_letters(
 				 found ? "is not one for dead letters" : "does not exist");
 }
 
+/* What was read in several statements has to be of one and the same table. */
+static bool check_state(struct db *db, struct instant deadline, struct model *m, struct error *e)
+{
+	struct rows *rows;
+	const char *const values[] = { m->relation };
+	const struct db_call call = {
+		.sql = sql_table_state, .values = values, .value_count = 1, .rows = &rows
+	};
+	if (!db_call(db, call, deadline, e))
+		return false;
+	bool is_same = rows_count(rows) == 1 && strcmp(rows_value(rows, 0, 0), m->table_state) == 0;
+	rows_free(rows);
+	return is_same || error_set(e, ERROR_PLAN, "table %s is being changed", m->relation);
+}
+
 static bool describe(struct db *db, struct instant deadline, struct model *m, struct error *e)
 {
 	char *oid = NULL;
@@ -230,7 +254,7 @@ static bool describe(struct db *db, struct instant deadline, struct model *m, st
 		  describe_expressions(db, deadline, m, &m->config->headers, e) &&
 		  check_where(db, deadline, m, e) &&
 		  (describe_dead_letters(db, deadline, m, e) || model_tolerates(m, e)) &&
-		  model_resolve(m, e);
+		  check_state(db, deadline, m, e) && model_resolve(m, e);
 	free(oid);
 	return ok;
 }

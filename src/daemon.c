@@ -161,7 +161,9 @@ static bool run_any(
 		return ok;
 	visit->rest = position_rest(order.position, clock_now());
 	order.from_start = visit->rest <= 0;
-	if (!order.from_start && (order.model->is_parent || !position_step_back(order.position)))
+	const struct model *m = order.model;
+	if (!order.from_start &&
+		(m->is_parent || !position_step_back(order.position, m->table_state)))
 		return true;
 	return look(w, &order, &visit->result, e);
 }

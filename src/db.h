@@ -52,24 +52,32 @@ void db_limit_locks(struct db *db, double seconds);
  * to stop: it may wait for others' locks.  Not so at first. */
 void db_heed_stop(struct db *db, bool heeds);
 
+/* What the columns of a result have to be.  Of the last ones nothing but that is wanted. */
+struct db_columns {
+	const struct row_column *columns;
+	int count, kept;
+};
+
 /* One statement of a run. */
 struct db_call {
 	const char *sql;           /* its text, or … */
 	const char *prepared;      /* … the name of a prepared one; with both: prepare it */
 	const char *const *values; /* of its parameters; NULL is NULL */
 	int value_count;
-	const int *formats; /* of the values: 1 for those in binary form … */
-	const int *lengths; /* … and of these the lengths; NULL: all are text */
-	size_t *affected;   /* where the number of affected rows goes, if wanted */
-	struct rows **rows; /* where the result goes, if wanted */
-	int never_null;     /* so many of its columns have a value in each row, the first ones: NULL
-			       there is an error */
-	bool binary;        /* the server sends it in binary form, which costs it less; in rows it
-			       is text all the same.  Of columns whose types binary.h knows */
-	size_t max_bytes;   /* of the rows, if that is limited: only the first ones that fit are
-			       kept, at least one … */
-	size_t *cut_to; /* … and their number goes here; 0: there are no others.  Where far more
-			   was left out than kept the statement is cancelled, and fails */
+	const int *formats;                /* of the values: 1 for those in binary form … */
+	const int *lengths;                /* … and of these the lengths; NULL: all are text */
+	size_t *affected;                  /* where the number of affected rows goes, if wanted */
+	struct rows **rows;                /* where the result goes, if wanted */
+	const struct db_columns *expected; /* what it has to be; if it is not that, no row is taken,
+					      and the call fails with ERROR_PLAN; NULL: anything */
+	int never_null;   /* so many of its columns have a value in each row, the first ones: NULL
+			     there is an error */
+	bool binary;      /* the server sends it in binary form, which costs it less; in rows it
+			     is text all the same.  Of columns whose types binary.h knows */
+	size_t max_bytes; /* of the rows, if that is limited: only the first ones that fit are
+			     kept, at least one … */
+	size_t *cut_to;   /* … and their number goes here; 0: there are no others.  Where far more
+			     was left out than kept the statement is cancelled, and fails */
 	/* If set, called with arg for each row that is kept, as soon as it is there, while others
 	 * are on the way.  Who is told of rows uses them, so that from then on the run is neither
 	 * cancelled for what is left out nor ended when the process is asked to stop. */

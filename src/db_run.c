@@ -257,10 +257,32 @@ static void take_row(struct db *db, struct answer *a, const PGresult *result, in
 	c->on_row(c->arg);
 }
 
+/* A statement that is prepared, or planned again, after its table has changed may give what it did
+ * not when the table was looked at. */
+static bool is_expected(const struct db_columns *expected, const PGresult *result)
+{
+	if (PQnfields(result) != expected->count)
+		return false;
+	for (int i = 0; i < expected->count; i++) {
+		const struct row_column *c = &expected->columns[i];
+		if (PQftype(result, i) != c->type_oid ||
+			(c->table_oid != 0 && (PQftable(result, i) != c->table_oid ||
+						      PQftablecol(result, i) != c->attnum)))
+			return false;
+	}
+	return true;
+}
+
 /* What rows are read with. */
 static bool begin_rows(struct answer *a, const PGresult *result)
 {
-	a->columns = PQnfields(result);
+	const struct db_columns *expected = a->call->expected;
+	if (expected != NULL && !is_expected(expected, result)) {
+		a->has_failed = true;
+		return error_set(a->error, ERROR_PLAN,
+			"database: a table has changed since it was looked at");
+	}
+	a->columns = expected != NULL ? expected->kept : PQnfields(result);
 	size_t count = (size_t)a->columns;
 	struct rows *rows = *a->call->rows = rows_new(count);
 	a->fields = memory_new(count, sizeof *a->fields);
@@ -289,7 +311,7 @@ static void free_answer(struct answer *a)
 /* Rows come one by one, so that no more of them are in memory than are wanted. */
 static void take_rows(struct db *db, struct answer *a, const PGresult *result)
 {
-	if (*a->call->rows == NULL && !begin_rows(a, result))
+	if (a->has_failed || (*a->call->rows == NULL && !begin_rows(a, result)))
 		return;
 	for (int i = 0; i < PQntuples(result); i++)
 		take_row(db, a, result, i);

@@ -155,12 +155,20 @@ static void put_off(struct worker *w, const struct target *t, struct instant due
 	retry_success(&w->retry, clock_now()); /* the others have their own */
 }
 
+static void drop_keys(struct worker *w)
+{
+	rows_free(w->keys);
+	w->keys = NULL;
+}
+
 /* Whether to try again, now or later, after an error that the flushing of a model met. */
 static bool recover(struct worker *w, const struct target *t, const struct error *e)
 {
 	struct instant due;
-	if (error_policy(e->kind) == POLICY_PREPARE)
+	if (error_policy(e->kind) == POLICY_PREPARE) {
 		store_forget(w->store, t->index);
+		drop_keys(w);
+	}
 	if (e->kind != ERROR_TEMPORARY)
 		return wait_to_retry(w, e);
 	if (!plan_retry(w, e, &due))
@@ -310,12 +318,6 @@ static bool fetch_keys(struct worker *w, const struct model *m, bool *more, stru
 	w->next_key = 0;
 	*more = rows_count(w->keys) > 0;
 	return true;
-}
-
-static void drop_keys(struct worker *w)
-{
-	rows_free(w->keys);
-	w->keys = NULL;
 }
 
 /* A burst of noted keys. */

@@ -38,6 +38,9 @@ static const struct {
 	{ 3802, FORM_JSON },        /* jsonb */
 };
 
+/* Types that are not PostgreSQL's own are numbered from here on (FirstNormalObjectId). */
+#define FIRST_NORMAL_OID 16384
+
 static enum value_form form_of(unsigned type_oid)
 {
 	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
@@ -77,6 +80,7 @@ void model_free(struct model *m)
 	free(m->primary_key);
 	free(m->order);
 	free(m->outputs);
+	free(m->claimed);
 	free(m->members);
 	free(m->headers);
 	free(m->primary_key_fields);
@@ -267,19 +271,64 @@ static void resolve_serial_order(struct model *m)
 	m->is_numbered = is_integer(&m->columns[first->column]);
 }
 
+/* The type of what goes through to_json(). */
+static unsigned type_behind(const struct model *m, const struct output *o)
+{
+	if (o->sql == NULL)
+		return m->columns[o->column].type_oid;
+	for (size_t i = 0; i < m->expression_count; i++)
+		if (strcmp(m->expressions[i].sql, o->sql) == 0)
+			return m->expressions[i].type_oid;
+	return o->type_oid;
+}
+
+/* All columns of a result come in binary form, or none. */
+static bool is_binary(const struct model *m, const struct output *o)
+{
+	if (o->as_json && o->sql == NULL)
+		return m->columns[o->column].has_binary;
+	if (o->as_json)
+		return type_behind(m, o) < FIRST_NORMAL_OID; /* most of the others have, too */
+	return binary_type(o->type_oid) != NULL;
+}
+
 static bool has_binary_outputs(const struct model *m)
 {
 	for (size_t i = 0; i < m->output_count; i++)
-		if (binary_type(m->outputs[i].type_oid) == NULL)
+		if (!is_binary(m, &m->outputs[i]))
 			return false;
 	return true;
 }
 
-/* An expression, or to_json() of a type that is not PostgreSQL's own (FirstNormalObjectId), which
- * may have a cast to json that is a function of people's. */
+static struct row_column column_of(const struct model *m, const struct output *o)
+{
+	struct row_column c = { .type_oid = o->type_oid };
+	if (o->sql == NULL && !o->as_json && !o->as_milliseconds) {
+		c.table_oid = m->table_oid;
+		c.attnum = m->columns[o->column].attnum;
+	}
+	return c;
+}
+
+static void resolve_claimed(struct model *m)
+{
+	enum { TID_OID = 27, OID_OID = 26 };
+	size_t count = ROW_FIXED_FIELDS + m->output_count;
+	m->claimed = memory_new(count + m->output_count, sizeof *m->claimed);
+	m->claimed[ROW_CTID].type_oid = TID_OID;
+	m->claimed[ROW_TABLEOID].type_oid = OID_OID;
+	for (size_t i = 0; i < m->output_count; i++)
+		m->claimed[ROW_FIXED_FIELDS + i] = column_of(m, &m->outputs[i]);
+	for (size_t i = 0; i < m->output_count; i++)
+		if (m->outputs[i].as_json)
+			m->claimed[count++].type_oid = type_behind(m, &m->outputs[i]);
+	m->claimed_count = count;
+}
+
+/* An expression, or to_json() of a type that is not PostgreSQL's own, which may have a cast to json
+ * that is a function of people's. */
 static bool is_peoples(const struct model *m, const struct output *o)
 {
-	enum { FIRST_NORMAL_OID = 16384 };
 	return o->sql != NULL || (o->as_json && m->columns[o->column].type_oid >= FIRST_NORMAL_OID);
 }
 
@@ -301,5 +350,6 @@ bool model_resolve(struct model *m, struct error *e)
 	resolve_serial_order(m);
 	resolve_role(m);
 	m->is_binary = has_binary_outputs(m);
+	resolve_claimed(m);
 	return true;
 }

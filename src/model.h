@@ -8,6 +8,7 @@
 #include "config.h"
 #include "error.h"
 #include "problems.h"
+#include "rows.h"
 #include "template.h"
 
 #include <stdbool.h>
@@ -32,6 +33,8 @@ struct column {
 	char *cast;        /* the same with its schema, for SQL */
 	char *operators;   /* the schema of those that compare its values, for SQL */
 	unsigned type_oid; /* a domain's base type */
+	int attnum;        /* in its table */
+	bool has_binary;   /* the server knows a binary form of its type */
 	bool is_serial;    /* a sequence gives its values; never NULL */
 	enum value_form form;
 };
@@ -80,7 +83,8 @@ struct model {
 				      first one ends what is done with the model */
 	size_t index;              /* in the configuration's list */
 	char *relation;            /* schema and table, quoted for SQL */
-	char *dead_letters;        /* table for what is rejected, quoted for SQL; NULL: it stays */
+	unsigned table_oid;
+	char *dead_letters; /* table for what is rejected, quoted for SQL; NULL: it stays */
 	char *scope;    /* which rows are this model's: the relation and, if need be, a condition */
 	bool is_parent; /* partitioned or inherited from: a ctid is not unique in it */
 	char *table_state; /* by which it is found that the table has changed (sql.h) */
@@ -103,6 +107,10 @@ struct model {
 	struct output *outputs;
 	size_t output_count;
 	bool is_binary; /* the outputs may come in binary form: binary.h knows their types */
+	/* What a claim returns: the fixed fields, the outputs, and, for the types of those that
+	 * come as to_json() of them, one column each, which is always NULL. */
+	struct row_column *claimed;
+	size_t claimed_count;
 	/* The shape of its messages.  Fields are those of a claimed row; NO_FIELD: has none. */
 	struct template topic;
 	size_t key_field;

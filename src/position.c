@@ -48,6 +48,8 @@ void position_free(struct position *p)
 static struct spot spot_of(const char *ctid) /* "(page,row)" */
 {
 	char *end;
+	if (ctid[0] != '(')
+		return (struct spot){ 0 }; /* of a table that has become a parent just now */
 	struct spot spot = { .page = strtoul(ctid + 1, &end, 10) };
 	spot.row = strtoul(end + 1, NULL, 10);
 	return spot;
@@ -73,19 +75,32 @@ static struct place_in_table copy_of(const struct position *p)
 	struct place_in_table copy = { 0 };
 	for (size_t i = 0; i < p->place.count; i++)
 		place_add(&copy, p->place.values[i]);
+	place_set_state(&copy, p->place.state);
 	return copy;
+}
+
+/* Under the lock: forget a place that is not good for the state. */
+static void fit(struct position *p, const char *state)
+{
+	if (p->place.state == NULL || state == NULL || strcmp(p->place.state, state) == 0)
+		return;
+	place_free(&p->place);
+	p->rows_per_page = 0;
 }
 
 /* Under the lock. */
 static void move_to(struct position *p, struct spot spot)
 {
+	struct place_in_table next = place_at(spot);
+	place_set_state(&next, p->place.state);
 	place_free(&p->place);
-	p->place = place_at(spot);
+	p->place = next;
 }
 
-struct place_in_table position_get(struct position *p)
+struct place_in_table position_get(struct position *p, const char *state)
 {
 	pthread_mutex_lock(&p->lock);
+	fit(p, state);
 	struct place_in_table copy = copy_of(p);
 	pthread_mutex_unlock(&p->lock);
 	return copy;
@@ -143,10 +158,11 @@ void position_learn(struct position *p, unsigned long rows_per_page)
 	pthread_mutex_unlock(&p->lock);
 }
 
-struct span position_take(struct position *p, size_t rows)
+struct span position_take(struct position *p, size_t rows, const char *state)
 {
 	struct span span = { 0 };
 	pthread_mutex_lock(&p->lock);
+	fit(p, state);
 	span.from = copy_of(p);
 	if (p->rows_per_page > 0) {
 		struct spot spot = spot_of(p->place.values[0]);
@@ -173,16 +189,18 @@ void position_put_back(struct position *p, const struct span *span)
 {
 	struct spot before = spot_of(span->before.values[0]);
 	pthread_mutex_lock(&p->lock);
+	fit(p, span->from.state);
 	if (p->place.count > 0 && before.page < spot_of(p->place.values[0]).page)
 		move_to(p, before);
 	p->rows_per_page = 0;
 	pthread_mutex_unlock(&p->lock);
 }
 
-bool position_step_back(struct position *p)
+bool position_step_back(struct position *p, const char *state)
 {
 	bool is_row = false;
 	pthread_mutex_lock(&p->lock);
+	fit(p, state);
 	if (p->place.count > 0) {
 		struct spot spot = spot_of(p->place.values[0]);
 		is_row = spot.row > 0; /* no row is that */
@@ -201,10 +219,17 @@ void place_add(struct place_in_table *place, const char *value)
 	place->values[place->count++] = text_copy(value);
 }
 
+void place_set_state(struct place_in_table *place, const char *state)
+{
+	free(place->state);
+	place->state = state != NULL ? text_copy(state) : NULL;
+}
+
 void place_free(struct place_in_table *place)
 {
 	for (size_t i = 0; i < place->count; i++)
 		free(place->values[i]);
 	free(place->values);
+	free(place->state);
 	*place = (struct place_in_table){ 0 };
 }

@@ -22,13 +22,15 @@ struct position;
 struct place_in_table {
 	char **values;
 	size_t count;
+	char *state; /* of the table for which they are good (a model's table_state); NULL: any */
 };
 
 struct position *position_new(void);
 void position_free(struct position *p);
 
-/* A copy of the place, which the caller frees with place_free(). */
-struct place_in_table position_get(struct position *p);
+/* A copy of the place, which the caller frees with place_free().  One that is good for another
+ * state of the table is forgotten. */
+struct place_in_table position_get(struct position *p, const char *state);
 
 /* Move on to a place, and take its ownership. */
 void position_set(struct position *p, struct place_in_table *place);
@@ -48,7 +50,7 @@ struct span {
 /* A span of about so many rows from the place on.  Where it is known how many a page holds it has
  * an end, and the position is moved on to there: who comes next, maybe while the rows are being
  * claimed, need not walk over them.  Freed by span_free(). */
-struct span position_take(struct position *p, size_t rows);
+struct span position_take(struct position *p, size_t rows, const char *state);
 void span_free(struct span *span);
 
 /* There was nothing in a span and behind it: go back to where the one before it begins, unless the
@@ -66,10 +68,12 @@ double position_rest(struct position *p, struct instant now);
 /* Move a position that is a row's ctid some pages back, for another look at what is there: each
  * session that inserts has a page of its own at the end of a table (RelationGetBufferForTuple in
  * PostgreSQL), so that new rows come before the last one, too.  Returns false where that has been
- * done since the last position_set(), or the position is the beginning. */
-bool position_step_back(struct position *p);
+ * done since the last position_set(), or the position is the beginning, or is good for another
+ * state of the table. */
+bool position_step_back(struct position *p, const char *state);
 
 void place_add(struct place_in_table *place, const char *value);
+void place_set_state(struct place_in_table *place, const char *state); /* copies it */
 void place_free(struct place_in_table *place);
 
 #endif

@@ -16,6 +16,14 @@ struct field {
 	size_t length;
 };
 
+/* What a column of a result is: its type (a domain's base type), and the table's column whose value
+ * it is as it stands, if it is one. */
+struct row_column {
+	unsigned type_oid;
+	unsigned table_oid; /* 0: whichever … */
+	int attnum;         /* … and whichever of its columns, if any */
+};
+
 /* Rows of so many columns, none at first; then the columns' types, and row by row its fields,
  * which are copied. */
 struct rows *rows_new(size_t columns);

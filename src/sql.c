@@ -61,16 +61,33 @@ static void add_milliseconds(struct text *t, const struct model *m, size_t colum
 	add_string(t, "))" OP("*") "1000)::pg_catalog.int8 END");
 }
 
-static void add_output(struct text *t, const struct model *m, const struct output *o)
+static void add_value(struct text *t, const struct model *m, const struct output *o)
 {
-	add_string(t, o->as_json ? ", pg_catalog.to_json(" : ", ");
 	if (o->as_milliseconds)
 		add_milliseconds(t, m, o->column);
 	else if (o->sql != NULL)
 		add_expression(t, o->sql);
 	else
 		add_column(t, m, o->column);
+}
+
+static void add_output(struct text *t, const struct model *m, const struct output *o)
+{
+	add_string(t, o->as_json ? ", pg_catalog.to_json(" : ", ");
+	add_value(t, m, o);
 	add_string(t, o->as_json ? ")" : "");
+}
+
+/* The type of what goes through to_json() shows in a column that is always NULL. */
+static void add_types(struct text *t, const struct model *m)
+{
+	for (size_t i = 0; i < m->output_count; i++) {
+		if (!m->outputs[i].as_json)
+			continue;
+		add_string(t, ", CASE WHEN false THEN ");
+		add_value(t, m, &m->outputs[i]);
+		add_string(t, " END");
+	}
 }
 
 static void add_outputs(struct text *t, const struct model *m)
@@ -78,6 +95,7 @@ static void add_outputs(struct text *t, const struct model *m)
 	add_string(t, "SELECT signal.ctid, signal.tableoid");
 	for (size_t i = 0; i < m->output_count; i++)
 		add_output(t, m, &m->outputs[i]);
+	add_types(t, m);
 	text_addf(t, " FROM %s AS signal", m->relation);
 }
 

@@ -75,13 +75,19 @@ char *sql_writers(const struct model *m, bool among);
 	" JOIN pg_catalog.pg_attribute own ON own.attrelid = k.oid AND own.attname = key.attname"  \
 	" WHERE k.relkind = 'f' OR NOT own.attnotnull ORDER BY k.oid, own.attnum LIMIT 1) END"
 
-/* What of the table $1 may change without a statement that names its columns becoming invalid, and
- * would stay unnoticed: whether it is the same table, how many columns it has had, whether it has
- * got partitions or children, and what is said above.  As one text, of the row c of pg_class. */
+/* All of a table that a model depends on: whether it is the same table, its columns, its primary
+ * key, whether it has got partitions or children, and what is said above.  As one text, of the row
+ * c of pg_class. */
 #define SQL_TABLE_STATE                                                                            \
-	"pg_catalog.concat_ws(' ', c.oid, c.relnatts, c.relkind = 'p' OR c.relhassubclass,"        \
+	"pg_catalog.concat_ws(' ', c.oid, c.relkind = 'p' OR c.relhassubclass, ("                  \
+	"SELECT pg_catalog.hashtextextended(pg_catalog.string_agg(pg_catalog.concat_ws(' ',"       \
+	" a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attnotnull,"             \
+	" a.attisdropped), ',' ORDER BY a.attnum), 0)"                                             \
+	" FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0), ("            \
+	"SELECT i.indexrelid FROM pg_catalog.pg_index i"                                           \
+	" WHERE i.indrelid = c.oid AND i.indisprimary),"                                           \
 	" " SQL_MAY_REFUSE ", " SQL_UNFIT_CHILD ")"
-extern const char sql_table_state[];
+extern const char sql_table_state[]; /* of the table $1 */
 
 /* Delete claimed rows: $1 is an array of ctids, $2 the tableoid that they belong to.  Claimed rows
  * are locked, so their ctids cannot change before the transaction ends. */

@@ -76,6 +76,7 @@ void store_renew(struct store *s)
 {
 	struct error e;
 	forget_all(s);
+	s->prepared_state = false;
 	if (store_connected(s) && !store_query(s, (struct db_call){ .sql = "DEALLOCATE ALL" }, &e))
 		store_disconnect(s);
 }
@@ -88,6 +89,7 @@ void store_disconnect(struct store *s)
 	deletions_free(&s->deletions);
 	s->ahead = AHEAD_NOT;
 	s->is_claiming = false;
+	s->prepared_state = false;
 	db_disconnect(s->db);
 }
 
@@ -135,11 +137,22 @@ bool store_ping(struct store *s, struct error *e)
 	return store_query(s, (struct db_call){ .sql = "SELECT" }, e);
 }
 
+static bool close_note(struct store *s, size_t index, struct error *e)
+{
+	char *sql = text_format("CLOSE noted_%zu", index);
+	s->models[index].noted = false;
+	bool ok = store_query(s, (struct db_call){ .sql = sql }, e);
+	free(sql);
+	return ok;
+}
+
 const struct model *store_model(struct store *s, size_t index, struct error *e)
 {
 	struct described *d = &s->models[index];
 	if (d->model != NULL && !d->is_stale)
 		return d->model;
+	if (d->noted) /* keys of the table as it was */
+		close_note(s, index, e);
 	ordering_reset(&d->ordering);
 	model_free(d->model);
 	*d = (struct described){ .noted = d->noted,
@@ -195,18 +208,9 @@ bool store_estimate(struct store *s, const struct model *m, size_t *count, struc
 	return true;
 }
 
-static bool close_note(struct store *s, const struct model *m, struct error *e)
-{
-	char *sql = text_format("CLOSE noted_%zu", m->index);
-	s->models[m->index].noted = false;
-	bool ok = store_query(s, (struct db_call){ .sql = sql }, e);
-	free(sql);
-	return ok;
-}
-
 bool store_note(struct store *s, const struct model *m, struct error *e)
 {
-	if (store_has_note(s, m->index) && !close_note(s, m, e))
+	if (store_has_note(s, m->index) && !close_note(s, m->index, e))
 		/* uncovered: the session is lost at just this call */
 		return false;
 	char *sql = sql_note(m);
@@ -226,7 +230,7 @@ bool store_noted(
 {
 	char *sql = sql_noted(m, count);
 	bool ok = store_query(s, (struct db_call){ .sql = sql, .rows = keys }, e) &&
-		  (rows_count(*keys) > 0 || close_note(s, m, e));
+		  (rows_count(*keys) > 0 || close_note(s, m->index, e));
 	free(sql);
 	if (ok)
 		return true;

@@ -43,7 +43,7 @@ bool store_ping(struct store *s, struct error *e);
 const struct model *store_model(struct store *s, size_t index, struct error *e);
 
 /* Read the model and prepare its statements anew when it is asked for again: its table has
- * changed. */
+ * changed.  What was noted of it is forgotten then. */
 void store_forget(struct store *s, size_t index);
 
 /* The same for all models; the session's statements are dropped, so that who does so again and

@@ -63,24 +63,37 @@ static void free_arrays(char **arrays, size_t count)
 	free(arrays);
 }
 
-/* Whether the table is as the model has it, by the answer to sql_table_state. */
-static bool check_fits(const struct model *m, const struct rows *state, struct error *e)
+#define STATE_STATEMENT "table_state"
+
+static struct db_call state_call(const char *const *table, struct rows **state)
+{
+	return (struct db_call){
+		.prepared = STATE_STATEMENT, .values = table, .value_count = 1, .rows = state
+	};
+}
+
+static bool prepare_state(struct store *s, struct error *e)
+{
+	const struct db_call call = { .prepared = STATE_STATEMENT, .sql = sql_table_state };
+	s->prepared_state = s->prepared_state || store_query(s, call, e);
+	return s->prepared_state;
+}
+
+/* Whether the table is as the model has it, by the answer to the state call. */
+static bool is_same(const struct model *m, const struct rows *state, struct error *e)
 {
 	if (rows_count(state) == 1 && strcmp(rows_value(state, 0, 0), m->table_state) == 0)
 		return true;
 	return error_set(e, ERROR_PLAN, "table %s has changed", m->relation);
 }
 
-static bool fits(struct store *s, const struct model *m, struct error *e)
+bool store_check_table(struct store *s, const struct model *m, struct error *e)
 {
 	const char *const table[] = { m->relation };
 	struct rows *state = NULL;
-	struct db_call call = {
-		.sql = sql_table_state, .values = table, .value_count = 1, .rows = &state
-	};
-	if (!store_query(s, call, e))
+	if (!prepare_state(s, e) || !store_query(s, state_call(table, &state), e))
 		return false;
-	bool ok = check_fits(m, state, e);
+	bool ok = is_same(m, state, e);
 	rows_free(state);
 	return ok;
 }
@@ -116,6 +129,12 @@ static void stream_row(void *arg)
 	stream->request->on_row(stream->request->arg, rows_count(stream->claim->rows));
 }
 
+struct db_columns store_claimed(const struct model *m)
+{
+	return (struct db_columns){ m->claimed, (int)m->claimed_count,
+		(int)(ROW_FIXED_FIELDS + m->output_count) };
+}
+
 /* The calls of a claim in no order. */
 struct claim_calls {
 	char *statement; /* the prepared one's name */
@@ -125,6 +144,7 @@ struct claim_calls {
 	struct rows *state;
 	struct db_call calls[5];
 	struct db_call *claim; /* one of them */
+	struct db_columns expected;
 	size_t count;
 	enum claim_kind kind;
 };
@@ -157,14 +177,13 @@ static void set_calls(const struct store *s, struct claim_calls *c, const struct
 	c->table[0] = m->relation;
 	c->calls[c->count++] = (struct db_call){ .sql = takes ? TAKE_BEGIN : "BEGIN" };
 	if (c->kind == CLAIM_FIRST)
-		c->calls[c->count++] = (struct db_call){ .sql = sql_table_state,
-			.values = c->table,
-			.value_count = 1,
-			.rows = &c->state };
+		c->calls[c->count++] = state_call(c->table, &c->state);
 	if (m->as_role)
 		c->calls[c->count++] = db_role_path(s->db);
 	c->claim = &c->calls[c->count++];
+	c->expected = store_claimed(m);
 	*c->claim = (struct db_call){ .rows = &claim->rows,
+		.expected = &c->expected,
 		.binary = m->is_binary,
 		.max_bytes = (size_t)m->config->burst_bytes,
 		.cut_to = &claim->cut_to };
@@ -182,6 +201,8 @@ static void free_calls(struct claim_calls *c, const struct model *m)
 static bool send_claim(
 	struct store *s, const struct model *m, struct claim_calls *c, struct error *e)
 {
+	if (c->kind == CLAIM_FIRST && !prepare_state(s, e))
+		return false;
 	c->statement = store_prepare_claim(s, m, c->kind, e);
 	c->claim->prepared = c->statement;
 	return c->statement != NULL && db_send(s->db, c->calls, c->count, e);
@@ -202,7 +223,7 @@ static bool claim_any(struct store *s, const struct model *m, const struct claim
 	c.claim->on_row = store_may_stream(s, m, request) ? stream_row : NULL;
 	c.claim->arg = &stream;
 	ok = ok && db_receive(s->db, c.calls, c.count, store_deadline(s), e) &&
-	     (c.state == NULL || check_fits(m, c.state, e));
+	     (c.state == NULL || is_same(m, c.state, e));
 	free_calls(&c, m);
 	claim->count = ok ? rows_count(claim->rows) : 0;
 	return ok && (!claim->is_taken || store_take(s, m, claim, e));
@@ -282,7 +303,7 @@ static bool claim_rows(struct store *s, const struct model *m, const struct clai
 {
 	if (request->kind != CLAIM_ORDERED)
 		return claim_any(s, m, request, claim, e);
-	return (!request->from_start || fits(s, m, e)) &&
+	return (!request->from_start || store_check_table(s, m, e)) &&
 	       store_claim_ordered(s, m, request, claim, e);
 }
 
@@ -308,6 +329,11 @@ static bool claim_once(struct store *s, const struct model *m, const struct clai
 	if (ok)
 		return store_roll_back(s, e);
 	store_abandon(s);
+	/* A key or a condition may not fit what the table has become. */
+	struct error changed;
+	if (e->kind == ERROR_DATABASE && store_connected(s) && !store_check_table(s, m, &changed) &&
+		changed.kind == ERROR_PLAN)
+		*e = changed;
 	return false;
 }
 

@@ -34,6 +34,7 @@ struct attempt {
 	const struct claim_request *request;
 	char *list, *writers, *take; /* names of the prepared statements */
 	struct instant until;        /* when to stop waiting for writers */
+	struct db_columns expected;  /* of the rows of a claim */
 	struct claim *claim;         /* its rows are in a transaction; NULL: nothing is claimed */
 	struct admission admission;  /* to them */
 };
@@ -83,7 +84,9 @@ static bool prepare_take(struct attempt *a, struct error *e)
 /* The call that claims: S2 of barrier.h. */
 static struct db_call take_call(struct attempt *a, const char *const *floor)
 {
-	return (struct db_call){ .prepared = a->take,
+	a->expected = store_claimed(a->model);
+	return (struct db_call){ .expected = &a->expected,
+		.prepared = a->take,
 		.values = floor,
 		.value_count = a->ordering->from_floor,
 		.rows = &a->claim->rows,

@@ -66,6 +66,7 @@ struct store {
 	bool is_taking;                       /* … without locks … */
 	size_t claiming_begin;                /* … behind so many calls that begin … */
 	struct instant claiming_since;        /* … since then */
+	bool prepared_state;                  /* sql_table_state, as STATE_STATEMENT */
 	char *patience; /* with claimed rows: the statement that has locks waited for long */
 };
 
@@ -98,6 +99,12 @@ struct statement {
 /* Prepare a model's statement unless that is done.  Returns its name, to be freed; NULL with e
  * where that fails. */
 char *store_prepare(struct store *s, const struct model *m, struct statement st, struct error *e);
+
+/* What a claim of the model returns; borrows from it (store_claim.c). */
+struct db_columns store_claimed(const struct model *m);
+
+/* Whether the table is still as the model has it; ERROR_PLAN where it is not (store_claim.c). */
+bool store_check_table(struct store *s, const struct model *m, struct error *e);
 
 /* Prepare a claim of the size that is right for the model's rows now (store_claim.c). */
 char *store_prepare_claim(

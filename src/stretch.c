@@ -5,15 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct stretch stretch_take(struct position *p, size_t rows, bool from_start, bool is_shared)
+struct stretch stretch_take(
+	struct position *p, const struct model *m, bool from_start, bool is_shared)
 {
 	struct stretch s = { .position = p };
 	if (p == NULL || from_start)
 		return s;
 	if (is_shared)
-		s.span = position_take(p, rows);
+		s.span = position_take(p, (size_t)m->config->burst_count, m->table_state);
 	else
-		s.span.from = position_get(p);
+		s.span.from = position_get(p, m->table_state);
 	return s;
 }
 
@@ -43,6 +44,7 @@ static struct place_in_table place_of(const struct model *m, const struct claim 
 	struct place_in_table place = { 0 };
 	for (size_t i = 0; i < sql_position_count(m); i++)
 		place_add(&place, rows_value(claim->rows, row, sql_position_field(m, i)));
+	place_set_state(&place, m->table_state);
 	return place;
 }
 

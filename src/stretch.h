@@ -22,10 +22,11 @@ struct stretch {
 	bool is_vain; /* up to its end there was nothing */
 };
 
-/* Take a stretch for a claim of so many rows at most.  is_shared: others claim from the same
- * position at the same time.  Without a position (NULL) it is no stretch: the claim is of another
- * kind. */
-struct stretch stretch_take(struct position *p, size_t rows, bool from_start, bool is_shared);
+/* Take a stretch for a claim of a burst of the model's, at most.  is_shared: others claim from the
+ * same position at the same time.  Without a position (NULL) it is no stretch: the claim is of
+ * another kind. */
+struct stretch stretch_take(
+	struct position *p, const struct model *m, bool from_start, bool is_shared);
 
 /* How to claim what is in it; other where it is none. */
 enum claim_kind stretch_kind(const struct stretch *s, enum claim_kind other);

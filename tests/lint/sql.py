@@ -11,7 +11,8 @@ STATEMENT = re.compile(r'"(?:SELECT|WITH|DELETE|INSERT) ')
 # Not what is behind a point, and not a text that is looked for in others.
 CALL = re.compile(r"(?<![\w.%'])([a-z_][a-z0-9_]*)\(")
 CAST = re.compile(r"::(?!pg_catalog\.)[a-z]\w*")
-OWN = {"signalbus_notify"}  # what the program itself prints the definition of
+# What the program itself prints the definition of, and what it tells people to call.
+OWN = {"signalbus_notify", "pg_terminate_backend"}
 
 
 def check_sql():

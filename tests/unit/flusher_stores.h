@@ -154,7 +154,7 @@ static inline bool is_from_start(const struct burst_order *order, bool moves_on)
 {
 	if (order->position == NULL)
 		return order->from_start;
-	struct place_in_table place = position_get(order->position);
+	struct place_in_table place = position_get(order->position, NULL);
 	bool from_start = place.count == 0;
 	place_free(&place);
 	if (moves_on) {

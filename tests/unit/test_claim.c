@@ -20,6 +20,7 @@ static struct {
 	struct claim claim;
 	struct error error;
 	/* The script: */
+	bool has_changed;
 	bool send_fails, receive_fails, is_unprepared, deletion_fails, is_lost, plan_fails,
 		has_null;
 	size_t rows, kept;
@@ -127,12 +128,19 @@ bool store_query_model(struct store *s, const struct model *m, struct db_call ca
 	return !world.plan_fails || error_set(e, ERROR_DATABASE, "permission denied");
 }
 
+/* What the state of the table is, after a claim that failed. */
 bool store_query(struct store *s, struct db_call call, struct error *e)
 {
+	const struct field now = { world.has_changed ? "other" : "same",
+		world.has_changed ? 5 : 4 };
 	(void)s;
-	(void)call;
 	(void)e;
-	ck_abort();
+	ck_assert_str_eq(call.prepared, "table_state");
+	if (call.sql != NULL)
+		return true;
+	*call.rows = rows_new(1);
+	rows_add(*call.rows, &now);
+	return true;
 }
 
 void store_forget(struct store *s, size_t index)
@@ -179,6 +187,7 @@ static void begin(void)
 	world.fixture.settings.burst_count = 3;
 	world.fixture.settings.burst_bytes = 1 << 20;
 	world.model = fixture_resolved(&world.fixture, columns, COUNT(columns), "id");
+	world.model->table_state = text_copy("same");
 	world.store.models = &world.described;
 	world.store.patience = patience;
 	place_add(&world.from, "(0,5)");
@@ -259,6 +268,18 @@ START_TEST(a_child_whose_key_is_null_is_looked_at_again)
 	ck_assert_uint_eq(world.forgotten, _i == 1);
 	if (_i == 1)
 		ck_assert_ptr_nonnull(strstr(world.error.text, "has NULL in its key"));
+	end();
+}
+END_TEST
+
+/* Else what does not fit the table any more would stop the model. */
+START_TEST(a_claim_that_fails_is_planned_again_if_the_table_has_changed)
+{
+	begin();
+	world.receive_fails = true;
+	world.has_changed = _i == 1;
+	ck_assert(!claim(CLAIM_NEXT));
+	ck_assert_int_eq(world.error.kind, _i == 1 ? ERROR_PLAN : ERROR_DATABASE);
 	end();
 }
 END_TEST
@@ -516,6 +537,7 @@ int main(void)
 		{ that_rows_can_be_deleted_is_found_out_before_they_are_claimed, 1, 0 },
 		{ a_child_whose_key_is_null_is_looked_at_again, 2, 0 },
 		{ a_claim_is_executed_with_the_path_of_the_role, 1, 0 },
+		{ a_claim_that_fails_is_planned_again_if_the_table_has_changed, 2, 0 },
 		{ a_claim_that_was_foreseen_is_only_received, COUNT(kinds), 0 },
 		{ a_statement_that_would_have_to_be_prepared_is_not_foreseen, 1, 0 },
 		{ without_a_word_nothing_is_foreseen, 1, 0 },

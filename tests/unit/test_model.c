@@ -175,6 +175,34 @@ START_TEST(an_order_may_be_one_of_numbers)
 }
 END_TEST
 
+/* Columns as they stand are those of the table; what goes through to_json() shows its type last. */
+START_TEST(what_a_claim_returns_is_known_beforehand)
+{
+	static const struct told_column columns[] = { { "id", INT8_OID, "bigint" },
+		{ "f", FLOAT8_OID, "double precision" }, { "at", TIMESTAMP_OID, "timestamp" } };
+	static const struct row_column wanted[] = { { 27, 0, 0 }, { 26, 0, 0 },
+		{ INT8_OID, 16999, 1 }, { JSON_OID, 0, 0 }, { TIMESTAMP_OID, 16999, 3 },
+		{ INT8_OID, 0, 0 }, { FLOAT8_OID, 0, 0 } };
+	struct fixture f;
+	struct error e;
+	fixture_init(&f);
+	f.settings.timestamp = "at";
+	struct model *m = fixture_model(&f, columns, COUNT(columns), "id");
+	m->table_oid = 16999;
+	m->columns[1].has_binary = _i == 0;
+	ck_assert(model_resolve(m, &e));
+	ck_assert_int_eq(m->is_binary, _i == 0);
+	ck_assert_uint_eq(m->output_count, 4);
+	ck_assert_uint_eq(m->claimed_count, COUNT(wanted));
+	for (size_t i = 0; i < COUNT(wanted); i++) {
+		ck_assert_uint_eq(m->claimed[i].type_oid, wanted[i].type_oid);
+		ck_assert_uint_eq(m->claimed[i].table_oid, wanted[i].table_oid);
+		ck_assert_int_eq(m->claimed[i].attnum, wanted[i].attnum);
+	}
+	model_free(m);
+}
+END_TEST
+
 static const struct {
 	const char *key;
 	size_t column;
@@ -320,19 +348,20 @@ START_TEST(outputs_come_in_binary_form_where_all_types_are_known)
 }
 END_TEST
 
-/* An expression's type is what the server says; what it says nothing of is asked for as JSON. */
+/* An expression's type is what the server says; what it says nothing of is asked for as JSON.  Of
+ * types that are not PostgreSQL's own it is not known whether they have a binary form. */
 START_TEST(expressions_come_in_binary_form_where_all_types_are_known)
 {
 	const struct told_column columns[] = { { "id", INT8_OID, "bigint" } };
 	struct item items[] = { { .name = "a", .sql = "x" }, { .name = "b", .sql = "y" } };
-	for (size_t header = 0; header < 2; header++) {
+	for (size_t header = 0; header < 3; header++) {
 		struct fixture f;
 		struct error e;
 		fixture_init(&f);
 		f.settings.fields = (struct items){ items, 2 };
-		f.settings.headers = (struct items){ items, header };
+		f.settings.headers = (struct items){ items, header % 2 };
 		struct model *m = fixture_model(&f, columns, COUNT(columns), "id");
-		model_add_expression(m, "x", 16400);
+		model_add_expression(m, "x", header == 2 ? 16400 : 1186 /* interval */);
 		ck_assert_msg(model_resolve(m, &e), "%s", e.text);
 		ck_assert_int_eq(m->is_binary, header == 0);
 		model_free(m);
@@ -343,6 +372,7 @@ END_TEST
 int main(void)
 {
 	const struct test tests[] = {
+		{ what_a_claim_returns_is_known_beforehand, 2, 0 },
 		{ a_type_has_a_form, COUNT(forms), 0 },
 		{ outputs_come_in_binary_form_where_all_types_are_known, COUNT(binaries), 0 },
 		{ expressions_come_in_binary_form_where_all_types_are_known, 1, 0 },

@@ -23,7 +23,7 @@ static struct position *at(const char *where)
 
 static bool is_at(struct position *p, const char *where)
 {
-	struct place_in_table place = position_get(p);
+	struct place_in_table place = position_get(p, NULL);
 	bool is = where == NULL ? place.count == 0
 				: place.count == 1 && strcmp(place.values[0], where) == 0;
 	place_free(&place);
@@ -59,9 +59,9 @@ START_TEST(a_step_back_is_one_of_pages)
 		{ "(0,1)", "(0,0)" }, { "(4294967294,1)", "(4294967262,0)" } };
 	for (size_t i = 0; i < COUNT(steps); i++) {
 		struct position *p = at(steps[i].from);
-		ck_assert(position_step_back(p));
+		ck_assert(position_step_back(p, NULL));
 		ck_assert(is_at(p, steps[i].to));
-		ck_assert(!position_step_back(p));
+		ck_assert(!position_step_back(p, NULL));
 		ck_assert(is_at(p, steps[i].to));
 		position_free(p);
 	}
@@ -71,7 +71,7 @@ END_TEST
 START_TEST(there_is_no_step_back_from_the_beginning)
 {
 	struct position *p = position_new();
-	ck_assert(!position_step_back(p));
+	ck_assert(!position_step_back(p, NULL));
 	ck_assert(is_at(p, NULL));
 	position_free(p);
 }
