@@ -29,7 +29,8 @@ SOURCES := main.c options.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_sc
 	store_lock.c store_blame.c \
 	store_order.c store_settle.c store_delete.c store_ahead.c barrier.c position.c \
 	binary.c numeric.c encode.c bytes.c schema.c bus.c bus_report.c bus_start.c bus_producer.c \
-	bus_property.c bus_verdict.c bus_refused.c bus_watch.c bus_topics.c ledger.c \
+	bus_property.c bus_verdict.c bus_judge.c bus_refused.c bus_ask.c bus_trouble.c \
+	bus_watch.c bus_topics.c ledger.c \
 	burst.c burst_isolate.c stretch.c flusher.c progress.c retry.c \
 	daemon.c census.c due.c standing.c listen.c health.c service.c \
 	metrics.c metrics_print.c lag.c monitor.c http.c address.c \
@@ -62,8 +63,9 @@ test_burst_OBJECTS   := burst burst_isolate stretch ledger encode bytes sql posi
 test_flusher_OBJECTS := flusher retry position clock error utf8 text
 # Doubles of what other objects of the test, or the C library, have; the test has scripted_….
 test_flusher_DOUBLES := clock_now pthread_create pthread_join
-test_bus_OBJECTS     := bus bus_report bus_start bus_producer bus_property bus_verdict bus_refused bus_watch \
-	ledger clock steady_wait nearest error utf8 text
+test_bus_OBJECTS     := bus bus_report bus_start bus_producer bus_property bus_verdict \
+	bus_judge bus_refused bus_ask bus_trouble bus_watch ledger clock steady_wait nearest \
+	error utf8 text
 test_verdict_OBJECTS := bus_verdict
 test_template_OBJECTS := template text error utf8
 test_message_OBJECTS := encode bytes sql $(MODEL)

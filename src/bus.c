@@ -6,6 +6,7 @@
 #include "text.h"
 
 #include <errno.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 
 #define QUEUE_FULL_RETRY_S 0.1
 #define TURN_S             1.0
+#define DIAGNOSIS_S        1.0 /* before the end of a burst's time, in which to find out why */
 
 static void *opaque_of(const struct ledger *l, size_t slot, const struct message *message)
 {
@@ -36,6 +38,7 @@ static void discard(struct bus *bus)
 	pthread_rwlock_destroy(&bus->producer_lock);
 	pthread_mutex_destroy(&bus->lock);
 	pthread_cond_destroy(&bus->changed);
+	pthread_cond_destroy(&bus->doubtful);
 	free(bus);
 }
 
@@ -51,6 +54,7 @@ static void make_condition(pthread_cond_t *condition)
 static void make_locks(struct bus *bus)
 {
 	make_condition(&bus->changed);
+	make_condition(&bus->doubtful);
 	pthread_mutex_init(&bus->lock, NULL);
 	pthread_rwlock_init(&bus->producer_lock, NULL);
 }
@@ -66,6 +70,9 @@ static bool start(struct bus *bus, struct error *e)
 	bus_make_producer(bus, e);
 	if (bus->producer == NULL)
 		return false;
+	rd_kafka_t *handle = producer_handle(bus->producer);
+	bus->message_max_bytes = producer_property(handle, "message.max.bytes");
+	bus->queue_max_kbytes = producer_property(handle, "queue.buffering.max.kbytes");
 	int error = pthread_create(&bus->reporter, NULL, bus_report_loop, bus);
 	return error == 0 ||
 	       error_set(e, ERROR_BROKER, "kafka: cannot make a thread: %s", strerror(error));
@@ -135,6 +142,7 @@ void bus_free(struct bus *bus)
 	if (bus == NULL)
 		return;
 	atomic_store(&bus->leaving, true);
+	bus_end_watch(bus);
 	bus_wake(bus);
 	pthread_join(bus->reporter, NULL); /* it looks after those that belong to this one */
 	for (size_t i = 0; bus->ordered != NULL && i < bus->config->model_count; i++)
@@ -154,10 +162,51 @@ static void await_turn(struct bus *bus)
 		pthread_cond_timedwait(&bus->changed, &bus->lock, &until);
 }
 
+/* Note in the main bus that a burst begins. */
+static void note_begin(struct bus *main)
+{
+	pthread_mutex_lock(&main->lock);
+	if (main->open_bursts++ == 0 && !main->has_failed)
+		main->silent_since = clock_now();
+	pthread_mutex_unlock(&main->lock);
+}
+
+/* Why a burst was late; NULL: it was not.  In order, what is behind the first that was not stored
+ * may be late for the sake of that one. */
+static const char *lateness(const struct bus *bus, const struct ledger *l)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		const struct entry *entry = &l->entries[i];
+		if (entry->verdict == VERDICT_LATE)
+			return entry->reason != NULL ? entry->reason : "";
+		if (bus->in_order && entry->verdict != VERDICT_STORED)
+			break;
+	}
+	return NULL;
+}
+
+/* Note in the main bus what became of a burst. */
+static void note_end(struct bus *bus, const struct ledger *l)
+{
+	struct bus *main = bus->main;
+	const char *why = lateness(bus, l);
+	pthread_mutex_lock(&main->lock);
+	main->open_bursts--;
+	main->last_burst_end = clock_now();
+	if (why != NULL) {
+		main->has_failed = true;
+		snprintf(main->lateness, sizeof main->lateness, "%s", why);
+	}
+	pthread_mutex_unlock(&main->lock);
+	if (why != NULL)
+		bus_doubt(main);
+}
+
 void bus_begin(struct bus *bus, struct ledger *l, size_t count)
 {
 	if (count > BUS_SLOT_MASK)
 		abort();
+	note_begin(bus->main);
 	pthread_mutex_lock(&bus->lock);
 	await_turn(bus);
 	bus->filling++;
@@ -182,12 +231,13 @@ void bus_end(struct bus *bus, struct ledger *l)
 		if (bus->ledgers[i] == l)
 			bus->ledgers[i] = bus->ledgers[--bus->ledger_count];
 	pthread_mutex_unlock(&bus->lock);
+	note_end(bus, l);
 }
 
 void bus_refuse(struct bus *bus, struct ledger *l, size_t slot, enum verdict v, const char *reason)
 {
 	pthread_mutex_lock(&bus->lock);
-	bus_record(bus, l, slot, &(struct judgement){ v, 0, reason });
+	bus_record(bus, l, slot, &(struct judgement){ .verdict = v, .reason = reason });
 	pthread_mutex_unlock(&bus->lock);
 }
 
@@ -203,15 +253,31 @@ static void wait_for_room(struct bus *bus, struct instant deadline)
 	pthread_mutex_unlock(&bus->lock);
 }
 
+static void refuse_late(struct bus *bus, struct ledger *l, size_t slot, const char *what)
+{
+	struct judgement j;
+	bus_late(bus, what, &j);
+	bus_refuse(bus, l, slot, VERDICT_LATE, j.reason);
+}
+
+/* Whether a message that the queue has no room for has none in an empty one either. */
+static bool never_fits(const struct bus *bus, const struct message *message)
+{
+	return message->key_length + message->value_length > bus->queue_max_kbytes * 1024;
+}
+
 /* Give the message to the producer, or refuse it. */
 static bool hand_over(struct bus *bus, struct ledger *l, size_t slot, const struct message *message,
 	struct instant deadline)
 {
 	rd_kafka_resp_err_t code;
+	bool is_full = false;
 	for (;;) {
 		/* A process that was frozen for long must not send what others may have sent. */
 		if (!instant_before(clock_now(), deadline)) {
-			bus_refuse(bus, l, slot, VERDICT_LATE, "no time is left to send it");
+			refuse_late(bus, l, slot,
+				is_full ? "the producer's queue stayed full"
+					: "no time is left to send it");
 			return false;
 		}
 		if (atomic_load(&bus->is_broken)) {
@@ -225,14 +291,15 @@ static bool hand_over(struct bus *bus, struct ledger *l, size_t slot, const stru
 			       ? RD_KAFKA_RESP_ERR__FATAL
 			       : producer_send(bus->producer, message, opaque_of(l, slot, message));
 		pthread_rwlock_unlock(&bus->producer_lock);
-		if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+		is_full = code == RD_KAFKA_RESP_ERR__QUEUE_FULL;
+		if (!is_full || never_fits(bus, message))
 			break;
 		wait_for_room(bus, deadline);
 	}
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return true;
-	const struct judgement j = { bus_verdict_of(code), bus_verdict_cause(code),
-		rd_kafka_err2str(code) };
+	struct judgement j;
+	bus_judge_refusal(bus, code, message, &j);
 	pthread_mutex_lock(&bus->lock);
 	if (j.verdict == VERDICT_TOPIC)
 		bus_topic_refused(bus, message->topic, &j);
@@ -263,14 +330,10 @@ static void break_off(struct bus *bus)
 }
 
 /* Under the lock: what has no verdict by now is late. */
-static void give_up(struct bus *bus, struct ledger *l)
+static void give_up(struct bus *bus, struct ledger *l, const char *reason)
 {
-	char reason[sizeof bus->trouble + 64];
-	snprintf(reason, sizeof reason, "not acknowledged in time%s%s",
-		bus->trouble[0] != '\0' ? ": " : "", bus->trouble);
 	for (size_t slot = 0; slot < l->count; slot++)
 		ledger_record(l, slot, VERDICT_LATE, reason);
-	atomic_store(&bus->main->in_doubt, true);
 	if (bus->in_order)
 		break_off(bus);
 }
@@ -292,14 +355,31 @@ static void await_complete(struct bus *bus, const struct ledger *l, struct insta
 	pthread_cond_destroy(&w.complete);
 }
 
+/* When to find out why a burst is not complete, if it is not. */
+static struct instant diagnosis_time(const struct bus *bus, struct instant deadline)
+{
+	return instant_after(deadline, -fmin(DIAGNOSIS_S, bus->config->timeout / 4));
+}
+
 void bus_await(struct bus *bus, struct ledger *l, struct instant deadline)
 {
+	struct judgement j;
 	pthread_mutex_lock(&bus->lock);
 	bus->filling--;
 	bus_wake(bus); /* what is awaited may be hurried now */
 	if (!ledger_complete(l))
-		await_complete(bus, l, deadline);
+		await_complete(bus, l, diagnosis_time(bus, deadline));
+	bool is_complete = ledger_complete(l);
+	pthread_mutex_unlock(&bus->lock);
+	if (is_complete)
+		return;
+	bus_diagnose(bus);
+	pthread_mutex_lock(&bus->lock);
+	await_complete(bus, l, deadline);
+	pthread_mutex_unlock(&bus->lock);
+	bus_late(bus, "not acknowledged in time", &j);
+	pthread_mutex_lock(&bus->lock);
 	if (!ledger_complete(l))
-		give_up(bus, l);
+		give_up(bus, l, j.reason);
 	pthread_mutex_unlock(&bus->lock);
 }

@@ -59,9 +59,10 @@ struct bus *bus_alone(struct bus *bus, struct error *e);
 /* Messages that are not acknowledged are dropped. */
 void bus_free(struct bus *bus);
 
-/* From now on, find out whether the broker answers, at once and whenever there is doubt, and log
- * when that changes.  A producer that has been without any broker for a minute is replaced, since
- * what it knows of the cluster may be stale, and those of the buses that belong to this one, too.
+/* From now on, a thread asks every two seconds, and whenever there is doubt, whether the broker
+ * answers, and looks whether anything is stored of what is sent; a change is logged.  Producers
+ * that have been without any broker for a minute are replaced, since what they know of the cluster
+ * may be stale.
  */
 void bus_watch(struct bus *bus);
 
@@ -69,8 +70,9 @@ void bus_watch(struct bus *bus);
 bool bus_is_up(struct bus *bus);
 bool bus_await_up(struct bus *bus, struct instant deadline);
 
-/* Put into reason, which has room for size bytes, why the broker does not answer; an empty text
- * where it does. */
+/* Put into reason, which has room for size bytes, why the broker does not answer, or why nothing
+ * was stored for longer than a burst has time though something was sent; an empty text where
+ * neither is so. */
 void bus_view(struct bus *bus, char *reason, size_t size);
 
 /* Open l for a burst of count messages at most: verdicts arrive in it, from another thread, until
@@ -102,13 +104,17 @@ void bus_end(struct bus *bus, struct ledger *l);
 /* A topic that is asked for. */
 struct bus_topic {
 	const char *name;
-	char problem[256]; /* what keeps it from being sent to, with a remedy; empty: nothing */
+	char problem[1024]; /* what keeps it from being sent to, with a remedy; empty: nothing */
+	char warning[256];  /* what keeps some messages from being stored; the same */
+	bool compacts;      /* it takes no message without a key, as far as is known */
 };
 
-/* Ask the cluster for count topics (none: whether it answers), until deadline.  Neither makes a
- * topic nor sends a message, so whether writing is allowed stays unknown.  Returns false with e
- * where no broker answers in time (ERROR_BROKER), the properties do not go together (ERROR_CONFIG),
- * or the process is asked to stop (ERROR_STOPPED). */
+/* Ask the cluster for count topics (none: whether it answers), until deadline, and the leaders of
+ * their partitions whether they can be reached.  Neither makes a topic nor sends a message, so
+ * whether writing is allowed stays unknown, and so do settings of topics that the Kafka user may
+ * not ask for (DESCRIBE_CONFIGS).  Returns false with e where no broker answers in time
+ * (ERROR_BROKER), the properties do not go together (ERROR_CONFIG), or the process is asked to stop
+ * (ERROR_STOPPED). */
 bool bus_topics(const struct config *config, struct bus_topic *topics, size_t count,
 	struct instant deadline, struct error *e);
 

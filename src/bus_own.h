@@ -5,11 +5,15 @@
 #define SIGNALBUS_BUS_OWN_H
 
 #include "bus.h"
+#include "bus_ask.h"
+#include "bus_producer.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 struct producer;
+
+#define BUS_REASON_MAX 1024
 
 /* A message's opaque is its burst's number, whether it has a time of its own, and its slot in one
  * word. */
@@ -18,10 +22,19 @@ struct producer;
 #define BUS_OWN_TIME   (UINT64_C(1) << BUS_SLOT_BITS)
 #define BUS_BURST_BITS (BUS_SLOT_BITS + 1)
 
+/* librdkafka's default for batch.size, and what is hardly less than any topic takes. */
+enum { BUS_BATCH_SIZE = 1000000, BUS_BATCH_MIN = 1000 };
+
+/* How a topic was set when that was asked for. */
+struct settings_answer {
+	char topic[256];
+	struct topic_settings settings;
+	struct instant stale;
+};
+
 struct bus {
 	const struct config *config;
 	struct bus *main; /* the one that people ask for whether the broker answers; perhaps this */
-	atomic_bool in_doubt; /* the main one's: the broker should be asked whether it answers */
 	/* The producer is replaced under the write lock, and used under the read lock. */
 	pthread_rwlock_t producer_lock;
 	struct producer *producer; /* NULL: could not be made yet */
@@ -31,13 +44,18 @@ struct bus {
 	atomic_bool leaving;
 	/* The reporter's own: */
 	bool is_fatal;
+	unsigned failed_producers;    /* one after the other, that could not send anything … */
+	struct instant next_producer; /* … so that the next one has to wait */
+	char fatal[512];              /* the last fatal error that was logged */
 	bool is_sending; /* what was awaited is being sent; no report has come since … */
 	struct instant hurry_again; /* … but other partitions shall not wait longer for it */
-	struct instant next_probe;
-	unsigned failed_probes;
-	struct instant down_since; /* or since the producer was replaced for that */
-	bool is_alone;             /* each message is a batch of its own */
+	bool is_alone;              /* each message is a batch of its own */
 	bool in_order;
+	size_t message_max_bytes, queue_max_kbytes; /* of the producer's properties */
+	struct settings_answer settings;            /* the reporter's: asked for last */
+	/* The reporter's, in order: the batch.size of this producer, and of the next one; 0: as it
+	 * is configured.  And how many messages were too large for their topic. */
+	size_t batch_size, next_batch_size, too_large;
 	atomic_bool has_own_times; /* of messages; else this host gives them all */
 	/* In order something was not stored, or the producer is stale: nothing more may be sent. */
 	atomic_bool is_broken;
@@ -55,10 +73,23 @@ struct bus {
 	size_t start_count;
 	struct refused_topic *refused; /* the oldest first */
 	atomic_size_t refused_count;   /* may be read without the lock */
-	bool watching;
-	bool is_up;         /* the broker answered when it was last asked */
-	char trouble[512];  /* the last that the producer told of; empty after a success */
-	char silence[1024]; /* why the broker did not answer the last time; empty: it did */
+	char trouble[512]; /* the last that the producer told of; empty after a success */
+	char cause[512];   /* what the cluster said of itself; the same */
+	struct instant next_diagnosis; /* it is not asked for that before */
+	/* The main one's: */
+	bool is_up;              /* the broker answered when it was last asked */
+	bool is_storing_nothing; /* … but for longer than a burst has time nothing was stored */
+	char silence[512];       /* why it does not answer; empty: it does, or was not asked */
+	unsigned open_bursts;    /* of the whole family */
+	bool has_failed;         /* a burst that was not stored in time, and none since then, … */
+	char lateness[BUS_REASON_MAX]; /* … and why */
+	struct instant silent_since;   /* nothing was stored since then though something was sent */
+	struct instant last_burst_end;
+	atomic_bool has_stored; /* since the watch looked last */
+	bool in_doubt;          /* the broker should be asked whether it answers */
+	pthread_cond_t doubtful;
+	pthread_t watch;
+	bool is_watched; /* there is that thread */
 	/* The main one's, made when they are first asked for: */
 	struct bus **ordered; /* one for each model */
 	struct bus *alone;
@@ -93,7 +124,17 @@ struct judgement {
 	enum verdict verdict;
 	int cause; /* bus_verdict_cause() of librdkafka's code */
 	const char *reason;
+	char text[BUS_REASON_MAX]; /* where reason may be kept */
 };
+
+/* Judge the report, with an error, of a message.  The reporter's; it may ask the broker, for a
+ * second at most, how the topic is set (bus_judge.c). */
+void bus_judge(
+	struct bus *bus, rd_kafka_t *handle, const rd_kafka_message_t *report, struct judgement *j);
+
+/* Judge that the producer did not take a message.  RD_KAFKA_RESP_ERR__QUEUE_FULL: it never will. */
+void bus_judge_refusal(struct bus *bus, rd_kafka_resp_err_t code, const struct message *message,
+	struct judgement *j);
 
 /* Record a verdict under the lock, and wake who waits for it. */
 void bus_record(struct bus *bus, struct ledger *l, size_t slot, const struct judgement *j);
@@ -134,7 +175,17 @@ void bus_forget_topics(struct bus *bus);
 /* The reporter's: put a new producer in the place of the one that is there. */
 void bus_replace_producer(struct bus *bus);
 
-/* The reporter's: ask whether the broker answers, if that is wanted now. */
-void bus_probe(struct bus *bus);
+/* Have the watch ask now whether the broker answers.  Not under a lock. */
+void bus_doubt(struct bus *bus);
+
+/* End the thread of the watch, if there is one; the bus is leaving. */
+void bus_end_watch(struct bus *bus);
+
+/* Ask the cluster, for about half a second, why messages wait; bus_late() has it then. */
+void bus_diagnose(struct bus *bus);
+
+/* Judge that a message is late: what has come of it, and why as far as is known.  Not under the
+ * lock. */
+void bus_late(struct bus *bus, const char *what, struct judgement *j);
 
 #endif

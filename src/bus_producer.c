@@ -16,7 +16,7 @@
 
 #include <linux/sockios.h>
 
-#define PROBE_MS       500
+#define ASK_MS         500
 #define PROPAGATION_S  1.0
 #define SEND_NOW_MS    1
 #define LINGER_S       1.0
@@ -165,6 +165,41 @@ bool producer_refused(const struct config *config, const char *reason, struct er
 	return error_set(e, ERROR_BROKER, "kafka: cannot make a producer: %s", reason);
 }
 
+/* Batches that the topic takes, unless smaller ones are configured. */
+static bool limit_batches(rd_kafka_conf_t *conf, size_t bytes, struct error *e)
+{
+	char value[32];
+	size_t size = sizeof value;
+	if (rd_kafka_conf_get(conf, "batch.size", value, &size) == RD_KAFKA_CONF_OK &&
+		strtoul(value, NULL, 10) <= bytes)
+		return true;
+	snprintf(value, sizeof value, "%zu", bytes);
+	return set_property(conf, "batch.size", value, e);
+}
+
+rd_kafka_t *producer_make_consumer(const struct config *config,
+	void (*on_error)(rd_kafka_t *handle, int code, const char *reason, void *arg), void *arg,
+	struct error *e)
+{
+	char reason[512];
+	rd_kafka_t *consumer = NULL;
+	rd_kafka_conf_t *conf = producer_properties(config, false, e);
+	if (conf == NULL)
+		/* uncovered: each property was tried when the file was read */
+		return NULL;
+	rd_kafka_conf_set_opaque(conf, arg);
+	rd_kafka_conf_set_error_cb(conf, on_error);
+	if (rd_kafka_conf_set(conf, "allow.auto.create.topics", "false", reason, sizeof reason) ==
+		RD_KAFKA_CONF_OK)
+		consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
+	if (consumer != NULL)
+		return consumer;
+	/* uncovered: a producer of the same properties can be made */
+	rd_kafka_conf_destroy(conf);
+	error_set(e, ERROR_BROKER, "kafka: cannot ask the cluster: %s", reason);
+	return NULL;
+}
+
 struct producer *producer_new(
 	const struct config *config, const struct producer_use *use, struct error *e)
 {
@@ -176,6 +211,8 @@ struct producer *producer_new(
 		return NULL;
 	if (use->is_alone && !set_property(conf, "batch.num.messages", "1", e))
 		abort(); /* it is within librdkafka's limits */
+	if (use->batch_size > 0 && !limit_batches(conf, use->batch_size, e))
+		abort();
 	rd_kafka_conf_set_opaque(conf, use->arg);
 	rd_kafka_conf_set_dr_msg_cb(conf, use->callbacks.report);
 	rd_kafka_conf_set_error_cb(conf, use->callbacks.error);
@@ -223,14 +260,18 @@ bool producer_send_now(struct producer *p)
 	return rd_kafka_outq_len(p->handle) > 0;
 }
 
-bool producer_probe(struct producer *p, struct error *e)
+size_t producer_property(rd_kafka_t *handle, const char *name)
 {
-	const struct rd_kafka_metadata *metadata;
-	rd_kafka_resp_err_t code = rd_kafka_metadata(p->handle, 0, NULL, &metadata, PROBE_MS);
-	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return error_set(e, ERROR_BROKER, "%s", rd_kafka_err2str(code));
-	rd_kafka_metadata_destroy(metadata);
-	return true;
+	char value[32];
+	size_t size = sizeof value;
+	if (rd_kafka_conf_get(rd_kafka_conf(handle), name, value, &size) != RD_KAFKA_CONF_OK)
+		abort(); /* librdkafka has had it since its first version */
+	return strtoul(value, NULL, 10);
+}
+
+rd_kafka_t *producer_handle(const struct producer *p)
+{
+	return p->handle;
 }
 
 void producer_fatal_error(const struct producer *p, char *reason, size_t size)
@@ -288,7 +329,7 @@ rd_kafka_resp_err_t producer_ask_topic(struct producer *p, const char *name)
 	rd_kafka_topic_t *topic = topic_handle(p, name);
 	if (topic == NULL)
 		return RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
-	rd_kafka_resp_err_t code = rd_kafka_metadata(p->handle, 0, topic, &answer, PROBE_MS);
+	rd_kafka_resp_err_t code = rd_kafka_metadata(p->handle, 0, topic, &answer, ASK_MS);
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return code;
 	if (answer->topic_cnt == 1)

@@ -19,12 +19,20 @@ struct producer_callbacks {
 	void (*error)(rd_kafka_t *handle, int code, const char *reason, void *arg);
 };
 
+/* A consumer with the same properties, which is for asking the cluster: it never makes a topic.
+ * on_error is called from within rd_kafka_poll().  NULL with e where it cannot be made; to be
+ * destroyed by rd_kafka_destroy(). */
+rd_kafka_t *producer_make_consumer(const struct config *config,
+	void (*on_error)(rd_kafka_t *handle, int code, const char *reason, void *arg), void *arg,
+	struct error *e);
+
 struct producer_use {
 	struct producer_callbacks callbacks;
 	void *arg;     /* of the callbacks */
 	int wake_fd;   /* an eventfd that it writes to when producer_poll() has something to do */
 	bool in_order; /* without gaps: see bus_ordered() */
 	bool is_alone; /* one message a batch: see bus_alone() */
+	size_t batch_size; /* at most so many bytes a batch; 0: as it is configured */
 };
 
 /* The properties of a producer, to be given to rd_kafka_new() or destroyed.  NULL with e where one
@@ -46,13 +54,15 @@ void producer_poll(struct producer *p, int wait_ms);
  * are not settled. */
 bool producer_send_now(struct producer *p);
 
-/* Ask the cluster for its brokers; waits for the answer for half a second.  Why there is none is in
- * e. */
-bool producer_probe(struct producer *p, struct error *e);
+/* librdkafka's handle of it, for asking the cluster (bus_ask.h). */
+rd_kafka_t *producer_handle(const struct producer *p);
 
 /* Ask the cluster for a topic; waits for the answer for half a second.  Returns what is wrong with
  * the topic, or why there is no answer.  Any thread. */
 rd_kafka_resp_err_t producer_ask_topic(struct producer *p, const char *name);
+
+/* A property of a handle that is a number. */
+size_t producer_property(rd_kafka_t *handle, const char *name);
 
 /* Why the producer can never send again. */
 void producer_fatal_error(const struct producer *p, char *reason, size_t size);

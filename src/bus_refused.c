@@ -117,8 +117,11 @@ bool bus_topic_may_be_tried(struct bus *bus, const char *name, struct ledger *l,
 	pthread_mutex_lock(&bus->lock);
 	bool may = is_to_be_tried(bus, name);
 	const struct refused_topic *t = find(bus, name);
-	if (!may && t != NULL)
-		bus_record(bus, l, slot, &(struct judgement){ VERDICT_TOPIC, t->cause, t->reason });
+	if (!may && t != NULL) {
+		struct judgement j = { .verdict = VERDICT_TOPIC, .cause = t->cause };
+		j.reason = t->reason;
+		bus_record(bus, l, slot, &j);
+	}
 	pthread_mutex_unlock(&bus->lock);
 	return may;
 }

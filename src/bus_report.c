@@ -2,19 +2,22 @@
  * The reporter: a thread that takes what the producer tells, and replaces it where it can send no
  * more.
  */
+#include "bus_ask.h"
 #include "bus_own.h"
 #include "bus_producer.h"
-#include "bus_verdict.h"
 #include "log.h"
 
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define TICK_MS        100
 #define VERDICTS_S     0.2
 #define HURRY_AGAIN_MS 5
+#define DICE           0.5
 
 /* Under the lock: wake who waits for a ledger that is complete now. */
 static void wake_waiter(struct bus *bus, const struct ledger *l)
@@ -34,58 +37,55 @@ void bus_record(struct bus *bus, struct ledger *l, size_t slot, const struct jud
 		pthread_cond_broadcast(&bus->changed);
 }
 
-/* Whether this host's clock is at fault.  Of a batch in which a row's own time may be wrong nobody
- * can tell: then each message is to be sent by itself. */
-static bool is_hosts_time(struct bus *bus, const rd_kafka_message_t *report, uint64_t word)
+/* The reporter's.  The usual way: nothing changes, so nothing is written. */
+static void note_stored(struct bus *bus)
 {
-	if (!bus_verdict_is_of_time(report->err) || (word & BUS_OWN_TIME) != 0)
-		return false;
-	pthread_mutex_lock(&bus->lock);
-	bool is_by_itself = bus->is_alone || bus_is_first(bus, rd_kafka_topic_name(report->rkt));
-	pthread_mutex_unlock(&bus->lock);
-	return is_by_itself || !atomic_load(&bus->has_own_times);
+	if (!atomic_load_explicit(&bus->main->has_stored, memory_order_relaxed))
+		atomic_store(&bus->main->has_stored, true);
+	bus->failed_producers = 0;
 }
 
-static struct judgement judge(struct bus *bus, const rd_kafka_message_t *report, uint64_t word)
+/* Under the lock. */
+static void note_verdict(struct bus *bus, const char *topic, const struct judgement *j)
 {
-	struct judgement j = { .verdict = bus_verdict_of(report->err) };
-	if (j.verdict == VERDICT_STORED)
-		return j;
-	j.cause = bus_verdict_cause(report->err);
-	j.reason = rd_kafka_err2str(report->err);
-	if (is_hosts_time(bus, report, word)) {
-		j.verdict = VERDICT_LATE;
-		j.reason = "the broker refuses this host's time (Broker: Invalid timestamp); "
-			   "is a clock wrong?";
+	if (j->verdict == VERDICT_STORED) {
+		bus->trouble[0] = '\0';
+		bus->cause[0] = '\0';
+		bus_start_stored(bus, topic);
+		bus_topic_taken(bus, topic);
+		return;
 	}
-	return j;
+	if (j->verdict == VERDICT_TOPIC)
+		bus_topic_refused(bus, topic, j);
+	if (j->verdict != VERDICT_LATE) /* for what cannot be sent again, as there is no time */
+		snprintf(bus->trouble, sizeof bus->trouble, "%s", j->reason);
 }
 
 /* A message's own report.  Reports of bursts that were given up find no ledger. */
 static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void *arg)
 {
-	(void)handle;
+	static const struct judgement stored = { .verdict = VERDICT_STORED };
+	struct judgement failed;
+	const struct judgement *j = &stored;
 	struct bus *bus = arg;
 	uint64_t word = (uint64_t)(uintptr_t)report->_private;
-	const struct judgement j = judge(bus, report, word);
 	bus->is_sending = false;
 	if (report->err == RD_KAFKA_RESP_ERR__FATAL)
 		/* uncovered: on_error() has been told so before */
 		bus->is_fatal = true;
-	if (j.verdict != VERDICT_STORED && bus->in_order)
-		atomic_store(&bus->is_broken, true); /* before anybody learns of the verdict */
-	const char *topic = rd_kafka_topic_name(report->rkt);
-	pthread_mutex_lock(&bus->lock);
-	if (j.verdict == VERDICT_STORED) {
-		bus->trouble[0] = '\0';
-		bus_start_stored(bus, topic);
-		bus_topic_taken(bus, topic);
-	} else if (j.verdict == VERDICT_TOPIC) {
-		bus_topic_refused(bus, topic, &j);
+	if (report->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+		note_stored(bus);
+	} else {
+		bus_judge(bus, handle, report, &failed);
+		j = &failed;
+		if (bus->in_order) /* before anybody learns of the verdict */
+			atomic_store(&bus->is_broken, true);
 	}
+	pthread_mutex_lock(&bus->lock);
+	note_verdict(bus, rd_kafka_topic_name(report->rkt), j);
 	for (size_t i = 0; i < bus->ledger_count; i++)
 		if (bus->ledgers[i]->burst == word >> BUS_BURST_BITS)
-			bus_record(bus, bus->ledgers[i], word & BUS_SLOT_MASK, &j);
+			bus_record(bus, bus->ledgers[i], word & BUS_SLOT_MASK, j);
 	pthread_mutex_unlock(&bus->lock);
 }
 
@@ -96,11 +96,12 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg
 	log_debug("kafka: %s", reason);
 	if (code == RD_KAFKA_RESP_ERR__FATAL)
 		bus->is_fatal = true;
+	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+		bus_doubt(bus);
+		return; /* which broker cannot be reached, and why, says more than that none can */
+	}
 	pthread_mutex_lock(&bus->lock);
-	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
-		atomic_store(&bus->main->in_doubt, true);
-	else /* which broker cannot be reached, and why, says more than that none can */
-		snprintf(bus->trouble, sizeof bus->trouble, "%s", reason);
+	ask_plain_reason(bus->trouble, sizeof bus->trouble, reason);
 	pthread_mutex_unlock(&bus->lock);
 }
 
@@ -109,8 +110,8 @@ static const struct producer_callbacks callbacks = { on_report, on_error };
 /* The old producer's unsettled messages are lost with it. */
 static void settle_lost(struct bus *bus)
 {
-	const struct judgement j = { VERDICT_LATE, 0,
-		"the producer had a fatal error and was replaced" };
+	struct judgement j;
+	bus_late(bus, "the producer was replaced", &j);
 	pthread_mutex_lock(&bus->lock);
 	bus->lost_burst = bus->last_burst;
 	bus_forget_starts(bus);
@@ -127,20 +128,24 @@ void bus_make_producer(struct bus *bus, struct error *e)
 		.arg = bus,
 		.wake_fd = bus->wake_fd,
 		.in_order = bus->in_order,
-		.is_alone = bus->is_alone };
+		.is_alone = bus->is_alone,
+		.batch_size = bus->batch_size };
 	bus->producer = producer_new(bus->config, &use, e);
+	bus->too_large = 0;
 }
 
-static void log_replacement(const struct bus *bus)
+static void log_replacement(struct bus *bus)
 {
-	char reason[512];
-	producer_fatal_error(bus->producer, reason, sizeof reason);
+	char fatal[512], reason[sizeof fatal];
+	producer_fatal_error(bus->producer, fatal, sizeof fatal);
+	ask_plain_reason(reason, sizeof reason, fatal);
 	if (reason[0] == '\0') /* people know already that no broker answers, or what was late */
 		log_debug("kafka: a producer is replaced");
 	else if (bus->in_order) /* who sends in order tells what was not stored, and why */
 		log_debug("kafka: the producer for ordered bursts is replaced: %s", reason);
-	else
+	else if (bus->failed_producers <= 1 || strcmp(bus->fatal, reason) != 0)
 		log_warning("kafka: the producer is replaced after a fatal error: %s", reason);
+	snprintf(bus->fatal, sizeof bus->fatal, "%s", reason);
 }
 
 /* The reports of a rejected batch come right behind the fatal error that is made of it, and which
@@ -158,12 +163,12 @@ static void await_verdicts(struct bus *bus)
 void bus_replace_producer(struct bus *bus)
 {
 	struct error e;
-	await_verdicts(bus);
 	pthread_rwlock_wrlock(&bus->producer_lock);
 	if (bus->producer != NULL) {
 		log_replacement(bus);
 		producer_free(bus->producer);
 	}
+	bus->batch_size = bus->next_batch_size;
 	bus_make_producer(bus, &e);
 	if (bus->producer == NULL)
 		/* uncovered: what made one producer makes another, but without memory */
@@ -224,6 +229,31 @@ static void serve_producer(struct bus *bus)
 	}
 }
 
+/* Whether to replace the producer now.  Of several that could not send anything, one after the
+ * other, each waits for longer: a Kafka user who may not write, for instance, has each refused at
+ * once. */
+static bool must_replace(struct bus *bus)
+{
+	struct instant now = clock_now();
+	if (bus->is_fatal)
+		await_verdicts(bus);
+	if (atomic_load(&bus->is_broken))
+		return true;
+	if (!bus->is_fatal || instant_before(now, bus->next_producer))
+		return false;
+	double delay = clock_backoff_delay(++bus->failed_producers, DICE);
+	bus->next_producer = instant_after(now, delay);
+	return true;
+}
+
+/* Make the reporter look around now. */
+void bus_wake(struct bus *bus)
+{
+	const uint64_t one = 1;
+	if (write(bus->wake_fd, &one, sizeof one) < 0)
+		abort(); /* an eventfd takes far more ones than it gets */
+}
+
 void *bus_report_loop(void *arg)
 {
 	struct bus *bus = arg;
@@ -236,9 +266,8 @@ void *bus_report_loop(void *arg)
 		(void)ignored;
 		if (bus->producer != NULL)
 			serve_producer(bus);
-		if (bus->is_fatal || atomic_load(&bus->is_broken))
+		if (must_replace(bus))
 			bus_replace_producer(bus);
-		bus_probe(bus);
 	}
 	return NULL;
 }

@@ -4,26 +4,43 @@
  * and in a list of all topics those are missing that the user may not see.
  */
 #include "bus.h"
+#include "bus_ask.h"
 #include "bus_producer.h"
 #include "stop.h"
+#include "text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* How long a signal may have to wait for. */
 #define SLICE_S 0.2
+
+/* How long a leader that cannot be reached is tried for. */
+#define LEADER_S 2.0
+
+#define SETTINGS_MS  2000
+#define KAFKAS_LIMIT 1048588 /* max.message.bytes of a topic for which it is not set */
 
 struct inquiry {
 	rd_kafka_t *consumer;
 	struct instant deadline;
 	char trouble[512]; /* the last that it told of */
+	int32_t *reached;  /* leaders that have answered */
+	size_t reached_count;
 };
+
+/* Errors that librdkafka makes itself where no broker answers. */
+static bool is_unanswered(rd_kafka_resp_err_t code)
+{
+	return code < RD_KAFKA_RESP_ERR_UNKNOWN;
+}
 
 static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg)
 {
 	(void)handle;
 	struct inquiry *q = arg;
 	if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) /* which one, and why, says more */
-		snprintf(q->trouble, sizeof q->trouble, "%s", reason);
+		ask_plain_reason(q->trouble, sizeof q->trouble, reason);
 }
 
 /* Properties that do not go together for a producer are the configuration's mistake. */
@@ -42,25 +59,6 @@ static bool check_producer(const struct config *config, struct error *e)
 	}
 	rd_kafka_destroy(producer);
 	return true;
-}
-
-static bool make_consumer(struct inquiry *q, const struct config *config, struct error *e)
-{
-	char reason[512];
-	rd_kafka_conf_t *conf = producer_properties(config, false, e);
-	if (conf == NULL)
-		/* uncovered: each property was tried when the file was read */
-		return false;
-	rd_kafka_conf_set_opaque(conf, q);
-	rd_kafka_conf_set_error_cb(conf, on_error);
-	if (rd_kafka_conf_set(conf, "allow.auto.create.topics", "false", reason, sizeof reason) ==
-		RD_KAFKA_CONF_OK)
-		q->consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
-	if (q->consumer != NULL)
-		return true;
-	/* uncovered: a producer of the same properties was just made */
-	rd_kafka_conf_destroy(conf);
-	return error_set(e, ERROR_BROKER, "kafka: cannot ask for topics: %s", reason);
 }
 
 /* Ask for a topic, or with NULL for nothing but the brokers, until there is an answer. */
@@ -84,6 +82,7 @@ static bool ask(struct inquiry *q, rd_kafka_topic_t *topic, const struct rd_kafk
 	}
 }
 
+/* What the cluster says of a topic by itself. */
 static void judge(struct bus_topic *t, const struct rd_kafka_metadata_topic *found)
 {
 	static const struct {
@@ -95,22 +94,111 @@ static void judge(struct bus_topic *t, const struct rd_kafka_metadata_topic *fou
 			"the Kafka user may not see it; allow it WRITE and DESCRIBE" },
 		{ RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, "is no name that Kafka allows" },
 	};
-	t->problem[0] = '\0';
 	for (size_t i = 0; i < sizeof problems / sizeof problems[0]; i++)
 		if (found->err == problems[i].code) {
 			snprintf(t->problem, sizeof t->problem, "%s", problems[i].problem);
 			return;
 		}
-	for (int i = 0; i < found->partition_cnt; i++)
-		if (found->partitions[i].leader < 0) {
-			snprintf(t->problem, sizeof t->problem,
-				"partition %d has no leader; start the brokers that have it",
-				(int)found->partitions[i].id);
-			return;
-		}
-	if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
+		found->err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
 		/* uncovered: any other answer of a broker */
 		snprintf(t->problem, sizeof t->problem, "%s", rd_kafka_err2str(found->err));
+}
+
+/* Whether the leader of a partition answers, until deadline; why not is in q->trouble. */
+static bool reach(struct inquiry *q, const char *topic, int32_t partition, struct instant deadline)
+{
+	rd_kafka_resp_err_t code;
+	q->trouble[0] = '\0';
+	do {
+		rd_kafka_topic_partition_list_t *where = rd_kafka_topic_partition_list_new(1);
+		rd_kafka_topic_partition_list_add(where, topic, partition)->offset = 0;
+		code = rd_kafka_offsets_for_times(q->consumer, where, (int)(SLICE_S * 1000));
+		rd_kafka_topic_partition_list_destroy(where);
+		rd_kafka_poll(q->consumer, 0); /* calls on_error() */
+	} while (is_unanswered(code) && !stop_requested() && instant_before(clock_now(), deadline));
+	if (is_unanswered(code) && q->trouble[0] == '\0')
+		snprintf(q->trouble, sizeof q->trouble, "no answer");
+	return !is_unanswered(code);
+}
+
+static const char *address_of(
+	const struct rd_kafka_metadata *answer, int32_t broker, char *text, size_t size)
+{
+	snprintf(text, size, "an unknown address");
+	for (int i = 0; i < answer->broker_cnt; i++)
+		if (answer->brokers[i].id == broker)
+			snprintf(text, size, "%s:%d", answer->brokers[i].host,
+				answer->brokers[i].port);
+	return text;
+}
+
+static bool is_among(const int32_t *ids, size_t count, int32_t id)
+{
+	for (size_t i = 0; i < count; i++)
+		if (ids[i] == id)
+			return true;
+	return false;
+}
+
+/* Ask each leader of the topic's partitions, once, whether it can be reached at the address that it
+ * has told the cluster.  Those that cannot are asked for no other topic. */
+static void ask_leaders(
+	struct inquiry *q, struct bus_topic *t, const struct rd_kafka_metadata *answer)
+{
+	const struct rd_kafka_metadata_topic *found = &answer->topics[0];
+	char address[256];
+	for (int i = 0; i < found->partition_cnt && t->problem[0] == '\0'; i++) {
+		int32_t leader = found->partitions[i].leader;
+		struct instant deadline =
+			instant_earlier(instant_after(clock_now(), LEADER_S), q->deadline);
+		if (is_among(q->reached, q->reached_count, leader) || stop_requested())
+			continue;
+		if (reach(q, t->name, found->partitions[i].id, deadline)) {
+			q->reached =
+				memory_resize(q->reached, q->reached_count + 1, sizeof *q->reached);
+			q->reached[q->reached_count++] = leader;
+			continue;
+		}
+		snprintf(t->problem, sizeof t->problem,
+			"the leader of partition %d, broker %d at %s (advertised.listeners), "
+			"cannot "
+			"be reached: %s",
+			(int)found->partitions[i].id, (int)leader,
+			address_of(answer, leader, address, sizeof address), q->trouble);
+	}
+}
+
+/* How the topic is set, and what that means for messages. */
+static void judge_settings(struct inquiry *q, struct bus_topic *t)
+{
+	struct topic_settings s = ask_topic_settings(q->consumer, t->name, SETTINGS_MS);
+	size_t allowed = producer_property(q->consumer, "message.max.bytes");
+	t->compacts = s.is_known && s.compacts;
+	if (!s.is_known)
+		return;
+	if (s.max_message_bytes < allowed)
+		snprintf(t->warning, sizeof t->warning,
+			"max.message.bytes is %zu, so larger messages are rejected, though "
+			"kafka.message_max_bytes allows %zu",
+			s.max_message_bytes, allowed);
+	else if (s.max_message_bytes > KAFKAS_LIMIT && s.max_message_bytes > allowed)
+		snprintf(t->warning, sizeof t->warning,
+			"max.message.bytes is %zu, but messages of more than "
+			"kafka.message_max_bytes (%zu) are rejected; raise that",
+			s.max_message_bytes, allowed);
+}
+
+static void examine(struct inquiry *q, struct bus_topic *t, const struct rd_kafka_metadata *answer)
+{
+	if (answer->topic_cnt != 1)
+		return;
+	judge(t, &answer->topics[0]);
+	if (t->problem[0] != '\0' || ask_partitions(q->consumer, &answer->topics[0], t->problem,
+					     sizeof t->problem, SETTINGS_MS))
+		return;
+	judge_settings(q, t);
+	ask_leaders(q, t, answer);
 }
 
 static bool ask_for(struct inquiry *q, struct bus_topic *t, struct error *e)
@@ -125,8 +213,7 @@ static bool ask_for(struct inquiry *q, struct bus_topic *t, struct error *e)
 	}
 	bool ok = ask(q, topic, &answer, e);
 	if (ok) {
-		if (answer->topic_cnt == 1)
-			judge(t, &answer->topics[0]);
+		examine(q, t, answer);
 		rd_kafka_metadata_destroy(answer);
 	}
 	rd_kafka_topic_destroy(topic);
@@ -138,7 +225,10 @@ bool bus_topics(const struct config *config, struct bus_topic *topics, size_t co
 {
 	struct inquiry q = { .deadline = deadline };
 	const struct rd_kafka_metadata *answer;
-	if (!check_producer(config, e) || !make_consumer(&q, config, e))
+	if (!check_producer(config, e))
+		return false;
+	q.consumer = producer_make_consumer(config, on_error, &q, e);
+	if (q.consumer == NULL)
 		return false;
 	bool ok = ask(&q, NULL, &answer, e);
 	if (ok)
@@ -146,5 +236,6 @@ bool bus_topics(const struct config *config, struct bus_topic *topics, size_t co
 	for (size_t i = 0; ok && i < count; i++)
 		ok = ask_for(&q, &topics[i], e);
 	rd_kafka_destroy(q.consumer);
+	free(q.reached);
 	return ok;
 }

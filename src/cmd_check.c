@@ -62,13 +62,27 @@ static const char *topic_of(const struct check *c, size_t i)
 	return strchr(topic, '{') == NULL ? topic : NULL;
 }
 
+static void report(struct findings *f,
+	void (*add)(struct findings *f, const char *model, const char *text), const char *model,
+	const struct bus_topic *topic, const char *text)
+{
+	char *line = text_format("topic %s: %s", topic->name, text);
+	add(f, model, line);
+	free(line);
+}
+
 static void report_topic(struct check *c, size_t i, const struct bus_topic *topic)
 {
-	if (topic->problem[0] == '\0')
-		return;
-	char *line = text_format("topic %s: %s", topic->name, topic->problem);
-	findings_problem(&c->findings, name_of(c, i), line);
-	free(line);
+	static const char no_key[] =
+		"it compacts (cleanup.policy), so it takes no message without a "
+		"key, and the model has none; set key";
+	const char *warning = topic->warning;
+	if (topic->compacts && c->config->models[c->models[i]].key == NULL)
+		report(&c->findings, findings_problem, name_of(c, i), topic, no_key);
+	if (topic->problem[0] != '\0')
+		report(&c->findings, findings_problem, name_of(c, i), topic, topic->problem);
+	if (warning[0] != '\0')
+		report(&c->findings, findings_warning, name_of(c, i), topic, warning);
 }
 
 static void check_broker(struct check *c)

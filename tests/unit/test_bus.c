@@ -25,6 +25,7 @@ static struct {
 	struct bus *bus;
 	struct ledger ledger;
 	char warning[512];
+	unsigned warnings;
 } world;
 
 void log_warning(const char *format, ...)
@@ -32,6 +33,7 @@ void log_warning(const char *format, ...)
 	va_list args;
 	va_start(args, format);
 	vsnprintf(world.warning, sizeof world.warning, format, args);
+	world.warnings++;
 	va_end(args);
 }
 
@@ -69,6 +71,7 @@ static void make_bus(const char *property, const char *value)
 	world.properties[1] = (struct property){ .name = property, .value = value };
 	world.config = (struct config){ .kafka = world.properties,
 		.kafka_count = property != NULL ? 2 : 1,
+		.model_count = 1,
 		.timeout = TIMEOUT_S };
 	world.bus = bus_new(&world.config, &e);
 	ck_assert_msg(world.bus != NULL, "%s", e.text);
@@ -144,6 +147,110 @@ START_TEST(a_producer_with_a_fatal_error_is_replaced)
 	ck_assert(is_stored);
 	ck_assert_ptr_nonnull(strstr(world.warning, "replaced after a fatal error"));
 	end();
+}
+END_TEST
+
+enum { REFUSALS = 5 };
+
+/* A Kafka user who may not write has each producer refused at once. */
+START_TEST(producers_that_are_refused_are_replaced_more_and_more_slowly)
+{
+	make_cluster();
+	for (unsigned i = 0; i < REFUSALS; i++)
+		rd_kafka_mock_push_request_errors(world.cluster, INIT_PRODUCER_ID, 1,
+			RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED);
+	struct instant start = clock_now();
+	make_bus(NULL, NULL);
+	struct instant deadline = instant_after(start, TIMEOUT_S);
+	while (!send_burst(1))
+		ck_assert(instant_before(clock_now(), deadline));
+	ck_assert_uint_eq(world.warnings, 1);
+	ck_assert_ptr_nonnull(strstr(world.warning, "IDEMPOTENT_WRITE"));
+	double least = 0;
+	for (unsigned n = 1; n < REFUSALS; n++)
+		least += clock_backoff_delay(n, 0);
+	ck_assert_double_ge(instant_seconds(start, clock_now()), least);
+	end();
+}
+END_TEST
+
+/* Send a burst of one in order that the topic has no room for, as it says so many times: of a batch
+ * of two that is the batch's. */
+static void send_too_large(struct bus *bus, unsigned count)
+{
+	struct bus *main = world.bus;
+	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
+	world.bus = bus;
+	while (!send_burst(1)) /* so that the next ones may go in one batch */
+		ck_assert(instant_before(clock_now(), deadline));
+	rd_kafka_mock_push_request_errors(
+		world.cluster, PRODUCE, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+	ck_assert(!send_burst(count));
+	ck_assert_int_eq(world.ledger.entries[0].verdict, VERDICT_REJECTED);
+	ck_assert_ptr_nonnull(strstr(world.ledger.entries[0].reason, "max.message.bytes"));
+	while (atomic_load(&bus->is_broken))
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	world.bus = main;
+	ck_assert(!main->has_failed); /* the broker has answered */
+}
+
+/* The broker of librdkafka does not say how a topic is set. */
+START_TEST(batches_that_are_too_large_become_smaller)
+{
+	struct error e;
+	begin(NULL, NULL);
+	struct bus *ordered = bus_ordered(world.bus, 0, &e);
+	ck_assert_ptr_nonnull(ordered);
+	send_too_large(ordered, 2);
+	ck_assert_uint_eq(ordered->batch_size, BUS_BATCH_SIZE / 2);
+	send_too_large(ordered, 3);
+	ck_assert_uint_eq(ordered->batch_size, BUS_BATCH_SIZE / 4);
+	send_too_large(ordered, 1);
+	ck_assert_uint_eq(ordered->batch_size, 0);
+	end();
+}
+END_TEST
+
+START_TEST(a_record_without_a_key_is_told)
+{
+	struct error e;
+	begin(NULL, NULL);
+	struct bus *alone = bus_alone(world.bus, &e);
+	struct bus *main = world.bus;
+	world.bus = alone;
+	rd_kafka_mock_push_request_errors(
+		world.cluster, PRODUCE, 1, RD_KAFKA_RESP_ERR_INVALID_RECORD);
+	ck_assert(!send_burst(1));
+	world.bus = main;
+	ck_assert_int_eq(world.ledger.entries[0].verdict, VERDICT_REJECTED);
+	ck_assert_ptr_nonnull(strstr(world.ledger.entries[0].reason,
+		"the key is NULL; does topic orders compact (cleanup.policy)?"));
+	end();
+}
+END_TEST
+
+/* What librdkafka says, and what people read. */
+static const struct {
+	const char *reason, *plain;
+} reasons[] = {
+	{ "h:1/1: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state "
+	  "CONNECT, 5 identical error(s) suppressed)",
+		"h:1/1: Connect to ipv4#127.0.0.1:1 failed: Connection refused" },
+	{ "Failed to resolve 'h': no (after 1ms) such host",
+		"Failed to resolve 'h': no such host" },
+	{ "it is (after all", "it is" },
+	{ "ApiVersionRequest failed (after 1ms in state X)",
+		"ApiVersionRequest failed; is it a Kafka broker?" },
+	{ "certificate verify failed", "certificate verify failed; is the certificate valid today, "
+				       "for this host's name, and from a CA of "
+				       "kafka.ssl_ca_location?" },
+};
+
+START_TEST(reasons_are_made_plain)
+{
+	char text[512];
+	ask_plain_reason(text, sizeof text, reasons[_i].reason);
+	ck_assert_str_eq(text, reasons[_i].plain);
 }
 END_TEST
 
@@ -283,6 +390,8 @@ START_TEST(a_time_that_is_refused_is_the_rows_or_the_hosts)
 	const struct entry *entry = send_refused(world.bus, 0);
 	ck_assert_int_eq(entry->verdict, VERDICT_LATE);
 	ck_assert_ptr_nonnull(strstr(entry->reason, "is a clock wrong?"));
+	ck_assert(world.bus->has_failed);
+	ck_assert_ptr_nonnull(strstr(world.bus->lateness, "is a clock wrong?"));
 	entry = send_refused(world.bus, 1000);
 	ck_assert_int_eq(entry->verdict, VERDICT_REJECTED);
 	ck_assert_int_eq(entry->cause, RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP);
@@ -401,6 +510,10 @@ int main(void)
 	const struct test tests[] = {
 		{ what_is_sent_is_stored, 1, 0 },
 		{ a_producer_with_a_fatal_error_is_replaced, 1, 0 },
+		{ producers_that_are_refused_are_replaced_more_and_more_slowly, 1, 0 },
+		{ batches_that_are_too_large_become_smaller, 1, 0 },
+		{ a_record_without_a_key_is_told, 1, 0 },
+		{ reasons_are_made_plain, COUNT(reasons), 0 },
 		{ a_burst_does_not_go_on_over_a_new_producer, 1, 0 },
 		{ every_other_worker_has_the_second_lane, 1, 0 },
 		{ a_full_queue_is_waited_for, 1, 0 },

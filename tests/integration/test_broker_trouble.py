@@ -1,0 +1,200 @@
+"""What a broker, or the way to it, does to messages is told once, with the true reason."""
+
+import json
+import time
+
+import pytest
+
+from proxy import Proxy
+from runner import every_flush, ids, is_sanitized, model
+from servers import Kafka, Ports, wait_until
+from test_metrics import Site, start, wait_value
+from topics import Topics
+
+TIMEOUT = 1.0
+IN_TIME = TIMEOUT + 5  # what the interface says
+SLOWER = 5 if is_sanitized() else 1
+
+
+@pytest.fixture
+def site():
+    return Site()
+
+
+def wait_unready(site, *reasons):
+    """Not ready within the time that is said, for reasons that hold all these words."""
+    def is_unready():
+        answer = site.ask("/readyz")
+        return answer.status == 503 and all(word in answer.text for word in reasons)
+    try:
+        wait_until(is_unready, IN_TIME * SLOWER, f"not ready: {reasons}")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; {site.ask('/readyz').text}") from None
+    assert site.value("signalbus_broker_up") == 0
+
+
+def warnings(daemon, text=": "):
+    return [line for line in daemon.log().splitlines()
+            if " warning: kafka: " in line and text in line]
+
+
+def test_an_advertised_address_that_refuses(signalbus, schema, kafka, make_topic, consume, site):
+    """The bootstrap server answers, and says that the leader is where nobody is."""
+    [broker] = kafka.brokers
+    topic, nobody = make_topic(), broker.proxy_address
+    signalbus.bootstrap = f"127.0.0.1:{broker.byway_port}"
+    signalbus.configure(model("A", schema.make_signals("t"), topic), timeout=TIMEOUT,
+                        metrics_listen=str(site), poll_interval=0.1)
+    [line] = signalbus("check").expect(1).stdout.splitlines()[-1:]
+    assert line.startswith(f'model "A": topic {topic}: the leader of partition 0, broker 1 at '
+                           f"{nobody} (advertised.listeners), cannot be reached: ")
+    assert "Connection refused" in line
+    daemon = start(signalbus, site)
+    schema.insert_signals("t", 1)
+    wait_unready(site, "the broker answers, but stores nothing: not acknowledged in time: ", nobody,
+                 "Connection refused")
+    [line] = warnings(daemon)
+    assert nobody in line and "Connection refused" in line and "(after" not in line
+    with Proxy(broker.byway_port, broker.proxy_port):
+        wait_until(site.is_ready, 20 * SLOWER, "readiness")
+        daemon.wait_log("kafka: the broker stores messages again")
+        wait_until(lambda: schema.count("t") == 0, 20, "t empty")
+        daemon.stop().expect(0)
+        assert len(warnings(daemon)) == 1
+    assert set(ids(consume(topic, 1))) == {1}
+
+
+def test_too_few_replicas_in_sync(signalbus, schema, folder, site):
+    """Told by check, by a flush and by the daemon; it goes on when they are back."""
+    with Kafka(brokers=3) as kafka:
+        topic = Topics(kafka).make(config={"min.insync.replicas": "3"}, replicas=3)
+        signalbus.bootstrap = kafka.bootstrap
+        signalbus.configure(model("A", schema.make_signals("t", 1), topic), timeout=TIMEOUT,
+                            metrics_listen=str(site), poll_interval=0.1, notify_channel="")
+        kafka.kill(3)
+        reason = ("partition 0 has 2 of 3 replicas in sync, fewer than min.insync.replicas (3); "
+                  "start the brokers that have the others")
+        wait_until(lambda: signalbus("check").stdout.splitlines()
+                   == [f'model "A": topic {topic}: {reason}'], 30, "what check says")
+        assert f"topic {topic}: {reason}" in signalbus("flushmany").expect_failure()
+        daemon = start(signalbus, site)
+        wait_unready(site, f"the broker answers, but stores nothing: not acknowledged in time: "
+                           f"topic {topic}: {reason}")
+        kafka.start(3)
+        wait_until(site.is_ready, 30 * SLOWER, "readiness")
+        wait_until(lambda: schema.count("t") == 0, 20, "t empty")
+        daemon.stop().expect(0)
+        assert len(warnings(daemon, reason)) == 1
+        assert daemon.log().count("kafka: the broker stores messages again") == 1
+        signalbus.discard()
+
+
+def test_a_frozen_broker_is_noticed_without_signals(signalbus, schema, kafka, make_topic, site):
+    signalbus.configure(model("A", schema.make_signals("t"), make_topic()), timeout=TIMEOUT,
+                        metrics_listen=str(site))
+    daemon = start(signalbus, site)
+    kafka.freeze()
+    try:
+        wait_unready(site, "kafka: the broker does not answer: no answer in 1 s")
+    finally:
+        kafka.thaw()
+    wait_until(site.is_ready, 20 * SLOWER, "readiness")
+    daemon.stop().expect(0)
+    assert len(warnings(daemon)) == 1 and daemon.log().count("kafka: the broker answers") == 2
+
+
+def test_idle_connections_that_the_broker_closes(signalbus, schema, make_topic, way_to_broker,
+                                                 site):
+    """No outage, and nothing waits for it."""
+    signalbus.configure(model("A", schema.make_signals("t"), make_topic()), poll_interval=0.05,
+                        metrics_listen=str(site))
+    daemon = start(signalbus, site)
+    for number in range(1, 6):
+        schema.insert_signals("t", 1, number)
+        wait_until(lambda: schema.count("t") == 0, 1 * SLOWER, "a signal is gone", pause=0.005)
+        way_to_broker.do(lambda: [link.close() for link in way_to_broker.links])
+        for _ in range(10):
+            assert site.is_ready()
+            time.sleep(0.02)
+    daemon.stop().expect(0)
+    assert warnings(daemon) == [] and daemon.log().count("the broker answers") == 1
+
+
+@pytest.mark.parametrize("bootstrap, kafka_settings, reason", [
+    ("no-such-host.invalid:9092", {}, "Failed to resolve 'no-such-host.invalid:9092'"),
+    ("{kafka}", {"security_protocol": "ssl"}, "does the broker speak TLS on this port?"),
+    ("127.0.0.1:{postgres}", {}, "is it a Kafka broker?"),
+    ("127.0.0.1:{nobody}", {}, "Connection refused"),
+], ids=["name", "TLS", "PostgreSQL", "nobody"])
+def test_the_reason_is_the_roots(signalbus, schema, postgres, kafka, bootstrap, kafka_settings,
+                                 reason):
+    signalbus.bootstrap = bootstrap.format(kafka=kafka.bootstrap, postgres=postgres.port,
+                                           nobody=Ports.take())
+    signalbus.configure(model("A", schema.make_signals("t", 1)), timeout=TIMEOUT,
+                        kafka=kafka_settings)
+    daemon = signalbus.start("run")
+    daemon.wait_log("the broker does not answer: ")
+    time.sleep(0.5)
+    daemon.stop().expect(0)
+    [line] = warnings(daemon)
+    assert reason in line and "(after" not in line
+
+
+def test_flush_and_check_know_the_reason_as_well(signalbus, schema, postgres):
+    signalbus.bootstrap = f"127.0.0.1:{postgres.port}"
+    signalbus.configure(model("A", schema.make_signals("t", 1)), timeout=TIMEOUT)
+    assert "is it a Kafka broker?" in signalbus("flushmany").expect_failure()
+    assert "is it a Kafka broker?" in signalbus("check").expect(1).stdout
+
+
+def rows(schema, count, size):
+    schema.execute("CREATE TABLE t (id bigint PRIMARY KEY, payload text)")
+    schema.execute("INSERT INTO t SELECT n, repeat('x', %s) FROM generate_series(1, %s) n",
+                   size, count)
+    return schema.table("t")
+
+
+def test_in_order_a_topic_takes_less_than_a_batch(signalbus, schema, make_topic, consume):
+    """Its limit is learned once, so that this takes no longer than without order."""
+    topic = make_topic(config={"max.message.bytes": "20000"})
+    signalbus.configure(model("A", rows(schema, 3000, 1000), topic, burst_count=1000,
+                              order_by=["id"]), timeout=10)
+    run = signalbus("flushordered").expect_silence()
+    assert run.seconds < 6 * SLOWER
+    assert ids(consume(topic, 3000)) == list(range(1, 3001))
+
+
+@every_flush
+def test_the_topics_limit_is_named(signalbus, schema, make_topic, flush):
+    topic = make_topic(config={"max.message.bytes": "20000"})
+    signalbus.configure(model("A", rows(schema, 1, 30_000), topic), timeout=5)
+    size = len(json.dumps({"id": 1, "payload": "x" * 30_000}, separators=(",", ":")))
+    assert (f"Broker: Message size too large: it has {size} bytes, and max.message.bytes of topic "
+            f"{topic} is 20000; ") in signalbus(*flush).expect_failure()
+
+
+def test_a_queue_that_is_too_small_is_named(signalbus, schema, make_topic):
+    signalbus.configure(model("A", rows(schema, 1, 30_000), make_topic()), timeout=5,
+                        kafka={"queue_buffering_max_kbytes": 10})
+    run = signalbus("flushmany")
+    size = len(json.dumps({"id": 1, "payload": "x" * 30_000}, separators=(",", ":")))
+    assert (f"a message of {size} bytes does not fit into kafka.queue_buffering_max_kbytes (10)"
+            in run.expect_failure())
+    assert run.seconds < 4 * SLOWER
+
+
+def test_check_compares_limits_and_keys(signalbus, schema, make_topic):
+    small = make_topic(config={"max.message.bytes": "20000"})
+    large = make_topic(config={"max.message.bytes": "5000000"})
+    compacts = make_topic(config={"cleanup.policy": "compact,delete"})
+    table = schema.make_signals("t")
+    signalbus.configure(model("Small", table, small), model("Large", table, large),
+                        model("NoKey", table, compacts),
+                        model("Key", table, compacts, key="payload"), notify_channel="")
+    assert signalbus("check").expect(1).stdout.splitlines() == [
+        f'warning: model "Small": topic {small}: max.message.bytes is 20000, so larger messages are '
+        "rejected, though kafka.message_max_bytes allows 1000000",
+        f'warning: model "Large": topic {large}: max.message.bytes is 5000000, but messages of more '
+        "than kafka.message_max_bytes (1000000) are rejected; raise that",
+        f'model "NoKey": topic {compacts}: it compacts (cleanup.policy), so it takes no message '
+        "without a key, and the model has none; set key"]
