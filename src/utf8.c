@@ -55,11 +55,9 @@ static size_t show_character(char shown[SHOWN_BYTES], const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
 	size_t length = utf8_length(text);
-	if (length == 0)
-		snprintf(shown, SHOWN_BYTES, "\\x%02x", s[0]);
-	else if (s[0] == '\n' || s[0] == '\r' || s[0] == '\t')
+	if (s[0] == '\n' || s[0] == '\r' || s[0] == '\t')
 		snprintf(shown, SHOWN_BYTES, "\\%c", s[0] == '\n' ? 'n' : s[0] == '\r' ? 'r' : 't');
-	else if (s[0] < ' ')
+	else if (length == 0 || s[0] < ' ')
 		snprintf(shown, SHOWN_BYTES, "\\x%02x", s[0]);
 	else if (s[0] == 0x7F || (s[0] == 0xC2 && s[1] < 0xA0))
 		snprintf(shown, SHOWN_BYTES, "\\u%04x", s[length - 1]);
