@@ -27,11 +27,12 @@ SOURCES := main.c options.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_sc
 	model.c shape.c template.c sql.c catalog.c catalog_facts.c catalog_check.c facts.c \
 	db.c db_run.c db_session.c rows.c store.c store_claim.c store_take.c store_dead.c \
 	store_lock.c store_blame.c \
-	store_order.c store_settle.c store_delete.c store_ahead.c barrier.c position.c \
+	store_order.c store_settle.c store_delete.c store_ahead.c store_first.c barrier.c \
+	position.c \
 	binary.c numeric.c encode.c bytes.c schema.c bus.c bus_report.c bus_start.c bus_producer.c \
 	bus_property.c bus_verdict.c bus_judge.c bus_refused.c bus_ask.c bus_trouble.c \
 	bus_watch.c bus_topics.c ledger.c \
-	burst.c burst_isolate.c stretch.c flusher.c progress.c retry.c \
+	burst.c burst_isolate.c deferral.c stretch.c flusher.c progress.c retry.c \
 	daemon.c census.c due.c standing.c listen.c health.c service.c \
 	metrics.c metrics_print.c lag.c monitor.c http.c address.c \
 	log.c log_json.c utf8.c error.c clock.c steady_wait.c stop.c text.c
@@ -44,7 +45,7 @@ UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test
 	test_encode test_config test_burst test_barrier test_template test_message \
 	test_schema test_rows test_metrics test_log test_address test_flusher test_bus test_position \
 	test_stretch test_ahead test_claim test_steady_wait test_binary test_verdict test_utf8 \
-	test_standing
+	test_standing test_deferral
 MODEL := model shape binary numeric template nearest problems text error utf8
 test_clock_OBJECTS   := clock
 test_steady_wait_OBJECTS := steady_wait clock
@@ -58,9 +59,9 @@ test_sql_OBJECTS     := sql $(MODEL)
 test_encode_OBJECTS  := encode bytes $(MODEL)
 test_config_OBJECTS  := config config_value config_item settings problems nearest address template text \
 	error log log_json utf8
-test_burst_OBJECTS   := burst burst_isolate stretch ledger encode bytes sql position clock log \
+test_burst_OBJECTS   := burst burst_isolate deferral stretch ledger encode bytes sql position clock log \
 	log_json utf8 $(MODEL)
-test_flusher_OBJECTS := flusher retry position clock error utf8 text
+test_flusher_OBJECTS := flusher retry deferral position clock error utf8 text
 # Doubles of what other objects of the test, or the C library, have; the test has scripted_….
 test_flusher_DOUBLES := clock_now pthread_create pthread_join
 test_bus_OBJECTS     := bus bus_report bus_start bus_producer bus_property bus_verdict \
@@ -77,10 +78,12 @@ test_utf8_OBJECTS    := utf8 text
 test_address_OBJECTS := address error utf8 text
 test_position_OBJECTS := position clock text
 test_ahead_OBJECTS   := store_ahead store_settle store_delete sql rows $(MODEL)
-test_claim_OBJECTS   := store_claim store_take store_delete sql rows clock position log log_json \
+test_claim_OBJECTS   := store_claim store_first store_take store_delete sql rows clock position log log_json \
 	utf8 $(MODEL)
 test_stretch_OBJECTS := stretch position sql rows clock $(MODEL)
-test_standing_OBJECTS := standing retry position clock error text utf8
+test_deferral_OBJECTS := deferral clock error text utf8
+test_deferral_DOUBLES := clock_now
+test_standing_OBJECTS := standing deferral retry position clock error text utf8
 test_standing_DOUBLES := clock_now
 test_metrics_OBJECTS := metrics metrics_print utf8 lag clock text error
 UNIT_BINARIES := $(UNIT_TESTS:%=$(BUILD)/unit/%)

@@ -56,6 +56,10 @@ static bool send_row(struct burst *b, size_t row, struct ledger *l, size_t slot)
 {
 	struct message message;
 	struct error e;
+	if (claim_refuses(&b->claim, row)) {
+		bus_refuse(b->via, l, slot, VERDICT_HELD, b->claim.refusals[row]);
+		return false;
+	}
 	rows_fields(b->claim.rows, row, b->fields, ROW_FIXED_FIELDS + b->model->output_count);
 	if (encode_row(b->encoder, b->fields, &message, &e))
 		return bus_send(b->via, l, slot, &message, b->deadline);
@@ -155,8 +159,15 @@ static struct claim_request request_for(struct burst *b, const struct stretch *s
 static bool claim_in(struct burst *b, const struct stretch *stretch, struct burst_result *result,
 	struct error *e)
 {
-	const struct claim_request request = request_for(b, stretch);
+	struct text passed[2] = { 0 };
+	struct claim_request request = request_for(b, stretch);
+	bool passes = b->order->deferral != NULL &&
+		      deferral_list(b->order->deferral, &passed[0], &passed[1]);
+	const char *const lists[] = { passed[0].text, passed[1].text };
+	request.passed_over = passes ? lists : NULL;
 	bool ok = store_claim(b->store, b->model, &request, &b->claim, e);
+	text_free(&passed[0]);
+	text_free(&passed[1]);
 	result->from_start = request.kind == CLAIM_FIRST || b->claim.from_start;
 	return ok;
 }
@@ -207,7 +218,7 @@ static bool set_failure(const struct burst *b, size_t row, size_t left, struct e
 	if (entry->verdict == VERDICT_TOPIC)
 		return error_set(e, ERROR_TOPIC, "model \"%s\": topic \"%s\": %s", m->name,
 			topic_of(b, row), reason);
-	if (entry->verdict != VERDICT_REJECTED)
+	if (entry->verdict < VERDICT_TOPIC)
 		return error_set(e, ERROR_BROKER,
 			"model \"%s\": %zu of %zu signals were not stored within %g s: %s", m->name,
 			b->claim.count - left, b->claim.count, b->config->timeout, reason);
@@ -219,9 +230,16 @@ static bool set_failure(const struct burst *b, size_t row, size_t left, struct e
 			m->name, reason, b->model->relation);
 	struct text identity = { 0 };
 	add_row(b, row, &identity);
-	error_set(e, ERROR_REJECTED,
-		"model \"%s\": the message of signal %s was rejected: %s; it stays in table %s",
-		m->name, identity.text, reason, b->model->relation);
+	if (entry->verdict == VERDICT_HELD)
+		error_set(e, ERROR_DATABASE,
+			"model \"%s\": signal %s cannot be deleted from table %s, so it is not "
+			"sent: %s",
+			m->name, identity.text, b->model->relation, reason);
+	else
+		error_set(e, ERROR_REJECTED,
+			"model \"%s\": the message of signal %s was rejected: %s; it stays in "
+			"table %s",
+			m->name, identity.text, reason, b->model->relation);
 	text_free(&identity);
 	return false;
 }
@@ -257,11 +275,20 @@ static void bury(struct burst *b, struct settlement *st)
 	st->leaving = ledger_dispose(&b->ledger, st->rules, st->disposals);
 }
 
+/* Whether each row that the database lets go has gone. */
+static bool all_go(const struct burst *b, const struct settlement *st)
+{
+	for (size_t i = 0; i < b->claim.count; i++)
+		if (st->disposals[i].fate != (claim_refuses(&b->claim, i) ? FATE_STAYS : FATE_GOES))
+			return false;
+	return true;
+}
+
 /* Decide what becomes of each row. */
 static bool dispose(struct burst *b, struct settlement *st, struct error *e)
 {
 	st->leaving = ledger_dispose(&b->ledger, st->rules, st->disposals);
-	if (st->leaving == 0 || ledger_all_stored(&b->ledger))
+	if (st->leaving == 0 || all_go(b, st))
 		return true;
 	if (!store_keep(b->store, b->model, &b->claim, e))
 		return false;
@@ -269,9 +296,40 @@ static bool dispose(struct burst *b, struct settlement *st, struct error *e)
 	return true;
 }
 
+/* Whether what is wrong with a row is not so with others. */
+static bool is_of_row(const struct burst *b, size_t row)
+{
+	enum verdict v = b->ledger.entries[row].verdict;
+	return v == VERDICT_REJECTED || v == VERDICT_HELD ||
+	       (v == VERDICT_TOPIC && !template_is_constant(&b->model->topic));
+}
+
+/* Put off the rows that stay for a reason of their own. */
+static void put_off(struct burst *b, struct settlement *st, struct burst_result *result)
+{
+	struct error e;
+	for (size_t row = 0; b->order->deferral != NULL && row < b->claim.count; row++) {
+		if (st->disposals[row].fate != FATE_STAYS || !is_of_row(b, row))
+			continue;
+		bool is_unburied = b->ledger.entries[row].verdict == VERDICT_REJECTED &&
+				   st->unburied.kind == ERROR_DATABASE;
+		if (is_unburied)
+			e = st->unburied;
+		else
+			set_failure(b, row, st->leaving, &e);
+		deferral_add(b->order->deferral, rows_value(b->claim.rows, row, ROW_TABLEOID),
+			rows_value(b->claim.rows, row, ROW_CTID), &e);
+		st->disposals[row].fate = FATE_WAITS;
+		result->put_off_for = e.kind;
+		result->put_off++;
+	}
+	if (st->unburied.kind == ERROR_DATABASE && result->put_off > 0)
+		st->unburied.kind = ERROR_NONE;
+}
+
 /* What has become of the burst, now that its rows are gone. */
 static bool conclude(
-	struct burst *b, const struct settlement *st, struct burst_result *result, struct error *e)
+	struct burst *b, struct settlement *st, struct burst_result *result, struct error *e)
 {
 	for (size_t i = 0; i < b->claim.count; i++) {
 		if (st->disposals[i].fate != FATE_DIES)
@@ -280,7 +338,8 @@ static bool conclude(
 		result->dead_lettered++;
 	}
 	result->sent = st->leaving - result->dead_lettered;
-	result->more = result->more || st->leaving < b->claim.count;
+	put_off(b, st, result);
+	result->more = result->more || st->leaving + result->put_off < b->claim.count;
 	if (st->unburied.kind != ERROR_NONE) {
 		*e = st->unburied;
 		return false;
@@ -292,7 +351,8 @@ static bool conclude(
 /* Where all goes well and there is more, take the next stretch, and let the store know. */
 static void foresee(struct burst *b, const struct burst_result *result, struct claim_request *next)
 {
-	if (!b->order->goes_on || !result->more || !ledger_all_stored(&b->ledger))
+	if (!b->order->goes_on || !result->more || !ledger_all_stored(&b->ledger) ||
+		(b->order->deferral != NULL && deferral_has_rows(b->order->deferral)))
 		return;
 	b->next = take_stretch(b);
 	b->has_next = true;

@@ -16,6 +16,7 @@
 
 #include "bus.h"
 #include "config.h"
+#include "deferral.h"
 #include "error.h"
 #include "position.h"
 #include "store.h"
@@ -30,7 +31,10 @@ struct burst_order {
 	const struct model *model;
 	enum claim_kind kind;
 	struct position *position; /* CLAIM_FIRST: where to begin instead, and moved on; or NULL */
-	const struct rows *keys;   /* CLAIM_NOTED */
+	/* In no order: where rows are put off that fail for a reason of their own, so that the
+	 * others go on; and passed over.  NULL: they fail the burst. */
+	struct deferral *deferral;
+	const struct rows *keys; /* CLAIM_NOTED */
 	size_t first_key, key_count;
 	/* Look for rows before the position, too; CLAIM_ORDERED: before those sent last. */
 	bool from_start;
@@ -50,8 +54,10 @@ struct burst_result {
 				  keys, of the same ones */
 	size_t sent;          /* stored by the broker, and deleted */
 	size_t dead_lettered; /* rejected by the broker, and moved to the dead letters */
-	double ack_seconds;   /* from the first message to the last acknowledgement */
-	double burst_seconds; /* from the claim to the end of the transaction */
+	size_t put_off;       /* stay, and are passed over for a while … */
+	enum error_kind put_off_for; /* … such as for this */
+	double ack_seconds;          /* from the first message to the last acknowledgement */
+	double burst_seconds;        /* from the claim to the end of the transaction */
 };
 
 /* Whose burst it is. */
@@ -64,9 +70,9 @@ struct burst *burst_new(const struct config *config, struct store *store, struct
 	struct burst_owner owner);
 void burst_free(struct burst *b);
 
-/* Run one.  Returns false with e where not every claimed row was sent and deleted, or moved to the
- * dead letters; in order, what is behind a dead letter waits for the next burst.  result is filled
- * in any case, and no transaction is left open. */
+/* Run one.  Returns false with e where not every claimed row was sent and deleted, moved to the
+ * dead letters, or put off; in order, what is behind a dead letter waits for the next burst. result
+ * is filled in any case, and no transaction is left open. */
 bool burst_run(struct burst *b, const struct burst_order *order, struct burst_result *result,
 	struct error *e);
 

@@ -47,17 +47,19 @@ static bool set_table(struct model *m, const struct rows *row, struct error *e)
 	model_set_table(m, rows_value(row, 0, 0), rows_value(row, 0, 1)[0] == 't');
 	m->table_state = text_copy(rows_value(row, 0, 3));
 	m->may_refuse = rows_value(row, 0, 4)[0] == 't';
-	return check_children(m, rows_value(row, 0, 5), e);
+	m->has_rule = rows_value(row, 0, 5)[0] == 't';
+	return check_children(m, rows_value(row, 0, 6), e);
 }
 
 static bool describe_table(
 	struct db *db, struct instant deadline, struct model *m, char **oid, struct error *e)
 {
-	static const char sql[] = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),"
-				  " c.relkind = 'p' OR c.relhassubclass, c.relkind IN ('r', 'p'),"
-				  " " SQL_TABLE_STATE ", " SQL_MAY_REFUSE ", " SQL_UNFIT_CHILD
-				  " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
-				  " ON n.oid = c.relnamespace WHERE c.oid = $1::pg_catalog.oid";
+	static const char sql[] =
+		"SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),"
+		" c.relkind = 'p' OR c.relhassubclass, c.relkind IN ('r', 'p'),"
+		" " SQL_TABLE_STATE ", " SQL_MAY_REFUSE ", " SQL_HAS_RULE ", " SQL_UNFIT_CHILD
+		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+		" ON n.oid = c.relnamespace WHERE c.oid = $1::pg_catalog.oid";
 	struct rows *rows;
 	if (!catalog_find_table(db, m->config->table, deadline, oid, e))
 		return e->kind == ERROR_DATABASE ? model_error(m, "table", e, "%s", e->text)

@@ -169,7 +169,7 @@ static bool check_claim(struct examination *x, struct error *e)
 	const struct model_config *c = x->model->config;
 	enum claim_kind kind = c->order_by.count > 0 ? CLAIM_ORDERED : CLAIM_FIRST;
 	bool sorts = false;
-	x->can_claim = explain(x, sql_claim(x->model, kind, (size_t)c->burst_count),
+	x->can_claim = explain(x, sql_claim(x->model, kind, (size_t)c->burst_count, false),
 		(struct db_call){ 0 }, &sorts, e);
 	if (sorts)
 		warn_of_sort(x);

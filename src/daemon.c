@@ -152,12 +152,14 @@ static bool look(struct worker *w, const struct burst_order *order, struct burst
 }
 
 /* Where the position shows nothing new, look from the beginning of the table; while that had better
- * wait, just a little before the position. */
+ * wait, just a little before the position.  Where more rows are put off than claims pass over,
+ * neither is done before it is time to try them again. */
 static bool run_any(
 	struct worker *w, struct burst_order order, struct visit *visit, struct error *e)
 {
 	bool ok = look(w, &order, &visit->result, e);
-	if (!ok || visit->result.claimed > 0 || visit->result.from_start)
+	if (!ok || visit->result.claimed > 0 || visit->result.from_start ||
+		deferral_is_full(order.deferral))
 		return ok;
 	visit->rest = position_rest(order.position, clock_now());
 	order.from_start = visit->rest <= 0;
@@ -168,6 +170,29 @@ static bool run_any(
 	return look(w, &order, &visit->result, e);
 }
 
+/* In how many seconds all of the table is to be looked at again; 0: in its time. */
+static double rest_of(const struct visit *visit, struct deferral *deferral, struct instant now)
+{
+	double rest = deferral_rest(deferral, now);
+	return visit->rest > 0 && (rest <= 0 || visit->rest < rest) ? visit->rest : rest;
+}
+
+static bool run_in_no_order(
+	struct worker *w, struct burst_order order, struct visit *visit, struct error *e)
+{
+	struct standing *standing = w->daemon->standing;
+	size_t model = order.model->index;
+	order.kind = CLAIM_FIRST;
+	order.position = standing_position(standing, model);
+	order.deferral = standing_deferral(standing, model);
+	deferral_release(order.deferral, clock_now(), true);
+	bool ok = run_any(w, order, visit, e);
+	if (ok && visit->result.claimed == 0 && visit->result.from_start)
+		standing_emptied(standing, model);
+	visit->rest = rest_of(visit, order.deferral, clock_now());
+	return ok;
+}
+
 static bool run_burst(struct worker *w, const struct model *m, struct visit *visit, struct error *e)
 {
 	struct burst_order order = {
@@ -175,9 +200,7 @@ static bool run_burst(struct worker *w, const struct model *m, struct visit *vis
 	};
 	if (is_ordered(w->daemon, m->index))
 		return burst_run(w->burst, &order, &visit->result, e);
-	order.kind = CLAIM_FIRST;
-	order.position = standing_position(w->daemon->standing, m->index);
-	return run_any(w, order, visit, e);
+	return run_in_no_order(w, order, visit, e);
 }
 
 static void note_sent(struct daemon *d, const struct burst_result *result)
@@ -222,7 +245,8 @@ static void serve(struct worker *w, size_t model, enum due_reason reason)
 	bool ok = m != NULL && may_serve(w, m, &e) && run_burst(w, m, &visit, &e);
 	w->used = clock_now();
 	note_sent(w->daemon, result);
-	metrics_served(w->daemon->metrics, model, result, ok ? ERROR_NONE : e.kind, clock_now());
+	metrics_served(
+		w->daemon->metrics, model, result, ok ? result->put_off_for : e.kind, clock_now());
 	if (!ok) {
 		handle_error(w, model, start, &e);
 		return;

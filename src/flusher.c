@@ -24,7 +24,10 @@
 /* A model being flushed, by all workers. */
 struct target {
 	size_t index; /* in the configuration */
+	struct flusher *flusher;
 	struct position *position;
+	struct deferral *deferral;
+	struct error reason; /* under the lock: why rows of it are put off */
 	atomic_bool failed;
 	bool from_start; /* FLUSH_ORDERED: nothing is left but what may have come to the beginning
 			  */
@@ -33,6 +36,7 @@ struct target {
 /* A target that a worker has put off, so that it delays no others. */
 struct task {
 	bool is_put_off;
+	bool needs_note;    /* FLUSH_NOTED: keys were fetched of the note that are not done */
 	struct instant due; /* when to try it again */
 	struct retry retry; /* since its last progress */
 };
@@ -61,6 +65,24 @@ struct flusher {
 	struct error error; /* what the run failed with; ERROR_NONE: nothing */
 };
 
+/* A row of a target is put off.  The reason that the run may fail with is told then, others now.
+ * One that may pass comes first: for it the row is tried again. */
+static void note_put_off(void *arg, const struct error *e, bool is_new)
+{
+	struct target *t = arg;
+	struct error told = *e;
+	pthread_mutex_lock(&t->flusher->lock);
+	bool is_first = t->reason.kind == ERROR_NONE;
+	if (is_first || (error_policy(t->reason.kind) == POLICY_GIVE_UP &&
+				error_policy(e->kind) != POLICY_GIVE_UP)) {
+		told = t->reason;
+		t->reason = *e;
+	}
+	pthread_mutex_unlock(&t->flusher->lock);
+	if (!is_first && is_new)
+		log_warning("%s", told.text);
+}
+
 struct flusher *flusher_new(const struct flush_plan *plan)
 {
 	struct flusher *f = memory_new(1, sizeof *f);
@@ -69,7 +91,9 @@ struct flusher *flusher_new(const struct flush_plan *plan)
 	f->targets = memory_new(plan->model_count, sizeof *f->targets);
 	for (size_t i = 0; i < plan->model_count; i++) {
 		f->targets[i].index = plan->models[i];
+		f->targets[i].flusher = f;
 		f->targets[i].position = position_new();
+		f->targets[i].deferral = deferral_new(note_put_off, &f->targets[i]);
 	}
 	f->workers = memory_new(plan->jobs, sizeof *f->workers);
 	for (unsigned i = 0; i < plan->jobs; i++) {
@@ -96,8 +120,10 @@ void flusher_free(struct flusher *f)
 		store_free(f->workers[i].store);
 		free(f->workers[i].tasks);
 	}
-	for (size_t i = 0; i < f->plan->model_count; i++)
+	for (size_t i = 0; i < f->plan->model_count; i++) {
 		position_free(f->targets[i].position);
+		deferral_free(f->targets[i].deferral);
+	}
 	free(f->workers);
 	free(f->targets);
 	pthread_mutex_destroy(&f->lock);
@@ -151,7 +177,10 @@ static struct task *task_of(const struct worker *w, const struct target *t)
 /* Leave a model for later, when the others were flushed, with what is left of its patience. */
 static void put_off(struct worker *w, const struct target *t, struct instant due)
 {
-	*task_of(w, t) = (struct task){ .is_put_off = true, .due = due, .retry = w->retry };
+	struct task *task = task_of(w, t);
+	task->is_put_off = true;
+	task->due = due;
+	task->retry = w->retry;
 	retry_success(&w->retry, clock_now()); /* the others have their own */
 }
 
@@ -161,15 +190,23 @@ static void drop_keys(struct worker *w)
 	w->keys = NULL;
 }
 
+/* What is left of the keys is noted again. */
+static void lose_keys(struct worker *w, const struct target *t)
+{
+	if (w->keys != NULL)
+		task_of(w, t)->needs_note = true;
+	drop_keys(w);
+}
+
 /* Whether to try again, now or later, after an error that the flushing of a model met. */
 static bool recover(struct worker *w, const struct target *t, const struct error *e)
 {
 	struct instant due;
 	if (error_policy(e->kind) == POLICY_PREPARE) {
 		store_forget(w->store, t->index);
-		drop_keys(w);
+		lose_keys(w, t);
 	}
-	if (e->kind != ERROR_TEMPORARY)
+	if (e->kind != ERROR_TEMPORARY && e->kind != ERROR_TOPIC)
 		return wait_to_retry(w, e);
 	if (!plan_retry(w, e, &due))
 		return false;
@@ -257,6 +294,22 @@ static bool count_step(
 	return true;
 }
 
+/* All others are sent.  Returns false with the reason where rows are put off, which may be claimed
+ * again now. */
+static bool end_pass(struct target *t, struct error *e)
+{
+	pthread_mutex_lock(&t->flusher->lock);
+	struct error reason = t->reason;
+	t->reason.kind = ERROR_NONE;
+	pthread_mutex_unlock(&t->flusher->lock);
+	if (reason.kind == ERROR_NONE)
+		return true;
+	*e = reason;
+	deferral_release(t->deferral, clock_now(), false);
+	position_set(t->position, &(struct place_in_table){ 0 });
+	return false;
+}
+
 /* A burst from the position on; at the end of the table the rows that were left behind, too. */
 static bool many_step(
 	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
@@ -264,14 +317,17 @@ static bool many_step(
 	struct burst_result result;
 	struct burst_order order = { .model = m, .kind = CLAIM_FIRST, .position = t->position };
 	order.goes_on = true;
+	order.deferral = t->deferral;
 	bool ok = burst_run(w->burst, &order, &result, e);
 	/* In this same step: that there is nothing behind what failed is no success. */
-	if (ok && result.claimed == 0 && !result.from_start) {
+	if (ok && result.claimed == 0 && !result.from_start && !deferral_is_full(t->deferral)) {
 		position_set(t->position, &(struct place_in_table){ 0 });
 		ok = burst_run(w->burst, &order, &result, e);
 	}
 	note_sent(w, &result);
 	*more = !ok || result.claimed > 0;
+	if (!*more)
+		*more = !(ok = end_pass(t, e));
 	return ok;
 }
 
@@ -306,13 +362,17 @@ static bool note_step(
 
 /* Fetch keys until there are some; *more is false at the end of the note.  A note goes with its
  * session: then what is pending now is noted instead. */
-static bool fetch_keys(struct worker *w, const struct model *m, bool *more, struct error *e)
+static bool fetch_keys(struct worker *w, const struct target *t, const struct model *m, bool *more,
+	struct error *e)
 {
 	size_t count = (size_t)m->config->burst_count;
 	if (w->keys != NULL)
 		return true;
-	if (!store_has_note(w->store, m->index) && !store_note(w->store, m, e))
+	struct task *task = task_of(w, t);
+	if ((task->needs_note || !store_has_note(w->store, m->index)) &&
+		!store_note(w->store, m, e))
 		return false;
+	task->needs_note = false;
 	if (!store_noted(w->store, m, count > NOTED_AT_ONCE ? count : NOTED_AT_ONCE, &w->keys, e))
 		return false;
 	w->next_key = 0;
@@ -324,14 +384,14 @@ static bool fetch_keys(struct worker *w, const struct model *m, bool *more, stru
 static bool noted_step(
 	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
 {
-	(void)t;
 	struct burst_result result = { 0 };
-	if (!fetch_keys(w, m, more, e))
+	if (!fetch_keys(w, t, m, more, e))
 		return false;
 	size_t left = rows_count(w->keys) - w->next_key;
 	size_t burst_count = (size_t)m->config->burst_count;
 	struct burst_order order = { .model = m,
 		.kind = CLAIM_NOTED,
+		.deferral = t->deferral,
 		.keys = w->keys,
 		.first_key = w->next_key,
 		.key_count = left < burst_count ? left : burst_count };
@@ -342,6 +402,8 @@ static bool noted_step(
 		w->next_key += order.key_count;
 	if (ok && w->next_key == rows_count(w->keys))
 		drop_keys(w);
+	if (ok && !*more) /* what was put off is noted again */
+		*more = !(ok = end_pass(t, e));
 	return ok;
 }
 
@@ -349,7 +411,7 @@ static void flush_target(struct worker *w, struct target *t, step *take_step)
 {
 	take_steps(w, t, take_step);
 	burst_leave(w->burst);
-	drop_keys(w);
+	lose_keys(w, t);
 	struct task *task = task_of(w, t);
 	task->is_put_off = task->is_put_off && may_go_on(w->flusher, t);
 	if (!task->is_put_off)
@@ -429,6 +491,14 @@ static void run(struct flusher *f)
 	work_all(f);
 }
 
+static void prepare_target(struct target *t)
+{
+	atomic_store(&t->failed, false);
+	deferral_release(t->deferral, clock_now(), false);
+	deferral_end(t->deferral, clock_now());
+	t->reason.kind = ERROR_NONE;
+}
+
 static void prepare_worker(struct worker *w)
 {
 	w->retry = retry_new(w->flusher->plan->config->timeout, clock_now());
@@ -442,7 +512,7 @@ bool flusher_run(struct flusher *f, size_t *sent, struct error *e)
 	f->error.kind = ERROR_NONE;
 	atomic_store(&f->aborted, false);
 	for (size_t i = 0; i < f->plan->model_count; i++)
-		atomic_store(&f->targets[i].failed, false);
+		prepare_target(&f->targets[i]);
 	for (unsigned i = 0; i < f->plan->jobs; i++)
 		prepare_worker(&f->workers[i]);
 	progress_init(&f->progress, f->plan->show_progress);

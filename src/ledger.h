@@ -19,6 +19,7 @@ enum verdict {
 	VERDICT_UNSENT,   /* kept back, since one before it failed */
 	VERDICT_LATE,     /* no answer in time, or lost: the broker may have it or not */
 	VERDICT_TOPIC,    /* the topic is missing or forbidden */
+	VERDICT_HELD,     /* not sent, since the database will not delete its row */
 	VERDICT_REJECTED, /* the broker will never take it */
 };
 
@@ -70,8 +71,9 @@ bool ledger_rejected_alike(const struct ledger *l);
 /* What becomes of a row. */
 enum fate {
 	FATE_STAYS,
-	FATE_GOES, /* the broker has it: it is deleted */
-	FATE_DIES, /* the broker will never take it: it moves to the dead letters */
+	FATE_GOES,  /* the broker has it: it is deleted */
+	FATE_DIES,  /* the broker will never take it: it moves to the dead letters */
+	FATE_WAITS, /* it stays, and is put off */
 };
 
 struct disposal {

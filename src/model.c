@@ -334,7 +334,7 @@ static bool is_peoples(const struct model *m, const struct output *o)
 
 static void resolve_role(struct model *m)
 {
-	m->as_role = m->may_refuse || m->config->where != NULL;
+	m->as_role = m->may_refuse || m->has_rule || m->config->where != NULL;
 	for (size_t i = 0; i < m->output_count; i++)
 		m->as_role = m->as_role || is_peoples(m, &m->outputs[i]);
 }

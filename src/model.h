@@ -89,6 +89,7 @@ struct model {
 	bool is_parent; /* partitioned or inherited from: a ctid is not unique in it */
 	char *table_state; /* by which it is found that the table has changed (sql.h) */
 	bool may_refuse;   /* triggers, rules or policies may keep rows from being deleted */
+	bool has_rule;     /* for DELETE, whatever it does */
 	bool as_role;      /* code of people's belongs to its statements: expressions, triggers,
 			      casts; they are executed with the search_path that it was written
 			      for (db.h) */

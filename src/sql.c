@@ -219,7 +219,22 @@ static void add_floor(struct text *t, const struct model *m)
 	text_addf(t, "$1::%s", c->cast);
 }
 
-char *sql_claim(const struct model *m, enum claim_kind kind, size_t count)
+/* A plan that joins would not keep the order of a parent's key: this one hashes the rows. */
+static void add_passed_over(struct text *t, const struct model *m, enum claim_kind kind)
+{
+	size_t before = kind == CLAIM_NOTED     ? m->primary_key_count
+			: kind == CLAIM_STRETCH ? 2
+			: kind == CLAIM_NEXT    ? sql_position_count(m)
+						: 0;
+	text_addf(t,
+		"%s NOT ((signal.tableoid, signal.ctid)" OP(
+			"=") "ANY (SELECT p.t, p.c FROM"
+			     " ROWS FROM (pg_catalog.unnest($%zu::pg_catalog.oid[]),"
+			     " pg_catalog.unnest($%zu::pg_catalog.tid[])) AS p (t, c)))",
+		kind == CLAIM_FIRST && m->is_parent ? " WHERE" : " AND", before + 1, before + 2);
+}
+
+char *sql_claim(const struct model *m, enum claim_kind kind, size_t count, bool passes_over)
 {
 	bool in_order = kind == CLAIM_ORDERED || kind == CLAIM_FLOOR;
 	struct text t = { 0 };
@@ -236,7 +251,10 @@ char *sql_claim(const struct model *m, enum claim_kind kind, size_t count)
 		add_string(&t, " WHERE signal.ctid" OP(">") "'(0,0)'::pg_catalog.tid");
 	else if (kind == CLAIM_FLOOR)
 		add_floor(&t, m);
-	add_where(&t, m, kind == CLAIM_ORDERED || (kind == CLAIM_FIRST && m->is_parent));
+	if (passes_over)
+		add_passed_over(&t, m, kind);
+	add_where(&t, m,
+		!passes_over && (kind == CLAIM_ORDERED || (kind == CLAIM_FIRST && m->is_parent)));
 	if (in_order) {
 		add_order(&t, m);
 	} else if (m->is_parent && kind != CLAIM_NOTED) {

@@ -29,9 +29,10 @@ enum claim_kind {
 
 /* Claims take count rows at most, and lock them, but for CLAIM_TAKE.  Those in no order pass over
  * rows that others have locked: those are being sent already.  The ordered ones wait for them,
- * since nothing may overtake them.
+ * since nothing may overtake them.  passes_over: the rows are passed over whose tableoids and ctids
+ * are in two arrays, which are two more parameters.
  */
-char *sql_claim(const struct model *m, enum claim_kind kind, size_t count);
+char *sql_claim(const struct model *m, enum claim_kind kind, size_t count, bool passes_over);
 
 /* The primary keys of the first count rows in the model's order, as visible, or, where places are
  * numbers, the greatest one of theirs, NULL of no rows, and how many rows they are; nothing is
@@ -55,8 +56,13 @@ char *sql_writers(const struct model *m, bool among);
 	" ON t.tgrelid = family.oid"                                                               \
 	" WHERE t.tgenabled IN ('O', 'A') AND t.tgtype::pg_catalog.int4 & 8 <> 0)" /* DELETE */    \
 	" OR EXISTS (SELECT FROM pg_catalog.pg_rewrite r"                                          \
-	" WHERE r.ev_class = c.oid AND r.ev_type = '4')"                                           \
+	" WHERE r.ev_class = c.oid AND r.ev_type = '4' AND r.is_instead)"                          \
 	" OR pg_catalog.row_security_active(c.oid))"
+
+/* Whether it runs code of people's, beside triggers and policies: rules for DELETE. */
+#define SQL_HAS_RULE                                                                               \
+	"EXISTS (SELECT FROM pg_catalog.pg_rewrite r"                                              \
+	" WHERE r.ev_class = c.oid AND r.ev_type = '4')"
 
 /* What is wrong with a table that inherits from it, with the remedy; NULL: nothing.  Neither a
  * primary key nor its NOT NULL binds children for good, and rows of a foreign table cannot be
@@ -86,7 +92,7 @@ char *sql_writers(const struct model *m, bool among);
 	" FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0), ("            \
 	"SELECT i.indexrelid FROM pg_catalog.pg_index i"                                           \
 	" WHERE i.indrelid = c.oid AND i.indisprimary),"                                           \
-	" " SQL_MAY_REFUSE ", " SQL_UNFIT_CHILD ")"
+	" " SQL_MAY_REFUSE ", " SQL_HAS_RULE ", " SQL_UNFIT_CHILD ")"
 extern const char sql_table_state[]; /* of the table $1 */
 
 /* Delete claimed rows: $1 is an array of ctids, $2 the tableoid that they belong to.  Claimed rows

@@ -14,6 +14,7 @@
 
 struct entry {
 	struct position *position;
+	struct deferral *deferral;
 	struct retry retry;
 	unsigned active;   /* workers that serve it now */
 	unsigned failures; /* tries in a row that failed, for more than standing by */
@@ -31,6 +32,15 @@ struct standing {
 	struct entry *entries;
 };
 
+static void tell_put_off(void *arg, const struct error *e, bool is_new)
+{
+	(void)arg;
+	if (is_new)
+		log_error("Caught error while sending pending signals: %s", e->text);
+	else
+		log_debug("%s", e->text);
+}
+
 struct standing *standing_new(const struct config *config)
 {
 	struct standing *s = memory_new(1, sizeof *s);
@@ -39,6 +49,7 @@ struct standing *standing_new(const struct config *config)
 	s->entries = memory_new(config->model_count, sizeof *s->entries);
 	for (size_t i = 0; i < config->model_count; i++) {
 		s->entries[i].position = position_new();
+		s->entries[i].deferral = deferral_new(tell_put_off, NULL);
 		s->entries[i].retry = retry_new(INFINITY, clock_now());
 	}
 	return s;
@@ -56,6 +67,7 @@ void standing_free(struct standing *s)
 		return;
 	for (size_t i = 0; i < s->config->model_count; i++) {
 		position_free(s->entries[i].position);
+		deferral_free(s->entries[i].deferral);
 		forget_told(&s->entries[i]);
 	}
 	free(s->entries);
@@ -66,6 +78,11 @@ void standing_free(struct standing *s)
 struct position *standing_position(const struct standing *s, size_t model)
 {
 	return s->entries[model].position;
+}
+
+struct deferral *standing_deferral(const struct standing *s, size_t model)
+{
+	return s->entries[model].deferral;
 }
 
 void standing_begin(struct standing *s, size_t model)
@@ -94,6 +111,18 @@ static void end_failure(struct entry *m, const char *name, struct instant now)
 	forget_told(m);
 	m->failures = m->lasting = 0;
 	m->stands_by = false;
+}
+
+void standing_emptied(struct standing *s, size_t model)
+{
+	struct entry *m = &s->entries[model];
+	pthread_mutex_lock(&s->lock);
+	/* Others that are at it may have the rows locked. */
+	double seconds = m->active == 1 ? deferral_end(m->deferral, clock_now()) : -1;
+	if (seconds >= 0)
+		log_warning("model \"%s\": resumed after %.0f s", s->config->models[model].name,
+			seconds);
+	pthread_mutex_unlock(&s->lock);
 }
 
 void standing_success(struct standing *s, size_t model, bool has_sent)

@@ -9,6 +9,7 @@
 #define SIGNALBUS_STANDING_H
 
 #include "config.h"
+#include "deferral.h"
 #include "error.h"
 #include "position.h"
 #include "text.h"
@@ -21,11 +22,15 @@ struct standing;
 struct standing *standing_new(const struct config *config);
 void standing_free(struct standing *s);
 
-/* Where new rows of a model are, as far as the workers know. */
+/* Where new rows of a model are, as far as the workers know, and which of them are put off. */
 struct position *standing_position(const struct standing *s, size_t model);
+struct deferral *standing_deferral(const struct standing *s, size_t model);
 
 /* A worker begins to serve a model, which ends with one of the others. */
 void standing_begin(struct standing *s, size_t model);
+
+/* While it is served: from the beginning of its table on there was nothing. */
+void standing_emptied(struct standing *s, size_t model);
 
 /* It was served, all went well, and something was sent, or there was nothing to be seen.  The
  * latter proves nothing while another worker is at it, which may have all rows locked. */

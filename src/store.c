@@ -158,6 +158,7 @@ const struct model *store_model(struct store *s, size_t index, struct error *e)
 	*d = (struct described){ .noted = d->noted,
 		.locked = d->locked,
 		.wary_until = d->wary_until,
+		.is_careful = d->is_careful,
 		.generation = d->generation + 1,
 		.model = catalog_read(s->db, s->config, index, store_deadline(s), e) };
 	return d->model;

@@ -84,6 +84,8 @@ struct claim_request {
 	const struct place_in_table *to;   /* CLAIM_STRETCH: … as far as this one */
 	const struct rows *keys;           /* CLAIM_NOTED: rows with the keys … */
 	size_t first_key, key_count;       /* … of this slice */
+	const char *const *passed_over; /* two array literals, of tableoids and of ctids: not these
+					   rows; NULL: none.  Not of a claim in order */
 	bool from_start; /* CLAIM_ORDERED: look for rows that sort before those sent last, too */
 	/* If set, called with arg while rows come, where a claim is hardly going to fail amid them:
 	 * count of them are there, in the claim's rows, and locked.  They may be sent already. */
@@ -95,18 +97,20 @@ struct claim_request {
 struct claim {
 	struct rows *rows;
 	size_t count;
-	bool more;     /* as far as is known there are more rows to claim at once; of noted keys,
-			  more that belong to the same ones */
-	size_t cut_to; /* rows behind so many do not fit in a burst, and were left out; 0: none */
+	char **refusals; /* of each row, why the database will not delete it, so that it must not be
+			    sent; NULL: of none.  In order, such a row is the last one */
+	bool more;       /* as far as is known there are more rows to claim at once; of noted keys,
+			    more that belong to the same ones */
+	size_t cut_to;   /* rows behind so many do not fit in a burst, and were left out; 0: none */
 	struct instant since; /* when the server was asked; set before the first row comes */
 	bool is_streamed;     /* who asked was told of rows while they came */
 	bool was_smooth;      /* the burst before went well */
 	bool is_taken;        /* the rows are deleted already, and were never locked */
+	bool from_start;      /* it was looked from the beginning, not only behind a place */
 	/* CLAIM_ORDERED: */
 	bool in_order;
-	bool from_start; /* it was looked from the beginning, not only behind those sent last */
-	bool held_back;  /* there are no rows since a writer's open transaction may commit earlier
-			    ones: claim again, soon */
+	bool held_back; /* there are no rows since a writer's open transaction may commit earlier
+			   ones: claim again, soon */
 	double held_seconds; /* for how long that has been so */
 };
 
@@ -128,6 +132,9 @@ void store_foresee(struct store *s, const struct claim_request *next);
 /* While the messages of a claim are on the way: have the server begin to delete its rows, where
  * they will hardly have to stay.  Does not block.  What becomes of that is for store_settle(). */
 void store_delete_ahead(struct store *s, const struct model *m, const struct claim *claim);
+
+/* Whether the database refuses to let the row go. */
+bool claim_refuses(const struct claim *claim, size_t row);
 
 /* Some rows stay after all, or die: take back what is deleted ahead.  To be called before anything
  * else is done with them.  The transaction is another one then, and its locks are, too: where

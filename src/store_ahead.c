@@ -25,7 +25,7 @@ void store_delete_ahead(struct store *s, const struct model *m, const struct cla
 
 bool store_await_deletion(struct store *s, struct error *e)
 {
-	bool is_answered = s->ahead == AHEAD_DONE;
+	bool is_answered = s->ahead != AHEAD_SENT;
 	s->ahead = AHEAD_NOT;
 	return is_answered ||
 	       db_receive(s->db, s->deletions.calls, s->deletions.count, store_deadline(s), e);
@@ -91,6 +91,8 @@ bool store_keep(struct store *s, const struct model *m, const struct claim *clai
 {
 	if (s->ahead == AHEAD_NOT)
 		return true;
+	if (s->ahead == AHEAD_FIRST)
+		return store_restore(s, e);
 	bool ok = store_await_deletion(s, e);
 	deletions_free(&s->deletions);
 	char *transaction = ok ? transaction_number(s, e) : NULL;

@@ -28,15 +28,16 @@ static void adapt_size(struct store *s, const struct model *m, const struct clai
 		d->size--;
 }
 
-char *store_prepare_claim(
-	struct store *s, const struct model *m, enum claim_kind kind, struct error *e)
+char *store_prepare_claim(struct store *s, const struct model *m, enum claim_kind kind,
+	bool passes_over, struct error *e)
 {
 	static const char *const names[] = { "first", "next", "stretch", "take", "noted", "ordered",
 		"floor" };
 	unsigned size = s->models[m->index].size;
-	bool *done = &s->models[m->index].prepared[kind][size];
-	char *what = text_format("claim_%s_%u", names[kind], size);
-	struct statement st = { what, *done ? NULL : sql_claim(m, kind, claim_size(s, m)), done };
+	bool *done = &s->models[m->index].prepared[kind][size][passes_over];
+	char *what = text_format("claim_%s_%u%s", names[kind], size, passes_over ? "_but" : "");
+	struct statement st = { what,
+		*done ? NULL : sql_claim(m, kind, claim_size(s, m), passes_over), done };
 	char *name = store_prepare(s, m, st, e);
 	free(what);
 	return name;
@@ -139,7 +140,7 @@ struct db_columns store_claimed(const struct model *m)
 struct claim_calls {
 	char *statement; /* the prepared one's name */
 	char **arrays;   /* of keys, or NULL */
-	const char *values[2];
+	const char **values;
 	const char *table[1];
 	struct rows *state;
 	struct db_call calls[5];
@@ -151,20 +152,22 @@ struct claim_calls {
 
 static void set_values(struct claim_calls *c, const struct model *m, const struct claim_request *r)
 {
-	struct db_call *call = c->claim;
-	if (r->kind == CLAIM_NOTED) {
+	size_t count = 0;
+	c->values = memory_new(m->primary_key_count + 2 + 2, sizeof *c->values);
+	if (r->kind == CLAIM_NOTED)
 		c->arrays = key_arrays(m, r);
-		call->values = (const char *const *)c->arrays;
-		call->value_count = (int)m->primary_key_count;
-	} else if (r->kind == CLAIM_NEXT) {
-		call->values = (const char *const *)r->from->values;
-		call->value_count = (int)r->from->count;
-	} else if (r->kind == CLAIM_STRETCH) {
-		c->values[0] = r->from->values[0];
-		c->values[1] = r->to->values[0];
-		call->values = c->values;
-		call->value_count = 2;
+	for (size_t i = 0; r->kind == CLAIM_NOTED && i < m->primary_key_count; i++)
+		c->values[count++] = c->arrays[i];
+	for (size_t i = 0; r->kind == CLAIM_NEXT && i < r->from->count; i++)
+		c->values[count++] = r->from->values[i];
+	if (r->kind == CLAIM_STRETCH) {
+		c->values[count++] = r->from->values[0];
+		c->values[count++] = r->to->values[0];
 	}
+	for (size_t i = 0; r->passed_over != NULL && i < 2; i++)
+		c->values[count++] = r->passed_over[i];
+	c->claim->values = c->values;
+	c->claim->value_count = (int)count;
 }
 
 /* Begin, and claim with a statement that send_claim() prepares.  A claim from the beginning of a
@@ -194,16 +197,17 @@ static void set_calls(const struct store *s, struct claim_calls *c, const struct
 static void free_calls(struct claim_calls *c, const struct model *m)
 {
 	free_arrays(c->arrays, c->arrays != NULL ? m->primary_key_count : 0);
+	free(c->values);
 	rows_free(c->state);
 	free(c->statement);
 }
 
-static bool send_claim(
-	struct store *s, const struct model *m, struct claim_calls *c, struct error *e)
+static bool send_claim(struct store *s, const struct model *m, struct claim_calls *c,
+	bool passes_over, struct error *e)
 {
 	if (c->kind == CLAIM_FIRST && !prepare_state(s, e))
 		return false;
-	c->statement = store_prepare_claim(s, m, c->kind, e);
+	c->statement = store_prepare_claim(s, m, c->kind, passes_over, e);
 	c->claim->prepared = c->statement;
 	return c->statement != NULL && db_send(s->db, c->calls, c->count, e);
 }
@@ -218,7 +222,7 @@ static bool claim_any(struct store *s, const struct model *m, const struct claim
 	set_calls(s, &c, m, request, claim);
 	if (s->is_claiming)
 		claim->since = s->claiming_since;
-	bool ok = s->is_claiming || send_claim(s, m, &c, e);
+	bool ok = s->is_claiming || send_claim(s, m, &c, request->passed_over != NULL, e);
 	s->is_claiming = false;
 	c.claim->on_row = store_may_stream(s, m, request) ? stream_row : NULL;
 	c.claim->arg = &stream;
@@ -226,6 +230,7 @@ static bool claim_any(struct store *s, const struct model *m, const struct claim
 	     (c.state == NULL || is_same(m, c.state, e));
 	free_calls(&c, m);
 	claim->count = ok ? rows_count(claim->rows) : 0;
+	claim->from_start = request->kind == CLAIM_FIRST;
 	return ok && (!claim->is_taken || store_take(s, m, claim, e));
 }
 
@@ -245,11 +250,11 @@ void store_send_foreseen(struct store *s, const struct model *m)
 	if (r == NULL)
 		return;
 	set_calls(s, &c, m, r, &next);
-	if (d->prepared[c.kind][d->size]) {
+	if (d->prepared[c.kind][d->size][0]) {
 		s->claiming_since = clock_now();
 		s->is_taking = next.is_taken;
 		s->claiming_begin = (size_t)(c.claim - c.calls);
-		s->is_claiming = send_claim(s, m, &c, &e);
+		s->is_claiming = send_claim(s, m, &c, false, &e);
 	}
 	free_calls(&c, m);
 }
@@ -289,6 +294,17 @@ static bool check_keys(
 	return true;
 }
 
+static void free_rows(struct claim *claim)
+{
+	for (size_t i = 0; claim->refusals != NULL && i < claim->count; i++)
+		free(claim->refusals[i]);
+	free(claim->refusals);
+	rows_free(claim->rows);
+	claim->refusals = NULL;
+	claim->rows = NULL;
+	claim->count = 0;
+}
+
 /* Whether there may be more rows to claim at once. */
 static bool has_more(const struct claim *claim, const struct claim_request *request, size_t size)
 {
@@ -307,6 +323,18 @@ static bool claim_rows(struct store *s, const struct model *m, const struct clai
 	       store_claim_ordered(s, m, request, claim, e);
 }
 
+/* Where rows may have to stay, they are deleted before they are sent. */
+static bool delete_first(struct store *s, const struct model *m,
+	const struct claim_request *request, struct claim *claim, struct error *e)
+{
+	struct described *d = &s->models[m->index];
+	bool is_due = m->may_refuse || d->is_careful;
+	if (claim->count == 0 && claim->from_start && request->passed_over == NULL)
+		d->is_careful = false; /* nothing is left that had to stay */
+	return claim->count == 0 || claim->is_taken || !is_due ||
+	       store_delete_first(s, m, claim, e);
+}
+
 static bool claim_once(struct store *s, const struct model *m, const struct claim_request *request,
 	struct claim *claim, struct error *e)
 {
@@ -314,7 +342,8 @@ static bool claim_once(struct store *s, const struct model *m, const struct clai
 	*claim =
 		(struct claim){ .was_smooth = s->models[m->index].is_smooth, .since = clock_now() };
 	db_heed_stop(s->db, true); /* nothing is sent yet, and it may wait for others' locks */
-	bool ok = claim_rows(s, m, request, claim, e) && check_keys(s, m, claim, e);
+	bool ok = claim_rows(s, m, request, claim, e) && check_keys(s, m, claim, e) &&
+		  delete_first(s, m, request, claim, e);
 	db_heed_stop(s->db, false);
 	adapt_size(s, m, claim);
 	/* Nothing found changes nothing; rows are yet to be settled. */
@@ -323,9 +352,7 @@ static bool claim_once(struct store *s, const struct model *m, const struct clai
 		claim->more = has_more(claim, request, size);
 		return true;
 	}
-	rows_free(claim->rows);
-	claim->rows = NULL;
-	claim->count = 0;
+	free_rows(claim);
 	if (ok)
 		return store_roll_back(s, e);
 	store_abandon(s);
@@ -340,7 +367,10 @@ static bool claim_once(struct store *s, const struct model *m, const struct clai
 bool store_claim(struct store *s, const struct model *m, const struct claim_request *request,
 	struct claim *claim, struct error *e)
 {
-	if (!deletions_plan(s, m, e))
+	db_heed_stop(s->db, true); /* it may wait for others' locks, too */
+	bool can_delete = deletions_plan(s, m, e);
+	db_heed_stop(s->db, false);
+	if (!can_delete)
 		return false;
 	/* Where far more was found than fits in a burst, the claim was cancelled; a smaller one is
 	 * made in its place.  Rows that could not be taken are locked. */
@@ -354,8 +384,13 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 	}
 }
 
+bool claim_refuses(const struct claim *claim, size_t row)
+{
+	return claim->refusals != NULL && claim->refusals[row] != NULL;
+}
+
 void claim_free(struct claim *claim)
 {
-	rows_free(claim->rows);
+	free_rows(claim);
 	*claim = (struct claim){ 0 };
 }

@@ -77,7 +77,7 @@ static bool prepare_take(struct attempt *a, struct error *e)
 {
 	enum claim_kind kind = a->ordering->from_floor ? CLAIM_FLOOR : CLAIM_ORDERED;
 	free(a->take);
-	a->take = store_prepare_claim(a->store, a->model, kind, e);
+	a->take = store_prepare_claim(a->store, a->model, kind, false, e);
 	return a->take != NULL;
 }
 

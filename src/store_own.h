@@ -32,9 +32,11 @@ struct described {
 	bool is_stale;  /* to be read anew before it is used again; somebody may still hold it */
 	unsigned size;  /* of claims: so many times burst_count is halved, since rows are large */
 	bool is_smooth; /* the last burst went well, and its rows were small */
-	struct instant wary_until; /* before, rows are not taken without a lock */
-	bool prepared[CLAIM_KINDS][CLAIM_SIZES];
+	struct instant wary_until;                  /* before, rows are not taken without a lock */
+	bool prepared[CLAIM_KINDS][CLAIM_SIZES][2]; /* [1]: those that pass over rows */
 	bool prepared_delete, prepared_bury, prepared_lock_again;
+	bool is_careful; /* what was sent could not be deleted: delete before sending, for a while
+			  */
 	bool can_delete; /* the server has been asked: privileges and replica identity allow it */
 	bool noted;
 	bool locked; /* the ordered lock is this session's */
@@ -53,7 +55,12 @@ struct deletions {
 };
 
 /* How far the deletions of the burst under way are, ahead of its settling. */
-enum ahead { AHEAD_NOT, AHEAD_SENT, AHEAD_DONE };
+enum ahead {
+	AHEAD_NOT,
+	AHEAD_SENT,
+	AHEAD_DONE,
+	AHEAD_FIRST, /* before anything is sent, behind a savepoint */
+};
 
 struct store {
 	const struct config *config;
@@ -107,8 +114,8 @@ struct db_columns store_claimed(const struct model *m);
 bool store_check_table(struct store *s, const struct model *m, struct error *e);
 
 /* Prepare a claim of the size that is right for the model's rows now (store_claim.c). */
-char *store_prepare_claim(
-	struct store *s, const struct model *m, enum claim_kind kind, struct error *e);
+char *store_prepare_claim(struct store *s, const struct model *m, enum claim_kind kind,
+	bool passes_over, struct error *e);
 
 /* Whether who asks for a claim is told of its rows as they come (store_claim.c). */
 bool store_may_stream(
@@ -125,6 +132,12 @@ bool store_take(struct store *s, const struct model *m, const struct claim *clai
 
 /* That failed: lock rows for a while, or, if they were sent already, from now on. */
 void store_be_wary(struct store *s, const struct model *m, bool was_sent);
+
+/* Delete the rows of a claim before they are sent, since the server may refuse to, but for those
+ * that it refuses, which the claim names then; and take that back (store_first.c). */
+bool store_delete_first(
+	struct store *s, const struct model *m, struct claim *claim, struct error *e);
+bool store_restore(struct store *s, struct error *e);
 
 /* Fewer rows are not worth a round trip to delete them ahead. */
 #define AHEAD_MIN 50

@@ -72,7 +72,7 @@ static bool is_smooth(const struct model *m, const struct claim *claim, size_t l
 static void check_all_go(const struct claim *claim, const struct disposal *disposals)
 {
 	for (size_t i = 0; i < claim->count; i++)
-		if (disposals[i].fate != FATE_GOES)
+		if (disposals[i].fate != (claim_refuses(claim, i) ? FATE_STAYS : FATE_GOES))
 			abort();
 }
 
@@ -99,6 +99,17 @@ static bool finish(struct store *s, const struct model *m, const struct claim *c
 	return db_receive(s->db, calls, count, store_deadline(s), e);
 }
 
+/* Messages that are stored have to be sent again.  Before that, find out whether their rows can go.
+ */
+static void be_careful(struct store *s, const struct model *m)
+{
+	store_abandon(s);
+	if (!store_connected(s))
+		return;
+	s->models[m->index].is_careful = true;
+	store_forget(s, m->index);
+}
+
 bool store_settle(struct store *s, const struct model *m, const struct claim *claim,
 	const struct disposal *disposals, struct error *e)
 {
@@ -111,6 +122,6 @@ bool store_settle(struct store *s, const struct model *m, const struct claim *cl
 	if (!ok && claim->is_taken && (e->kind == ERROR_CONFLICT || e->kind == ERROR_TEMPORARY))
 		store_be_wary(s, m, true);
 	if (!ok)
-		store_abandon(s);
+		be_careful(s, m);
 	return ok;
 }

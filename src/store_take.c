@@ -21,7 +21,8 @@ bool store_may_take(
 	const struct store *s, const struct model *m, const struct claim_request *request)
 {
 	const struct described *d = &s->models[m->index];
-	return request->kind == CLAIM_STRETCH && request->on_row == NULL && d->is_smooth &&
+	return request->kind == CLAIM_STRETCH && request->on_row == NULL &&
+	       request->passed_over == NULL && d->is_smooth &&
 	       m->config->burst_count >= AHEAD_MIN && !m->is_parent && !m->may_refuse &&
 	       !instant_before(clock_now(), d->wary_until);
 }

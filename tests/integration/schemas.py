@@ -81,21 +81,30 @@ class Schema:
         connection.rollback()
         connection.close()
 
-    def on_delete(self, table, statements, at_commit=False):
+    def on_delete(self, table, statements, at_commit=False, by_trigger=False):
         """
-        Makes every DELETE statement on a table execute PL/pgSQL statements before it, or, row by
-        row, at the commit.
+        Makes every DELETE statement on a table execute PL/pgSQL statements before it, or at the
+        commit: by a rule, or by a trigger, which has rows deleted before they are sent.
         """
         function = f"on_delete_{next(self.numbers)}"
-        self.execute(f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql "
-                     f"AS $$ BEGIN {statements}; RETURN NULL; END $$")
+        returns = "trigger" if by_trigger or at_commit else "void"
+        end = "RETURN NULL;" if returns == "trigger" else ""
+        self.execute(f"CREATE FUNCTION {function}() RETURNS {returns} LANGUAGE plpgsql "
+                     f"AS $$ BEGIN {statements}; {end} END $$")
+        action = f"SELECT {self}.{function}() LIMIT 1"  # else it would be once for each row
         if at_commit:
-            self.execute(f"CREATE CONSTRAINT TRIGGER at_commit AFTER DELETE ON {table} "
+            watched, event = (table, "DELETE") if by_trigger else (function, "INSERT")
+            if not by_trigger:
+                self.execute(f"CREATE TABLE {function} (n int)")
+                action = f"INSERT INTO {function} SELECT 1 LIMIT 1"
+            self.execute(f"CREATE CONSTRAINT TRIGGER at_commit AFTER {event} ON {watched} "
                          f"DEFERRABLE INITIALLY DEFERRED "
                          f"FOR EACH ROW EXECUTE FUNCTION {function}()")
-        else:
+        elif by_trigger:
             self.execute(f"CREATE TRIGGER before_delete BEFORE DELETE ON {table} "
                          f"FOR EACH STATEMENT EXECUTE FUNCTION {function}()")
+        if not by_trigger:
+            self.execute(f"CREATE RULE {function} AS ON DELETE TO {table} DO ALSO {action}")
 
     def backends(self):
         """The sessions of the database that are not this test's."""
@@ -129,15 +138,17 @@ class Schema:
 class Gate:
     """
     Stops every DELETE on a table until it is opened: rows that are claimed, sent and acknowledged
-    stay in that state, so that a test can kill, look or go on just there.
+    stay in that state, so that a test can kill, look or go on just there.  By a trigger, they are not
+    sent yet.
     """
 
-    def __init__(self, schema, table, at_commit=False):
+    def __init__(self, schema, table, at_commit=False, by_trigger=False):
         self.schema = schema
         self.key = schema.value("SELECT hashtext(%s)", f"{schema}.{table}")
         self.holder = schema.connect()
         self.close()
-        schema.on_delete(table, f"PERFORM pg_advisory_xact_lock_shared({self.key})", at_commit)
+        schema.on_delete(table, f"PERFORM pg_advisory_xact_lock_shared({self.key})", at_commit,
+                         by_trigger)
 
     def waiting(self):
         """How many sessions stand before the gate."""

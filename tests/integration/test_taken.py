@@ -95,8 +95,8 @@ def test_rows_that_others_change_are_sent_as_they_are_in_the_end(signalbus, sche
 def test_rows_that_others_have_locked_are_passed_over(signalbus, schema, backlog, make_topic, topics,
                                                       lock):
     topic, holder, held = make_topic(), schema.connect(), [BURST * 20 + 7, BURST * 20 + 8, BURST * 40]
-    holder.cursor().execute(f"SELECT FROM t WHERE id = ANY (%s) {lock}", (held,))
     note_levels(schema)
+    holder.cursor().execute(f"SELECT FROM t WHERE id = ANY (%s) {lock}", (held,))
     signalbus.configure(model("A", backlog, topic, burst_count=BURST))
     completed = signalbus(*FLUSH).expect_silence()
     assert completed.seconds < 5 and taken(schema)[0] > 5
@@ -179,14 +179,15 @@ def test_a_broker_that_does_not_answer_in_time(signalbus, schema, backlog, make_
 
 
 def test_what_waits_for_the_commit_has_rows_locked(signalbus, schema, backlog, make_topic, topics):
-    """When it meets others there everything is sent already."""
+    """It may meet others, and does so before anything is sent."""
     topic = make_topic()
     note_levels(schema)
-    gate = Gate(schema, "t", at_commit=True)
+    gate = Gate(schema, "t", at_commit=True, by_trigger=True)
     signalbus.configure(model("A", backlog, topic, burst_count=BURST))
     run = signalbus.start(*FLUSH)
     gate.wait_for(2)
     time.sleep(0.5)
+    assert topics.count_in_log(topic) == 0
     gate.open()
     run.finish().expect_silence()
     without, others = taken(schema)
@@ -216,10 +217,10 @@ def test_a_commit_may_wait_for_others(signalbus, schema, backlog, make_topic, to
 
 
 def test_a_trigger_that_keeps_a_row_is_told(signalbus, schema, backlog, make_topic):
-    """It is found before the row is sent, and told after all: without a lock nothing is said."""
+    """It is found before the row is sent; the others go."""
     schema.execute("CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS "
                    "$$ BEGIN RETURN CASE WHEN OLD.id <> 3000 THEN OLD END; END $$")
     schema.execute("CREATE TRIGGER keep BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION keep()")
     signalbus.configure(model("A", backlog, make_topic(), burst_count=BURST))
-    assert "does a trigger or a rule keep rows?" in signalbus(*FLUSH).expect_failure()
+    assert "signal (id)=(3000) cannot be deleted" in signalbus(*FLUSH).expect_failure()
     assert schema.value("SELECT count(*) FROM t WHERE id = 3000") == 1

@@ -47,6 +47,7 @@ struct script {
 	enum verdict (*oracle)(size_t row);
 	bool ahead;                 /* rows are deleted while they are on the way */
 	enum error_kind keep_error; /* and cannot be kept */
+	bool refused[ROWS_MAX];     /* the database does not delete it */
 	bool more;                  /* to claim, as a claim has it */
 	double since;               /* so many seconds ago the server was asked */
 };
@@ -78,7 +79,8 @@ struct seen {
 	struct instant claimed;
 	enum claim_kind kind;
 	struct claim_request request;
-	char from[32]; /* the request's first position value */
+	bool passes_over; /* rows that are put off */
+	char from[32];    /* the request's first position value */
 	size_t claims, claims_open, settles, abandons;
 	bool is_foreseen;     /* the next claim … */
 	char foreseen[2][32]; /* … and where it begins and ends; a STRETCH has an end */
@@ -117,6 +119,7 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 	claim->since = instant_after(clock_now(), -script.since);
 	seen.claims++;
 	seen.request = *request;
+	seen.passes_over = request->passed_over != NULL;
 	seen.kind = request->kind;
 	seen.in_order = request->kind == CLAIM_ORDERED;
 	if (request->kind == CLAIM_NEXT || request->kind == CLAIM_STRETCH)
@@ -135,6 +138,10 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 	}
 	if (script.rows > 0) {
 		claim->rows->count = claim->count = script.rows;
+		claim->refusals = memory_new(script.rows, sizeof *claim->refusals);
+		for (size_t row = 0; row < script.rows; row++)
+			if (script.refused[row])
+				claim->refusals[row] = text_copy("it is referred to");
 		seen.claims_open++;
 	}
 	seen.claimed = clock_now();
@@ -156,10 +163,19 @@ void store_foresee(struct store *s, const struct claim_request *next)
 		snprintf(seen.foreseen[1], sizeof seen.foreseen[1], "%s", next->to->values[0]);
 }
 
+bool claim_refuses(const struct claim *claim, size_t row)
+{
+	ck_assert_uint_lt(row, script.rows);
+	return claim->refusals != NULL && claim->refusals[row] != NULL;
+}
+
 void claim_free(struct claim *claim)
 {
 	if (claim->rows != NULL)
 		seen.claims_open--;
+	for (size_t row = 0; claim->refusals != NULL && row < script.rows; row++)
+		free(claim->refusals[row]);
+	free(claim->refusals);
 	rows_free(claim->rows);
 	*claim = (struct claim){ 0 };
 }
@@ -226,7 +242,8 @@ bool store_settle(struct store *s, const struct model *m, const struct claim *cl
 				      (disposals[row].fate == FATE_DIES && seen.buried[row]),
 			"row %zu is deleted and was not stored", row);
 	for (size_t row = 0; row < claim->count; row++)
-		ck_assert_msg(!seen.is_ahead || disposals[row].fate == FATE_GOES,
+		ck_assert_msg(
+			!seen.is_ahead || script.refused[row] || disposals[row].fate == FATE_GOES,
 			"row %zu is deleted ahead and has to stay", row);
 	seen.settles++;
 	seen.in_transaction = false;
@@ -352,6 +369,7 @@ bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct messa
 {
 	struct attempt *a = this_attempt();
 	size_t row = row_of(message);
+	ck_assert(!script.refused[row]);
 	ck_assert_ptr_nonnull(bus);
 	ck_assert_ptr_eq(l, seen.open);
 	/* The broker has all of the time-out, however long the claim took; what is sent while it

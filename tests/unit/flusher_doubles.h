@@ -35,6 +35,7 @@ enum { MODELS = 3, STORES_MAX = 4 };
  *
  *   0 to 9  so many are sent      x  one is a dead letter     w  one is sent, and stop is wished
  *   b, t, r none of one is sent   B  one is sent, and the others meet ERROR_BROKER
+ *   R, P  one is put off, for ERROR_REJECTED or ERROR_TOPIC
  *   h  held back                  m  one is sent, and there are more of the same keys
  *
  * The other errors are those of the claim.

@@ -195,8 +195,14 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
 	else if (letter != '\0' && strchr("Bmw", letter) != NULL)
 		result->sent = 1;
 	result->dead_lettered = letter == 'x';
+	struct error reason;
+	if (letter == 'R' || letter == 'P') {
+		fails_with(letter == 'R' ? 'r' : 't', &reason);
+		deferral_add(order->deferral, "16384", "(0,1)", &reason);
+		result->put_off = 1;
+	}
 	bool fails = fails_with(letter, e);
-	bool is_unsent = letter != '\0' && strchr("btr", letter) != NULL;
+	bool is_unsent = letter != '\0' && strchr("btrRP", letter) != NULL;
 	result->claimed = result->sent + result->dead_lettered + is_unsent;
 	result->from_start = is_from_start(order, result->claimed > 0);
 	seen.stopped = seen.stopped || letter == 'w';

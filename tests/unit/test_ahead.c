@@ -27,7 +27,7 @@ static struct {
 	/* What happened: */
 	bool is_committing;
 	bool is_wary, waits_again;
-	size_t sends, foreseen, receives, commits, abandons, roll_backs;
+	size_t sends, foreseen, receives, commits, abandons, roll_backs, restores, forgets;
 } world;
 
 struct instant store_deadline(const struct store *s)
@@ -167,6 +167,25 @@ bool db_run(struct db *db, const struct db_call *calls, size_t count, struct ins
 bool store_connected(const struct store *s)
 {
 	return s != NULL;
+}
+
+bool claim_refuses(const struct claim *claim, size_t row)
+{
+	return claim->refusals != NULL && claim->refusals[row] != NULL;
+}
+
+bool store_restore(struct store *s, struct error *e)
+{
+	(void)e;
+	s->ahead = AHEAD_NOT;
+	world.restores++;
+	return true;
+}
+
+void store_forget(struct store *s, size_t index)
+{
+	ck_assert_ptr_eq(&s->models[index], &world.described);
+	world.forgets++;
 }
 
 void store_disconnect(struct store *s)

@@ -216,7 +216,7 @@ static const struct {
 
 static void write_script(const char *first, const char *again)
 {
-	static const char letters[] = "-sultr", capitals[] = "-SULTR";
+	static const char letters[] = "-sulthr", capitals[] = "-SULTHR";
 	script.rows = strlen(first);
 	for (size_t row = 0; row < script.rows; row++) {
 		const char *said = strchr(letters, first[row]);
@@ -653,9 +653,118 @@ START_TEST(whatever_happens_only_what_is_stored_is_deleted)
 }
 END_TEST
 
+/* Rows that the database refuses to delete (-) are not sent, and the others are; in order, such a
+ * row is a claim's last. */
+static const struct {
+	const char *rows;
+	enum claim_kind kind;
+	const char *deleted, *with_dead_letters;
+} refusals[] = {
+	{ "s-s", CLAIM_FIRST, "d.d", "d.d" },
+	{ "---", CLAIM_FIRST, "...", "..." },
+	{ "-rs", CLAIM_FIRST, "..d", ".xd" },
+	{ "s-", CLAIM_ORDERED, "d.", "d." },
+	{ "sl-", CLAIM_ORDERED, "d..", "d.." },
+	{ "sr-", CLAIM_ORDERED, "d..", "dx." },
+	{ "-", CLAIM_ORDERED, ".", "." },
+};
+
+static void write_refusals(const char *rows)
+{
+	char said[ROWS_MAX + 1];
+	snprintf(said, sizeof said, "%s", rows);
+	for (size_t row = 0; said[row] != '\0'; row++)
+		if (said[row] == '-') {
+			script.refused[row] = true;
+			said[row] = 's';
+		}
+	write_script(said, "");
+	script.ahead = true;
+}
+
+START_TEST(rows_that_cannot_be_deleted_are_not_sent)
+{
+	begin();
+	write_refusals(refusals[_i / 2].rows);
+	if (_i % 2 == 1)
+		world.model->dead_letters = text_copy("shop.dead");
+	run(refusals[_i / 2].kind);
+	check_deleted(_i % 2 == 1 ? refusals[_i / 2].with_dead_letters : refusals[_i / 2].deleted);
+	if (strchr(refusals[_i / 2].rows, 'r') == NULL &&
+		strchr(refusals[_i / 2].rows, 'l') == NULL) {
+		ck_assert_int_eq(world.error.kind, ERROR_DATABASE);
+		ck_assert_ptr_nonnull(strstr(world.error.text,
+			" cannot be deleted from table shop.\"order\", so it is "
+			"not sent: it is referred to"));
+	}
+	end();
+}
+END_TEST
+
+/* Rows that are put off (p), and what is told of them; the others are settled as ever. */
+static const struct {
+	const char *topic, *rows, *becomes;
+	enum error_kind error, put_off_for;
+	size_t told; /* of different reasons */
+} put_offs[] = {
+	{ "orders", "srs", "dpd", ERROR_NONE, ERROR_REJECTED, 1 },
+	{ "orders", "rr", "pp", ERROR_NONE, ERROR_REJECTED, 2 },
+	{ "orders", "s-r", "dpp", ERROR_NONE, ERROR_REJECTED, 2 },
+	{ "orders", "rl", "p.", ERROR_BROKER, ERROR_REJECTED, 1 },
+	{ "orders", "st", "d.", ERROR_TOPIC, ERROR_NONE, 0 }, /* it is all rows' */
+	{ "t-{id}", "sts", "dpd", ERROR_NONE, ERROR_TOPIC, 1 },
+	{ "t", "ss", "dd", ERROR_NONE, ERROR_NONE, 0 },
+};
+
+static size_t told;
+
+static void count_told(void *arg, const struct error *e, bool is_new)
+{
+	ck_assert_ptr_eq(arg, &told);
+	ck_assert_int_ne(e->kind, ERROR_NONE);
+	told += is_new;
+}
+
+START_TEST(rows_that_fail_for_themselves_are_put_off)
+{
+	begin();
+	model_free(world.model);
+	world.fixture.settings.topic = put_offs[_i].topic;
+	world.model = resolve();
+	write_refusals(put_offs[_i].rows);
+	told = 0;
+	struct deferral *deferral = deferral_new(count_told, &told);
+	bool ok = run_order(&(struct burst_order){
+		.model = world.model, .kind = CLAIM_FIRST, .deferral = deferral });
+	char becomes[ROWS_MAX + 1];
+	snprintf(becomes, sizeof becomes, "%s", put_offs[_i].becomes);
+	size_t put_off = 0;
+	for (char *p = becomes; (p = strchr(p, 'p')) != NULL; *p = '.')
+		put_off++;
+	check_deleted(becomes);
+	ck_assert_int_eq(ok, put_offs[_i].error == ERROR_NONE);
+	ck_assert_int_eq(world.error.kind, put_offs[_i].error);
+	ck_assert_uint_eq(world.result.put_off, put_off);
+	ck_assert_int_eq(world.result.put_off_for, put_offs[_i].put_off_for);
+	ck_assert_int_eq(deferral_has_rows(deferral), put_off > 0);
+	ck_assert_uint_eq(told, put_offs[_i].told);
+	ck_assert_int_eq(world.result.more, put_offs[_i].error != ERROR_NONE);
+	/* The next claim passes over them. */
+	seen = (struct seen){ 0 };
+	script = (struct script){ 0 };
+	run_order(&(struct burst_order){
+		.model = world.model, .kind = CLAIM_FIRST, .deferral = deferral });
+	ck_assert_int_eq(seen.passes_over, put_off > 0);
+	deferral_free(deferral);
+	end();
+}
+END_TEST
+
 int main(void)
 {
 	const struct test tests[] = {
+		{ rows_that_cannot_be_deleted_are_not_sent, 2 * COUNT(refusals), 0 },
+		{ rows_that_fail_for_themselves_are_put_off, COUNT(put_offs), 0 },
 		{ all_that_is_stored_is_deleted, COUNT(kinds), 0 },
 		{ nothing_claimed_is_nothing_sent_or_settled, COUNT(kinds), 0 },
 		{ a_claim_that_fails_is_the_burst_s_failure, COUNT(database_errors), 0 },

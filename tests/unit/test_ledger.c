@@ -10,7 +10,7 @@
 /* Verdicts by letter: s stored, u unsent, l late, t topic, r rejected, - none yet. */
 static enum verdict verdict_of(char letter)
 {
-	static const char letters[] = "-sultr";
+	static const char letters[] = "-sulthr";
 	return (enum verdict)(strchr(letters, letter) - letters);
 }
 

@@ -124,7 +124,7 @@ START_TEST(fields_choose_and_rename)
 	s->encoder = encoder_new(s->model);
 	encode_well(s, &usual);
 	assert_value(s, "{\"Doc\":{\"a\": 1},\"is \\\"so\\\"\":\"paid\",\"n\":42}");
-	char *sql = sql_claim(s->model, CLAIM_ORDERED, 100);
+	char *sql = sql_claim(s->model, CLAIM_ORDERED, 100, false);
 	ck_assert_str_eq(sql,
 		"SELECT signal.ctid, signal.tableoid, signal.\"Doc\", signal.\"kind\", "
 		"(f(signal)\n), signal.\"id\" FROM shop.\"order\" AS signal "
@@ -144,7 +144,7 @@ START_TEST(expressions_of_other_types_go_through_to_json)
 	ck_assert_uint_eq(s->model->output_count, 3);
 	ck_assert(s->model->outputs[0].as_json);
 	ck_assert(!s->model->outputs[2].as_json); /* a header is text */
-	char *sql = sql_claim(s->model, CLAIM_ORDERED, 100);
+	char *sql = sql_claim(s->model, CLAIM_ORDERED, 100, false);
 	ck_assert_ptr_nonnull(strstr(sql, ", pg_catalog.to_json((at\n)), signal.\"id\", (at\n),"
 					  " CASE WHEN false THEN (at\n) END FROM"));
 	free(sql);
@@ -280,7 +280,7 @@ START_TEST(timestamps_before_1970_are_none)
 	resolve(s);
 	encode_well(s, &row);
 	ck_assert_int_eq(s->message.timestamp_ms, timestamps[_i].milliseconds);
-	char *sql = sql_claim(s->model, CLAIM_FIRST, 100);
+	char *sql = sql_claim(s->model, CLAIM_FIRST, 100, false);
 	ck_assert_ptr_nonnull(
 		strstr(sql, ", CASE WHEN pg_catalog.isfinite(signal.\"at\") THEN "
 			    "pg_catalog.round(EXTRACT(epoch FROM pg_catalog.date_trunc("
@@ -356,7 +356,7 @@ START_TEST(claims_honour_where)
 	s->fixture.settings.where = "a OR b -- c";
 	resolve(s);
 	s->model->is_parent = claims[_i].is_parent;
-	char *sql = sql_claim(s->model, claims[_i].kind, 100);
+	char *sql = sql_claim(s->model, claims[_i].kind, 100, false);
 	ck_assert_msg(strstr(sql, claims[_i].part) != NULL, "%s", sql);
 	free(sql);
 	setup_free(s);

@@ -114,7 +114,7 @@ START_TEST(a_claim_locks_the_rows_of_its_kind)
 	struct fixture f;
 	const char *order_by[3];
 	struct model *m = model_of(&f, &claims[_i].table, order_by);
-	char *sql = sql_claim(m, claims[_i].kind, (size_t)claims[_i].table.burst_count);
+	char *sql = sql_claim(m, claims[_i].kind, (size_t)claims[_i].table.burst_count, false);
 	ck_assert_str_eq(sql, claims[_i].sql);
 	free(sql);
 	model_free(m);
@@ -160,7 +160,7 @@ START_TEST(keys_are_compared_by_the_operators_of_their_types)
 	m->is_parent = true;
 	free(m->columns[0].operators);
 	m->columns[0].operators = text_copy("x");
-	char *sql = sql_claim(m, CLAIM_NEXT, 1);
+	char *sql = sql_claim(m, CLAIM_NEXT, 1, false);
 	text_addf(&t, "%s", strstr(sql, " WHERE"));
 	ck_assert_str_eq(t.text, " WHERE signal.\"a\" OPERATOR(x.>=) $1::x.citext"
 				 " AND (signal.\"a\" OPERATOR(x.>) $1::x.citext"
@@ -182,7 +182,7 @@ START_TEST(a_percent_sign_in_a_name_is_a_percent_sign)
 	struct fixture f;
 	fixture_init(&f);
 	struct model *m = fixture_resolved(&f, columns, 1, "%s%n");
-	check_sql(sql_claim(m, CLAIM_ORDERED, 100),
+	check_sql(sql_claim(m, CLAIM_ORDERED, 100, false),
 		"SELECT signal.ctid, signal.tableoid, signal.\"%s%n\" FROM shop.\"order\" AS "
 		"signal ORDER BY signal.\"%s%n\" LIMIT 100 FOR UPDATE OF signal");
 	model_free(m);

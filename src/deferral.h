@@ -1,0 +1,54 @@
+/*
+ * deferral - rows of a model in no order that are put off: each cannot be sent for a reason of its
+ * own, such as that its topic is missing, and holds up no other.  They are passed over by claims
+ * until it is time to try them again, all at once.  Shared by the senders of a model; any thread.
+ *
+ * Only so many are remembered, since claims carry them along.  Rows beyond these are met again by
+ * whoever looks from the beginning of the table, which should wait until that time, then.
+ */
+#ifndef SIGNALBUS_DEFERRAL_H
+#define SIGNALBUS_DEFERRAL_H
+
+#include "clock.h"
+#include "error.h"
+#include "text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct deferral;
+
+enum { DEFERRAL_MAX = 1000 };
+
+/* Told of each row that is put off.  is_new: its reason was not told since all went well.  Called
+ * with the deferral locked. */
+typedef void deferral_tell(void *arg, const struct error *e, bool is_new);
+
+struct deferral *deferral_new(deferral_tell *tell, void *arg);
+void deferral_free(struct deferral *d);
+
+/* Put a row off, for e.  With the first one the time begins until all are tried again, which grows
+ * from 0.1 to 10 seconds. */
+void deferral_add(
+	struct deferral *d, const char *tableoid, const char *ctid, const struct error *e);
+
+/* Add the rows to pass over to two array literals, of tableoids and of ctids.  Returns false, and
+ * adds nothing, where there are none. */
+bool deferral_list(struct deferral *d, struct text *tableoids, struct text *ctids);
+
+/* Whether rows are put off, and whether they are more than are remembered. */
+bool deferral_has_rows(struct deferral *d);
+bool deferral_is_full(struct deferral *d);
+
+/* In how many seconds they are to be tried again; 0: now, or there are none. */
+double deferral_rest(struct deferral *d, struct instant now);
+
+/* Let the rows be claimed again; with only_due where it is time to. */
+void deferral_release(struct deferral *d, struct instant now, bool only_due);
+
+/* Nothing of the model was left to be seen, from the beginning of its table on.  Returns for how
+ * many seconds rows were failing, if they were until now and are no more; else a negative number.
+ */
+double deferral_end(struct deferral *d, struct instant now);
+
+#endif
