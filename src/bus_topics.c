@@ -25,6 +25,7 @@ struct inquiry {
 	rd_kafka_t *consumer;
 	struct instant deadline;
 	char trouble[512]; /* the last that it told of */
+	bool is_refused;   /* that was what the broker thinks of the user or the password */
 	int32_t *reached;  /* leaders that have answered */
 	size_t reached_count;
 };
@@ -41,6 +42,7 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg
 	struct inquiry *q = arg;
 	if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) /* which one, and why, says more */
 		ask_plain_reason(q->trouble, sizeof q->trouble, reason);
+	q->is_refused = q->is_refused || code == RD_KAFKA_RESP_ERR__AUTHENTICATION;
 }
 
 /* Properties that do not go together for a producer are the configuration's mistake. */
@@ -76,6 +78,8 @@ static bool ask(struct inquiry *q, rd_kafka_topic_t *topic, const struct rd_kafk
 		if (stop_requested())
 			/* uncovered: a signal amid an answer of the brokers */
 			return error_set(e, ERROR_STOPPED, "asked to stop");
+		if (q->is_refused) /* it will be so until the configuration changes */
+			return error_set(e, ERROR_BROKER, "kafka: refused: %s", q->trouble);
 		if (!instant_before(clock_now(), q->deadline))
 			return error_set(e, ERROR_BROKER, "kafka: no answer in time: %s",
 				q->trouble[0] != '\0' ? q->trouble : rd_kafka_err2str(code));
