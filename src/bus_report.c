@@ -91,11 +91,14 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void
 
 static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg)
 {
-	(void)handle;
+	char fatal[512];
 	struct bus *bus = arg;
 	log_debug("kafka: %s", reason);
-	if (code == RD_KAFKA_RESP_ERR__FATAL)
+	if (code == RD_KAFKA_RESP_ERR__FATAL) {
 		bus->is_fatal = true;
+		rd_kafka_fatal_error(handle, fatal, sizeof fatal);
+		reason = fatal; /* says no less, once */
+	}
 	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
 		bus_doubt(bus);
 		return; /* which broker cannot be reached, and why, says more than that none can */
