@@ -155,12 +155,14 @@ const struct model *store_model(struct store *s, size_t index, struct error *e)
 		close_note(s, index, e);
 	ordering_reset(&d->ordering);
 	model_free(d->model);
+	db_heed_stop(s->db, true); /* it may wait for who has locked the table */
 	*d = (struct described){ .noted = d->noted,
 		.locked = d->locked,
 		.wary_until = d->wary_until,
 		.is_careful = d->is_careful,
 		.generation = d->generation + 1,
 		.model = catalog_read(s->db, s->config, index, store_deadline(s), e) };
+	db_heed_stop(s->db, false);
 	return d->model;
 }
 

@@ -18,7 +18,7 @@ from runner import FLUSHES, model
 STRIDE = int(os.environ.get("SIGNALBUS_CRASH_STRIDE", "6"))
 BURST = 10
 CLAIM = "claim_"  # in what is sent first of a burst: its statement is prepared
-DELETE = "DELETE FROM"  # and of its end, when all is acknowledged: likewise
+DELETE = "delete_0_"  # and of its end, when all is acknowledged: likewise
 
 # What a crash may come to: (whether the rows were gone, how many messages were repeated later).
 NOTHING_SENT, NOT_COMMITTED, COMMITTED = (False, 0), (False, BURST), (True, 0)
