@@ -25,7 +25,7 @@ SOURCES := main.c options.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_sc
 	cmd_triggers.c cmd_dead_letters.c cmd_check.c \
 	config.c config_value.c config_item.c settings.c problems.c findings.c nearest.c \
 	model.c shape.c template.c sql.c catalog.c catalog_facts.c catalog_check.c facts.c \
-	db.c db_run.c db_session.c rows.c store.c store_claim.c store_take.c store_dead.c \
+	db.c db_connect.c db_cancel.c db_run.c db_session.c rows.c store.c store_claim.c store_take.c store_dead.c \
 	store_lock.c store_blame.c \
 	store_order.c store_settle.c store_delete.c store_ahead.c store_first.c barrier.c \
 	position.c \
@@ -120,7 +120,7 @@ $(BUILD)/tests/%.o: tests/tsan/%.c Makefile
 
 # What makes the program under test fail; never built with a sanitizer.
 INJECT := $(BUILD)/inject/crash_at $(BUILD)/inject/failing_calls.so \
-	$(BUILD)/inject/stepped_clock.so
+	$(BUILD)/inject/stepped_clock.so $(BUILD)/inject/addresses.so
 INJECT_FLAGS := -std=c11 -D_GNU_SOURCE -O2 -g -pthread $(WARNINGS)
 
 $(BUILD)/inject/crash_at: tests/inject/crash_at.c Makefile

@@ -62,7 +62,7 @@ void db_disconnect(struct db *db)
 {
 	PQfinish(db->conn);
 	db->conn = NULL;
-	db->in_doubt = false;
+	db->in_doubt = db->is_set_up = false;
 }
 
 bool db_connected(const struct db *db)
@@ -89,67 +89,53 @@ bool db_wait(struct db *db, short events, struct instant deadline, bool or_stop)
 	}
 }
 
-bool db_lost(struct db *db, struct error *e)
+void db_add_place(const struct db *db, struct text *t)
 {
-	error_set(e, ERROR_CONNECTION, "database: %s", PQerrorMessage(db->conn));
+	text_addf(t, "database at %s port %s", PQhost(db->conn), PQport(db->conn));
+}
+
+/* Say in e what has become of the session, and close it.  Always returns false. */
+static bool give_up(struct db *db, const char *reason, struct error *e)
+{
+	struct text t = { 0 };
+	db_add_place(db, &t);
+	error_set(e, ERROR_CONNECTION, "%s: %s", t.text, reason);
+	text_free(&t);
 	db_disconnect(db);
 	return false;
 }
 
-/* Notices are for people who type SQL. */
-static void ignore_notice(void *arg, const char *message)
+bool db_lost(struct db *db, struct error *e)
 {
-	(void)arg;
+	return give_up(db, PQerrorMessage(db->conn), e);
+}
+
+bool db_silent(struct db *db, struct instant since, struct error *e)
+{
+	char reason[64];
+	snprintf(reason, sizeof reason, "timed out after %.1f s waiting for an answer",
+		instant_seconds(since, clock_now()));
+	return give_up(db, reason, e);
+}
+
+/* Notices are for people who type SQL; one may say why something took long. */
+static void note_notice(void *arg, const char *message)
+{
+	struct db *db = arg;
+	snprintf(db->notice, sizeof db->notice, "%s", message);
 	log_debug("database: %s", message);
-}
-
-static PGconn *connect_start(const struct db *db)
-{
-	char tcp_user_timeout[32];
-	snprintf(tcp_user_timeout, sizeof tcp_user_timeout, "%.0f", db->timeout * 1000);
-	/* What stands before dbname, the connection string, yields to it; what stands behind it
-	 * does not.  A NULL leaves the setting to libpq. */
-	const char *const keywords[] = { "keepalives_idle", "keepalives_interval",
-		"keepalives_count", "tcp_user_timeout", "target_session_attrs", "dbname",
-		"fallback_application_name", "client_encoding", NULL };
-	const char *attrs = getenv("PGTARGETSESSIONATTRS") == NULL ? "read-write" : NULL;
-	const char *const values[] = { "10", "5", "3", tcp_user_timeout, attrs, db->conninfo,
-		"signalbus", "UTF8", NULL };
-	return PQconnectStartParams(keywords, values, 1);
-}
-
-static bool connect_finish(struct db *db, struct instant deadline, struct error *e)
-{
-	PostgresPollingStatusType want = PGRES_POLLING_WRITING;
-	while (want != PGRES_POLLING_OK) {
-		if (want == PGRES_POLLING_FAILED)
-			return db_lost(db, e);
-		if (!db_wait(
-			    db, want == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline, true)) {
-			db_disconnect(db);
-			return stop_requested() ? error_set(e, ERROR_STOPPED, "asked to stop")
-						: error_set(e, ERROR_CONNECTION,
-							  "database: no answer in time");
-		}
-		want = PQconnectPoll(db->conn);
-	}
-	return true;
 }
 
 bool db_connect(struct db *db, struct instant deadline, struct error *e)
 {
 	db_disconnect(db);
-	db->conn = connect_start(db);
-	if (db->conn == NULL)
-		abort();
-	if (PQstatus(db->conn) == CONNECTION_BAD)
-		return db_lost(db, e);
-	if (!connect_finish(db, deadline, e))
+	if (!db_open(db, deadline, e))
 		return false;
-	PQsetNoticeProcessor(db->conn, ignore_notice, NULL);
+	PQsetNoticeProcessor(db->conn, note_notice, db);
 	if (PQsetnonblocking(db->conn, 1) != 0 || !PQenterPipelineMode(db->conn))
 		return db_lost(db, e);
-	if (db_set_up(db, deadline, e))
+	db->is_set_up = db_set_up(db, deadline, e) && db_end_left(db, deadline, e);
+	if (db->is_set_up)
 		return true;
 	db_disconnect(db);
 	return false;

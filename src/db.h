@@ -8,10 +8,11 @@
  * db_role_path() comes before them in their transaction, and they name all that is PostgreSQL's
  * with its schema.
  *
- * Calls that talk to the server block until deadline.  A session whose deadline passed, or whose
- * connection failed, is closed on the spot: the server ends its transaction, and by its own
- * statement_timeout the statement too.  (Cancelling instead would need a second connection, over
- * the same network that does not answer.)
+ * Calls that talk to the server block until deadline.  Then the statement is cancelled, which the
+ * server has some seconds for, and the call fails with ERROR_TEMPORARY; it may have been done all
+ * the same.  Where the server does not answer that either the session is closed, and the call fails
+ * with ERROR_CONNECTION; the next connection has the process that is left on the server ended
+ * first.  A session whose connection failed is closed on the spot.
  */
 #ifndef SIGNALBUS_DB_H
 #define SIGNALBUS_DB_H

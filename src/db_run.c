@@ -52,31 +52,23 @@ static bool send_calls(struct db *db, const struct db_call *calls, size_t count)
 	return PQpipelineSync(db->conn);
 }
 
-/* Have the server end the statement.  That takes a connection of its own, which libpq gives the
- * limits of this one (tcp_user_timeout). */
-static void cancel(struct db *db)
-{
-	char reason[256];
-	PGcancel *cancel = PQgetCancel(db->conn);
-	if (cancel == NULL || !PQcancel(cancel, reason, sizeof reason))
-		log_debug("database: a statement cannot be cancelled: %s",
-			cancel != NULL ? reason : "not connected");
-	PQfreeCancel(cancel);
-}
-
-/* Wait for the server.  Returns false with e where it does not answer in time. */
+/* Wait for the server; what is late is cancelled.  Returns false with e where that is not answered
+ * either. */
 static bool await(struct db *db, short events, struct instant deadline, struct error *e)
 {
-	if (db_wait(db, events, deadline, db->run_heeds_stop))
+	if (db_wait(db, events, db->is_late ? db->late_until : deadline, db->run_heeds_stop))
 		return true;
 	if (db->run_heeds_stop && stop_requested()) {
 		db->run_heeds_stop = false;
 		db->is_stopped = true;
-		cancel(db);
+		db_cancel(db);
 		return true;
 	}
-	db_disconnect(db);
-	return error_set(e, ERROR_CONNECTION, "database: no answer in time");
+	if (db->is_set_up && db_cancel_late(db))
+		return true;
+	if (db->is_set_up)
+		db_leave(db);
+	return db_silent(db, db->run_since, e);
 }
 
 /* The next result, once it is whole; NULL ends the results of a call.  False: connection lost. */
@@ -167,9 +159,14 @@ static void set_server_error(const struct db *db, const PGresult *result, struct
 	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
 	enum error_kind kind = kind_of(db->conn, result, state);
 	struct text t = { 0 };
+	if (kind == ERROR_CONNECTION)
+		db_add_place(db, &t);
+	else
+		text_addf(&t, "database");
+	text_addf(&t, ": ");
 	text_add_short(&t, message != NULL ? message : PQresultErrorMessage(result), MESSAGE_MAX);
 	add_details(&t, result, kind);
-	error_set(e, kind, "database: %s%s%s", t.text, state != NULL ? " SQLSTATE " : "",
+	error_set(e, kind, "%s%s%s", t.text, state != NULL ? " SQLSTATE " : "",
 		state != NULL ? state : "");
 	if (state != NULL)
 		snprintf(e->sqlstate, sizeof e->sqlstate, "%s", state);
@@ -200,7 +197,7 @@ static void leave_out(struct db *db, struct answer *a, size_t bytes)
 	a->is_cancelled = true;
 	log_debug("database: more than %zu bytes come beyond what is wanted: cancelled",
 		c->max_bytes);
-	cancel(db);
+	db_cancel(db);
 }
 
 /* Say of which type a value is that cannot be read.  Always returns false. */
@@ -410,6 +407,7 @@ bool db_send(struct db *db, const struct db_call *calls, size_t count, struct er
 		return error_set(e, ERROR_CONNECTION, "database: not connected");
 	if (db->heeds_stop && stop_requested())
 		return error_set(e, ERROR_STOPPED, "asked to stop");
+	db->notice[0] = '\0';
 	return send_calls(db, calls, count) || db_lost(db, e);
 }
 
@@ -421,6 +419,8 @@ bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct
 		return error_set(e, ERROR_CONNECTION, "database: not connected");
 	db->run_heeds_stop = db->heeds_stop;
 	db->is_stopped = false;
+	db->is_late = false;
+	db->run_since = clock_now();
 	bool is_there = true;
 	for (size_t i = 0; is_there && i < count; i++)
 		is_there = receive_call(db, &calls[i], deadline, &failed, e);
@@ -431,6 +431,10 @@ bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct
 	}
 	if (db->in_doubt)
 		db_disconnect(db);
+	if (db->is_late && db->conn != NULL) {
+		const struct error own = failed ? *e : (struct error){ 0 };
+		return db_say_late(db, failed ? &own : NULL, e);
+	}
 	if (failed && db->conn == NULL && e->kind == ERROR_TEMPORARY)
 		e->kind = ERROR_CONNECTION; /* it was more than the statement's failure */
 	return !failed;

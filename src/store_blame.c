@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const char database[] = "database: ";
+static const char database[] = "database";
 
 /* Who has a table, or one of its children, locked so that nobody can write to it, or waits for such
  * a lock with us behind it. */
@@ -60,7 +60,7 @@ bool store_blame(struct store *s, size_t index, struct error *e)
 	const char *table =
 		d->model != NULL && d->model->relation != NULL ? d->model->relation : config->table;
 	bool is_statement = strncmp(e->text, database, strlen(database)) == 0;
-	if (e->kind == ERROR_CONNECTION || e->kind == ERROR_STOPPED || e->kind == ERROR_CONFIG ||
+	if (e->kind == ERROR_STOPPED || e->kind == ERROR_CONFIG ||
 		strncmp(e->text, "model \"", strlen("model \"")) == 0)
 		return false;
 	if (strcmp(e->sqlstate, "55P03") == 0 && store_connected(s))

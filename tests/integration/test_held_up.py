@@ -2,11 +2,15 @@
 others, statements that fail while the session lives, triggers that take long."""
 
 import contextlib
+import os
 import re
+import signal
+import time
 
 import pytest
 
 from runner import FAILED, ids, model
+from schemas import Gate
 from servers import wait_until
 from test_metrics import Site, wait_value
 
@@ -156,3 +160,72 @@ def test_what_takes_longer_than_the_timeout_is_told(signalbus, schema, three):
     daemon.wait_log('model "A": resumed after')
     log = daemon.stop().expect(0).stderr
     assert len(lines(log, 'model "A"')) == 2
+
+
+@pytest.fixture
+def hanging(postgres, schema):
+    """Has commits hang, but those of the tests, as when the synchronous standby is away."""
+    schema.execute("SET synchronous_commit = local")
+
+    def switch(name):
+        schema.execute(f"ALTER SYSTEM SET synchronous_standby_names = {name}")
+        schema.execute("SELECT pg_reload_conf()")
+    yield switch
+    switch("''")
+
+
+def sessions(schema, condition="true"):
+    return [pid for pid, in schema.execute(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+        f"AND application_name = 'signalbus' AND {condition}")]
+
+
+def test_commits_that_hang_leave_no_sessions_behind(signalbus, schema, make_topic, topics, hanging):
+    """They are cancelled, which commits what is sent, and not begun as fast as ever."""
+    topic = make_topic()
+    signalbus.configure(model("A", schema.make_signals("t"), topic), timeout=1.0, workers=2,
+                        poll_interval=0.1)
+    daemon = signalbus.start("run")
+    daemon.wait_log("kafka: the broker answers")
+    hanging("'nobody'")
+    schema.insert_signals("t", 20)
+    most = 0
+
+    def is_told():
+        nonlocal most
+        most = max(most, len(sessions(schema, "wait_event = 'SyncRep'")))
+        assert most <= 2 and len(sessions(schema)) <= 2 + 2 + 2  # listener, counting; for cancelling
+        return schema.count("t") <= 14
+    wait_until(is_told, 30, "six bursts")
+    assert most == 2
+    daemon.wait_log(f'{FAILED}model "A": table {schema}.t: database at 127.0.0.1 port')
+    hanging("''")
+    wait_gone(schema, "t", 15)
+    daemon.wait_log('model "A": resumed after')
+    log = daemon.stop().expect(0).stderr
+    assert len(lines(log, 'model "A"')) == 2 and len(lines(log, "no answer within 2.")) == 1
+    assert "canceling wait for synchronous replication" in log
+    assert sorted(ids(topics.read(topic, 20))) == list(range(1, 21))
+
+
+def test_a_process_that_does_not_end_is_not_left_behind(signalbus, schema, make_topic):
+    """One of the server's that is frozen: no other session takes its place until it has gone."""
+    signalbus.configure(model("A", schema.make_signals("t", 3), make_topic(), burst_count=3),
+                        timeout=0.5, workers=1, poll_interval=0.1, notify_channel="")
+    gate = Gate(schema, "t")
+    daemon = signalbus.start("run")
+    gate.wait_for()
+    [frozen] = schema.execute("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    os.kill(frozen[0], signal.SIGSTOP)
+    try:
+        daemon.wait_log(f"server process {frozen[0]}, whose session was given up", 10)
+        gate.open()
+        for _ in range(20):
+            assert len(sessions(schema)) <= 1 + 1 + 1  # counting; and one that finds this out
+            time.sleep(0.1)
+        assert schema.count("t") == 3
+    finally:
+        os.kill(frozen[0], signal.SIGCONT)
+    wait_gone(schema, "t", 15)
+    assert frozen[0] not in sessions(schema)
+    daemon.stop().expect(0)

@@ -10,7 +10,7 @@ from tree import C_FILES, Failure, line_of, matching, output, run_each, text_of
 # library has one, and its private header, if there is one, the files that share the library.
 INCLUDERS = [
     (r"libpq.*\.h|postgres_ext\.h|pg_config.*\.h", ["src/db_own.h"]),
-    (r"db_own\.h", ["src/db.c", "src/db_run.c", "src/db_session.c"]),
+    (r"db_own\.h", ["src/db.c", "src/db_cancel.c", "src/db_connect.c", "src/db_run.c", "src/db_session.c"]),
     (r"rdkafka.*\.h", ["src/bus_producer.h"]),
     (r"bus_producer\.h", ["src/bus.c", "src/bus_ask.h", "src/bus_judge.c", "src/bus_own.h",
                            "src/bus_producer.c", "src/bus_property.c", "src/bus_refused.c",

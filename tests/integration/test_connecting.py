@@ -1,0 +1,166 @@
+"""The way to the database: hosts and addresses that say nothing, refuse, or are not the right one."""
+
+import contextlib
+import re
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+from inject import injector
+from runner import Signalbus, every_flush, is_sanitized, model
+from schemas import Schema
+from servers import Ports, Postgres, wait_until
+
+
+@contextlib.contextmanager
+def silent(address="127.0.0.9", port=None, family=socket.AF_INET):
+    """A server that accepts and says nothing; yields its port."""
+    with socket.create_server((address, port or 0), family=family, backlog=100) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def table(signalbus, schema, make_topic):
+    """Configures a model with three rows, and a database that several hosts may have."""
+    def configure(database, **settings):
+        signalbus.database = database
+        signalbus.configure(model("A", schema.make_signals("t", 3), make_topic(), burst_count=10),
+                            **settings)
+    return configure
+
+
+def by_hosts(postgres, *others, **more):
+    """A connection string that has others in front of the real one: pairs of host and port."""
+    hosts = [*others, ("127.0.0.1", postgres.port)]
+    return postgres.conninfo(host=",".join(host for host, _ in hosts),
+                             port=",".join(str(port) for _, port in hosts), **more)
+
+
+@every_flush
+def test_a_silent_host_is_got_past(signalbus, schema, postgres, table, flush):
+    with silent() as port:
+        table(by_hosts(postgres, ("127.0.0.9", port)), timeout=4.0)
+        run = signalbus(*flush).expect(0)
+    assert schema.count("t") == 0 and run.seconds < 3.5
+
+
+def test_a_daemon_gets_past_silent_hosts(signalbus, schema, postgres, table):
+    """With the limit that the connection string has, and begins with the one that answered."""
+    with silent() as port:
+        table(by_hosts(postgres, ("127.0.0.9", port), ("127.0.0.10", Ports.take()),
+                       connect_timeout=1), workers=1, notify_channel="")
+        daemon = signalbus.start("run")
+        wait_until(lambda: schema.count("t") == 0, 4, "the signals gone")
+        for number in range(2):
+            schema.end_backends()
+            schema.insert_signals("t", 1, number)
+            wait_until(lambda: schema.count("t") == 0, 3, "the signal gone")
+        log = daemon.stop().expect(0).stderr
+    assert "waiting for it" not in log
+
+
+def test_the_next_try_begins_with_another_host(signalbus, schema, postgres, table):
+    """Where one takes all the time that a try has."""
+    with silent() as port, silent("127.0.0.10") as other:
+        table(by_hosts(postgres, ("127.0.0.9", port), ("127.0.0.10", other),
+                       connect_timeout=60), timeout=1.5)
+        run = signalbus("pending").expect(0)
+        assert run.seconds < 4
+
+
+def test_each_host_is_told_with_its_reason(signalbus, table, postgres):
+    away = Ports.take()
+    with silent() as port:
+        table(f"host=127.0.0.9,127.0.0.10,no-such-host.invalid port={port},{away},1 dbname=x",
+              timeout=1.0)
+        reason = signalbus("flushmany").expect_failure()
+    assert re.search(rf'server at "127.0.0.9", port {port} failed: timed out after \d\.\d s waiting '
+                     "for the server's answer", reason), reason
+    assert f'server at "127.0.0.10", port {away} failed: Connection refused' in reason
+    assert 'host name "no-such-host.invalid" has no address: ' in reason
+
+
+@pytest.mark.skipif(is_sanitized(), reason="a sanitizer stands before the same calls")
+def test_the_addresses_of_a_name(signalbus, schema, postgres, table):
+    """The first one of them is silent, by the same port; the next try begins with another one."""
+    addresses = {"LD_PRELOAD": str(injector("addresses.so")),
+                 "ADDRESSES": "127.0.0.9,127.0.0.10,127.0.0.1"}
+    with silent("127.0.0.9", postgres.port), silent("127.0.0.10", postgres.port):
+        table(postgres.conninfo(host="many.test"), timeout=6.0)
+        run = signalbus("flushmany", environment=addresses).expect(0)
+        assert schema.count("t") == 0 and 3.5 < run.seconds < 6
+        signalbus.configure(model("A", schema.table("t")), timeout=1.0)
+        reason = signalbus("flushmany", environment={**addresses, "ADDRESSES": "127.0.0.9"}
+                           ).expect_failure()
+    assert f'server at "many.test" (127.0.0.9), port {postgres.port} failed: timed out' in reason
+
+
+@pytest.mark.parametrize("way", ["service", "environment", "URI", "socket"])
+def test_however_the_hosts_are_named(signalbus, schema, postgres, table, folder, way):
+    environment = {}
+    with silent() as port:
+        names, ports = "127.0.0.9,127.0.0.1", f"{port},{postgres.port}"
+        if way == "service":
+            (folder / "services").write_text(f"[s]\nhost={names}\nport={ports}\nuser=postgres\n"
+                                             "dbname=signalbus\n")
+            environment, database = {"PGSERVICEFILE": str(folder / "services")}, "service=s"
+        elif way == "environment":
+            environment = {"PGHOST": names, "PGPORT": ports, "PGUSER": "postgres"}
+            database = "signalbus"
+        elif way == "URI":
+            database = (f"postgresql://postgres@127.0.0.9:{port},127.0.0.1:{postgres.port}/"
+                        "signalbus")
+        else:
+            database = postgres.conninfo(host=f"127.0.0.9,{postgres.sockets}", port=ports)
+        table(database, timeout=3.0)
+        signalbus("flushmany", environment=environment).expect(0)
+    assert schema.count("t") == 0
+
+
+def certify(postgres):
+    """Gives a server that has not been started a certificate, which is its own authority."""
+    files = {"-keyout": postgres.data / "server.key", "-out": postgres.data / "server.crt"}
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                    *(str(word) for pair in files.items() for word in pair)],
+                   check=True, capture_output=True)
+    for path in files.values():
+        path.chmod(0o600)
+        if postgres.user:
+            shutil.chown(path, postgres.user)
+    return files["-out"]
+
+
+def test_names_are_verified_and_passwords_found_by_them(folder, kafka):
+    """Though addresses are what is connected to."""
+    server = Postgres({"ssl": "on"})
+    try:
+        root = folder / "root.crt"
+        root.write_bytes(certify(server).read_bytes())
+        server.start()
+        server.create_database()
+        schema = Schema(server)
+        schema.execute("CREATE ROLE relay LOGIN SUPERUSER PASSWORD 'secret'")
+        (server.data / "pg_hba.conf").write_text("hostssl all relay all scram-sha-256\n"
+                                                 "host all postgres all trust\n")
+        schema.execute("SELECT pg_reload_conf()")
+        passwords = folder / "passwords"
+        passwords.write_text(f"localhost:{server.port}:*:relay:secret\n*:*:*:*:wrong\n")
+        passwords.chmod(0o600)
+        environment = {"PGPASSFILE": str(passwords)}
+        runner = Signalbus(folder, "", kafka.bootstrap)
+        reasons = {}
+        with silent() as port:
+            for table, name in enumerate(("localhost", "127.0.0.1")):
+                runner.database = server.conninfo(
+                    host=f"127.0.0.9,{name}", port=f"{port},{server.port}", user="relay",
+                    sslmode="verify-full", sslrootcert=root, connect_timeout=1)
+                runner.configure(model("A", schema.make_signals(f"t{table}"), "any"),
+                                 timeout=2.0)
+                reasons[name] = runner("pending", environment=environment)
+        assert "Total pending: 0" in reasons["localhost"].expect(0).stdout
+        assert "does not match host name" in reasons["127.0.0.1"].expect(1).stderr
+    finally:
+        server.remove()
