@@ -45,7 +45,7 @@ UNIT_TESTS      := test_clock test_text test_nearest test_ledger test_retry test
 	test_encode test_config test_burst test_barrier test_template test_message \
 	test_schema test_rows test_metrics test_log test_address test_flusher test_bus test_position \
 	test_stretch test_ahead test_claim test_steady_wait test_binary test_verdict test_utf8 \
-	test_standing test_deferral
+	test_standing test_deferral test_health
 MODEL := model shape binary numeric template nearest problems text error utf8
 test_clock_OBJECTS   := clock
 test_steady_wait_OBJECTS := steady_wait clock
@@ -81,6 +81,8 @@ test_ahead_OBJECTS   := store_ahead store_settle store_delete sql rows $(MODEL)
 test_claim_OBJECTS   := store_claim store_first store_take store_delete sql rows clock position log log_json \
 	utf8 $(MODEL)
 test_stretch_OBJECTS := stretch position sql rows clock $(MODEL)
+test_health_OBJECTS := health clock text
+test_health_DOUBLES := clock_now
 test_deferral_OBJECTS := deferral clock error text utf8
 test_deferral_DOUBLES := clock_now
 test_standing_OBJECTS := standing deferral retry position clock error text utf8

@@ -92,6 +92,8 @@ bool census_take(struct census *c, size_t *pending, bool *more)
 	if (ok && !store_connected(c->store))
 		ok = store_connect(c->store, instant_after(clock_now(), CONNECT_S), &ignored);
 	ok = ok && count_models(c);
+	if (!health_is_complete(c->health))
+		store_disconnect(c->store); /* a worker may want the connection */
 	for (size_t i = 0; i < c->config.model_count; i++) {
 		*pending += c->counts[i];
 		*more = *more || c->counts[i] == PENDING_BOUND;

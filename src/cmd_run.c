@@ -117,7 +117,7 @@ static void log_statistics(
 	t->next_statistics = instant_after(now, STATISTICS_S);
 }
 
-static void tell_status(const struct running *r, struct telling *t)
+static void tell_status(const struct running *r, struct telling *t, bool has_database)
 {
 	size_t pending;
 	bool more;
@@ -125,7 +125,8 @@ static void tell_status(const struct running *r, struct telling *t)
 	char *counts =
 		daemon_count(r->daemon, &pending, &more)
 			? text_format("%zu sent, %zu%s pending", t->sent, pending, more ? "+" : "")
-			: text_format("%zu sent, waiting for the database", t->sent);
+			: text_format("%zu sent, %s", t->sent,
+				  has_database ? "pending unknown" : "waiting for the database");
 	daemon_describe_stopped(r->daemon, &names);
 	char *stopped = text_format(
 		"%s%s", names.length > 0 ? "; stopped: " : "", names.length > 0 ? names.text : "");
@@ -159,7 +160,7 @@ static void tell(const struct running *r, struct telling *t)
 	}
 	/* Also while the broker is away from the start: what waits for it is what people ask. */
 	if ((t->ready || report.has_database) && !instant_before(now, t->next_status))
-		tell_status(r, t);
+		tell_status(r, t, report.has_database);
 }
 
 /* Run under one configuration after another until asked to stop. */

@@ -24,6 +24,7 @@
 #define HELD_PAUSE_S  0.005 /* between looks at writers that hold an order back */
 #define PING_S        5.0   /* a session that is not used is looked after so often */
 #define ALIVE_GRACE_S 10.0
+#define ROOM_PAUSE_S  0.1 /* between looks whether the listener has had its turn to connect */
 #define LOCK_S        0.5 /* a model waits so long for others' locks: there are others to serve */
 
 struct worker {
@@ -33,6 +34,7 @@ struct worker {
 	struct burst *burst;
 	struct retry connecting;
 	struct instant used; /* when the session was used last */
+	bool has_session;
 	unsigned short dice[3];
 	_Atomic int64_t alive_ns; /* when it was seen to make progress */
 	pthread_t thread;
@@ -79,6 +81,9 @@ static struct instant tick(void)
 /* Close the session: what it held, rows and ordered locks, is free for others. */
 static void lose_session(struct worker *w)
 {
+	if (w->has_session)
+		health_lost(w->daemon->health);
+	w->has_session = false;
 	store_disconnect(w->store);
 	due_lost(w->daemon->due, w->number);
 	metrics_lost(w->daemon->metrics, w->number);
@@ -92,8 +97,13 @@ static void connect_once(struct worker *w)
 	double delay = 0;
 	double limit = d->config->timeout < CONNECT_S ? d->config->timeout : CONNECT_S;
 	lose_session(w);
+	if (!health_try(d->health)) {
+		due_wait_closed(d->due, instant_after(clock_now(), ROOM_PAUSE_S));
+		return;
+	}
 	if (store_connect(w->store, instant_after(clock_now(), limit), &e)) {
 		w->used = clock_now();
+		w->has_session = true;
 		retry_success(&w->connecting, w->used);
 		health_connected(d->health);
 		return;
@@ -108,9 +118,11 @@ static void connect_once(struct worker *w)
 static void ping(struct worker *w)
 {
 	struct error e;
-	w->used = clock_now();
-	if (store_ping(w->store, &e))
+	struct instant start = w->used = clock_now();
+	if (store_ping(w->store, &e)) {
+		health_answered(w->daemon->health, start);
 		return;
+	}
 	log_debug("%s", e.text);
 	lose_session(w);
 }
@@ -123,7 +135,12 @@ static bool is_ready(struct worker *w)
 		connect_once(w);
 		return false;
 	}
-	if (instant_before(instant_after(w->used, PING_S), clock_now()))
+	if (health_yield(w->daemon->health)) {
+		lose_session(w);
+		return false;
+	}
+	if (instant_before(instant_after(w->used, PING_S), clock_now()) ||
+		health_is_doubtful(w->daemon->health))
 		ping(w);
 	return store_connected(w->store) && bus_await_up(w->daemon->bus, tick());
 }
@@ -312,7 +329,7 @@ struct daemon *daemon_start(const struct config *config, struct bus *bus, struct
 	d->metrics = metrics;
 	d->worker_count = (unsigned)config->workers;
 	d->due = due_new(config->model_count, d->worker_count, config->poll_interval);
-	d->health = health_new();
+	d->health = health_new(d->worker_count);
 	d->census = census_new(config, d->health, metrics);
 	pthread_mutex_init(&d->lock, NULL);
 	set_up_models(d);

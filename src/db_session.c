@@ -49,7 +49,7 @@ bool db_set_up(struct db *db, struct instant deadline, struct error *e)
 	snprintf(keepalive, sizeof keepalive, "%.0f", ceil(db->timeout / KEEPALIVES));
 	snprintf(lock_limit, sizeof lock_limit, "%.0f", ceil(db->lock_wait * 1000));
 	const char *const values[] = { limit, idle_limit, keepalive, lock_limit };
-	struct rows *path = NULL;
+	struct rows *path;
 	const struct db_call calls[] = { { .sql = READ_PATH, .rows = &path, .never_null = 1 },
 		{ .sql = PIN_PATH },
 		{ .sql = session_settings, .values = values, .value_count = 4 } };

@@ -47,6 +47,8 @@ struct worker {
 	struct burst *burst;
 	struct task *tasks; /* one for each target */
 	struct retry retry;
+	bool was_connected;     /* in this run … */
+	bool is_spare;          /* … and if not, leaves the work to the others, who are */
 	unsigned short dice[3]; /* of erand48(3) */
 	/* FLUSH_NOTED: fetched keys of a model, and the first that is not done yet. */
 	struct rows *keys;
@@ -62,7 +64,9 @@ struct flusher {
 	atomic_bool aborted; /* database or broker are away: no model can go on */
 	/* Under lock: */
 	pthread_mutex_t lock;
-	struct error error; /* what the run failed with; ERROR_NONE: nothing */
+	struct error error;          /* what the run failed with; ERROR_NONE: nothing */
+	unsigned connected, refused; /* workers … */
+	struct error refusal;        /* … and why the last one was */
 };
 
 /* A row of a target is put off.  The reason that the run may fail with is told then, others now.
@@ -214,13 +218,35 @@ static bool recover(struct worker *w, const struct target *t, const struct error
 	return true;
 }
 
+/* The first try of a worker to connect has come to an end.  Where it was refused, and others are
+ * connected, those do all of it; so too few connections are no failure. */
+static void note_connecting(struct worker *w, bool ok, const struct error *e)
+{
+	struct flusher *f = w->flusher;
+	if (w->was_connected)
+		return;
+	pthread_mutex_lock(&f->lock);
+	w->was_connected = ok;
+	w->is_spare = !ok && e->kind != ERROR_STOPPED && f->connected > 0;
+	f->connected += ok;
+	f->refused += w->is_spare;
+	if (w->is_spare)
+		f->refusal = *e;
+	if (f->refused > 0 && f->connected + f->refused == f->plan->jobs)
+		log_warning("only %u of %u connections to the database: %s", f->connected,
+			f->plan->jobs, f->refusal.text);
+	pthread_mutex_unlock(&f->lock);
+}
+
 /* Connect if need be, as often as it takes until the worker's patience is at its end. */
 static bool ensure_connected(struct worker *w, struct error *e)
 {
 	while (!store_connected(w->store)) {
-		if (store_connect(w->store, retry_deadline(&w->retry, clock_now()), e))
+		bool ok = store_connect(w->store, retry_deadline(&w->retry, clock_now()), e);
+		note_connecting(w, ok, e);
+		if (ok)
 			return true;
-		if (!wait_to_retry(w, e))
+		if (w->is_spare || !wait_to_retry(w, e))
 			return false;
 	}
 	return true;
@@ -251,7 +277,8 @@ static bool take_up(struct worker *w, struct target *t)
 	if (task->is_put_off)
 		w->retry = task->retry;
 	task->is_put_off = false;
-	t->from_start = false;
+	if (w->flusher->plan->discipline == FLUSH_ORDERED)
+		t->from_start = false;
 	return true;
 }
 
@@ -262,9 +289,10 @@ static void take_steps(struct worker *w, struct target *t, step *take_step)
 	struct error e;
 	const struct task *task = task_of(w, t);
 	bool more = take_up(w, t);
-	while (more && !task->is_put_off && may_go_on(w->flusher, t)) {
+	while (more && !task->is_put_off && !w->is_spare && may_go_on(w->flusher, t)) {
 		if (!ensure_connected(w, &e)) {
-			fail(w->flusher, t, &e);
+			if (!w->is_spare)
+				fail(w->flusher, t, &e);
 			return;
 		}
 		const struct model *m = store_model(w->store, t->index, &e);
@@ -505,6 +533,8 @@ static void prepare_worker(struct worker *w)
 	for (size_t i = 0; i < w->flusher->plan->model_count; i++)
 		w->tasks[i] = (struct task){ .retry = w->retry };
 	store_renew(w->store); /* tables may have changed since the last run */
+	w->was_connected = store_connected(w->store);
+	w->is_spare = false;
 }
 
 bool flusher_run(struct flusher *f, size_t *sent, struct error *e)
@@ -513,8 +543,11 @@ bool flusher_run(struct flusher *f, size_t *sent, struct error *e)
 	atomic_store(&f->aborted, false);
 	for (size_t i = 0; i < f->plan->model_count; i++)
 		prepare_target(&f->targets[i]);
-	for (unsigned i = 0; i < f->plan->jobs; i++)
+	f->connected = f->refused = 0;
+	for (unsigned i = 0; i < f->plan->jobs; i++) {
 		prepare_worker(&f->workers[i]);
+		f->connected += f->workers[i].was_connected;
+	}
 	progress_init(&f->progress, f->plan->show_progress);
 	run(f);
 	progress_end(&f->progress);

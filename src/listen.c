@@ -18,6 +18,9 @@
 #define CONNECT_S   5.0
 #define ANSWER_S    10.0
 #define SELF_TEST_S 2.0
+#define PING_S      5.0 /* a session that hears nothing is looked after so often */
+#define WORKERS_S   0.1 /* between looks whether a worker is connected: they come first */
+#define DEAF_TRIES  2   /* that fail, while workers are connected, until that is told */
 
 struct listener {
 	const struct config *config;
@@ -30,8 +33,18 @@ struct listener {
 	pthread_t thread;
 	char self_test[64]; /* the payload that proves that notifications arrive */
 	bool proven;
-	bool told; /* which models have no trigger was logged */
+	bool told;           /* which models have no trigger was logged */
+	unsigned failures;   /* in a row */
+	struct instant deaf; /* since when it does not listen, as was logged; 0: it was not */
+	unsigned short dice[3];
 };
+
+/* When a call that begins now has to be answered. */
+static struct instant answer_deadline(const struct listener *l)
+{
+	double seconds = l->config->timeout < ANSWER_S ? l->config->timeout : ANSWER_S;
+	return instant_after(clock_now(), seconds);
+}
 
 static bool stopping(const struct listener *l)
 {
@@ -73,7 +86,7 @@ static bool look_up(struct listener *l, size_t model, bool *has_trigger, struct 
 		" WHERE c.oid = $1::pg_catalog.oid";
 	struct rows *rows;
 	char *oid;
-	struct instant deadline = instant_after(clock_now(), ANSWER_S);
+	struct instant deadline = answer_deadline(l);
 	free(l->relations[model]);
 	l->relations[model] = NULL;
 	*has_trigger = false;
@@ -119,7 +132,7 @@ static bool start_listening(struct listener *l, struct error *e)
 {
 	/* LISTEN takes no parameter; the server quotes the name for us. */
 	struct rows *rows;
-	struct instant deadline = instant_after(clock_now(), ANSWER_S);
+	struct instant deadline = answer_deadline(l);
 	const char *const values[] = { l->config->notify_channel };
 	struct db_call quote = {
 		.sql = "SELECT pg_catalog.format('LISTEN %I', $1::pg_catalog.text)",
@@ -156,8 +169,10 @@ static bool test_self(struct listener *l, struct error *e)
 	snprintf(l->self_test, sizeof l->self_test, "signalbus self-test %ld %jd", (long)getpid(),
 		(intmax_t)clock_now().ns);
 	l->proven = false;
-	if (!notify_self(l, e))
-		return false;
+	if (!notify_self(l, e)) { /* there is no connection left for that, perhaps */
+		log_debug("listener: not tested: %s", e->text);
+		return true;
+	}
 	while (!l->proven && !stopping(l) && instant_before(clock_now(), deadline))
 		if (!hear(l, instant_earlier(deadline, instant_after(clock_now(), 0.02)), e))
 			return false;
@@ -175,11 +190,56 @@ static bool set_up(struct listener *l, struct error *e)
 	struct instant deadline = instant_after(clock_now(), CONNECT_S);
 	if (!db_connect(l->db, deadline, e))
 		return false;
-	health_connected(l->health);
 	if (!start_listening(l, e) || !look_up_all(l, e))
 		return false;
 	due_announce_all(l->due);
 	return test_self(l, e);
+}
+
+/* Listen until the listener is stopped, or its session is lost, which a silent one shows only when
+ * it is used.  While no worker has a connection it is given up, since that may be the one they
+ * lack. */
+static bool listen_on(struct listener *l, struct error *e)
+{
+	while (!stopping(l)) {
+		struct db_call ping = { .sql = "SELECT" };
+		if (!hear(l, instant_after(clock_now(), PING_S), e))
+			return false;
+		if (!health_has_worker(l->health))
+			return error_set(e, ERROR_CONNECTION, "no worker is connected");
+		if (stopping(l) || db_call(l->db, ping, answer_deadline(l), e))
+			continue;
+		l->failures = DEAF_TRIES; /* for some time nothing was heard */
+		return false;
+	}
+	return true;
+}
+
+/* Tell, once, that it does not listen; where no worker is connected they have something to tell. */
+static void note_failure(struct listener *l, const struct error *e)
+{
+	log_debug("listener: %s", e->text);
+	l->failures++;
+	if (!health_has_worker(l->health) || l->deaf.ns != 0)
+		return;
+	if (l->failures <= DEAF_TRIES)
+		health_want_room(l->health);
+	if (l->failures < DEAF_TRIES)
+		return;
+	l->deaf = clock_now();
+	log_warning("notifications are not heard: %s; all tables are looked at every %g s", e->text,
+		l->config->poll_interval);
+}
+
+static void note_success(struct listener *l)
+{
+	struct instant now = clock_now();
+	retry_success(&l->connecting, now);
+	if (l->deaf.ns != 0)
+		log_warning("notifications are heard again, after %.0f s",
+			instant_seconds(l->deaf, now));
+	l->failures = 0;
+	l->deaf = (struct instant){ 0 };
 }
 
 static void *listen_loop(void *arg)
@@ -187,15 +247,20 @@ static void *listen_loop(void *arg)
 	struct listener *l = arg;
 	struct error e;
 	while (!stopping(l)) {
-		if (set_up(l, &e)) {
-			retry_success(&l->connecting, clock_now());
-			if (hear(l, INSTANT_NEVER, &e))
-				continue; /* stopped */
-		}
-		log_debug("listener: %s", e.text);
 		double delay = 0;
+		if (!health_has_worker(l->health)) {
+			due_wait_closed(l->due, instant_after(clock_now(), WORKERS_S));
+			continue;
+		}
+		bool ok = set_up(l, &e);
+		if (ok)
+			note_success(l);
+		if (ok && listen_on(l, &e))
+			continue; /* stopped */
+		note_failure(l, &e);
 		db_disconnect(l->db);
-		retry_again(&l->connecting, ERROR_CONNECTION, clock_now(), 0.5, &delay);
+		retry_again(
+			&l->connecting, ERROR_CONNECTION, clock_now(), erand48(l->dice), &delay);
 		due_wait_closed(l->due, instant_after(clock_now(), delay));
 	}
 	return NULL;
@@ -210,6 +275,7 @@ struct listener *listener_start(const struct config *config, struct due *due, st
 	l->db = db_new(config->database, config->timeout);
 	l->relations = memory_new(config->model_count, sizeof *l->relations);
 	l->connecting = retry_new(INFINITY, clock_now());
+	l->dice[0] = (unsigned short)(clock_now().ns >> 8);
 	l->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (l->stop_fd < 0 || pthread_create(&l->thread, NULL, listen_loop, l) != 0)
 		abort();

@@ -2,6 +2,8 @@
  * listen - the daemon's ear: a session of its own that LISTENs on `notify_channel`, and announces
  * the models whose tables the notifications name.
  *
+ * It connects when a worker has: the workers come first where connections are few.
+ *
  * A notification is a hint only.  Whenever some may have been lost, all models are announced.
  */
 #ifndef SIGNALBUS_LISTEN_H

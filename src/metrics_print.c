@@ -169,7 +169,7 @@ static const struct metric metrics[] = {
 	{ "signalbus_ordered_wait_seconds", "gauge",
 		"Seconds for which open transactions have been holding the order back.",
 		print_ordered_models, ordered_wait },
-	{ "signalbus_database_up", "gauge", "Whether the last try to connect succeeded.",
+	{ "signalbus_database_up", "gauge", "Whether a worker has a connection that works.",
 		print_alone, database_up },
 	{ "signalbus_broker_up", "gauge", "Whether the broker answers.", print_alone, broker_up },
 	{ "signalbus_build_info", "gauge", "The version of signalbus.", print_build, NULL },

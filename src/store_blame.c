@@ -7,7 +7,7 @@ static const char database[] = "database";
 
 /* Who has a table, or one of its children, locked so that nobody can write to it, or waits for such
  * a lock with us behind it. */
-static struct rows *ask_for_holder(struct store *s, const char *table)
+static bool ask_for_holder(struct store *s, const char *table, struct rows **rows)
 {
 	static const char sql[] =
 		"WITH RECURSIVE tables AS ("
@@ -24,11 +24,10 @@ static struct rows *ask_for_holder(struct store *s, const char *table)
 		" AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',"
 		" 'AccessExclusiveLock') AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()"
 		" ORDER BY l.granted DESC, 5 DESC NULLS LAST LIMIT 1";
-	struct rows *rows = NULL;
 	const char *const values[] = { table };
-	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
+	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = rows };
 	struct error ignored;
-	return store_query(s, call, &ignored) ? rows : NULL;
+	return store_query(s, call, &ignored);
 }
 
 static const char *value_or(const struct rows *rows, size_t column, const char *otherwise)
@@ -40,15 +39,17 @@ static const char *value_or(const struct rows *rows, size_t column, const char *
 /* Say who has the table locked, in front of what the server says. */
 static void say_holder(struct store *s, const char *table, struct error *e)
 {
-	struct rows *rows = ask_for_holder(s, table);
-	const char *pid = rows != NULL && rows_count(rows) > 0 ? rows_value(rows, 0, 0) : NULL;
+	struct rows *rows;
+	if (!ask_for_holder(s, table, &rows))
+		return;
+	const char *pid = rows_count(rows) > 0 ? rows_value(rows, 0, 0) : NULL;
 	if (pid != NULL)
 		error_prefix(e,
 			"locked by server process %s (user %s, \"%s\", %s, for %s s; SELECT "
 			"pg_terminate_backend(%s) ends it)",
 			pid, value_or(rows, 1, "unknown"), value_or(rows, 2, ""),
 			value_or(rows, 3, ""), value_or(rows, 4, "some"), pid);
-	else if (rows != NULL && rows_count(rows) > 0)
+	else if (rows_count(rows) > 0)
 		error_prefix(e, "locked by a prepared transaction (see pg_prepared_xacts)");
 	rows_free(rows);
 }

@@ -44,6 +44,7 @@ class Link:
         self.cuts = dict(proxy.cuts)
         proxy.cuts.clear()  # they are for one link
         self.silent = proxy.swallowing
+        self.is_marked = False
         self.tasks = []
         self.edit = proxy.edit_answers() if proxy.edit_answers else None
 
@@ -135,6 +136,7 @@ class Proxy:
         self.delay, self.rate = 0, None
         self.swallowing = False
         self.trap = None
+        self.mark = None  # links whose requests hold these bytes are marked
         self.sprung = threading.Event()
         self.cuts = {}
         self.closed = []  # what had passed on links that have ended
@@ -182,6 +184,7 @@ class Proxy:
 
     def watch(self, link, direction, data):
         """The part of data that passes the trap, which springs where its bytes come by."""
+        link.is_marked |= bool(self.mark) and direction == REQUEST and self.mark in data
         if not self.trap or direction != REQUEST or self.trap[0] not in data:
             return data
         (pattern, what), self.trap = self.trap, None
@@ -217,6 +220,13 @@ class Proxy:
         """
         self.sprung.clear()
         self.trap = (pattern, what)
+
+    def swallow_marked(self):
+        """Of the marked links, and no others."""
+        def begin():
+            for link in self.links:
+                link.silent |= link.is_marked
+        self.do(begin)
 
     def vanish(self):
         def begin():

@@ -521,7 +521,7 @@ def test_the_database_goes_away_meanwhile(signalbus, schema, make_topic):
         own.kill()
         run = running.finish(20).expect(1)
     lines = run.stdout.splitlines()
-    assert lines[0].startswith("database: ") and len(lines) == 3, run
+    assert lines[0].startswith("database at 127.0.0.1 port ") and len(lines) == 3, run
     assert lines[1:] == [f'model "{name}": topic {missing}: does not exist; create it'
                          for name in "AB"]
 

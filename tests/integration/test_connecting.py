@@ -9,9 +9,11 @@ import subprocess
 import pytest
 
 from inject import injector
-from runner import Signalbus, every_flush, is_sanitized, model
+from proxy import Proxy
+from runner import Signalbus, every_flush, ids, is_sanitized, model
 from schemas import Schema
 from servers import Ports, Postgres, wait_until
+from test_metrics import Site
 
 
 @contextlib.contextmanager
@@ -164,3 +166,80 @@ def test_names_are_verified_and_passwords_found_by_them(folder, kafka):
         assert "does not match host name" in reasons["127.0.0.1"].expect(1).stderr
     finally:
         server.remove()
+
+
+@pytest.fixture
+def limited(signalbus, schema, postgres):
+    """A role that may have so many connections; None: any number."""
+    role = f"limited_{schema}"
+    schema.execute(f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA {schema} TO {role}")
+
+    def limit(count):
+        schema.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {role}")
+        schema.execute(f"ALTER ROLE {role} CONNECTION LIMIT {-1 if count is None else count}")
+        signalbus.database = postgres.conninfo(user=role)
+    yield limit
+    signalbus.discard()
+    schema.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+REFUSED = "too many connections for role"
+
+
+@pytest.mark.parametrize("limit, jobs", [(3, 8), (1, 2)])
+def test_fewer_connections_flush_all(signalbus, schema, make_topic, topics, limited, limit, jobs):
+    topic = make_topic()
+    table = schema.make_signals("t", 300)
+    limited(limit)
+    signalbus.configure(model("A", table, topic, burst_count=10), timeout=4.0)
+    run = signalbus("flushmany", "-j", jobs).expect(0)
+    assert schema.count("t") == 0 and run.seconds < 4
+    [line] = run.stderr.splitlines()
+    assert f" warning: only {limit} of {jobs} connections to the database: " in line
+    assert REFUSED in line
+    assert set(ids(topics.read(topic, 300))) == set(range(1, 301))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_a_daemon_with_fewer_connections(signalbus, schema, make_topic, limited, limit):
+    """It works with those, is ready, hears notifications where it has two, and takes more later."""
+    site = Site()
+    table = schema.make_signals("t")
+    limited(limit)
+    signalbus.configure(model("A", table, make_topic()), workers=4, timeout=5.0,
+                        poll_interval=60.0 if limit > 1 else 0.2, metrics_listen=str(site))
+    schema.execute(signalbus("triggers").expect(0).stdout)
+    daemon = signalbus.start("run")
+    daemon.wait_log(REFUSED)
+    for number in range(5):
+        schema.insert_signals("t", 1, number)
+        wait_until(lambda: schema.count("t") == 0, 3 if number else 20, "the signal gone")
+        assert site.is_ready() and site.value("signalbus_database_up") == 1
+    limited(None)
+    daemon.wait_log("all 4 connections to the database are there", 30)
+    log = daemon.stop().expect(0).stderr
+    assert log.count(" of 4 connections to the database: ") == 1 and "waiting for it" not in log
+
+
+def test_a_listener_that_hears_nothing_is_replaced(signalbus, schema, postgres, make_topic):
+    """Its connection is half open: the server's side has gone without a word."""
+    table = schema.make_signals("t")
+    signalbus.configure(model("A", table, make_topic()))
+    schema.execute(signalbus("triggers").expect(0).stdout)
+    with Proxy(postgres.port) as proxy:
+        signalbus.database = postgres.conninfo(port=proxy.port)
+        signalbus.configure(model("A", table, make_topic()), poll_interval=60.0, timeout=1.0)
+        proxy.mark = b"LISTEN "
+        daemon = signalbus.start("run")
+        for number in range(3):  # the last ones by notifications
+            schema.insert_signals("t", 1, number)
+            wait_until(lambda: schema.count("t") == 0, 20, "the signal gone")
+        proxy.swallow_marked()
+        daemon.wait_log("notifications are not heard: database at 127.0.0.1 port")
+        daemon.wait_log("notifications are heard again, after")
+        for number in range(3, 6):
+            schema.insert_signals("t", 1, number)
+            wait_until(lambda: schema.count("t") == 0, 2, "the signal gone")
+        log = daemon.stop().expect(0).stderr
+        assert log.count("notifications are") == 2
+        signalbus.discard()

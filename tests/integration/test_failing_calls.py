@@ -139,7 +139,7 @@ def test_a_session_is_lost_when_nothing_is_left(signalbus, rounds, kind):
     rounds.begin()
     run = failures.run(1).expect(0)
     assert failures.report.read_text().startswith("failed 1: ")
-    assert "database: " in run.stderr and "not connected" not in run.stderr, run
+    assert ": database at " in run.stderr and "not connected" not in run.stderr, run
     assert rounds.end() == 0
 
 

@@ -479,6 +479,38 @@ START_TEST(fewer_threads_do_all_of_it)
 }
 END_TEST
 
+/* Whether the workers behind the first one can connect. */
+static const struct {
+	const char *connects, *trace, *warning;
+} connections[] = {
+	{ ".l.", "+ 1- 2+ 2^A4 2A0 2^A0 ^A0 joined joined",
+		"only 2 of 3 connections to the database: l happened" },
+	{ ".l*", "+ 1- 2- ^A4 A0 ^A0 joined joined",
+		"only 1 of 3 connections to the database: l happened" },
+};
+
+START_TEST(fewer_connections_do_all_of_it)
+{
+	begin(FLUSH_MANY, 1);
+	world.plan.jobs = 3;
+	script.connects = connections[_i].connects;
+	script.bursts[0] = "4";
+	ck_assert(run());
+	check_trace(connections[_i].trace);
+	ck_assert_uint_eq(world.sent, 4);
+	ck_assert_uint_eq(seen.warnings, 1);
+	ck_assert_str_eq(seen.warning, connections[_i].warning);
+	/* The next run tries again. */
+	script.connects = NULL;
+	text_free(&seen.trace);
+	ck_assert(run());
+	check_trace(
+		_i == 0 ? "1+ 1^A0 2^A0 ^A0 joined joined" : "1+ 1^A0 2+ 2^A0 ^A0 joined joined");
+	ck_assert_uint_eq(seen.warnings, 1);
+	end();
+}
+END_TEST
+
 START_TEST(a_second_run_begins_anew)
 {
 	begin(FLUSH_MANY, 2);
@@ -530,6 +562,7 @@ int main(void)
 		{ progress_is_told_how_much_there_is, 1, 0 },
 		{ workers_have_connections_of_their_own, 1, 0 },
 		{ fewer_threads_do_all_of_it, 2, 0 },
+		{ fewer_connections_do_all_of_it, COUNT(connections), 0 },
 		{ a_second_run_begins_anew, 1, 0 },
 		{ nothing_to_flush, 1, 0 },
 	};

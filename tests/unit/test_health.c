@@ -1,0 +1,221 @@
+#include "health.h"
+
+#include "log.h"
+
+#include "suite.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What was logged, a line each, and the clock. */
+static struct {
+	char lines[1024];
+	int64_t now_ns;
+	struct health *health;
+} world;
+
+struct instant scripted_clock_now(void);
+struct instant scripted_clock_now(void)
+{
+	return (struct instant){ world.now_ns };
+}
+
+#define LOG_DOUBLE(name, level)                                                                    \
+	void name(const char *format, ...)                                                         \
+	{                                                                                          \
+		size_t end = strlen(world.lines);                                                  \
+		va_list args;                                                                      \
+		va_start(args, format);                                                            \
+		end += (size_t)snprintf(                                                           \
+			world.lines + end, sizeof world.lines - end, "%s: ", level);               \
+		end += (size_t)vsnprintf(                                                          \
+			world.lines + end, sizeof world.lines - end, format, args);                \
+		va_end(args);                                                                      \
+		snprintf(world.lines + end, sizeof world.lines - end, "\n");                       \
+	}
+
+LOG_DOUBLE(log_warning, "warning")
+LOG_DOUBLE(log_info, "info")
+
+static void begin(unsigned workers)
+{
+	world.now_ns = INT64_C(1000000000000);
+	world.health = health_new(workers);
+}
+
+static void pass(double seconds)
+{
+	world.now_ns += (int64_t)(seconds * 1e9);
+}
+
+static void connect_one(void)
+{
+	ck_assert(health_try(world.health));
+	health_connected(world.health);
+}
+
+static void refuse(const char *reason)
+{
+	ck_assert(health_try(world.health));
+	health_refused(world.health, reason);
+}
+
+/* What was logged since the last call. */
+static void check_lines(const char *expected)
+{
+	ck_assert_str_eq(world.lines, expected);
+	world.lines[0] = '\0';
+}
+
+static void check_view(const char *expected)
+{
+	char reason[100];
+	health_view(world.health, reason, sizeof reason);
+	ck_assert_str_eq(reason, expected);
+	ck_assert_int_eq(health_is_up(world.health), expected[0] == '\0');
+}
+
+static void answer(void)
+{
+	health_answered(world.health, clock_now());
+}
+
+START_TEST(an_outage_is_told_once)
+{
+	begin(2);
+	check_view("database: not connected yet");
+	for (int i = 0; i < 5; i++)
+		refuse("database: away");
+	check_lines("warning: database: away; waiting for it\n");
+	check_view("database: away");
+	pass(12);
+	connect_one();
+	connect_one();
+	check_lines("warning: database: connected, after 12 s\n");
+	check_view("");
+	health_free(world.health);
+}
+END_TEST
+
+START_TEST(the_first_connection_is_no_news)
+{
+	begin(2);
+	connect_one();
+	connect_one();
+	check_lines("info: database: connected\n");
+	ck_assert(health_is_complete(world.health));
+	health_free(world.health);
+}
+END_TEST
+
+START_TEST(workers_that_lose_their_connections_one_by_one)
+{
+	begin(2);
+	connect_one();
+	connect_one();
+	check_lines("info: database: connected\n");
+	health_lost(world.health);
+	refuse("away");
+	ck_assert(health_is_doubtful(world.health));
+	check_lines("");
+	check_view("");
+	health_lost(world.health);
+	refuse("away");
+	check_lines("warning: away; waiting for it\n");
+	check_view("away");
+	ck_assert(!health_is_doubtful(world.health));
+	health_free(world.health);
+}
+END_TEST
+
+START_TEST(too_few_connections_are_told_once)
+{
+	begin(3);
+	connect_one();
+	struct instant before = clock_now();
+	pass(1);
+	refuse("too many connections");
+	refuse("too many connections");
+	health_answered(world.health, before); /* an answer from before proves nothing */
+	check_lines("info: database: connected\n");
+	answer();
+	check_lines("warning: only 1 of 3 connections to the database: too many connections\n");
+	check_view("");
+	for (int i = 0; i < 5; i++) {
+		pass(10);
+		refuse("too many connections");
+		ck_assert(!health_is_doubtful(world.health));
+		answer();
+	}
+	connect_one();
+	check_lines("");
+	connect_one();
+	check_lines("warning: all 3 connections to the database are there\n");
+	health_free(world.health);
+}
+END_TEST
+
+START_TEST(one_is_refused_while_another_is_still_trying)
+{
+	begin(2);
+	ck_assert(health_try(world.health));
+	refuse("too many connections");
+	check_lines("");
+	ck_assert(!health_is_up(world.health));
+	health_connected(world.health);
+	check_lines("info: database: connected\n");
+	health_free(world.health);
+}
+END_TEST
+
+START_TEST(nobody_answers_any_more)
+{
+	begin(2);
+	connect_one();
+	refuse("away");
+	check_lines("info: database: connected\n");
+	pass(11);
+	refuse("away");
+	check_lines("warning: away; waiting for it\n");
+	check_view("away");
+	pass(5);
+	answer();
+	check_lines("warning: database: connected, after 5 s\n");
+	check_view("");
+	health_free(world.health);
+}
+END_TEST
+
+START_TEST(one_worker_makes_room)
+{
+	begin(2);
+	connect_one();
+	health_want_room(world.health);
+	ck_assert(!health_yield(world.health)); /* the only one does not */
+	connect_one();
+	ck_assert(!health_yield(world.health));
+	health_want_room(world.health);
+	ck_assert(health_yield(world.health));
+	ck_assert(!health_yield(world.health));
+	ck_assert(!health_try(world.health));
+	pass(1);
+	ck_assert(health_try(world.health));
+	ck_assert(health_has_worker(world.health));
+	health_free(world.health);
+}
+END_TEST
+
+int main(void)
+{
+	const struct test tests[] = {
+		{ an_outage_is_told_once, 1, 0 },
+		{ the_first_connection_is_no_news, 1, 0 },
+		{ workers_that_lose_their_connections_one_by_one, 1, 0 },
+		{ too_few_connections_are_told_once, 1, 0 },
+		{ one_is_refused_while_another_is_still_trying, 1, 0 },
+		{ nobody_answers_any_more, 1, 0 },
+		{ one_worker_makes_room, 1, 0 },
+	};
+	return suite_run("health", tests, COUNT(tests));
+}
