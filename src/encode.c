@@ -308,6 +308,9 @@ bool encode_row(
 	       set_partition(enc->model, fields, message, e) && set_value(enc, fields, message, e);
 }
 
+/* Longer keys are shortened, so that there is room for what is said of the row. */
+#define KEY_MAX 200
+
 void encode_identity(const struct model *m, const struct field *fields, struct text *t)
 {
 	text_addf(t, "(");
@@ -316,7 +319,8 @@ void encode_identity(const struct model *m, const struct field *fields, struct t
 	text_addf(t, ")=(");
 	for (size_t i = 0; i < m->primary_key_count; i++) {
 		const char *value = fields[m->primary_key_fields[i]].text;
-		text_addf(t, "%s%s", i > 0 ? ", " : "", value != NULL ? value : "NULL");
+		text_addf(t, "%s", i > 0 ? ", " : "");
+		text_add_short(t, value != NULL ? value : "NULL", KEY_MAX / m->primary_key_count);
 	}
 	text_addf(t, ")");
 }

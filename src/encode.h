@@ -28,7 +28,7 @@ void encoder_free(struct encoder *enc);
 bool encode_row(
 	struct encoder *enc, const struct field *fields, struct message *message, struct error *e);
 
-/* Add "(id)=(5)", which row this is, for people. */
+/* Add "(id)=(5)", which row this is, for people: long values are shortened in their middle. */
 void encode_identity(const struct model *m, const struct field *fields, struct text *t);
 
 #endif

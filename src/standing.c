@@ -153,7 +153,7 @@ static bool says_the_same(const char *a, const char *b)
 
 /* Under the lock: log a reason, unless that was done.  One that comes and goes is not logged each
  * time. */
-static void tell(struct entry *m, const struct error *e)
+static void tell(struct entry *m, const char *name, const struct error *e)
 {
 	bool is_new = m->told_count < TOLD_MAX;
 	for (size_t i = 0; i < m->told_count; i++)
@@ -162,7 +162,11 @@ static void tell(struct entry *m, const struct error *e)
 		log_debug("%s", e->text);
 		return;
 	}
-	log_error("Caught error while sending pending signals: %s", e->text);
+	if (strncmp(e->text, "model \"", strlen("model \"")) == 0)
+		log_error("Caught error while sending pending signals: %s", e->text);
+	else
+		log_error("Caught error while sending pending signals: model \"%s\": %s", name,
+			e->text);
 	m->told[m->told_count++] = text_copy(e->text);
 }
 
@@ -177,9 +181,10 @@ static double stand_by(const struct standing *s, size_t model, const struct erro
 }
 
 /* Under the lock: the model has failed.  Returns when to try again. */
-static double note_failure(const struct standing *s, struct entry *m, const struct error *e,
+static double note_failure(const struct standing *s, size_t model, const struct error *e,
 	struct instant start, double dice)
 {
+	struct entry *m = &s->entries[model];
 	double delay = 0;
 	struct instant now = clock_now();
 	bool may_pass =
@@ -190,7 +195,7 @@ static double note_failure(const struct standing *s, struct entry *m, const stru
 	if (!may_pass)
 		delay = clock_backoff_delay(++m->lasting, dice);
 	if (!may_pass || instant_seconds(m->since, now) >= s->config->timeout)
-		tell(m, e);
+		tell(m, s->config->models[model].name, e);
 	else
 		log_debug("%s", e->text);
 	return delay;
@@ -202,8 +207,8 @@ double standing_failure(
 	struct entry *m = &s->entries[model];
 	pthread_mutex_lock(&s->lock);
 	m->active--;
-	double delay =
-		e->kind == ERROR_BUSY ? stand_by(s, model, e) : note_failure(s, m, e, start, dice);
+	double delay = e->kind == ERROR_BUSY ? stand_by(s, model, e)
+					     : note_failure(s, model, e, start, dice);
 	pthread_mutex_unlock(&s->lock);
 	return delay;
 }

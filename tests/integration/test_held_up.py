@@ -12,6 +12,7 @@ import pytest
 from runner import FAILED, ids, model
 from schemas import Gate
 from servers import wait_until
+from test_daemon import Systemd
 from test_metrics import Site, wait_value
 
 NAMES = ("A", "B", "C")
@@ -143,18 +144,20 @@ def test_an_error_names_model_table_and_column(signalbus, schema, make_topic):
         "flushmany").expect_failure())
 
 
-def test_what_takes_longer_than_the_timeout_is_told(signalbus, schema, three):
-    """A trigger that sleeps, and is cancelled each time; others go on, and statistics name it."""
-    site = Site()
+def test_what_takes_longer_than_the_timeout_is_told(signalbus, schema, three, folder):
+    """A trigger that sleeps, and is cancelled each time; others go on, and the status names it."""
+    site, systemd = Site(), Systemd(folder)
     three(timeout=1.0, rows=1, poll_interval=0.1, metrics_listen=str(site))
     schema.on_delete("a", f"""IF to_regclass('{schema}.awake') IS NULL THEN
         PERFORM pg_sleep(60); END IF""")
-    daemon = signalbus.start("run")
+    daemon = signalbus.start("run", environment={"NOTIFY_SOCKET": systemd.path})
     daemon.wait_log(f'{FAILED}model "A": table {schema}.a: database: canceling statement due to '
                     "statement timeout (")
     assert "pg_sleep" in daemon.log() and site.value("signalbus_stopped", model="A") == 1
     wait_value(site, lambda seconds: seconds > 2, "signalbus_oldest_pending_seconds", model="A")
     wait_gone(schema, "b", 10)
+    wait_until(lambda: any("; stopped: A (database, " in message for message in systemd.messages),
+               20, "that the status names it")
     schema.execute("CREATE TABLE awake ()")
     wait_gone(schema, "a", 15)
     daemon.wait_log('model "A": resumed after')

@@ -398,6 +398,31 @@ START_TEST(identity_names_the_primary_key_in_its_order)
 }
 END_TEST
 
+START_TEST(a_long_key_is_shortened_in_its_middle)
+{
+	static const struct told_column columns[] = { { "day", DATE_OID, "date" },
+		{ "id", TEXT_OID, "text" } };
+	char key[2501] = "the beginning";
+	memset(key + strlen(key), '-', sizeof key - 1 - strlen(key));
+	memcpy(key + sizeof key - 8, "the end", 8);
+	const char *const texts[] = { "2026-11-23", key };
+	struct fixture f;
+	struct text identity = { 0 };
+	fixture_init(&f);
+	struct model *m = fixture_resolved(&f, columns, 2, "day id");
+	struct field *fields = fields_of(m, texts);
+	encode_identity(m, fields, &identity);
+	ck_assert_uint_lt(identity.length, 200);
+	ck_assert_ptr_eq(
+		strstr(identity.text, "(day, id)=(2026-11-23, the beginning-"), identity.text);
+	ck_assert_ptr_nonnull(strstr(identity.text, "…"));
+	ck_assert_str_eq(identity.text + identity.length - 9, "-the end)");
+	text_free(&identity);
+	free(fields);
+	model_free(m);
+}
+END_TEST
+
 START_TEST(freeing_no_encoder_is_fine)
 {
 	encoder_free(NULL);
@@ -418,6 +443,7 @@ int main(void)
 		{ a_key_that_is_not_configured_is_no_key, 1, 0 },
 		{ an_encoder_forgets_the_row_before, 1, 0 },
 		{ identity_names_the_primary_key_in_its_order, 1, 0 },
+		{ a_long_key_is_shortened_in_its_middle, 1, 0 },
 		{ freeing_no_encoder_is_fine, 1, 0 },
 	};
 	return suite_run("encode", tests, COUNT(tests));

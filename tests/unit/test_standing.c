@@ -92,7 +92,7 @@ static void check_lines(const char *expected)
 	ck_assert_str_eq(world.lines, expected);
 }
 
-#define BEGINNING "error: Caught error while sending pending signals: "
+#define BEGINNING "error: Caught error while sending pending signals: model \"A\": "
 
 static const struct {
 	enum error_kind kind;
@@ -135,7 +135,7 @@ END_TEST
 START_TEST(what_takes_longer_than_the_timeout_is_told_at_once)
 {
 	begin();
-	fail_after(31, ERROR_CONNECTION, "the commit hangs");
+	fail_after(31, ERROR_CONNECTION, "model \"A\": the commit hangs");
 	check_lines(BEGINNING "the commit hangs\n");
 	end();
 }
