@@ -50,13 +50,15 @@ bool db_set_up(struct db *db, struct instant deadline, struct error *e)
 	snprintf(lock_limit, sizeof lock_limit, "%.0f", ceil(db->lock_wait * 1000));
 	const char *const values[] = { limit, idle_limit, keepalive, lock_limit };
 	struct rows *path;
-	const struct db_call calls[] = { { .sql = READ_PATH, .rows = &path, .never_null = 1 },
+	struct db_call calls[] = { { .sql = READ_PATH, .rows = &path, .never_null = 1 },
 		{ .sql = PIN_PATH },
 		{ .sql = session_settings, .values = values, .value_count = 4 } };
 	bool ok = db_run(db, calls, 3, deadline, e);
-	if (ok) {
+	/* cppcheck-suppress uninitvar ; it does not see who sets it */
+	const char *value = ok ? rows_value(path, 0, 0) : NULL;
+	if (value != NULL) {
 		free(db->role_path);
-		db->role_path = text_copy(rows_value(path, 0, 0));
+		db->role_path = text_copy(value);
 	}
 	rows_free(path);
 	return ok;
