@@ -54,8 +54,7 @@ def test_a_rejected_row_stays_and_its_neighbours_are_sent_once(signalbus, schema
     if flush == "flushordered":
         assert numbers == list(range(1, BAD)) and left(schema) == list(range(BAD, COUNT + 1))
     else:
-        assert sorted(numbers + [BAD]) == list(range(1, 3 * BURST + 1))
-        assert left(schema) == [BAD, *range(3 * BURST + 1, COUNT + 1)]
+        assert sorted(numbers + [BAD]) == list(range(1, COUNT + 1)) and left(schema) == [BAD]
     schema.wait_until(lambda: deletions(schema) == len(numbers) + BURST, 20, "a rolled back one")
 
 
