@@ -21,13 +21,19 @@
 #define SETTINGS_MS  2000
 #define KAFKAS_LIMIT 1048588 /* max.message.bytes of a topic for which it is not set */
 
+/* A broker that leads partitions. */
+struct leader {
+	int32_t id;
+	char *trouble; /* why it cannot be reached; NULL: it can */
+};
+
 struct inquiry {
 	rd_kafka_t *consumer;
 	struct instant deadline;
-	char trouble[512]; /* the last that it told of */
-	bool is_refused;   /* that was what the broker thinks of the user or the password */
-	int32_t *reached;  /* leaders that have answered */
-	size_t reached_count;
+	char trouble[512];      /* the last that it told of */
+	bool is_refused;        /* that was what the broker thinks of the user or the password */
+	struct leader *leaders; /* that were asked */
+	size_t leader_count;
 };
 
 /* Errors that librdkafka makes itself where no broker answers. */
@@ -109,9 +115,10 @@ static void judge(struct bus_topic *t, const struct rd_kafka_metadata_topic *fou
 		snprintf(t->problem, sizeof t->problem, "%s", rd_kafka_err2str(found->err));
 }
 
-/* Whether the leader of a partition answers, until deadline; why not is in q->trouble. */
-static bool reach(struct inquiry *q, const char *topic, int32_t partition, struct instant deadline)
+/* Why the leader of a partition does not answer, to be freed; NULL: it does. */
+static char *reach(struct inquiry *q, const char *topic, int32_t partition)
 {
+	struct instant deadline = instant_after(clock_now(), LEADER_S);
 	rd_kafka_resp_err_t code;
 	q->trouble[0] = '\0';
 	do {
@@ -121,9 +128,21 @@ static bool reach(struct inquiry *q, const char *topic, int32_t partition, struc
 		rd_kafka_topic_partition_list_destroy(where);
 		rd_kafka_poll(q->consumer, 0); /* calls on_error() */
 	} while (is_unanswered(code) && !stop_requested() && instant_before(clock_now(), deadline));
-	if (is_unanswered(code) && q->trouble[0] == '\0')
-		snprintf(q->trouble, sizeof q->trouble, "no answer");
-	return !is_unanswered(code);
+	if (!is_unanswered(code))
+		return NULL;
+	return text_copy(q->trouble[0] != '\0' ? q->trouble : "no answer");
+}
+
+/* What came of asking the leader of a partition; each is asked once. */
+static const struct leader *ask_leader(
+	struct inquiry *q, const char *topic, const struct rd_kafka_metadata_partition *p)
+{
+	for (size_t i = 0; i < q->leader_count; i++)
+		if (q->leaders[i].id == p->leader)
+			return &q->leaders[i];
+	q->leaders = memory_resize(q->leaders, q->leader_count + 1, sizeof *q->leaders);
+	q->leaders[q->leader_count] = (struct leader){ p->leader, reach(q, topic, p->id) };
+	return &q->leaders[q->leader_count++];
 }
 
 static const char *address_of(
@@ -137,39 +156,25 @@ static const char *address_of(
 	return text;
 }
 
-static bool is_among(const int32_t *ids, size_t count, int32_t id)
-{
-	for (size_t i = 0; i < count; i++)
-		if (ids[i] == id)
-			return true;
-	return false;
-}
-
-/* Ask each leader of the topic's partitions, once, whether it can be reached at the address that it
- * has told the cluster.  Those that cannot are asked for no other topic. */
+/* Whether the leaders of the topic's partitions can be reached at the addresses that they have told
+ * the cluster. */
 static void ask_leaders(
 	struct inquiry *q, struct bus_topic *t, const struct rd_kafka_metadata *answer)
 {
 	const struct rd_kafka_metadata_topic *found = &answer->topics[0];
 	char address[256];
-	for (int i = 0; i < found->partition_cnt && t->problem[0] == '\0'; i++) {
-		int32_t leader = found->partitions[i].leader;
-		struct instant deadline =
-			instant_earlier(instant_after(clock_now(), LEADER_S), q->deadline);
-		if (is_among(q->reached, q->reached_count, leader) || stop_requested())
-			continue;
-		if (reach(q, t->name, found->partitions[i].id, deadline)) {
-			q->reached =
-				memory_resize(q->reached, q->reached_count + 1, sizeof *q->reached);
-			q->reached[q->reached_count++] = leader;
-			continue;
-		}
-		snprintf(t->problem, sizeof t->problem,
-			"the leader of partition %d, broker %d at %s (advertised.listeners), "
-			"cannot "
-			"be reached: %s",
-			(int)found->partitions[i].id, (int)leader,
-			address_of(answer, leader, address, sizeof address), q->trouble);
+	for (int i = 0; i < found->partition_cnt && t->problem[0] == '\0' && !stop_requested();
+		i++) {
+		const struct rd_kafka_metadata_partition *p = &found->partitions[i];
+		const struct leader *leader = ask_leader(q, t->name, p);
+		if (leader->trouble != NULL)
+			snprintf(t->problem, sizeof t->problem,
+				"the leader of partition %d, broker %d at %s "
+				"(advertised.listeners), "
+				"cannot be reached: %s",
+				(int)p->id, (int)leader->id,
+				address_of(answer, leader->id, address, sizeof address),
+				leader->trouble);
 	}
 }
 
@@ -195,14 +200,13 @@ static void judge_settings(struct inquiry *q, struct bus_topic *t)
 
 static void examine(struct inquiry *q, struct bus_topic *t, const struct rd_kafka_metadata *answer)
 {
-	if (answer->topic_cnt != 1)
-		return;
 	judge(t, &answer->topics[0]);
 	if (t->problem[0] != '\0' || ask_partitions(q->consumer, &answer->topics[0], t->problem,
 					     sizeof t->problem, SETTINGS_MS))
 		return;
-	judge_settings(q, t);
 	ask_leaders(q, t, answer);
+	if (t->problem[0] == '\0')
+		judge_settings(q, t);
 }
 
 static bool ask_for(struct inquiry *q, struct bus_topic *t, struct error *e)
@@ -217,7 +221,11 @@ static bool ask_for(struct inquiry *q, struct bus_topic *t, struct error *e)
 	}
 	bool ok = ask(q, topic, &answer, e);
 	if (ok) {
-		examine(q, t, answer);
+		/* The time that this takes, if a leader cannot be reached, is not the others'. */
+		struct instant start = clock_now();
+		if (answer->topic_cnt == 1)
+			examine(q, t, answer);
+		q->deadline = instant_after(q->deadline, instant_seconds(start, clock_now()));
 		rd_kafka_metadata_destroy(answer);
 	}
 	rd_kafka_topic_destroy(topic);
@@ -240,6 +248,8 @@ bool bus_topics(const struct config *config, struct bus_topic *topics, size_t co
 	for (size_t i = 0; ok && i < count; i++)
 		ok = ask_for(&q, &topics[i], e);
 	rd_kafka_destroy(q.consumer);
-	free(q.reached);
+	for (size_t i = 0; i < q.leader_count; i++)
+		free(q.leaders[i].trouble);
+	free(q.leaders);
 	return ok;
 }

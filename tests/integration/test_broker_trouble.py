@@ -43,9 +43,12 @@ def test_an_advertised_address_that_refuses(signalbus, schema, kafka, make_topic
     [broker] = kafka.brokers
     topic, nobody = make_topic(), broker.proxy_address
     signalbus.bootstrap = f"127.0.0.1:{broker.byway_port}"
-    signalbus.configure(model("A", schema.make_signals("t"), topic), timeout=TIMEOUT,
+    others = [model(name, schema.table("t"), make_topic(), where="id < 0") for name in "BCDE"]
+    signalbus.configure(*others, model("A", schema.make_signals("t"), topic), timeout=TIMEOUT,
                         metrics_listen=str(site), poll_interval=0.1)
+    start_of_check = time.monotonic()
     [line] = signalbus("check").expect(1).stdout.splitlines()[-1:]
+    assert time.monotonic() - start_of_check < 4 * SLOWER  # each leader is asked once
     assert line.startswith(f'model "A": topic {topic}: the leader of partition 0, broker 1 at '
                            f"{nobody} (advertised.listeners), cannot be reached: ")
     assert "Connection refused" in line
