@@ -63,6 +63,7 @@ void bus_late(struct bus *bus, const char *what, struct judgement *j)
 {
 	pthread_mutex_lock(&bus->lock);
 	const char *why = bus->cause[0] != '\0' ? bus->cause : bus->trouble;
+	/* cppcheck-suppress ctuuninitvar ; it is written to */
 	snprintf(j->text, sizeof j->text, "%s%s%s", what, why[0] != '\0' ? ": " : "", why);
 	pthread_mutex_unlock(&bus->lock);
 	j->verdict = VERDICT_LATE;
