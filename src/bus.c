@@ -255,7 +255,7 @@ static void wait_for_room(struct bus *bus, struct instant deadline)
 
 static void refuse_late(struct bus *bus, struct ledger *l, size_t slot, const char *what)
 {
-	struct judgement j;
+	struct judgement j = { .verdict = VERDICT_LATE };
 	bus_late(bus, what, &j);
 	bus_refuse(bus, l, slot, VERDICT_LATE, j.reason);
 }
@@ -298,7 +298,7 @@ static bool hand_over(struct bus *bus, struct ledger *l, size_t slot, const stru
 	}
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return true;
-	struct judgement j;
+	struct judgement j = { .verdict = VERDICT_LATE };
 	bus_judge_refusal(bus, code, message, &j);
 	pthread_mutex_lock(&bus->lock);
 	if (j.verdict == VERDICT_TOPIC)
@@ -363,7 +363,7 @@ static struct instant diagnosis_time(const struct bus *bus, struct instant deadl
 
 void bus_await(struct bus *bus, struct ledger *l, struct instant deadline)
 {
-	struct judgement j;
+	struct judgement j = { .verdict = VERDICT_LATE };
 	pthread_mutex_lock(&bus->lock);
 	bus->filling--;
 	bus_wake(bus); /* what is awaited may be hurried now */

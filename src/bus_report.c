@@ -113,7 +113,7 @@ static const struct producer_callbacks callbacks = { on_report, on_error };
 /* The old producer's unsettled messages are lost with it. */
 static void settle_lost(struct bus *bus)
 {
-	struct judgement j;
+	struct judgement j = { .verdict = VERDICT_LATE };
 	bus_late(bus, "the producer was replaced", &j);
 	pthread_mutex_lock(&bus->lock);
 	bus->lost_burst = bus->last_burst;
@@ -139,9 +139,9 @@ void bus_make_producer(struct bus *bus, struct error *e)
 
 static void log_replacement(struct bus *bus)
 {
-	char fatal[512], reason[sizeof fatal];
-	producer_fatal_error(bus->producer, fatal, sizeof fatal);
-	ask_plain_reason(reason, sizeof reason, fatal);
+	char said[512], reason[sizeof said];
+	producer_fatal_error(bus->producer, said, sizeof said);
+	ask_plain_reason(reason, sizeof reason, said);
 	if (reason[0] == '\0') /* people know already that no broker answers, or what was late */
 		log_debug("kafka: a producer is replaced");
 	else if (bus->in_order) /* who sends in order tells what was not stored, and why */
