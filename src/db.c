@@ -62,7 +62,7 @@ void db_disconnect(struct db *db)
 {
 	PQfinish(db->conn);
 	db->conn = NULL;
-	db->in_doubt = db->is_set_up = false;
+	db->in_doubt = db->is_set_up = db->is_pooled = false;
 }
 
 bool db_connected(const struct db *db)
@@ -126,7 +126,7 @@ static void note_notice(void *arg, const char *message)
 	log_debug("database: %s", message);
 }
 
-bool db_connect(struct db *db, struct instant deadline, struct error *e)
+bool db_connect_bare(struct db *db, struct instant deadline, struct error *e)
 {
 	db_disconnect(db);
 	if (!db_open(db, deadline, e))
@@ -134,6 +134,13 @@ bool db_connect(struct db *db, struct instant deadline, struct error *e)
 	PQsetNoticeProcessor(db->conn, note_notice, db);
 	if (PQsetnonblocking(db->conn, 1) != 0 || !PQenterPipelineMode(db->conn))
 		return db_lost(db, e);
+	return true;
+}
+
+bool db_connect(struct db *db, struct instant deadline, struct error *e)
+{
+	if (!db_connect_bare(db, deadline, e))
+		return false;
 	db->is_set_up = db_set_up(db, deadline, e) && db_end_left(db, deadline, e);
 	if (db->is_set_up)
 		return true;

@@ -35,7 +35,8 @@ struct db *db_new(const char *conninfo, double timeout);
 void db_free(struct db *db);
 
 /* Connect, with settings that make the text forms of values independent of the environment.
- * Fails with ERROR_CONNECTION, or ERROR_STOPPED where the process is asked to stop meanwhile. */
+ * Fails with ERROR_CONNECTION, ERROR_POOLED where a pooler shares sessions among transactions, or
+ * ERROR_STOPPED where the process is asked to stop meanwhile. */
 bool db_connect(struct db *db, struct instant deadline, struct error *e);
 bool db_connected(const struct db *db);
 
@@ -100,6 +101,16 @@ bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct
 
 /* db_run() of a single call; where that fails there are no rows. */
 bool db_call(struct db *db, struct db_call call, struct instant deadline, struct error *e);
+
+/* What the names of a session's statements, cursors and settings have in them: no other session, of
+ * whatever process, has it.  Good while it is connected.  Behind a pooler that pools transactions a
+ * name could else mean what another process has given it. */
+const char *db_token(const struct db *db);
+
+/* Fill *call with one that proves, in a transaction, that it is in this session, where a pooler
+ * might have given it another one, without what this one holds; elsewhere it fails, with
+ * ERROR_POOLED.  Returns false where there is no need.  Borrows from db. */
+bool db_prove(const struct db *db, struct db_call *call);
 
 /* The call that gives the rest of its transaction the search_path that the session began with.
  * Borrows from db. */

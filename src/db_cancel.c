@@ -58,7 +58,7 @@ bool db_say_late(const struct db *db, const struct error *failure, struct error 
 
 void db_leave(struct db *db)
 {
-	db->left_pid = PQbackendPID(db->conn);
+	db->left_pid = db->server_pid;
 	db->left = clock_now();
 }
 

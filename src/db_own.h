@@ -16,6 +16,10 @@ struct db {
 	PGconn *conn;                   /* NULL: not connected */
 	size_t next_host, next_address; /* which ones a connection is tried with first, modulo their
 					   number */
+	char token[17];                 /* of the session, and of no other; empty: not known yet */
+	char proof[96];                 /* the statement that fails in another session */
+	int server_pid;                 /* the server's process, which a pooler may hide */
+	bool is_pooled;                 /* a pooler answers for the server */
 	char *role_path; /* the search_path that the session began with; NULL: not known yet */
 	bool is_set_up;
 	bool heeds_stop;           /* as was asked for … */
@@ -67,6 +71,12 @@ bool db_lost(struct db *db, struct error *e);
 
 /* Close the session, which has not answered since then.  Always returns false. */
 bool db_silent(struct db *db, struct instant since, struct error *e);
+
+/* Connect; the session is as the server gives it. */
+bool db_connect_bare(struct db *db, struct instant deadline, struct error *e);
+
+/* Say that the session is not ours alone.  Always returns false. */
+bool db_pooled(struct error *e);
 
 /* Set up the session that has just been connected.  Where that fails it may still be open.
  * (db_session.c) */

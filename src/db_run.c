@@ -314,6 +314,19 @@ static void take_rows(struct db *db, struct answer *a, const PGresult *result)
 		take_row(db, a, result, i);
 }
 
+/* Whether the server does not know what has the session's token in its name. */
+static bool is_other_session(const struct db *db, const PGresult *result)
+{
+	static const char *const unknown[] = { "26000", "34000", "42704" };
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	bool is_unknown = false;
+	for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
+		is_unknown = is_unknown || (state != NULL && strcmp(state, unknown[i]) == 0);
+	return is_unknown && message != NULL && db->token[0] != '\0' &&
+	       strstr(message, db->token) != NULL;
+}
+
 static void take_error(struct db *db, struct answer *a, const PGresult *result)
 {
 	if (a->has_failed)
@@ -323,6 +336,8 @@ static void take_error(struct db *db, struct answer *a, const PGresult *result)
 		return; /* the call that failed has said why */
 	db->in_doubt |= PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL;
 	set_server_error(db, result, a->error);
+	if (is_other_session(db, result))
+		db->in_doubt = !db_pooled(a->error);
 	if (db->is_stopped && strcmp(a->error->sqlstate, "57014") == 0)
 		a->error->kind = ERROR_STOPPED; /* as is to be expected */
 }

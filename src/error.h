@@ -16,6 +16,7 @@ enum error_kind {
 	ERROR_NONE,
 	ERROR_CONFIG,     /* the configuration is wrong */
 	ERROR_CONNECTION, /* the database is away, or this session is lost */
+	ERROR_POOLED,     /* the database gives no session of our own: a pooler is in between */
 	ERROR_TEMPORARY,  /* a statement failed for what may pass, such as a lock; the session lives
 			   */
 	ERROR_CONFLICT,   /* serialization failure or deadlock */

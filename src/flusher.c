@@ -139,7 +139,7 @@ static void fail(struct flusher *f, struct target *t, const struct error *e)
 {
 	if (e->kind == ERROR_STOPPED || atomic_exchange(&t->failed, true))
 		return;
-	if (e->kind == ERROR_CONNECTION || e->kind == ERROR_BROKER)
+	if (e->kind == ERROR_CONNECTION || e->kind == ERROR_POOLED || e->kind == ERROR_BROKER)
 		if (atomic_exchange(&f->aborted, true))
 			return;
 	pthread_mutex_lock(&f->lock);

@@ -21,6 +21,7 @@ static const struct {
 } kinds[ERROR_KINDS] = {
 	[ERROR_CONFIG] = { true, CLASS_DATABASE },
 	[ERROR_CONNECTION] = { true, CLASS_DATABASE },
+	[ERROR_POOLED] = { true, CLASS_DATABASE },
 	[ERROR_TEMPORARY] = { true, CLASS_DATABASE },
 	[ERROR_CONFLICT] = { true, CLASS_SERIALIZATION },
 	[ERROR_PLAN] = { true, CLASS_DATABASE },

@@ -515,19 +515,20 @@ char *sql_put_back(const struct model *m, const char *table, const bool *writabl
 	return t.text;
 }
 
-char *sql_note(const struct model *m)
+char *sql_note(const struct model *m, const char *session)
 {
 	struct text t = { 0 };
-	text_addf(&t, "DECLARE noted_%zu NO SCROLL CURSOR WITH HOLD FOR SELECT ", m->index);
+	text_addf(&t, "DECLARE noted_%zu_%s NO SCROLL CURSOR WITH HOLD FOR SELECT ", m->index,
+		session);
 	add_primary_key(&t, m);
 	text_addf(&t, " FROM %s AS signal", m->relation);
 	add_where(&t, m, true);
 	return t.text;
 }
 
-char *sql_noted(const struct model *m, size_t count)
+char *sql_noted(const struct model *m, const char *session, size_t count)
 {
-	return text_format("FETCH FORWARD %zu FROM noted_%zu", count, m->index);
+	return text_format("FETCH FORWARD %zu FROM noted_%zu_%s", count, m->index, session);
 }
 
 char *sql_count(const struct model *m)

@@ -113,9 +113,11 @@ char *sql_bury(const struct model *m);
  * the column that is not as it was, "" where the row is not there. */
 char *sql_put_back(const struct model *m, const char *table, const bool *writable);
 
-/* Note the primary keys of all pending rows in a cursor that outlives its transaction. */
-char *sql_note(const struct model *m);
-char *sql_noted(const struct model *m, size_t count); /* fetch count noted keys */
+/* Note the primary keys of all pending rows in a cursor that outlives its transaction, in whose
+ * name is that of the session. */
+char *sql_note(const struct model *m, const char *session);
+char *sql_noted(
+	const struct model *m, const char *session, size_t count); /* fetch count noted keys */
 
 char *sql_count(const struct model *m);
 char *sql_count_some(const struct model *m, size_t bound); /* counts bound at most */

@@ -37,6 +37,7 @@ void store_free(struct store *s)
 	}
 	free(s->models);
 	free(s->patience);
+	free(s->state_statement);
 	free(s);
 }
 
@@ -53,7 +54,11 @@ void store_limit_locks(struct store *s, double seconds)
 bool store_connect(struct store *s, struct instant deadline, struct error *e)
 {
 	store_disconnect(s);
-	return db_connect(s->db, deadline, e);
+	if (!db_connect(s->db, deadline, e))
+		return false;
+	free(s->state_statement);
+	s->state_statement = text_format("table_state_%s", db_token(s->db));
+	return true;
 }
 
 bool store_connected(const struct store *s)
@@ -126,10 +131,13 @@ bool store_query_model(struct store *s, const struct model *m, struct db_call ca
 size_t store_begin(
 	const struct store *s, const struct model *m, const char *begin, struct db_call *calls)
 {
-	calls[0] = (struct db_call){ .sql = begin };
+	size_t count = 0;
+	calls[count++] = (struct db_call){ .sql = begin };
+	if (db_prove(s->db, &calls[count]))
+		count++;
 	if (m->as_role)
-		calls[1] = db_role_path(s->db);
-	return m->as_role ? 2 : 1;
+		calls[count++] = db_role_path(s->db);
+	return count;
 }
 
 bool store_ping(struct store *s, struct error *e)
@@ -139,7 +147,7 @@ bool store_ping(struct store *s, struct error *e)
 
 static bool close_note(struct store *s, size_t index, struct error *e)
 {
-	char *sql = text_format("CLOSE noted_%zu", index);
+	char *sql = text_format("CLOSE noted_%zu_%s", index, db_token(s->db));
 	s->models[index].noted = false;
 	bool ok = store_query(s, (struct db_call){ .sql = sql }, e);
 	free(sql);
@@ -216,7 +224,7 @@ bool store_note(struct store *s, const struct model *m, struct error *e)
 	if (store_has_note(s, m->index) && !close_note(s, m->index, e))
 		/* uncovered: the session is lost at just this call */
 		return false;
-	char *sql = sql_note(m);
+	char *sql = sql_note(m, db_token(s->db));
 	bool ok = store_query_model(s, m, (struct db_call){ .sql = sql }, e);
 	s->models[m->index].noted = ok;
 	free(sql);
@@ -231,7 +239,7 @@ bool store_has_note(const struct store *s, size_t index)
 bool store_noted(
 	struct store *s, const struct model *m, size_t count, struct rows **keys, struct error *e)
 {
-	char *sql = sql_noted(m, count);
+	char *sql = sql_noted(m, db_token(s->db), count);
 	bool ok = store_query(s, (struct db_call){ .sql = sql, .rows = keys }, e) &&
 		  (rows_count(*keys) > 0 || close_note(s, m->index, e));
 	free(sql);
@@ -244,7 +252,8 @@ bool store_noted(
 
 char *store_prepare(struct store *s, const struct model *m, struct statement st, struct error *e)
 {
-	char *name = text_format("%s_%zu_%u", st.what, m->index, s->models[m->index].generation);
+	char *name = text_format(
+		"%s_%zu_%u_%s", st.what, m->index, s->models[m->index].generation, db_token(s->db));
 	if (!*st.done)
 		*st.done = store_query_model(
 			s, m, (struct db_call){ .prepared = name, .sql = st.sql }, e);

@@ -64,18 +64,17 @@ static void free_arrays(char **arrays, size_t count)
 	free(arrays);
 }
 
-#define STATE_STATEMENT "table_state"
-
-static struct db_call state_call(const char *const *table, struct rows **state)
+static struct db_call state_call(
+	const struct store *s, const char *const *table, struct rows **state)
 {
 	return (struct db_call){
-		.prepared = STATE_STATEMENT, .values = table, .value_count = 1, .rows = state
+		.prepared = s->state_statement, .values = table, .value_count = 1, .rows = state
 	};
 }
 
 static bool prepare_state(struct store *s, struct error *e)
 {
-	const struct db_call call = { .prepared = STATE_STATEMENT, .sql = sql_table_state };
+	const struct db_call call = { .prepared = s->state_statement, .sql = sql_table_state };
 	s->prepared_state = s->prepared_state || store_query(s, call, e);
 	return s->prepared_state;
 }
@@ -92,7 +91,7 @@ bool store_check_table(struct store *s, const struct model *m, struct error *e)
 {
 	const char *const table[] = { m->relation };
 	struct rows *state = NULL;
-	if (!prepare_state(s, e) || !store_query(s, state_call(table, &state), e))
+	if (!prepare_state(s, e) || !store_query(s, state_call(s, table, &state), e))
 		return false;
 	bool ok = is_same(m, state, e);
 	rows_free(state);
@@ -136,14 +135,17 @@ struct db_columns store_claimed(const struct model *m)
 		(int)(ROW_FIXED_FIELDS + m->output_count) };
 }
 
-/* The calls of a claim in no order. */
+/* The calls of a claim in no order: BEGIN, those that prove the session, look at the table
+ * and set the path, where there is need; the claim, and how long the deletion waits. */
+#define CLAIM_CALLS 6
+
 struct claim_calls {
 	char *statement; /* the prepared one's name */
 	char **arrays;   /* of keys, or NULL */
 	const char **values;
 	const char *table[1];
 	struct rows *state;
-	struct db_call calls[5];
+	struct db_call calls[CLAIM_CALLS];
 	struct db_call *claim; /* one of them */
 	struct db_columns expected;
 	size_t count;
@@ -179,8 +181,10 @@ static void set_calls(const struct store *s, struct claim_calls *c, const struct
 	c->kind = takes ? CLAIM_TAKE : request->kind;
 	c->table[0] = m->relation;
 	c->calls[c->count++] = (struct db_call){ .sql = takes ? TAKE_BEGIN : "BEGIN" };
+	if (db_prove(s->db, &c->calls[c->count]))
+		c->count++;
 	if (c->kind == CLAIM_FIRST)
-		c->calls[c->count++] = state_call(c->table, &c->state);
+		c->calls[c->count++] = state_call(s, c->table, &c->state);
 	if (m->as_role)
 		c->calls[c->count++] = db_role_path(s->db);
 	c->claim = &c->calls[c->count++];
@@ -263,7 +267,7 @@ void store_drop_foreseen(struct store *s)
 {
 	struct claim dropped = { 0 };
 	struct error e;
-	struct db_call calls[5] = { 0 };
+	struct db_call calls[CLAIM_CALLS] = { 0 };
 	if (!s->is_claiming)
 		return;
 	calls[s->claiming_begin] = (struct db_call){

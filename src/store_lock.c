@@ -19,6 +19,21 @@
 	"CASE WHEN pg_catalog.current_setting('idle_session_timeout', true) IS NOT NULL"           \
 	" THEN pg_catalog.set_config('idle_session_timeout', $3, false) END"
 
+/* Of advisory locks the one with the key; of the row l of pg_locks. */
+#define IS_THE_LOCK                                                                                \
+	"l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted"                                 \
+	" AND (l.classid::pg_catalog.int8 << 32 | l.objid::pg_catalog.int8) = " LOCK_KEY           \
+	" AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d"                            \
+	" WHERE d.datname = pg_catalog.current_database())"
+
+/* A session can have a lock twice: what it has already somebody else has taken, where a pooler
+ * shares it. */
+static const char take_lock[] =
+	"SELECT locked, CASE WHEN locked THEN " LIMIT_SILENCE " END FROM (SELECT CASE WHEN EXISTS ("
+	"SELECT FROM pg_catalog.pg_locks l WHERE l.pid = pg_catalog.pg_backend_pid()"
+	" AND " IS_THE_LOCK ") THEN false ELSE pg_catalog.pg_try_advisory_lock(" LOCK_KEY
+	") END AS locked) AS l";
+
 /* Say who has the ordered lock that values name.  Always returns false. */
 static bool say_holder(struct store *s, const char *const *values, struct error *e)
 {
@@ -26,10 +41,7 @@ static bool say_holder(struct store *s, const char *const *values, struct error 
 		"SELECT l.pid, a.application_name, COALESCE(pg_catalog.host(a.client_addr), 'this "
 		"host')"
 		" FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)"
-		" WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted"
-		" AND (l.classid::pg_catalog.int8 << 32 | l.objid::pg_catalog.int8) = " LOCK_KEY
-		" AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d"
-		" WHERE d.datname = pg_catalog.current_database())";
+		" WHERE " IS_THE_LOCK;
 	struct rows *rows;
 	struct db_call call = { .sql = sql, .values = values, .value_count = 2, .rows = &rows };
 	if (!store_query(s, call, e))
@@ -61,16 +73,14 @@ bool store_lock(struct store *s, const struct model *m, struct error *e)
 	snprintf(limit, sizeof limit, "%.0f",
 		1000 * (seconds > SILENCE_LEAST ? seconds : SILENCE_LEAST));
 	const char *const values[] = { s->config->instance, m->scope, limit };
-	struct db_call call = { .sql = "SELECT locked, CASE WHEN locked THEN " LIMIT_SILENCE " END"
-				       " FROM (SELECT pg_catalog.pg_try_advisory_lock(" LOCK_KEY
-				       ") AS locked) AS l",
-		.values = values,
-		.value_count = 3,
-		.rows = &rows,
-		.never_null = 1 };
+	struct db_call calls[2];
+	size_t count = db_prove(s->db, &calls[0]) ? 1 : 0;
+	calls[count++] = (struct db_call){
+		.sql = take_lock, .values = values, .value_count = 3, .rows = &rows, .never_null = 1
+	};
 	if (*locked)
 		return true;
-	if (!store_query(s, call, e))
+	if (!db_run(s->db, calls, count, store_deadline(s), e))
 		return false;
 	*locked = rows_value(rows, 0, 0)[0] == 't';
 	rows_free(rows);

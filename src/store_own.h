@@ -73,7 +73,8 @@ struct store {
 	bool is_taking;                       /* … without locks … */
 	size_t claiming_begin;                /* … behind so many calls that begin … */
 	struct instant claiming_since;        /* … since then */
-	bool prepared_state;                  /* sql_table_state, as STATE_STATEMENT */
+	char *state_statement;                /* the name of sql_table_state … */
+	bool prepared_state;                  /* … which is prepared */
 	char *patience; /* with claimed rows: the statement that has locks waited for long */
 };
 
@@ -89,7 +90,7 @@ bool store_query_model(
 
 /* Fill calls with those that begin a transaction of the model's statements, by the statement begin;
  * returns how many they are, STORE_BEGIN_CALLS at most. */
-#define STORE_BEGIN_CALLS 2
+#define STORE_BEGIN_CALLS 3
 size_t store_begin(
 	const struct store *s, const struct model *m, const char *begin, struct db_call *calls);
 

@@ -131,7 +131,7 @@ def test_while_flush_waits(signalbus, schema, tables, topics):
     signalbus.configure(*tables.models(burst_count=7))
     tables.fill(1, 10)
     run = signalbus.start("flush", "-w", "3")
-    wait_until(lambda: any(query.startswith(f"DECLARE noted_{len(CHANGES) - 1} ")
+    wait_until(lambda: any(query.startswith(f"DECLARE noted_{len(CHANGES) - 1}_")
                            for _, state, query, _ in schema.backends() if state == "idle"),
                20, "all is noted")
     for name in CHANGES:

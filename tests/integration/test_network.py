@@ -150,7 +150,7 @@ def test_silence_just_at_commit(signalbus, schema, load, ways, what):
 def test_a_connection_that_breaks_just_when_a_note_is_closed(signalbus, load, ways):
     """All noted signals are sent by then; the next session notes what has come meanwhile."""
     load.commit(3 * BURST)
-    ways["database"].vanish_at(b"CLOSE noted_0\0", RESET)
+    ways["database"].vanish_at(b"CLOSE noted_0_", RESET)
     signalbus("flush", "-v").expect(0)
     assert ways["database"].sprung.is_set()
     load.check(0)

@@ -20,7 +20,7 @@ static struct {
 	struct claim claim;
 	struct error error;
 	/* The script: */
-	bool has_changed;
+	bool has_changed, is_pooled;
 	bool send_fails, receive_fails, is_unprepared, deletion_fails, is_lost, plan_fails,
 		has_null;
 	size_t rows, kept;
@@ -111,6 +111,13 @@ char *store_prepare(struct store *s, const struct model *m, struct statement st,
 	return world.is_unprepared && !error_set(e, ERROR_PLAN, "no") ? NULL : text_copy(st.what);
 }
 
+bool db_prove(const struct db *db, struct db_call *call)
+{
+	(void)db;
+	*call = (struct db_call){ .sql = "PROVE" };
+	return world.is_pooled;
+}
+
 struct db_call db_role_path(const struct db *db)
 {
 	(void)db;
@@ -187,6 +194,8 @@ static void begin(void)
 	world.fixture.settings.burst_count = 3;
 	world.fixture.settings.burst_bytes = 1 << 20;
 	world.model = fixture_resolved(&world.fixture, columns, COUNT(columns), "id");
+	static char state[] = "table_state";
+	world.store.state_statement = state;
 	world.model->table_state = text_copy("same");
 	world.store.models = &world.described;
 	world.store.patience = patience;
@@ -273,6 +282,17 @@ START_TEST(a_child_whose_key_is_null_is_looked_at_again)
 END_TEST
 
 /* Else what does not fit the table any more would stop the model. */
+/* Behind a pooler it shows first that it is in this session, with what that holds. */
+START_TEST(a_claim_proves_its_session_where_a_pooler_may_change_it)
+{
+	begin();
+	world.is_pooled = true;
+	ck_assert(claim(CLAIM_NEXT));
+	ck_assert_str_eq(world.calls, "BPCSbpcs");
+	end();
+}
+END_TEST
+
 START_TEST(a_claim_that_fails_is_planned_again_if_the_table_has_changed)
 {
 	begin();
@@ -537,6 +557,7 @@ int main(void)
 		{ that_rows_can_be_deleted_is_found_out_before_they_are_claimed, 1, 0 },
 		{ a_child_whose_key_is_null_is_looked_at_again, 2, 0 },
 		{ a_claim_is_executed_with_the_path_of_the_role, 1, 0 },
+		{ a_claim_proves_its_session_where_a_pooler_may_change_it, 1, 0 },
 		{ a_claim_that_fails_is_planned_again_if_the_table_has_changed, 2, 0 },
 		{ a_claim_that_was_foreseen_is_only_received, COUNT(kinds), 0 },
 		{ a_statement_that_would_have_to_be_prepared_is_not_foreseen, 1, 0 },

@@ -390,9 +390,10 @@ START_TEST(notes_and_counts_honour_where)
 	struct setup *s = setup_new();
 	s->fixture.settings.where = "a OR b";
 	resolve(s);
-	char *note = sql_note(s->model), *count = sql_count(s->model);
-	ck_assert_str_eq(note, "DECLARE noted_0 NO SCROLL CURSOR WITH HOLD FOR SELECT signal.\"id\""
-			       " FROM shop.\"order\" AS signal WHERE (a OR b\n)");
+	char *note = sql_note(s->model, "x7"), *count = sql_count(s->model);
+	ck_assert_str_eq(note,
+		"DECLARE noted_0_x7 NO SCROLL CURSOR WITH HOLD FOR SELECT signal.\"id\""
+		" FROM shop.\"order\" AS signal WHERE (a OR b\n)");
 	ck_assert_str_eq(
 		count, "SELECT pg_catalog.count(*) FROM shop.\"order\" AS signal WHERE (a OR b\n)");
 	char *some = sql_count_some(s->model, 7);

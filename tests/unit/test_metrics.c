@@ -153,6 +153,7 @@ static const struct {
 	{ ERROR_NONE, NULL },
 	{ ERROR_CONFIG, "database" },
 	{ ERROR_CONNECTION, "database" },
+	{ ERROR_POOLED, "database" },
 	{ ERROR_TEMPORARY, "database" },
 	{ ERROR_CONFLICT, "serialization" },
 	{ ERROR_PLAN, "database" },

@@ -137,9 +137,10 @@ START_TEST(other_statements_name_the_table_as_the_catalog_does)
 	check_sql(sql_delete(m), "DELETE FROM shop.\"order\" AS signal WHERE signal.ctid "
 				 "OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.tid[]) AND "
 				 "signal.tableoid OPERATOR(pg_catalog.=) $2::pg_catalog.oid");
-	check_sql(sql_note(m), "DECLARE noted_12 NO SCROLL CURSOR WITH HOLD FOR SELECT " ODD_KEY
-			       " FROM shop.\"order\" AS signal");
-	check_sql(sql_noted(m, 1000), "FETCH FORWARD 1000 FROM noted_12");
+	check_sql(sql_note(m, "x7"),
+		"DECLARE noted_12_x7 NO SCROLL CURSOR WITH HOLD FOR SELECT " ODD_KEY
+		" FROM shop.\"order\" AS signal");
+	check_sql(sql_noted(m, "x7", 1000), "FETCH FORWARD 1000 FROM noted_12_x7");
 	check_sql(sql_count(m), "SELECT pg_catalog.count(*) FROM shop.\"order\" AS signal");
 	check_sql(sql_count_some(m, 10001),
 		"SELECT pg_catalog.count(*) FROM (SELECT FROM shop.\"order\" AS "
