@@ -27,7 +27,7 @@ SOURCES := main.c options.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_sc
 	model.c shape.c template.c sql.c catalog.c catalog_facts.c catalog_check.c facts.c \
 	db.c db_connect.c db_cancel.c db_run.c db_session.c rows.c store.c store_claim.c store_take.c store_dead.c \
 	store_lock.c store_blame.c \
-	store_order.c store_settle.c store_delete.c store_ahead.c store_first.c barrier.c \
+	store_order.c store_settle.c store_delete.c store_ahead.c store_first.c store_read.c barrier.c \
 	position.c \
 	binary.c numeric.c encode.c bytes.c schema.c bus.c bus_report.c bus_start.c bus_producer.c \
 	bus_property.c bus_verdict.c bus_judge.c bus_refused.c bus_ask.c bus_trouble.c \
@@ -78,7 +78,7 @@ test_utf8_OBJECTS    := utf8 text
 test_address_OBJECTS := address error utf8 text
 test_position_OBJECTS := position clock text
 test_ahead_OBJECTS   := store_ahead store_settle store_delete sql rows $(MODEL)
-test_claim_OBJECTS   := store_claim store_first store_take store_delete sql rows clock position log log_json \
+test_claim_OBJECTS   := store_claim store_first store_read store_take store_delete sql rows clock position log log_json \
 	utf8 $(MODEL)
 test_stretch_OBJECTS := stretch position sql rows clock $(MODEL)
 test_health_OBJECTS := health clock text

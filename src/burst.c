@@ -57,7 +57,9 @@ static bool send_row(struct burst *b, size_t row, struct ledger *l, size_t slot)
 	struct message message;
 	struct error e;
 	if (claim_refuses(&b->claim, row)) {
-		bus_refuse(b->via, l, slot, VERDICT_HELD, b->claim.refusals[row]);
+		const struct refusal *r = &b->claim.refusals[row];
+		bus_refuse(
+			b->via, l, slot, r->may_die ? VERDICT_UNREADABLE : VERDICT_HELD, r->reason);
 		return false;
 	}
 	rows_fields(b->claim.rows, row, b->fields, ROW_FIXED_FIELDS + b->model->output_count);
@@ -196,6 +198,11 @@ static bool claim(struct burst *b, struct burst_result *result, struct error *e)
 static void add_row(const struct burst *b, size_t row, struct text *t)
 {
 	rows_fields(b->claim.rows, row, b->fields, ROW_FIXED_FIELDS + b->model->output_count);
+	for (size_t i = 0; i < b->model->primary_key_count; i++)
+		if (b->fields[b->model->primary_key_fields[i]].text == NULL) {
+			text_addf(t, "at %s", rows_value(b->claim.rows, row, ROW_CTID));
+			return; /* the key is what cannot be read */
+		}
 	encode_identity(b->model, b->fields, t);
 }
 
@@ -230,11 +237,12 @@ static bool set_failure(const struct burst *b, size_t row, size_t left, struct e
 			m->name, reason, b->model->relation);
 	struct text identity = { 0 };
 	add_row(b, row, &identity);
-	if (entry->verdict == VERDICT_HELD)
+	if (claim_refuses(&b->claim, row))
 		error_set(e, ERROR_DATABASE,
-			"model \"%s\": signal %s cannot be deleted from table %s, so it is not "
-			"sent: %s",
-			m->name, identity.text, b->model->relation, reason);
+			"model \"%s\": signal %s cannot be %s table %s, so it is not sent: %s",
+			m->name, identity.text,
+			b->claim.refusals[row].is_unreadable ? "read from" : "deleted from",
+			b->model->relation, reason);
 	else
 		error_set(e, ERROR_REJECTED,
 			"model \"%s\": the message of signal %s was rejected: %s; it stays in "
@@ -246,11 +254,12 @@ static bool set_failure(const struct burst *b, size_t row, size_t left, struct e
 
 static void warn_of_dead_letter(const struct burst *b, size_t row, const char *reason)
 {
+	bool is_refused = claim_refuses(&b->claim, row);
 	struct text identity = { 0 };
 	add_row(b, row, &identity);
-	log_warning(
-		"model \"%s\": the message of signal %s was rejected: %s; it was moved to table %s",
-		b->model->config->name, identity.text, reason, b->model->dead_letters);
+	log_warning("model \"%s\": %s %s %s: %s; it was moved to table %s", b->model->config->name,
+		is_refused ? "signal" : "the message of signal", identity.text,
+		is_refused ? "cannot be read" : "was rejected", reason, b->model->dead_letters);
 	text_free(&identity);
 }
 
@@ -300,7 +309,7 @@ static bool dispose(struct burst *b, struct settlement *st, struct error *e)
 static bool is_of_row(const struct burst *b, size_t row)
 {
 	enum verdict v = b->ledger.entries[row].verdict;
-	return v == VERDICT_REJECTED || v == VERDICT_HELD ||
+	return v == VERDICT_REJECTED || v == VERDICT_HELD || v == VERDICT_UNREADABLE ||
 	       (v == VERDICT_TOPIC && !template_is_constant(&b->model->topic));
 }
 
@@ -311,7 +320,7 @@ static void put_off(struct burst *b, struct settlement *st, struct burst_result 
 	for (size_t row = 0; b->order->deferral != NULL && row < b->claim.count; row++) {
 		if (st->disposals[row].fate != FATE_STAYS || !is_of_row(b, row))
 			continue;
-		bool is_unburied = b->ledger.entries[row].verdict == VERDICT_REJECTED &&
+		bool is_unburied = b->ledger.entries[row].verdict >= VERDICT_UNREADABLE &&
 				   st->unburied.kind == ERROR_DATABASE;
 		if (is_unburied)
 			e = st->unburied;

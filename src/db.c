@@ -70,6 +70,13 @@ bool db_connected(const struct db *db)
 	return db->conn != NULL;
 }
 
+bool db_is_utf8(const struct db *db)
+{
+	const char *encoding =
+		db->conn != NULL ? PQparameterStatus(db->conn, "server_encoding") : NULL;
+	return encoding != NULL && strcmp(encoding, "UTF8") == 0;
+}
+
 bool db_in_transaction(const struct db *db)
 {
 	return db->conn != NULL && PQtransactionStatus(db->conn) != PQTRANS_IDLE;

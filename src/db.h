@@ -43,6 +43,10 @@ bool db_connected(const struct db *db);
 /* Forget the session; whatever was open in it is rolled back. */
 void db_disconnect(struct db *db);
 
+/* Whether the database's text is UTF-8, as its clients get it; other text may be none that can be
+ * converted. */
+bool db_is_utf8(const struct db *db);
+
 /* Whether a transaction is open, also a failed one. */
 bool db_in_transaction(const struct db *db);
 

@@ -95,7 +95,8 @@ static enum fate fate_of(enum verdict v, struct ledger_rules rules)
 {
 	if (v == VERDICT_STORED)
 		return FATE_GOES;
-	return v == VERDICT_REJECTED && rules.dead_letters ? FATE_DIES : FATE_STAYS;
+	bool may_die = v == VERDICT_REJECTED || v == VERDICT_UNREADABLE;
+	return may_die && rules.dead_letters ? FATE_DIES : FATE_STAYS;
 }
 
 size_t ledger_dispose(const struct ledger *l, struct ledger_rules rules, struct disposal *d)

@@ -14,13 +14,14 @@
 
 /* In the order of their weight: the heaviest decides what becomes of the burst. */
 enum verdict {
-	VERDICT_NONE,     /* not yet */
-	VERDICT_STORED,   /* the broker has it */
-	VERDICT_UNSENT,   /* kept back, since one before it failed */
-	VERDICT_LATE,     /* no answer in time, or lost: the broker may have it or not */
-	VERDICT_TOPIC,    /* the topic is missing or forbidden */
-	VERDICT_HELD,     /* not sent, since the database will not delete its row */
-	VERDICT_REJECTED, /* the broker will never take it */
+	VERDICT_NONE,       /* not yet */
+	VERDICT_STORED,     /* the broker has it */
+	VERDICT_UNSENT,     /* kept back, since one before it failed */
+	VERDICT_LATE,       /* no answer in time, or lost: the broker may have it or not */
+	VERDICT_TOPIC,      /* the topic is missing or forbidden */
+	VERDICT_HELD,       /* not sent, since the database will not delete its row, or … */
+	VERDICT_UNREADABLE, /* … there is something in the row that cannot be read */
+	VERDICT_REJECTED,   /* the broker will never take it */
 };
 
 struct ledger {

@@ -90,13 +90,32 @@ static void add_types(struct text *t, const struct model *m)
 	}
 }
 
-static void add_outputs(struct text *t, const struct model *m)
+/* Whether a claim needs the value itself: for the order, or for a position. */
+static bool is_needed(const struct model *m, size_t output)
+{
+	size_t field = ROW_FIXED_FIELDS + output;
+	bool is_key = field == m->floor_field;
+	for (size_t i = 0; i < m->primary_key_count; i++)
+		is_key = is_key || field == m->primary_key_fields[i];
+	return is_key && (m->is_parent || m->config->order_by.count > 0);
+}
+
+/* What is bare has the types all the same. */
+static void add_outputs(struct text *t, const struct model *m, bool is_bare)
 {
 	add_string(t, "SELECT signal.ctid, signal.tableoid");
-	for (size_t i = 0; i < m->output_count; i++)
-		add_output(t, m, &m->outputs[i]);
+	for (size_t i = 0; i < m->output_count; i++) {
+		if (!is_bare || is_needed(m, i)) {
+			add_output(t, m, &m->outputs[i]);
+			continue;
+		}
+		/* An output begins with a comma. */
+		struct text output = { 0 };
+		add_output(&output, m, &m->outputs[i]);
+		text_addf(t, ", CASE WHEN false THEN%s END", output.text + 1);
+		text_free(&output);
+	}
 	add_types(t, m);
-	text_addf(t, " FROM %s AS signal", m->relation);
 }
 
 /* The model's own condition, behind another one or as the first. */
@@ -234,11 +253,13 @@ static void add_passed_over(struct text *t, const struct model *m, enum claim_ki
 		kind == CLAIM_FIRST && m->is_parent ? " WHERE" : " AND", before + 1, before + 2);
 }
 
-char *sql_claim(const struct model *m, enum claim_kind kind, size_t count, bool passes_over)
+char *sql_claim(const struct model *m, enum claim_kind kind, size_t count, unsigned how)
 {
 	bool in_order = kind == CLAIM_ORDERED || kind == CLAIM_FLOOR;
+	bool passes_over = how & CLAIM_PASSES_OVER;
 	struct text t = { 0 };
-	add_outputs(&t, m);
+	add_outputs(&t, m, how & CLAIM_BARE);
+	text_addf(&t, " FROM %s AS signal", m->relation);
 	if (kind == CLAIM_NEXT || kind == CLAIM_STRETCH || kind == CLAIM_TAKE)
 		add_next(&t, m);
 	if (kind == CLAIM_STRETCH || kind == CLAIM_TAKE)
@@ -335,6 +356,36 @@ char *sql_writers(const struct model *m, bool among)
 										 "))%s%s",
 		m->is_parent ? with_children : plain,
 		among ? " AND l.virtualtransaction" OP("=") "ANY ($2::pg_catalog.text[])" : "");
+}
+
+/* The rows of two arrays: by their ctids, which is fast, and of these the right ones. */
+static void add_located(struct text *t, const struct model *m)
+{
+	text_addf(t,
+		" FROM %s AS signal WHERE signal.ctid" OP(
+			"=") "ANY ($2::pg_catalog.tid[])"
+			     " AND (signal.tableoid, signal.ctid)" OP(
+				     "=") "ANY (SELECT p.t, p.c FROM"
+					  " ROWS FROM (pg_catalog.unnest($1::pg_catalog.oid[]),"
+					  " pg_catalog.unnest($2::pg_catalog.tid[])) AS p (t, c))",
+		m->relation);
+}
+
+char *sql_read(const struct model *m)
+{
+	struct text t = { 0 };
+	add_outputs(&t, m, false);
+	add_located(&t, m);
+	return t.text;
+}
+
+char *sql_read_output(const struct model *m, size_t output)
+{
+	struct text t = { 0 };
+	add_string(&t, "SELECT NULL");
+	add_output(&t, m, &m->outputs[output]);
+	add_located(&t, m);
+	return t.text;
 }
 
 char *sql_delete(const struct model *m)

@@ -29,10 +29,18 @@ enum claim_kind {
 
 /* Claims take count rows at most, and lock them, but for CLAIM_TAKE.  Those in no order pass over
  * rows that others have locked: those are being sent already.  The ordered ones wait for them,
- * since nothing may overtake them.  passes_over: the rows are passed over whose tableoids and ctids
- * are in two arrays, which are two more parameters.
+ * since nothing may overtake them.
+ * CLAIM_PASSES_OVER: the rows are passed over whose tableoids and ctids are in two arrays, which
+ * are two more parameters.  CLAIM_BARE: no value is read that the claim does not need itself: all
+ * others are NULL.
  */
-char *sql_claim(const struct model *m, enum claim_kind kind, size_t count, bool passes_over);
+enum { CLAIM_PASSES_OVER = 1, CLAIM_BARE = 2 }; /* the bits of how */
+char *sql_claim(const struct model *m, enum claim_kind kind, size_t count, unsigned how);
+
+/* Read locked rows, with the columns of a claim: $1 is an array of their tableoids, $2 of their
+ * ctids.  Or just one of the outputs of a model, as text. */
+char *sql_read(const struct model *m);
+char *sql_read_output(const struct model *m, size_t output);
 
 /* The primary keys of the first count rows in the model's order, as visible, or, where places are
  * numbers, the greatest one of theirs, NULL of no rows, and how many rows they are; nothing is

@@ -93,15 +93,22 @@ struct claim_request {
 	void *arg;
 };
 
+/* Why a row must not be sent. */
+struct refusal {
+	char *reason;       /* NULL: it may be */
+	bool is_unreadable; /* else the database will not delete it */
+	bool may_die;       /* what cannot be read is the row's own fault */
+};
+
 /* The rows of a burst: locked or deleted, in an open transaction.  Freed by claim_free(). */
 struct claim {
 	struct rows *rows;
 	size_t count;
-	char **refusals; /* of each row, why the database will not delete it, so that it must not be
-			    sent; NULL: of none.  In order, such a row is the last one */
-	bool more;       /* as far as is known there are more rows to claim at once; of noted keys,
-			    more that belong to the same ones */
-	size_t cut_to;   /* rows behind so many do not fit in a burst, and were left out; 0: none */
+	struct refusal *refusals; /* of each row; NULL: none is refused.  In order, such a row is
+				     the last one */
+	bool more;     /* as far as is known there are more rows to claim at once; of noted keys,
+			  more that belong to the same ones */
+	size_t cut_to; /* rows behind so many do not fit in a burst, and were left out; 0: none */
 	struct instant since; /* when the server was asked; set before the first row comes */
 	bool is_streamed;     /* who asked was told of rows while they came */
 	bool was_smooth;      /* the burst before went well */

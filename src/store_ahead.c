@@ -13,7 +13,8 @@
 void store_delete_ahead(struct store *s, const struct model *m, const struct claim *claim)
 {
 	struct error e;
-	if (s->ahead != AHEAD_NOT || !claim->was_smooth || m->is_parent || claim->count < AHEAD_MIN)
+	if (s->ahead != AHEAD_NOT || !claim->was_smooth || m->is_parent ||
+		claim->count < AHEAD_MIN || claim->refusals != NULL)
 		return;
 	if (!deletions_prepare(s, m, claim, NULL, &e))
 		return; /* to be done, and told, in its time */

@@ -28,16 +28,16 @@ static void adapt_size(struct store *s, const struct model *m, const struct clai
 		d->size--;
 }
 
-char *store_prepare_claim(struct store *s, const struct model *m, enum claim_kind kind,
-	bool passes_over, struct error *e)
+char *store_prepare_claim(
+	struct store *s, const struct model *m, enum claim_kind kind, unsigned how, struct error *e)
 {
 	static const char *const names[] = { "first", "next", "stretch", "take", "noted", "ordered",
 		"floor" };
 	unsigned size = s->models[m->index].size;
-	bool *done = &s->models[m->index].prepared[kind][size][passes_over];
-	char *what = text_format("claim_%s_%u%s", names[kind], size, passes_over ? "_but" : "");
-	struct statement st = { what,
-		*done ? NULL : sql_claim(m, kind, claim_size(s, m), passes_over), done };
+	bool *done = &s->models[m->index].prepared[kind][size][how];
+	char *what = text_format("claim_%s_%u_%u", names[kind], size, how);
+	struct statement st = { what, *done ? NULL : sql_claim(m, kind, claim_size(s, m), how),
+		done };
 	char *name = store_prepare(s, m, st, e);
 	free(what);
 	return name;
@@ -107,13 +107,14 @@ static bool has_expressions(const struct model *m)
 }
 
 /* What fails amid rows that are sent already has them sent again.  So that is for claims that only
- * a fault fails: they evaluate no expression of people's, which may fail for some row, rows like
- * the last ones fit by far, and the broker took those. */
+ * a fault fails: they evaluate no expression of people's and convert no text, which may fail for
+ * some row, rows like the last ones fit by far, and the broker took those. */
 bool store_may_stream(
 	const struct store *s, const struct model *m, const struct claim_request *request)
 {
 	return request->on_row != NULL && request->kind != CLAIM_FIRST &&
-	       s->models[m->index].is_smooth && !has_expressions(m);
+	       s->models[m->index].is_smooth && !s->models[m->index].reads_apart &&
+	       !has_expressions(m) && db_is_utf8(s->db);
 }
 
 /* Who is told of the rows of which claim. */
@@ -190,7 +191,7 @@ static void set_calls(const struct store *s, struct claim_calls *c, const struct
 	c->claim = &c->calls[c->count++];
 	c->expected = store_claimed(m);
 	*c->claim = (struct db_call){ .rows = &claim->rows,
-		.expected = &c->expected,
+		.expected = s->models[m->index].reads_apart ? NULL : &c->expected,
 		.binary = m->is_binary,
 		.max_bytes = (size_t)m->config->burst_bytes,
 		.cut_to = &claim->cut_to };
@@ -206,14 +207,21 @@ static void free_calls(struct claim_calls *c, const struct model *m)
 	free(c->statement);
 }
 
-static bool send_claim(struct store *s, const struct model *m, struct claim_calls *c,
-	bool passes_over, struct error *e)
+static bool send_claim(struct store *s, const struct model *m, struct claim_calls *c, unsigned how,
+	struct error *e)
 {
 	if (c->kind == CLAIM_FIRST && !prepare_state(s, e))
 		return false;
-	c->statement = store_prepare_claim(s, m, c->kind, passes_over, e);
+	c->statement = store_prepare_claim(s, m, c->kind, how, e);
 	c->claim->prepared = c->statement;
 	return c->statement != NULL && db_send(s->db, c->calls, c->count, e);
+}
+
+static unsigned how_to(
+	const struct store *s, const struct model *m, const struct claim_request *request)
+{
+	return (request->passed_over != NULL ? CLAIM_PASSES_OVER : 0) |
+	       (s->models[m->index].reads_apart ? CLAIM_BARE : 0);
 }
 
 /* Rows in no order. */
@@ -226,7 +234,7 @@ static bool claim_any(struct store *s, const struct model *m, const struct claim
 	set_calls(s, &c, m, request, claim);
 	if (s->is_claiming)
 		claim->since = s->claiming_since;
-	bool ok = s->is_claiming || send_claim(s, m, &c, request->passed_over != NULL, e);
+	bool ok = s->is_claiming || send_claim(s, m, &c, how_to(s, m, request), e);
 	s->is_claiming = false;
 	c.claim->on_row = store_may_stream(s, m, request) ? stream_row : NULL;
 	c.claim->arg = &stream;
@@ -251,14 +259,14 @@ void store_send_foreseen(struct store *s, const struct model *m)
 	struct claim_calls c = { 0 };
 	struct error e;
 	s->foreseen = NULL;
-	if (r == NULL)
+	if (r == NULL || d->reads_apart)
 		return;
 	set_calls(s, &c, m, r, &next);
 	if (d->prepared[c.kind][d->size][0]) {
 		s->claiming_since = clock_now();
 		s->is_taking = next.is_taken;
 		s->claiming_begin = (size_t)(c.claim - c.calls);
-		s->is_claiming = send_claim(s, m, &c, false, &e);
+		s->is_claiming = send_claim(s, m, &c, 0, &e);
 	}
 	free_calls(&c, m);
 }
@@ -301,7 +309,7 @@ static bool check_keys(
 static void free_rows(struct claim *claim)
 {
 	for (size_t i = 0; claim->refusals != NULL && i < claim->count; i++)
-		free(claim->refusals[i]);
+		free(claim->refusals[i].reason);
 	free(claim->refusals);
 	rows_free(claim->rows);
 	claim->refusals = NULL;
@@ -327,6 +335,30 @@ static bool claim_rows(struct store *s, const struct model *m, const struct clai
 	       store_claim_ordered(s, m, request, claim, e);
 }
 
+static bool read_apart(struct store *s, const struct model *m, struct claim *claim, struct error *e)
+{
+	return claim->count == 0 || !s->models[m->index].reads_apart ||
+	       store_read_apart(s, m, claim, e);
+}
+
+/* Whether a claim has failed for what may be in a row of it.  Then its rows are locked first, and
+ * read apart; next time, where some of them may be on the way to the broker. */
+static bool is_unreadable(
+	struct store *s, const struct model *m, const struct claim *claim, struct error *e)
+{
+	struct described *d = &s->models[m->index];
+	if (e->kind != ERROR_DATABASE || e->sqlstate[0] == '\0' || !store_connected(s))
+		return false;
+	if (d->reads_apart) {
+		d->reads_apart = false; /* it is not that, or not for some rows only */
+		return false;
+	}
+	d->reads_apart = true;
+	if (claim->is_streamed)
+		e->kind = ERROR_CONFLICT; /* again, at once */
+	return !claim->is_streamed;
+}
+
 /* Where rows may have to stay, they are deleted before they are sent. */
 static bool delete_first(struct store *s, const struct model *m,
 	const struct claim_request *request, struct claim *claim, struct error *e)
@@ -347,13 +379,13 @@ static bool claim_once(struct store *s, const struct model *m, const struct clai
 		(struct claim){ .was_smooth = s->models[m->index].is_smooth, .since = clock_now() };
 	db_heed_stop(s->db, true); /* nothing is sent yet, and it may wait for others' locks */
 	bool ok = claim_rows(s, m, request, claim, e) && check_keys(s, m, claim, e) &&
-		  delete_first(s, m, request, claim, e);
+		  read_apart(s, m, claim, e) && delete_first(s, m, request, claim, e);
 	db_heed_stop(s->db, false);
 	adapt_size(s, m, claim);
 	/* Nothing found changes nothing; rows are yet to be settled. */
 	s->models[m->index].is_smooth = s->models[m->index].is_smooth && ok && claim->count == 0;
 	if (ok && claim->count > 0) {
-		claim->more = has_more(claim, request, size);
+		claim->more = claim->more || has_more(claim, request, size);
 		return true;
 	}
 	free_rows(claim);
@@ -382,7 +414,8 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 		bool ok = claim_once(s, m, request, claim, e);
 		if (!ok && claim->is_taken)
 			store_be_wary(s, m, false);
-		bool is_to_repeat = claim->is_taken || (claim->cut_to > 0 && !claim->is_streamed);
+		bool is_to_repeat = claim->is_taken || (claim->cut_to > 0 && !claim->is_streamed) ||
+				    (!ok && is_unreadable(s, m, claim, e));
 		if (ok || !is_to_repeat || !store_connected(s))
 			return ok;
 	}
@@ -390,7 +423,7 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 
 bool claim_refuses(const struct claim *claim, size_t row)
 {
-	return claim->refusals != NULL && claim->refusals[row] != NULL;
+	return claim->refusals != NULL && claim->refusals[row].reason != NULL;
 }
 
 void claim_free(struct claim *claim)

@@ -11,32 +11,19 @@
 
 #include <stdlib.h>
 
-/* A trial of a claim's rows. */
-struct trial {
-	struct store *store;
-	const struct model *model;
-	struct claim *claim;
-	struct instant deadline; /* for what is refused; slow refusals are not the rows' */
-	bool any;                /* is refused */
-};
-
-/* Delete some of the rows, and have the triggers run that would wait for the commit. */
-static bool delete_part(struct trial *t, size_t first, size_t count, struct error *e)
+static bool query(struct trial *t, const char *sql, struct error *e)
 {
-	struct store *s = t->store;
-	struct disposal *part = memory_new(t->claim->count, sizeof *part);
-	for (size_t i = first; i < first + count; i++)
-		part[i].fate = FATE_GOES;
-	bool ok = store_query(s, (struct db_call){ .sql = "SAVEPOINT part" }, e) &&
-		  deletions_prepare(s, t->model, t->claim, part, e) &&
-		  db_run(s->db, s->deletions.calls, s->deletions.count, store_deadline(s), e) &&
-		  store_query(s, (struct db_call){ .sql = "SET CONSTRAINTS ALL IMMEDIATE" }, e);
-	struct error ignored;
-	if (ok && !deletions_check(t->model, &s->deletions, &ignored))
-		ok = error_set(e, ERROR_DATABASE, "does a trigger, a rule or a policy keep it?");
-	deletions_free(&s->deletions);
-	free(part);
-	return ok && store_query(s, (struct db_call){ .sql = "RELEASE SAVEPOINT part" }, e);
+	return store_query(t->store, (struct db_call){ .sql = sql }, e);
+}
+
+void trial_refuse(struct trial *t, size_t row, struct refusal refusal)
+{
+	struct claim *claim = t->claim;
+	if (claim->refusals == NULL)
+		claim->refusals = memory_new(claim->count, sizeof *claim->refusals);
+	free(claim->refusals[row].reason);
+	claim->refusals[row] = refusal;
+	t->any = true;
 }
 
 /* Whether it is for some rows that the server refused, as far as that can be known. */
@@ -46,28 +33,15 @@ static bool is_for_rows(const struct trial *t, const struct error *e)
 	       e->kind != ERROR_STOPPED && instant_before(clock_now(), t->deadline);
 }
 
-static void refuse(struct trial *t, size_t row, const struct error *e)
-{
-	struct claim *claim = t->claim;
-	if (claim->refusals == NULL)
-		claim->refusals = memory_new(claim->count, sizeof *claim->refusals);
-	claim->refusals[row] = text_copy(e->text);
-	t->any = true;
-}
-
-/* Delete what can be deleted; in order, what is before the first row that cannot. */
 static bool try_part(struct trial *t, size_t first, size_t count, struct error *e)
 {
-	if (delete_part(t, first, count, e))
+	if (query(t, "SAVEPOINT part", e) && t->try_rows(t, first, count, e))
 		return true;
 	struct error own = *e;
-	if (!is_for_rows(t, &own) ||
-		!store_query(t->store, (struct db_call){ .sql = "ROLLBACK TO SAVEPOINT part" }, e))
+	if (!is_for_rows(t, &own) || !query(t, "ROLLBACK TO SAVEPOINT part", e))
 		return false;
-	if (count == 1) {
-		refuse(t, first, &own);
-		return true;
-	}
+	if (count == 1)
+		return t->refuse(t, first, &own, e);
 	size_t half = count / 2;
 	if (!try_part(t, first, half, e))
 		return false;
@@ -75,27 +49,79 @@ static bool try_part(struct trial *t, size_t first, size_t count, struct error *
 }
 
 /* In order, nothing behind a row that stays is sent. */
-static void cut_order(struct trial *t)
+static void cut_order(struct claim *claim)
 {
-	size_t row = 0;
-	if (!t->any || !t->claim->in_order)
-		return;
-	while (!claim_refuses(t->claim, row))
-		row++;
-	t->claim->count = row + 1;
+	for (size_t row = 0; claim->in_order && row < claim->count; row++)
+		if (claim_refuses(claim, row))
+			claim->count = row + 1;
+}
+
+bool trial_run(struct trial *t, struct error *e)
+{
+	t->deadline = instant_after(clock_now(), t->store->config->timeout);
+	if (!try_part(t, 0, t->claim->count, e))
+		return false;
+	if (t->any)
+		cut_order(t->claim);
+	return true;
+}
+
+/* Delete some of the rows, and have the triggers run that would wait for the commit. */
+static bool delete_rows(struct trial *t, size_t first, size_t count, struct error *e)
+{
+	struct store *s = t->store;
+	struct error ignored;
+	struct disposal *part = memory_new(t->claim->count, sizeof *part);
+	for (size_t i = first; i < first + count; i++)
+		part[i].fate = claim_refuses(t->claim, i) ? FATE_STAYS : FATE_GOES;
+	bool ok = deletions_prepare(s, t->model, t->claim, part, e) &&
+		  (s->deletions.count == 0 || db_run(s->db, s->deletions.calls, s->deletions.count,
+						      store_deadline(s), e)) &&
+		  query(t, "SET CONSTRAINTS ALL IMMEDIATE", e);
+	if (ok && !deletions_check(t->model, &s->deletions, &ignored))
+		ok = error_set(e, ERROR_DATABASE, "does a trigger, a rule or a policy keep it?");
+	deletions_free(&s->deletions);
+	free(part);
+	return ok && query(t, "RELEASE SAVEPOINT part", e);
+}
+
+static bool refuse(struct trial *t, size_t row, const struct error *why, struct error *e)
+{
+	(void)e;
+	trial_refuse(t, row, (struct refusal){ .reason = text_copy(why->text) });
+	return true;
+}
+
+/* Rows that cannot be read and are to die are deleted later; those that cannot be deleted stay. */
+static bool try_dying(struct trial *t, struct error *e)
+{
+	struct claim *claim = t->claim;
+	for (size_t row = 0; claim->refusals != NULL && row < claim->count; row++) {
+		struct refusal dying = claim->refusals[row];
+		if (!dying.may_die)
+			continue;
+		claim->refusals[row] = (struct refusal){ 0 };
+		bool ok = query(t, "SAVEPOINT dying", e) && try_part(t, row, 1, e) &&
+			  query(t, "ROLLBACK TO SAVEPOINT dying", e);
+		if (claim_refuses(claim, row)) {
+			free(dying.reason);
+			continue;
+		}
+		claim->refusals[row] = dying;
+		if (!ok)
+			return false;
+	}
+	return true;
 }
 
 bool store_delete_first(
 	struct store *s, const struct model *m, struct claim *claim, struct error *e)
 {
-	struct trial t = { .store = s,
-		.model = m,
-		.claim = claim,
-		.deadline = instant_after(clock_now(), s->config->timeout) };
-	if (!store_query(s, (struct db_call){ .sql = "SAVEPOINT first" }, e) ||
-		!try_part(&t, 0, claim->count, e))
+	struct trial t = {
+		.store = s, .model = m, .claim = claim, .try_rows = delete_rows, .refuse = refuse
+	};
+	if (!query(&t, "SAVEPOINT first", e) || !trial_run(&t, e) || !try_dying(&t, e))
 		return false;
-	cut_order(&t);
 	/* What is left to do is to commit. */
 	struct disposal *none = memory_new(claim->count, sizeof *none);
 	bool ok = deletions_prepare(s, m, claim, none, e);

@@ -77,7 +77,8 @@ static bool prepare_take(struct attempt *a, struct error *e)
 {
 	enum claim_kind kind = a->ordering->from_floor ? CLAIM_FLOOR : CLAIM_ORDERED;
 	free(a->take);
-	a->take = store_prepare_claim(a->store, a->model, kind, false, e);
+	a->take = store_prepare_claim(a->store, a->model, kind,
+		a->store->models[a->model->index].reads_apart ? CLAIM_BARE : 0, e);
 	return a->take != NULL;
 }
 
@@ -85,7 +86,8 @@ static bool prepare_take(struct attempt *a, struct error *e)
 static struct db_call take_call(struct attempt *a, const char *const *floor)
 {
 	a->expected = store_claimed(a->model);
-	return (struct db_call){ .expected = &a->expected,
+	bool is_bare = a->store->models[a->model->index].reads_apart;
+	return (struct db_call){ .expected = is_bare ? NULL : &a->expected,
 		.prepared = a->take,
 		.values = floor,
 		.value_count = a->ordering->from_floor,

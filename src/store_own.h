@@ -33,11 +33,12 @@ struct described {
 	unsigned size;  /* of claims: so many times burst_count is halved, since rows are large */
 	bool is_smooth; /* the last burst went well, and its rows were small */
 	struct instant wary_until;                  /* before, rows are not taken without a lock */
-	bool prepared[CLAIM_KINDS][CLAIM_SIZES][2]; /* [1]: those that pass over rows */
+	bool prepared[CLAIM_KINDS][CLAIM_SIZES][4]; /* the last index: how (sql.h) */
 	bool prepared_delete, prepared_bury, prepared_lock_again;
-	bool is_careful; /* what was sent could not be deleted: delete before sending, for a while
-			  */
-	bool can_delete; /* the server has been asked: privileges and replica identity allow it */
+	bool reads_apart; /* a row could not be read: rows are locked first, and then read */
+	bool is_careful;  /* what was sent could not be deleted: delete before sending, for a while
+			   */
+	bool can_delete;  /* the server has been asked: privileges and replica identity allow it */
 	bool noted;
 	bool locked; /* the ordered lock is this session's */
 	struct ordering ordering;
@@ -116,7 +117,7 @@ bool store_check_table(struct store *s, const struct model *m, struct error *e);
 
 /* Prepare a claim of the size that is right for the model's rows now (store_claim.c). */
 char *store_prepare_claim(struct store *s, const struct model *m, enum claim_kind kind,
-	bool passes_over, struct error *e);
+	unsigned how, struct error *e);
 
 /* Whether who asks for a claim is told of its rows as they come (store_claim.c). */
 bool store_may_stream(
@@ -133,6 +134,29 @@ bool store_take(struct store *s, const struct model *m, const struct claim *clai
 
 /* That failed: lock rows for a while, or, if they were sent already, from now on. */
 void store_be_wary(struct store *s, const struct model *m, bool was_sent);
+
+/* Read the rows of a bare claim, but for those that cannot be read, which the claim names then
+ * (store_read.c). */
+bool store_read_apart(struct store *s, const struct model *m, struct claim *claim, struct error *e);
+
+/* What is done with some rows of a claim, between savepoints of the name "part". */
+struct trial {
+	struct store *store;
+	const struct model *model;
+	struct claim *claim;
+	struct instant deadline; /* for what is refused; slow refusals are not the rows' */
+	bool any;                /* is refused */
+	void *arg;
+	/* Try some rows, with RELEASE SAVEPOINT part at the end. */
+	bool (*try_rows)(struct trial *t, size_t first, size_t count, struct error *e);
+	/* A row stands alone, with what is wrong with it; the savepoint is there again. */
+	bool (*refuse)(struct trial *t, size_t row, const struct error *why, struct error *e);
+};
+
+/* Try all rows of a claim; where that fails for some, by halves until these stand alone (in order,
+ * only the first one, which is the last row of the claim then).  (store_first.c) */
+bool trial_run(struct trial *t, struct error *e);
+void trial_refuse(struct trial *t, size_t row, struct refusal refusal);
 
 /* Delete the rows of a claim before they are sent, since the server may refuse to, but for those
  * that it refuses, which the claim names then; and take that back (store_first.c). */

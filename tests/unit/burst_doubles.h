@@ -47,7 +47,8 @@ struct script {
 	enum verdict (*oracle)(size_t row);
 	bool ahead;                 /* rows are deleted while they are on the way */
 	enum error_kind keep_error; /* and cannot be kept */
-	bool refused[ROWS_MAX];     /* the database does not delete it */
+	bool refused[ROWS_MAX];     /* the database does not delete it … */
+	bool unreadable[ROWS_MAX];  /* … or cannot read it */
 	bool more;                  /* to claim, as a claim has it */
 	double since;               /* so many seconds ago the server was asked */
 };
@@ -109,6 +110,17 @@ static inline void stream(const struct claim_request *request, struct claim *cla
 	seen.is_streaming = false;
 }
 
+static inline void refuse_some(struct claim *claim)
+{
+	claim->refusals = memory_new(script.rows, sizeof *claim->refusals);
+	for (size_t row = 0; row < script.rows; row++) {
+		struct refusal *r = &claim->refusals[row];
+		if (script.refused[row] || script.unreadable[row])
+			r->reason = text_copy("it is referred to");
+		r->is_unreadable = r->may_die = script.unreadable[row];
+	}
+}
+
 bool store_claim(struct store *s, const struct model *m, const struct claim_request *request,
 	struct claim *claim, struct error *e)
 {
@@ -138,10 +150,7 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 	}
 	if (script.rows > 0) {
 		claim->rows->count = claim->count = script.rows;
-		claim->refusals = memory_new(script.rows, sizeof *claim->refusals);
-		for (size_t row = 0; row < script.rows; row++)
-			if (script.refused[row])
-				claim->refusals[row] = text_copy("it is referred to");
+		refuse_some(claim);
 		seen.claims_open++;
 	}
 	seen.claimed = clock_now();
@@ -166,7 +175,7 @@ void store_foresee(struct store *s, const struct claim_request *next)
 bool claim_refuses(const struct claim *claim, size_t row)
 {
 	ck_assert_uint_lt(row, script.rows);
-	return claim->refusals != NULL && claim->refusals[row] != NULL;
+	return claim->refusals != NULL && claim->refusals[row].reason != NULL;
 }
 
 void claim_free(struct claim *claim)
@@ -174,7 +183,7 @@ void claim_free(struct claim *claim)
 	if (claim->rows != NULL)
 		seen.claims_open--;
 	for (size_t row = 0; claim->refusals != NULL && row < script.rows; row++)
-		free(claim->refusals[row]);
+		free(claim->refusals[row].reason);
 	free(claim->refusals);
 	rows_free(claim->rows);
 	*claim = (struct claim){ 0 };
@@ -221,7 +230,8 @@ bool store_bury(struct store *s, const struct model *m, const struct claim *clai
 	for (size_t row = 0; row < claim->count; row++) {
 		if (disposals[row].fate != FATE_DIES)
 			continue;
-		ck_assert_msg(seen.rejected_alone[row], "row %zu is no dead letter", row);
+		ck_assert_msg(seen.rejected_alone[row] || script.unreadable[row],
+			"row %zu is no dead letter", row);
 		ck_assert_ptr_nonnull(disposals[row].reason);
 		seen.buried[row] = true;
 		seen.buried_count++;
@@ -242,8 +252,8 @@ bool store_settle(struct store *s, const struct model *m, const struct claim *cl
 				      (disposals[row].fate == FATE_DIES && seen.buried[row]),
 			"row %zu is deleted and was not stored", row);
 	for (size_t row = 0; row < claim->count; row++)
-		ck_assert_msg(
-			!seen.is_ahead || script.refused[row] || disposals[row].fate == FATE_GOES,
+		ck_assert_msg(!seen.is_ahead || script.refused[row] || script.unreadable[row] ||
+				      disposals[row].fate == FATE_GOES,
 			"row %zu is deleted ahead and has to stay", row);
 	seen.settles++;
 	seen.in_transaction = false;
@@ -369,7 +379,7 @@ bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct messa
 {
 	struct attempt *a = this_attempt();
 	size_t row = row_of(message);
-	ck_assert(!script.refused[row]);
+	ck_assert(!script.refused[row] && !script.unreadable[row]);
 	ck_assert_ptr_nonnull(bus);
 	ck_assert_ptr_eq(l, seen.open);
 	/* The broker has all of the time-out, however long the claim took; what is sent while it

@@ -171,7 +171,7 @@ bool store_connected(const struct store *s)
 
 bool claim_refuses(const struct claim *claim, size_t row)
 {
-	return claim->refusals != NULL && claim->refusals[row] != NULL;
+	return claim->refusals != NULL && claim->refusals[row].reason != NULL;
 }
 
 bool store_restore(struct store *s, struct error *e)

@@ -216,7 +216,7 @@ static const struct {
 
 static void write_script(const char *first, const char *again)
 {
-	static const char letters[] = "-sulthr", capitals[] = "-SULTHR";
+	static const char letters[] = "-sulth?r", capitals[] = "-SULTH?R";
 	script.rows = strlen(first);
 	for (size_t row = 0; row < script.rows; row++) {
 		const char *said = strchr(letters, first[row]);
@@ -653,8 +653,8 @@ START_TEST(whatever_happens_only_what_is_stored_is_deleted)
 }
 END_TEST
 
-/* Rows that the database refuses to delete (-) are not sent, and the others are; in order, such a
- * row is a claim's last. */
+/* Rows that the database refuses to delete (-), or cannot read (x), are not sent, and the others
+ * are; in order, such a row is a claim's last. */
 static const struct {
 	const char *rows;
 	enum claim_kind kind;
@@ -667,6 +667,9 @@ static const struct {
 	{ "sl-", CLAIM_ORDERED, "d..", "d.." },
 	{ "sr-", CLAIM_ORDERED, "d..", "dx." },
 	{ "-", CLAIM_ORDERED, ".", "." },
+	{ "sxs", CLAIM_FIRST, "d.d", "dxd" },
+	{ "x-", CLAIM_FIRST, "..", "x." },
+	{ "sx", CLAIM_ORDERED, "d.", "dx" },
 };
 
 static void write_refusals(const char *rows)
@@ -674,8 +677,9 @@ static void write_refusals(const char *rows)
 	char said[ROWS_MAX + 1];
 	snprintf(said, sizeof said, "%s", rows);
 	for (size_t row = 0; said[row] != '\0'; row++)
-		if (said[row] == '-') {
-			script.refused[row] = true;
+		if (said[row] == '-' || said[row] == 'x') {
+			script.refused[row] = said[row] == '-';
+			script.unreadable[row] = said[row] == 'x';
 			said[row] = 's';
 		}
 	write_script(said, "");
@@ -690,7 +694,7 @@ START_TEST(rows_that_cannot_be_deleted_are_not_sent)
 		world.model->dead_letters = text_copy("shop.dead");
 	run(refusals[_i / 2].kind);
 	check_deleted(_i % 2 == 1 ? refusals[_i / 2].with_dead_letters : refusals[_i / 2].deleted);
-	if (strchr(refusals[_i / 2].rows, 'r') == NULL &&
+	if (strpbrk(refusals[_i / 2].rows, "rx") == NULL &&
 		strchr(refusals[_i / 2].rows, 'l') == NULL) {
 		ck_assert_int_eq(world.error.kind, ERROR_DATABASE);
 		ck_assert_ptr_nonnull(strstr(world.error.text,

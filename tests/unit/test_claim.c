@@ -89,6 +89,12 @@ bool db_run(struct db *db, const struct db_call *calls, size_t count, struct ins
 	return !world.deletion_fails || error_set(e, ERROR_CONFLICT, "lock timeout");
 }
 
+bool db_is_utf8(const struct db *db)
+{
+	(void)db;
+	return true;
+}
+
 void db_heed_stop(struct db *db, bool heeds)
 {
 	(void)db;

@@ -10,7 +10,7 @@
 /* Verdicts by letter: s stored, u unsent, l late, t topic, r rejected, - none yet. */
 static enum verdict verdict_of(char letter)
 {
-	static const char letters[] = "-sulthr";
+	static const char letters[] = "-sulth?r";
 	return (enum verdict)(strchr(letters, letter) - letters);
 }
 

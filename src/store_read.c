@@ -1,0 +1,269 @@
+/*
+ * Rows of which one cannot be read: its text is none in the database's encoding, or an expression
+ * fails for it.  They are locked by a claim that reads nothing of that, and read by halves, until
+ * the row stands alone; the others go without it.
+ */
+#include "store_own.h"
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What rows may have that is wrong: SQLSTATE classes of what was met in their data, or raised by
+ * somebody's function.  All others are the model's trouble. */
+static const char *const of_rows[] = { "21", "22", "23", "2F", "38", "39", "P0" };
+static const char of_damage[] = "XX"; /* the same, but the row cannot be copied either */
+
+/* The rows that were read, each in one of several results. */
+struct reading {
+	struct rows **results;
+	size_t result_count;
+	struct place_read {
+		const struct rows *rows;
+		size_t row;
+	} * places; /* one for each row of the claim */
+	size_t bytes;
+	struct error why; /* an output could not be read */
+	size_t cut_to;    /* rows from there on do not fit in the burst; 0: all do */
+};
+
+static bool is_state(const struct error *e, const char *class)
+{
+	return strncmp(e->sqlstate, class, strlen(class)) == 0;
+}
+
+static bool may_die(const struct error *e)
+{
+	for (size_t i = 0; i < sizeof of_rows / sizeof of_rows[0]; i++)
+		if (is_state(e, of_rows[i]))
+			return true;
+	return false;
+}
+
+/* The places of some rows, as two array literals. */
+static void locate(const struct claim *claim, size_t first, size_t count, struct text *arrays)
+{
+	for (size_t i = first; i < first + count; i++) {
+		sql_array_add(&arrays[0], rows_value(claim->rows, i, ROW_TABLEOID));
+		sql_array_add(&arrays[1], rows_value(claim->rows, i, ROW_CTID));
+	}
+	sql_array_end(&arrays[0]);
+	sql_array_end(&arrays[1]);
+}
+
+struct slice {
+	size_t first, count;
+};
+
+/* Run a statement about some rows, which is freed. */
+static bool read_with(
+	struct trial *t, char *sql, struct db_call call, struct slice slice, struct error *e)
+{
+	struct text arrays[2] = { 0 };
+	locate(t->claim, slice.first, slice.count, arrays);
+	const char *const values[] = { arrays[0].text, arrays[1].text };
+	call.sql = sql;
+	call.values = values;
+	call.value_count = 2;
+	bool ok = store_query(t->store, call, e);
+	text_free(&arrays[0]);
+	text_free(&arrays[1]);
+	free(sql);
+	return ok;
+}
+
+static bool release(struct trial *t, struct error *e)
+{
+	return store_query(t->store, (struct db_call){ .sql = "RELEASE SAVEPOINT part" }, e);
+}
+
+static bool is_same_row(const struct rows *a, size_t i, const struct rows *b, size_t k)
+{
+	return strcmp(rows_value(a, i, ROW_CTID), rows_value(b, k, ROW_CTID)) == 0 &&
+	       strcmp(rows_value(a, i, ROW_TABLEOID), rows_value(b, k, ROW_TABLEOID)) == 0;
+}
+
+/* Find each row in what was read: often it is the one behind the row before. */
+static bool place_rows(
+	struct trial *t, const struct rows *rows, size_t first, size_t count, struct error *e)
+{
+	struct reading *r = t->arg;
+	size_t found = rows_count(rows), at = 0;
+	for (size_t i = first; i < first + count; i++) {
+		size_t looked = 0;
+		while (looked < found && !is_same_row(t->claim->rows, i, rows, at % found)) {
+			looked++;
+			at++;
+		}
+		if (looked == found)
+			/* uncovered: the row is locked */
+			return error_set(e, ERROR_CONFLICT, "a locked row has gone");
+		r->places[i] = (struct place_read){ rows, at++ % found };
+	}
+	return true;
+}
+
+/* Read some rows.  What does not fit in the burst is left for the next one. */
+static bool read_rows(struct trial *t, size_t first, size_t count, struct error *e)
+{
+	struct reading *r = t->arg;
+	struct rows *rows = NULL;
+	size_t limit = (size_t)t->model->config->burst_bytes, cut_to;
+	const struct db_columns expected = store_claimed(t->model);
+	const struct db_call call = { .rows = &rows,
+		.expected = &expected,
+		.binary = t->model->is_binary,
+		.max_bytes = limit,
+		.cut_to = &cut_to };
+	if (r->cut_to > 0)
+		return release(t, e);
+	if (!read_with(t, sql_read(t->model), call, (struct slice){ first, count }, e))
+		return false;
+	r->results = memory_resize(r->results, r->result_count + 1, sizeof(struct rows *));
+	r->results[r->result_count++] = rows;
+	if (cut_to > 0)
+		return error_set(e, ERROR_DATABASE, "so many rows are too large");
+	r->bytes += rows_bytes(rows);
+	if (r->bytes > limit && first > 0)
+		r->cut_to = first;
+	return place_rows(t, rows, first, count, e) && release(t, e);
+}
+
+/* What people call an output. */
+static const char *name_of(const struct model *m, size_t output)
+{
+	size_t field = ROW_FIXED_FIELDS + output;
+	for (size_t i = 0; i < m->member_count; i++)
+		if (m->members[i].field == field)
+			return m->members[i].name;
+	for (size_t i = 0; i < m->header_count; i++)
+		if (m->headers[i].field == field)
+			return m->headers[i].name;
+	return m->outputs[output].column != NO_FIELD ? m->columns[m->outputs[output].column].name
+						     : "an expression";
+}
+
+/* Read one output of a row; *value is NULL where it cannot be read. */
+static bool read_output(
+	struct trial *t, size_t row, size_t output, struct rows **value, struct error *e)
+{
+	struct reading *r = t->arg;
+	*value = NULL;
+	if (!store_query(t->store, (struct db_call){ .sql = "SAVEPOINT part" }, e))
+		/* uncovered: the session is lost at just this call */
+		return false;
+	if (read_with(t, sql_read_output(t->model, output), (struct db_call){ .rows = value },
+		    (struct slice){ row, 1 }, &r->why))
+		return release(t, e);
+	return store_query(t->store, (struct db_call){ .sql = "ROLLBACK TO SAVEPOINT part" }, e);
+}
+
+/* Read what can be read of a row, and say what cannot. */
+static bool examine(struct trial *t, size_t row, struct text *reason, struct error *e)
+{
+	struct reading *r = t->arg;
+	const struct model *m = t->model;
+	size_t columns = ROW_FIXED_FIELDS + m->output_count;
+	struct field *fields = memory_new(columns, sizeof *fields);
+	struct rows **values = memory_new(m->output_count, sizeof(struct rows *));
+	struct rows *own = rows_new(columns);
+	bool ok = true;
+	rows_fields(t->claim->rows, row, fields, ROW_FIXED_FIELDS);
+	for (size_t i = 0; ok && i < m->output_count; i++) {
+		ok = read_output(t, row, i, &values[i], e);
+		if (values[i] != NULL && rows_count(values[i]) == 1)
+			fields[ROW_FIXED_FIELDS + i].text = rows_value(values[i], 0, 1);
+		else if (ok && reason->length == 0)
+			text_addf(reason, "%s: %s", name_of(m, i), r->why.text);
+		if (fields[ROW_FIXED_FIELDS + i].text != NULL)
+			fields[ROW_FIXED_FIELDS + i].length =
+				strlen(fields[ROW_FIXED_FIELDS + i].text);
+	}
+	rows_add(own, fields);
+	r->results = memory_resize(r->results, r->result_count + 1, sizeof(struct rows *));
+	r->results[r->result_count++] = own;
+	r->places[row] = (struct place_read){ own, 0 };
+	for (size_t i = 0; i < m->output_count; i++)
+		rows_free(values[i]);
+	free(values);
+	free(fields);
+	return ok;
+}
+
+static bool refuse(struct trial *t, size_t row, const struct error *why, struct error *e)
+{
+	struct text reason = { 0 };
+	*e = *why;
+	if (!may_die(why) && !is_state(why, of_damage))
+		return false;
+	if (!examine(t, row, &reason, e))
+		/* uncovered: the session is lost at just this call */
+		return false;
+	if (reason.length == 0)
+		/* uncovered: by itself each can be read */
+		text_addf(&reason, "%s", why->text);
+	trial_refuse(t, row,
+		(struct refusal){
+			.reason = reason.text, .is_unreadable = true, .may_die = may_die(why) });
+	return true;
+}
+
+/* Where all of several rows are refused, that is not the fault of each. */
+static void spare_all(struct claim *claim)
+{
+	size_t refused = 0;
+	for (size_t row = 0; row < claim->count; row++)
+		refused += claim_refuses(claim, row);
+	for (size_t row = 0; refused == claim->count && refused > 1 && row < claim->count; row++)
+		claim->refusals[row].may_die = false;
+}
+
+/* Put the rows that were read in the place of the bare ones. */
+static void take_over(struct trial *t)
+{
+	struct reading *r = t->arg;
+	struct claim *claim = t->claim;
+	size_t columns = ROW_FIXED_FIELDS + t->model->output_count;
+	struct rows *rows = rows_new(columns);
+	struct field *fields = memory_new(columns, sizeof *fields);
+	if (r->cut_to > 0 && r->cut_to < claim->count)
+		claim->count = claim->cut_to = r->cut_to;
+	for (size_t i = 0; i < claim->count; i++) {
+		rows_fields(r->places[i].rows, r->places[i].row, fields, columns);
+		rows_add(rows, fields);
+	}
+	claim->more = claim->count < rows_count(claim->rows);
+	rows_free(claim->rows);
+	claim->rows = rows;
+	free(fields);
+}
+
+/* What fails for no row at all, such as for want of a privilege, is the model's. */
+static bool read_none(struct trial *t, struct error *e)
+{
+	return store_query(t->store, (struct db_call){ .sql = "SAVEPOINT part" }, e) &&
+	       read_with(t, sql_read(t->model), (struct db_call){ 0 }, (struct slice){ 0, 0 }, e) &&
+	       release(t, e);
+}
+
+bool store_read_apart(struct store *s, const struct model *m, struct claim *claim, struct error *e)
+{
+	struct reading r = { .places = memory_new(claim->count, sizeof *r.places) };
+	struct trial t = { .store = s,
+		.model = m,
+		.claim = claim,
+		.arg = &r,
+		.try_rows = read_rows,
+		.refuse = refuse };
+	bool ok = read_none(&t, e) && trial_run(&t, e);
+	if (ok) {
+		take_over(&t);
+		spare_all(claim);
+		s->models[m->index].reads_apart = t.any;
+	}
+	for (size_t i = 0; i < r.result_count; i++)
+		rows_free(r.results[i]);
+	free(r.results);
+	free(r.places);
+	return ok;
+}

@@ -1,0 +1,150 @@
+"""Rows that cannot be read: they are found, named, and hold up no other."""
+
+import json
+
+import psycopg2
+import pytest
+
+from runner import FLUSHES, every_flush, ids, model
+
+FAILING = [{"name": "id", "column": "id"}, {"name": "half", "sql": "100 / (id - 7)"}]
+
+
+def set_up(signalbus, schema, topic, **settings):
+    """A model whose expression fails for row 7 of 20."""
+    schema.make_signals("t", 20)
+    signalbus.configure(model("A", schema.table("t"), topic, fields=FAILING, order_by=["id"],
+                              **settings), dead_letter_table=schema.table("dead"))
+    schema.execute(signalbus("triggers").expect(0).stdout)
+
+
+@every_flush
+@pytest.mark.parametrize("burst_count", [1, 3, 100])
+def test_it_stays(signalbus, schema, make_topic, consume, flush, burst_count):
+    topic = make_topic()
+    set_up(signalbus, schema, topic, burst_count=burst_count)
+    for _ in range(2):
+        reason = signalbus(*flush).expect_failure()
+        assert reason.startswith(f'model "A": signal (id)=(7) cannot be read from table {schema}.t, '
+                                 "so it is not sent: half: database: division by zero"), reason
+    good = [n for n in range(1, 21) if n < 7 or (n > 7 and flush[0] != "flushordered")]
+    assert sorted(ids(consume(topic, len(good)))) == good
+    schema.execute("UPDATE t SET id = 21 WHERE id = 7")
+    signalbus(*flush).expect_silence()
+    assert schema.count("t") == 0
+
+
+@every_flush
+@pytest.mark.parametrize("burst_count", [1, 100])
+def test_it_dies(signalbus, schema, make_topic, consume, flush, burst_count):
+    topic = make_topic()
+    set_up(signalbus, schema, topic, burst_count=burst_count, on_reject="dead-letter")
+    run = signalbus(*flush).expect(0)
+    assert run.logged("it was moved to table " + schema.table("dead")), run
+    assert "signal (id)=(7) cannot be read: half: database: division by zero" in run.stderr
+    numbers = ids(consume(topic, 19))
+    good = [n for n in range(1, 21) if n != 7]
+    assert numbers == good if flush[0] == "flushordered" else sorted(numbers) == good
+    assert schema.count("t") == 0
+    assert schema.execute("SELECT signal ->> 'id' FROM dead") == [("7",)]
+
+
+def test_what_cannot_be_deleted_does_not_die(signalbus, schema, make_topic, consume):
+    topic = make_topic()
+    set_up(signalbus, schema, topic, burst_count=100, on_reject="dead-letter")
+    schema.execute("CREATE TABLE line (n bigint REFERENCES t); INSERT INTO line VALUES (3), (7)")
+    for _ in range(2):
+        signalbus("flushmany").expect_failure()
+    assert sorted(ids(consume(topic, 18))) == [n for n in range(1, 21) if n not in (3, 7)]
+    assert schema.execute("SELECT id FROM t ORDER BY id") == [(3,), (7,)]
+    assert schema.count("dead") == 0
+
+
+def test_the_daemon_goes_on(signalbus, schema, make_topic, consume):
+    topic = make_topic()
+    schema.make_signals("t", 20)
+    signalbus.configure(model("A", schema.table("t"), topic, fields=FAILING, burst_count=10),
+                        poll_interval=0.05)
+    daemon = signalbus.start("run")
+    daemon.wait_log("signal (id)=(7) cannot be read")
+    for n in range(21, 31):
+        schema.insert_signals("t", 1, first=n)
+        schema.wait_until(lambda: schema.count("t") == 1, 3)
+    schema.execute("DELETE FROM t")
+    daemon.wait_log("resumed")
+    daemon.stop().expect(0)
+    assert daemon.log().count("cannot be read") == 1
+    assert sorted(ids(consume(topic, 29))) == [n for n in range(1, 31) if n != 7]
+
+
+@pytest.mark.parametrize("flush", FLUSHES.values(), ids=FLUSHES.keys())
+def test_what_fails_for_all_is_the_models(signalbus, schema, make_topic, count_in_log, flush):
+    """A function that lost its privilege, and one that fails for each row: nothing dies."""
+    topic = make_topic()
+    set_up(signalbus, schema, topic, burst_count=100, on_reject="dead-letter")
+    schema.execute("CREATE FUNCTION bad(bigint) RETURNS int LANGUAGE plpgsql AS "
+                   "$$ BEGIN RAISE EXCEPTION 'it is down' USING ERRCODE = '42501'; END $$")
+    signalbus.configure(model("A", schema.table("t"), topic, burst_count=100, order_by=["id"],
+                              on_reject="dead-letter",
+                              fields=[{"name": "f", "sql": f"{schema}.bad(id)"}]),
+                        dead_letter_table=schema.table("dead"))
+    assert "it is down" in signalbus(*flush).expect_failure()
+    signalbus.configure(model("A", schema.table("t"), topic, burst_count=100, order_by=["id"],
+                              on_reject="dead-letter",
+                              fields=[{"name": "f", "sql": "id / (id - id)"}]),
+                        dead_letter_table=schema.table("dead"))
+    if flush[0] != "flushordered":
+        assert "division by zero" in signalbus(*flush).expect(1).stderr
+        assert schema.count("dead") == 0 and schema.count("t") == 20
+    assert count_in_log(topic) == 0
+
+
+def test_large_rows_are_read_in_parts(signalbus, schema, make_topic, consume):
+    topic = make_topic()
+    set_up(signalbus, schema, topic, burst_count=100, burst_bytes=10_000)
+    schema.execute("UPDATE t SET payload = repeat('x', 4000)")
+    signalbus.configure(model("A", schema.table("t"), topic, burst_count=100, burst_bytes=10_000,
+                              fields=[*FAILING, "payload"]))
+    signalbus("flushmany").expect_failure()
+    assert len(consume(topic, 19)) == 19 and schema.count("t") == 1
+
+
+def test_partitions(signalbus, schema, make_topic, consume):
+    topic = make_topic()
+    schema.execute("CREATE TABLE t (id bigint PRIMARY KEY, payload text) PARTITION BY RANGE (id)")
+    schema.execute("CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (1) TO (6)")
+    schema.execute("CREATE TABLE t_2 PARTITION OF t DEFAULT")
+    schema.execute("INSERT INTO t SELECT n, 'x' FROM generate_series(1, 20) n")
+    signalbus.configure(model("A", schema.table("t"), topic, fields=FAILING, burst_count=9))
+    assert "(id)=(7) cannot be read" in signalbus("flushmany").expect_failure()
+    assert sorted(ids(consume(topic, 19))) == [n for n in range(1, 21) if n != 7]
+
+
+@pytest.fixture
+def ascii_database(signalbus, postgres, schema):
+    """A cursor on a database whose text may be anything."""
+    name = f"ascii_{schema}"
+    schema.execute(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'")
+    signalbus.database = postgres.conninfo(dbname=name)
+    connection = psycopg2.connect(postgres.conninfo(dbname=name))
+    connection.autocommit = True
+    yield connection.cursor()
+    connection.close()
+    signalbus.discard()
+    schema.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.parametrize("column", ["payload", "id"])
+def test_bytes_that_are_no_text(signalbus, ascii_database, make_topic, consume, column):
+    topic, cursor = make_topic(), ascii_database
+    cursor.execute("CREATE TABLE t (id text PRIMARY KEY, payload text)")
+    cursor.execute("INSERT INTO t SELECT n::text, 'x' FROM generate_series(1, 60) n")
+    cursor.execute(f"UPDATE t SET {column} = E'\\xe9t\\xe9' WHERE id = '33'")
+    signalbus.configure(model("A", "t", topic, burst_count=20))
+    reason = signalbus("flushmany").expect_failure()
+    row = "(33)" if column == "payload" else "at (0,"
+    assert row in reason and f"{column}: database: invalid byte sequence" in reason, reason
+    values = [json.loads(message.value)["id"] for message in consume(topic, 59)]
+    assert sorted(map(int, values)) == [n for n in range(1, 61) if n != 33]
+    cursor.execute("SELECT count(*) FROM t")
+    assert cursor.fetchall() == [(1,)]
