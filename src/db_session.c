@@ -88,8 +88,8 @@ static char *server_process(
 	struct rows *pid = NULL;
 	const struct db_call calls[] = { { .sql = before },
 		{ .sql = "SELECT pg_catalog.pg_backend_pid()", .rows = &pid, .never_null = 1 } };
-	bool ok = db_run(db, calls, 2, deadline, e);
-	char *process = ok ? text_copy(rows_value(pid, 0, 0)) : NULL;
+	db_run(db, calls, 2, deadline, e);
+	char *process = pid != NULL ? text_copy(rows_value(pid, 0, 0)) : NULL;
 	rows_free(pid);
 	return process;
 }
@@ -161,6 +161,7 @@ static bool look_first(struct db *db, struct instant deadline, struct error *e)
 	if (!db_call(db, call, deadline, e))
 		return false;
 	free(db->role_path);
+	/* cppcheck-suppress uninitvar ; it does not see who sets it */
 	db->role_path = text_copy(rows_value(first, 0, 0));
 	bool ok = check_pooler(db, rows_value(first, 0, 1), deadline, e);
 	rows_free(first);
