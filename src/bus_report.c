@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define TICK_MS        100
-#define VERDICTS_S     0.2
+#define VERDICTS_S     1.0
 #define HURRY_AGAIN_MS 5
 #define DICE           0.5
 

@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A worker that is connected finds out within that time whether its connection works. */
-#define DOUBT_S 10.0
-#define ROOM_S  1.0 /* for the listener to connect in a worker's place */
+/* A worker that is connected finds out within that time whether its connection works; and while
+ * none is, a try that is under way need not end first. */
+#define DOUBT_S       10.0
+#define DOUBT_ALONE_S 1.0
+#define ROOM_S        1.0 /* for the listener to connect in a worker's place */
 
 struct health {
 	pthread_mutex_t lock;
@@ -98,7 +100,8 @@ void health_refused(struct health *h, const char *reason)
 	pthread_mutex_lock(&h->lock);
 	snprintf(h->reason, sizeof h->reason, "%s", reason);
 	h->trying--;
-	bool is_overdue = h->is_doubtful && instant_seconds(h->refused, now) > DOUBT_S;
+	double limit = h->connected > 0 ? DOUBT_S : DOUBT_ALONE_S;
+	bool is_overdue = h->is_doubtful && instant_seconds(h->refused, now) > limit;
 	if ((h->connected == 0 && h->trying == 0) || is_overdue) {
 		note_down(h, now);
 	} else if (!h->is_doubtful && !h->is_short) {

@@ -169,6 +169,21 @@ START_TEST(one_is_refused_while_another_is_still_trying)
 }
 END_TEST
 
+/* Tries that overlap, so that one is always under way. */
+START_TEST(none_is_connected_and_all_are_always_trying)
+{
+	begin(2);
+	ck_assert(health_try(world.health));
+	refuse("away");
+	check_lines("");
+	pass(1.1);
+	ck_assert(health_try(world.health));
+	health_refused(world.health, "away");
+	check_lines("warning: away; waiting for it\n");
+	health_free(world.health);
+}
+END_TEST
+
 START_TEST(nobody_answers_any_more)
 {
 	begin(2);
@@ -214,6 +229,7 @@ int main(void)
 		{ workers_that_lose_their_connections_one_by_one, 1, 0 },
 		{ too_few_connections_are_told_once, 1, 0 },
 		{ one_is_refused_while_another_is_still_trying, 1, 0 },
+		{ none_is_connected_and_all_are_always_trying, 1, 0 },
 		{ nobody_answers_any_more, 1, 0 },
 		{ one_worker_makes_room, 1, 0 },
 	};
