@@ -139,16 +139,16 @@ void bus_make_producer(struct bus *bus, struct error *e)
 
 static void log_replacement(struct bus *bus)
 {
-	char said[512], reason[sizeof said];
+	char said[512], text[sizeof said];
 	producer_fatal_error(bus->producer, said, sizeof said);
-	ask_plain_reason(reason, sizeof reason, said);
-	if (reason[0] == '\0') /* people know already that no broker answers, or what was late */
+	ask_plain_reason(text, sizeof text, said);
+	if (text[0] == '\0') /* people know already that no broker answers, or what was late */
 		log_debug("kafka: a producer is replaced");
 	else if (bus->in_order) /* who sends in order tells what was not stored, and why */
-		log_debug("kafka: the producer for ordered bursts is replaced: %s", reason);
-	else if (bus->failed_producers <= 1 || strcmp(bus->fatal, reason) != 0)
-		log_warning("kafka: the producer is replaced after a fatal error: %s", reason);
-	snprintf(bus->fatal, sizeof bus->fatal, "%s", reason);
+		log_debug("kafka: the producer for ordered bursts is replaced: %s", text);
+	else if (bus->failed_producers <= 1 || strcmp(bus->fatal, text) != 0)
+		log_warning("kafka: the producer is replaced after a fatal error: %s", text);
+	snprintf(bus->fatal, sizeof bus->fatal, "%s", text);
 }
 
 /* The reports of a rejected batch come right behind the fatal error that is made of it, and which
