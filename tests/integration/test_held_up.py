@@ -135,7 +135,8 @@ def test_an_error_names_model_table_and_column(signalbus, schema, make_topic):
                           for name, table in tables.items()))
     run = signalbus("flushmany").expect(1)
     for name, table in tables.items():
-        assert len(lines(run.stderr, f'model "{name}": table {table}: database: division by zero '
+        assert len(lines(run.stderr, f'model "{name}": signal (id)=(1) cannot be read from table '
+                                     f"{table}, so it is not sent: f: database: division by zero "
                                      "SQLSTATE 22012")) == 1, run
     schema.execute("CREATE TABLE line (n int NOT NULL REFERENCES t0 (id) ON DELETE SET NULL, "
                    "CHECK (n > 0))")
