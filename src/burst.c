@@ -229,7 +229,7 @@ static bool set_failure(const struct burst *b, size_t row, size_t left, struct e
 		return error_set(e, ERROR_BROKER,
 			"model \"%s\": %zu of %zu signals were not stored within %g s: %s", m->name,
 			b->claim.count - left, b->claim.count, b->config->timeout, reason);
-	if (!b->in_order && ledger_rejected_alike(&b->ledger))
+	if (!b->in_order && entry->cause != 0 && ledger_rejected_alike(&b->ledger))
 		return error_set(e, ERROR_REJECTED,
 			"model \"%s\": all messages of a burst were rejected for one reason, so "
 			"not "

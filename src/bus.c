@@ -22,7 +22,8 @@
 static void *opaque_of(const struct ledger *l, size_t slot, const struct message *message)
 {
 	uint64_t own_time = message->timestamp_ms != 0 ? BUS_OWN_TIME : 0;
-	return (void *)(uintptr_t)(l->burst << BUS_BURST_BITS | own_time | slot);
+	uint64_t keyless = message->is_keyless ? BUS_KEYLESS : 0;
+	return (void *)(uintptr_t)(l->burst << BUS_BURST_BITS | keyless | own_time | slot);
 }
 
 /* Free a bus that has no thread, or none any more. */

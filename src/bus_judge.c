@@ -92,6 +92,16 @@ static void invalid(
 	j->reason = j->text;
 }
 
+/* A topic that compacts takes no message of a model without a key: that is no row's fault. */
+static bool is_for_the_key(struct bus *bus, rd_kafka_t *handle, const rd_kafka_message_t *report)
+{
+	uint64_t word = (uint64_t)(uintptr_t)report->_private;
+	if (report->err != RD_KAFKA_RESP_ERR_INVALID_RECORD || (word & BUS_KEYLESS) == 0)
+		return false;
+	const struct topic_settings *s = settings_of(bus, handle, rd_kafka_topic_name(report->rkt));
+	return !s->is_known || s->compacts;
+}
+
 /* Of a message that may be judged with others nobody reads the reason: it is sent again. */
 static void explain(
 	struct bus *bus, rd_kafka_t *handle, const rd_kafka_message_t *report, struct judgement *j)
@@ -110,6 +120,7 @@ void bus_judge(
 {
 	j->verdict = bus_verdict_of(report->err);
 	j->cause = bus_verdict_cause(report->err);
+	j->is_models = false;
 	j->reason = rd_kafka_err2str(report->err);
 	if (is_hosts_time(bus, report)) {
 		j->verdict = VERDICT_LATE;
@@ -117,6 +128,11 @@ void bus_judge(
 			    "is a clock wrong?";
 	} else if (report->err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT) {
 		bus_late(bus, "not acknowledged in time", j);
+	} else if (is_for_the_key(bus, handle, report)) {
+		j->verdict = VERDICT_TOPIC;
+		j->is_models = true;
+		j->reason = "the broker takes no message without a key, and the model has none; "
+			    "set key, or the topic's cleanup.policy to delete";
 	} else if (j->verdict == VERDICT_REJECTED) {
 		explain(bus, handle, report, j);
 	}

@@ -15,12 +15,13 @@ struct producer;
 
 #define BUS_REASON_MAX 1024
 
-/* A message's opaque is its burst's number, whether it has a time of its own, and its slot in one
- * word. */
+/* A message's opaque is its burst's number, whether its model has no key, whether it has a time of
+ * its own, and its slot in one word. */
 #define BUS_SLOT_BITS  20
 #define BUS_SLOT_MASK  ((UINT64_C(1) << BUS_SLOT_BITS) - 1)
 #define BUS_OWN_TIME   (UINT64_C(1) << BUS_SLOT_BITS)
-#define BUS_BURST_BITS (BUS_SLOT_BITS + 1)
+#define BUS_KEYLESS    (UINT64_C(2) << BUS_SLOT_BITS)
+#define BUS_BURST_BITS (BUS_SLOT_BITS + 2)
 
 /* librdkafka's default for batch.size, and what is hardly less than any topic takes. */
 enum { BUS_BATCH_SIZE = 1000000, BUS_BATCH_MIN = 1000 };
@@ -122,7 +123,8 @@ struct refused_topic {
 /* What is made of an error. */
 struct judgement {
 	enum verdict verdict;
-	int cause; /* bus_verdict_cause() of librdkafka's code */
+	int cause;      /* bus_verdict_cause() of librdkafka's code */
+	bool is_models; /* VERDICT_TOPIC: the topic takes messages of other models */
 	const char *reason;
 	char text[BUS_REASON_MAX]; /* where reason may be kept */
 };

@@ -55,7 +55,7 @@ static void note_verdict(struct bus *bus, const char *topic, const struct judgem
 		bus_topic_taken(bus, topic);
 		return;
 	}
-	if (j->verdict == VERDICT_TOPIC)
+	if (j->verdict == VERDICT_TOPIC && !j->is_models)
 		bus_topic_refused(bus, topic, j);
 	if (j->verdict != VERDICT_LATE) /* for what cannot be sent again, as there is no time */
 		snprintf(bus->trouble, sizeof bus->trouble, "%s", j->reason);

@@ -238,6 +238,7 @@ static void set_key(struct encoder *enc, const struct field *fields, struct mess
 	struct field f = content_of(enc->model, fields, enc->model->key_field, &enc->key);
 	message->key = f.text;
 	message->key_length = f.text != NULL ? f.length : 0;
+	message->is_keyless = enc->model->key_field == NO_FIELD;
 }
 
 static bool set_topic(

@@ -82,13 +82,19 @@ bool ledger_all_stored(const struct ledger *l)
 
 bool ledger_rejected_alike(const struct ledger *l)
 {
-	if (l->count < 2 || l->entries[0].cause == 0)
-		return false;
-	for (size_t i = 0; i < l->count; i++)
-		if (l->entries[i].verdict != VERDICT_REJECTED ||
-			l->entries[i].cause != l->entries[0].cause)
+	size_t alike = 0;
+	int cause = 0;
+	for (size_t i = 0; i < l->count; i++) {
+		const struct entry *entry = &l->entries[i];
+		if (entry->verdict == VERDICT_HELD || entry->verdict == VERDICT_UNREADABLE ||
+			(entry->verdict == VERDICT_REJECTED && entry->cause == 0))
+			continue; /* says nothing of the others */
+		if (entry->verdict != VERDICT_REJECTED || (alike > 0 && entry->cause != cause))
 			return false;
-	return true;
+		cause = entry->cause;
+		alike++;
+	}
+	return alike > 1;
 }
 
 static enum fate fate_of(enum verdict v, struct ledger_rules rules)
@@ -103,10 +109,11 @@ size_t ledger_dispose(const struct ledger *l, struct ledger_rules rules, struct 
 {
 	size_t leaving = 0;
 	bool unbroken = true;
-	if (!rules.in_order && ledger_rejected_alike(l))
-		rules.dead_letters = false;
+	bool spares = !rules.in_order && ledger_rejected_alike(l);
 	for (size_t i = 0; i < l->count; i++) {
 		enum fate fate = fate_of(l->entries[i].verdict, rules);
+		if (spares && l->entries[i].cause != 0 && fate == FATE_DIES)
+			fate = FATE_STAYS;
 		if (rules.in_order && !unbroken)
 			fate = FATE_STAYS;
 		unbroken = unbroken && fate == FATE_GOES;

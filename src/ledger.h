@@ -63,8 +63,8 @@ bool ledger_complete(const struct ledger *l);
 bool ledger_all_stored(const struct ledger *l);
 
 /* Whether the broker has rejected all of several messages, each by itself, for one reason.  That is
- * not the rows' fault: so it would be with any row of the model, since its topic has another limit
- * than was thought, say, or compacts though the model has no key.  Of a single message nobody can
+ * not the rows' fault: so it would be with any row of the model.  Rows that were rejected for what
+ * is their own, or were never sent, say nothing of the others.  Of a single message nobody can
  * tell: it is the row's.  In order, what is behind the first that is rejected is not judged by
  * itself, so there this says nothing. */
 bool ledger_rejected_alike(const struct ledger *l);

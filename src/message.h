@@ -19,6 +19,7 @@ struct message {
 	const char *topic;
 	const char *key; /* NULL: no key; an empty key is one */
 	size_t key_length;
+	bool is_keyless;   /* no message of its model has a key */
 	const char *value; /* NULL: a tombstone; an empty value is none */
 	size_t value_length;
 	const struct header *headers;

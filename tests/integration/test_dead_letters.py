@@ -110,6 +110,18 @@ def test_what_is_rejected_alike_is_not_the_rows_fault(signalbus, schema, make_to
     assert sorted(map(int, dead(schema))) == list(range(11, 21))
 
 
+@every_flush
+@pytest.mark.parametrize("burst_count", [1, 20])
+def test_a_model_without_a_key_and_a_topic_that_compacts(signalbus, schema, make_topic, consume,
+                                                         configure, flush, burst_count):
+    """Each row is refused, for what is no row's fault."""
+    topic = make_topic(config={"cleanup.policy": "compact"})
+    configure(model("A", make_rows(schema, 20, [7]), topic, burst_count=burst_count), timeout=1)
+    reason = signalbus(*flush).expect_failure()
+    assert "the broker takes no message without a key, and the model has none" in reason
+    assert schema.count("t") >= 19 and not set(dead(schema)) - {"7"}
+
+
 def test_what_a_dead_letter_holds(signalbus, schema, make_topic, configure):
     schema.execute("""CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY, tenant text,
                       signal jsonb, at timestamptz, bytes bytea, topic text, n numeric,
