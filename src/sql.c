@@ -90,22 +90,22 @@ static void add_types(struct text *t, const struct model *m)
 	}
 }
 
-/* Whether a claim needs the value itself: for the order, or for a position. */
-static bool is_needed(const struct model *m, size_t output)
+/* Whether it is what the order, or a position in a parent's key, is known by. */
+static bool is_place(const struct model *m, size_t output)
 {
 	size_t field = ROW_FIXED_FIELDS + output;
 	bool is_key = field == m->floor_field;
 	for (size_t i = 0; i < m->primary_key_count; i++)
 		is_key = is_key || field == m->primary_key_fields[i];
-	return is_key && (m->is_parent || m->config->order_by.count > 0);
+	return is_key;
 }
 
 /* What is bare has the types all the same. */
-static void add_outputs(struct text *t, const struct model *m, bool is_bare)
+static void add_outputs(struct text *t, const struct model *m, bool is_bare, bool needs_place)
 {
 	add_string(t, "SELECT signal.ctid, signal.tableoid");
 	for (size_t i = 0; i < m->output_count; i++) {
-		if (!is_bare || is_needed(m, i)) {
+		if (!is_bare || (needs_place && is_place(m, i))) {
 			add_output(t, m, &m->outputs[i]);
 			continue;
 		}
@@ -258,7 +258,7 @@ char *sql_claim(const struct model *m, enum claim_kind kind, size_t count, unsig
 	bool in_order = kind == CLAIM_ORDERED || kind == CLAIM_FLOOR;
 	bool passes_over = how & CLAIM_PASSES_OVER;
 	struct text t = { 0 };
-	add_outputs(&t, m, how & CLAIM_BARE);
+	add_outputs(&t, m, how & CLAIM_BARE, in_order || m->is_parent);
 	text_addf(&t, " FROM %s AS signal", m->relation);
 	if (kind == CLAIM_NEXT || kind == CLAIM_STRETCH || kind == CLAIM_TAKE)
 		add_next(&t, m);
@@ -374,7 +374,7 @@ static void add_located(struct text *t, const struct model *m)
 char *sql_read(const struct model *m)
 {
 	struct text t = { 0 };
-	add_outputs(&t, m, false);
+	add_outputs(&t, m, false, false);
 	add_located(&t, m);
 	return t.text;
 }

@@ -99,6 +99,23 @@ def test_what_fails_for_all_is_the_models(signalbus, schema, make_topic, count_i
     assert count_in_log(topic) == 0
 
 
+@every_flush
+@pytest.mark.parametrize("key", ["id int PRIMARY KEY, n int", "id text PRIMARY KEY, n int",
+                                 "id int, n int, PRIMARY KEY (id, n)"])
+def test_without_order_by(signalbus, schema, make_topic, consume, flush, key):
+    topic = make_topic()
+    schema.execute(f"CREATE TABLE t ({key}); INSERT INTO t SELECT n, n - 5 "
+                   "FROM generate_series(1, 9) n")
+    signalbus.configure(model("A", schema.table("t"), topic, burst_count=4, on_reject="dead-letter",
+                              fields=["id", {"name": "q", "sql": "1 / n"}]),
+                        dead_letter_table=schema.table("dead"))
+    schema.execute(signalbus("triggers").expect(0).stdout)
+    assert "cannot be read: q: database: division by zero" in signalbus(*flush).expect(0).stderr
+    numbers = [int(n) for n in ids(consume(topic, 8))]
+    assert (numbers if flush[0] == "flushordered" else sorted(numbers)) == [1, 2, 3, 4, 6, 7, 8, 9]
+    assert schema.count("t") == 0 and schema.count("dead") == 1
+
+
 def test_large_rows_are_read_in_parts(signalbus, schema, make_topic, consume):
     topic = make_topic()
     set_up(signalbus, schema, topic, burst_count=100, burst_bytes=10_000)
