@@ -4,7 +4,8 @@
  * server refuses some of them, these are found by halves, and the others go without them.
  *
  * All of that is behind a savepoint, so that it can be taken back with the rows still locked: the
- * broker may refuse some, too.
+ * broker may refuse some, too.  The others are deleted again then, by such parts as the server
+ * takes.
  */
 #include "store_own.h"
 #include "text.h"
@@ -66,6 +67,14 @@ bool trial_run(struct trial *t, struct error *e)
 	return true;
 }
 
+/* Of a trial, those that are not refused are to go; later, those that the disposals say. */
+static enum fate fate_of(const struct trial *t, size_t row)
+{
+	if (t->disposals != NULL)
+		return t->disposals[row].fate;
+	return claim_refuses(t->claim, row) ? FATE_STAYS : FATE_GOES;
+}
+
 /* Delete some of the rows, and have the triggers run that would wait for the commit. */
 static bool delete_rows(struct trial *t, size_t first, size_t count, struct error *e)
 {
@@ -73,7 +82,7 @@ static bool delete_rows(struct trial *t, size_t first, size_t count, struct erro
 	struct error ignored;
 	struct disposal *part = memory_new(t->claim->count, sizeof *part);
 	for (size_t i = first; i < first + count; i++)
-		part[i].fate = claim_refuses(t->claim, i) ? FATE_STAYS : FATE_GOES;
+		part[i].fate = fate_of(t, i);
 	bool ok = deletions_prepare(s, t->model, t->claim, part, e) &&
 		  (s->deletions.count == 0 || db_run(s->db, s->deletions.calls, s->deletions.count,
 						      store_deadline(s), e)) &&
@@ -114,6 +123,16 @@ static bool try_dying(struct trial *t, struct error *e)
 	return true;
 }
 
+/* What is left to do is to commit. */
+static bool prepare_commit(
+	struct store *s, const struct model *m, const struct claim *claim, struct error *e)
+{
+	struct disposal *none = memory_new(claim->count, sizeof *none);
+	bool ok = deletions_prepare(s, m, claim, none, e);
+	free(none);
+	return ok;
+}
+
 bool store_delete_first(
 	struct store *s, const struct model *m, struct claim *claim, struct error *e)
 {
@@ -122,18 +141,38 @@ bool store_delete_first(
 	};
 	if (!query(&t, "SAVEPOINT first", e) || !trial_run(&t, e) || !try_dying(&t, e))
 		return false;
-	/* What is left to do is to commit. */
-	struct disposal *none = memory_new(claim->count, sizeof *none);
-	bool ok = deletions_prepare(s, m, claim, none, e);
-	free(none);
-	if (ok)
-		s->ahead = AHEAD_FIRST;
-	return ok;
+	if (!prepare_commit(s, m, claim, e))
+		return false;
+	s->ahead = AHEAD_FIRST;
+	return true;
+}
+
+/* What is sent has to go: it is not committed without one of the rows. */
+static bool fail(struct trial *t, size_t row, const struct error *why, struct error *e)
+{
+	(void)row;
+	*e = *why;
+	return error_prefix(
+		e, "a signal that was sent cannot be deleted from table %s", t->model->relation);
+}
+
+bool store_delete_again(struct store *s, const struct model *m, const struct claim *claim,
+	const struct disposal *disposals, struct error *e)
+{
+	struct claim same = *claim; /* nothing of it is refused now */
+	struct trial t = { .store = s,
+		.model = m,
+		.claim = &same,
+		.disposals = disposals,
+		.try_rows = delete_rows,
+		.refuse = fail };
+	s->ahead = AHEAD_NOT;
+	return trial_run(&t, e) && prepare_commit(s, m, claim, e);
 }
 
 bool store_restore(struct store *s, struct error *e)
 {
-	s->ahead = AHEAD_NOT;
+	s->ahead = AHEAD_RESTORED;
 	deletions_free(&s->deletions);
 	if (store_query(s, (struct db_call){ .sql = "ROLLBACK TO SAVEPOINT first" }, e))
 		return true;

@@ -60,7 +60,8 @@ enum ahead {
 	AHEAD_NOT,
 	AHEAD_SENT,
 	AHEAD_DONE,
-	AHEAD_FIRST, /* before anything is sent, behind a savepoint */
+	AHEAD_FIRST,    /* before anything is sent, behind a savepoint … */
+	AHEAD_RESTORED, /* … and taken back: what goes is deleted again, by parts */
 };
 
 struct store {
@@ -147,6 +148,7 @@ struct trial {
 	struct instant deadline; /* for what is refused; slow refusals are not the rows' */
 	bool any;                /* is refused */
 	void *arg;
+	const struct disposal *disposals; /* of rows that are sent (store_first.c); else NULL */
 	/* Try some rows, with RELEASE SAVEPOINT part at the end. */
 	bool (*try_rows)(struct trial *t, size_t first, size_t count, struct error *e);
 	/* A row stands alone, with what is wrong with it; the savepoint is there again. */
@@ -163,6 +165,11 @@ void trial_refuse(struct trial *t, size_t row, struct refusal refusal);
 bool store_delete_first(
 	struct store *s, const struct model *m, struct claim *claim, struct error *e);
 bool store_restore(struct store *s, struct error *e);
+
+/* After that: delete the rows that go, or die, by parts that the server takes, and prepare the
+ * commit.  Fails where it refuses one of them by itself. */
+bool store_delete_again(struct store *s, const struct model *m, const struct claim *claim,
+	const struct disposal *disposals, struct error *e);
 
 /* Fewer rows are not worth a round trip to delete them ahead. */
 #define AHEAD_MIN 50

@@ -82,7 +82,10 @@ static bool finish(struct store *s, const struct model *m, const struct claim *c
 {
 	struct deletions *d = &s->deletions;
 	size_t done = 0;
-	if (s->ahead != AHEAD_NOT) {
+	if (s->ahead == AHEAD_RESTORED) {
+		if (!store_delete_again(s, m, claim, disposals, e))
+			return false;
+	} else if (s->ahead != AHEAD_NOT) {
 		check_all_go(claim, disposals);
 		if (!store_await_deletion(s, e))
 			return false;

@@ -89,6 +89,60 @@ def test_a_broker_that_refuses_some_of_them(signalbus, schema, make_topic, consu
     assert len(numbers) == 96 and repeats(numbers) == 0
 
 
+@pytest.fixture
+def limited(signalbus, schema, make_topic):
+    """
+    Configures a model of 30 rows, of which the broker will not take the 17th.  The server deletes
+    five at once, at most.
+    """
+    def configure(**settings):
+        topic = make_topic()
+        schema.make_signals("t", 30)
+        schema.execute("UPDATE t SET payload = repeat('x', 20000) WHERE id = 17")
+        schema.execute("CREATE FUNCTION five() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                       "IF (SELECT count(*) FROM o) > 5 THEN RAISE 'at most five'; END IF; "
+                       "RETURN NULL; END $$")
+        schema.execute("CREATE TRIGGER five AFTER DELETE ON t REFERENCING OLD TABLE AS o "
+                       "FOR EACH STATEMENT EXECUTE FUNCTION five()")
+        signalbus.configure(model("A", schema.table("t"), topic, burst_count=1000, **settings),
+                            dead_letter_table=schema.table("dead"), poll_interval=0.05,
+                            workers=1, kafka={"message_max_bytes": 10_000})
+        schema.execute(signalbus("triggers").expect(0).stdout)
+        return topic
+    return configure
+
+
+@pytest.mark.parametrize("flush", FLUSHES.values(), ids=FLUSHES.keys())
+def test_a_limit_of_rows_and_a_broker_that_refuses_one(signalbus, schema, count_in_log, limited,
+                                                       flush):
+    """Those that were sent are deleted as they could be before: not all at once."""
+    is_ordered = flush[0] == "flushordered"
+    topic = limited(**{"order_by": ["id"]} if is_ordered else {})
+    for _ in range(2):
+        assert "signal (id)=(17) was rejected" in signalbus(*flush).expect_failure()
+    assert schema.count("t") == (14 if is_ordered else 1)
+    assert count_in_log(topic) == (16 if is_ordered else 29)
+
+
+@pytest.mark.parametrize("flush", FLUSHES.values(), ids=FLUSHES.keys())
+def test_a_limit_of_rows_and_a_dead_letter(signalbus, schema, count_in_log, limited, flush):
+    topic = limited(on_reject="dead-letter",
+                    **{"order_by": ["id"]} if flush[0] == "flushordered" else {})
+    signalbus(*flush).expect(0)
+    assert schema.value("SELECT array_agg(signal ->> 'id') FROM dead") == ["17"]
+    assert schema.count("t") == 0 and count_in_log(topic) == 29
+
+
+def test_a_limit_of_rows_and_a_daemon(signalbus, schema, count_in_log, limited):
+    topic = limited()
+    daemon = signalbus.start("run")
+    schema.wait_until(lambda: schema.count("t") == 1)
+    schema.insert_signals("t", 20, first=31)
+    schema.wait_until(lambda: schema.count("t") == 1)
+    assert "signal (id)=(17) was rejected" in daemon.stop().expect(0).stderr
+    assert count_in_log(topic) == 49
+
+
 def test_a_rule_that_fails_after_the_send(signalbus, schema, make_topic, topics):
     """It cannot be foreseen: one burst is repeated, for each worker."""
     topic = make_topic()

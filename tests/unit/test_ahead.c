@@ -177,9 +177,22 @@ bool claim_refuses(const struct claim *claim, size_t row)
 bool store_restore(struct store *s, struct error *e)
 {
 	(void)e;
-	s->ahead = AHEAD_NOT;
+	s->ahead = AHEAD_RESTORED;
+	deletions_free(&s->deletions);
 	world.restores++;
 	return true;
+}
+
+bool store_delete_again(struct store *s, const struct model *m, const struct claim *claim,
+	const struct disposal *disposals, struct error *e)
+{
+	static const struct disposal none[COUNT_ROWS];
+	ck_assert_int_eq(s->ahead, AHEAD_RESTORED);
+	ck_assert_ptr_eq(disposals, world.disposals);
+	s->ahead = AHEAD_NOT;
+	if (world.deletion_fails)
+		return error_set(e, ERROR_DATABASE, "refused");
+	return deletions_prepare(s, m, claim, none, e);
 }
 
 void store_forget(struct store *s, size_t index)
@@ -440,6 +453,24 @@ START_TEST(rows_that_have_to_stay_are_locked_again)
 }
 END_TEST
 
+/* As a whole the server may not take it, as it did not before. */
+START_TEST(what_was_deleted_first_and_taken_back_is_deleted_by_parts)
+{
+	begin();
+	world.store.ahead = AHEAD_FIRST;
+	ck_assert(keep());
+	ck_assert_uint_eq(world.restores, 1);
+	world.disposals[OTHER].fate = FATE_STAYS;
+	world.deletion_fails = _i == 1;
+	ck_assert_int_eq(settle(), _i == 0);
+	ck_assert_uint_eq(world.commits, _i == 0);
+	ck_assert_uint_eq(world.abandons, _i == 1);
+	ck_assert_int_eq(world.described.is_careful, _i == 1);
+	ck_assert(!world.described.is_smooth);
+	end();
+}
+END_TEST
+
 START_TEST(where_others_took_one_all_are_left_alone)
 {
 	begin();
@@ -482,6 +513,7 @@ int main(void)
 		{ rows_that_cannot_be_locked_again_are_given_up, 1, 0 },
 		{ a_session_that_is_lost_is_told_when_it_is_settled, 1, 0 },
 		{ rows_that_have_to_stay_are_locked_again, 1, 0 },
+		{ what_was_deleted_first_and_taken_back_is_deleted_by_parts, 2, 0 },
 		{ where_others_took_one_all_are_left_alone, 1, 0 },
 		{ what_cannot_be_kept_is_abandoned, 2, 0 },
 	};
