@@ -26,14 +26,14 @@ SOURCES := main.c options.c command.c cmd_run.c cmd_flush.c cmd_inspect.c cmd_sc
 	config.c config_value.c config_item.c settings.c problems.c findings.c nearest.c \
 	model.c shape.c template.c sql.c catalog.c catalog_facts.c catalog_check.c facts.c \
 	db.c db_connect.c db_cancel.c db_run.c db_session.c rows.c store.c store_claim.c store_take.c store_dead.c \
-	store_lock.c store_blame.c \
+	store_lock.c store_blame.c store_sight.c \
 	store_order.c store_settle.c store_delete.c store_ahead.c store_first.c store_read.c barrier.c \
 	position.c \
 	binary.c numeric.c encode.c bytes.c schema.c bus.c bus_report.c bus_start.c bus_producer.c \
 	bus_property.c bus_verdict.c bus_judge.c bus_refused.c bus_ask.c bus_trouble.c \
 	bus_watch.c bus_topics.c ledger.c \
 	burst.c burst_isolate.c deferral.c stretch.c flusher.c progress.c retry.c \
-	daemon.c census.c due.c standing.c listen.c health.c service.c \
+	daemon.c census.c due.c standing.c hold.c listen.c health.c service.c \
 	metrics.c metrics_print.c lag.c monitor.c http.c address.c \
 	log.c log_json.c utf8.c error.c clock.c steady_wait.c stop.c text.c
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
@@ -85,7 +85,7 @@ test_health_OBJECTS := health clock text
 test_health_DOUBLES := clock_now
 test_deferral_OBJECTS := deferral clock error text utf8
 test_deferral_DOUBLES := clock_now
-test_standing_OBJECTS := standing deferral retry position clock error text utf8
+test_standing_OBJECTS := standing hold deferral retry position clock error text utf8
 test_standing_DOUBLES := clock_now
 test_metrics_OBJECTS := metrics metrics_print utf8 lag clock text error
 UNIT_BINARIES := $(UNIT_TESTS:%=$(BUILD)/unit/%)

@@ -54,6 +54,7 @@ struct burst_result {
 				  keys, of the same ones */
 	size_t sent;          /* stored by the broker, and deleted */
 	size_t dead_lettered; /* rejected by the broker, and moved to the dead letters */
+	bool locked;          /* by who orders bursts: there is a row that others may have locked */
 	size_t put_off;       /* stay, and are passed over for a while … */
 	enum error_kind put_off_for; /* … such as for this */
 	double ack_seconds;          /* from the first message to the last acknowledgement */

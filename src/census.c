@@ -17,19 +17,21 @@ struct census {
 	struct config config; /* as people's, but with less patience */
 	struct health *health;
 	struct metrics *metrics;
+	struct standing *standing;
 	struct store *store;
 	size_t *counts; /* of each model, when it was counted last */
 	size_t next;    /* the model to go on with */
 };
 
-struct census *census_new(
-	const struct config *config, struct health *health, struct metrics *metrics)
+struct census *census_new(const struct config *config, struct health *health,
+	struct metrics *metrics, struct standing *standing)
 {
 	struct census *c = memory_new(1, sizeof *c);
 	c->config = *config;
 	c->config.timeout = config->timeout < COUNT_S ? config->timeout : COUNT_S;
 	c->health = health;
 	c->metrics = metrics;
+	c->standing = standing;
 	c->store = store_new(&c->config);
 	store_limit_locks(c->store, LOCK_S);
 	c->counts = memory_new(config->model_count, sizeof *c->counts);
@@ -60,6 +62,8 @@ static bool count_model(struct census *c, size_t model)
 	const struct model *m = store_model(c->store, model, &e);
 	if (m != NULL && store_count_some(c->store, m, PENDING_BOUND, &count, &e)) {
 		c->counts[model] = count;
+		if (count > 0)
+			standing_counted(c->standing, model);
 		if (count == PENDING_BOUND)
 			count = estimate(c, m, count);
 		metrics_pending(c->metrics, model, count, clock_now());

@@ -9,15 +9,16 @@
 #include "config.h"
 #include "health.h"
 #include "metrics.h"
+#include "standing.h"
 
 #include <stddef.h>
 
 struct census;
 
-/* For the models of a configuration.  It borrows all three: health says whether the database can be
- * reached at all, and metrics are told each count. */
-struct census *census_new(
-	const struct config *config, struct health *health, struct metrics *metrics);
+/* For the models of a configuration.  It borrows all: health says whether the database can be
+ * reached at all, metrics are told each count, and standing where it is not 0. */
+struct census *census_new(const struct config *config, struct health *health,
+	struct metrics *metrics, struct standing *standing);
 void census_free(struct census *c);
 
 /* Count what is pending, in all models, up to a bound for each; beyond that metrics are told an

@@ -25,6 +25,7 @@
 #define PING_S        5.0   /* a session that is not used is looked after so often */
 #define ALIVE_GRACE_S 10.0
 #define ROOM_PAUSE_S  0.1 /* between looks whether the listener has had its turn to connect */
+#define WATCH_S       1.0 /* between looks whether others keep signals locked */
 #define LOCK_S        0.5 /* a model waits so long for others' locks: there are others to serve */
 
 struct worker {
@@ -187,11 +188,45 @@ static bool run_any(
 	return look(w, &order, &visit->result, e);
 }
 
-/* In how many seconds all of the table is to be looked at again; 0: in its time. */
-static double rest_of(const struct visit *visit, struct deferral *deferral, struct instant now)
+/* Claims pass over what others have locked: where signals were counted, look whether they are held
+ * (see hold.h).  Where that cannot be seen, claims find out why. */
+static void watch_locks(struct worker *w, const struct burst_order *order, struct visit *visit)
 {
-	double rest = deferral_rest(deferral, now);
-	return visit->rest > 0 && (rest <= 0 || visit->rest < rest) ? visit->rest : rest;
+	struct standing *standing = w->daemon->standing;
+	const struct model *m = order->model;
+	bool swept = visit->result.claimed == 0 && visit->result.from_start;
+	struct text passed[2] = { 0 }, who = { 0 };
+	struct sighting row;
+	struct error e;
+	if (deferral_is_full(order->deferral) || !standing_looks(standing, m->index, swept, &row))
+		return;
+	bool passes = deferral_list(order->deferral, &passed[0], &passed[1]);
+	const char *const lists[] = { passed[0].text, passed[1].text };
+	if (!store_see(w->store, m, passes ? lists : NULL, &row, &e)) {
+		log_debug("%s", e.text);
+	} else if (standing_saw(standing, m->index, swept, &row)) {
+		store_say_locker(w->store, &row, &who);
+		standing_tell_held(standing, m->index, m->relation, who.text);
+	}
+	text_free(&passed[0]);
+	text_free(&passed[1]);
+	text_free(&who);
+}
+
+/* Of two times to wait the shorter one; 0 is none. */
+static double shorter(double a, double b)
+{
+	return b <= 0 || (a > 0 && a < b) ? a : b;
+}
+
+/* In how many seconds all of the table is to be looked at again; 0: in its time. */
+static double rest_of(struct worker *w, const struct burst_order *order, double rest)
+{
+	struct instant now = clock_now();
+	rest = shorter(rest, deferral_rest(order->deferral, now));
+	if (!standing_watches(w->daemon->standing, order->model->index))
+		return rest;
+	return shorter(rest, fmax(WATCH_S, position_rest(order->position, now)));
 }
 
 static bool run_in_no_order(
@@ -206,7 +241,10 @@ static bool run_in_no_order(
 	bool ok = run_any(w, order, visit, e);
 	if (ok && visit->result.claimed == 0 && visit->result.from_start)
 		standing_emptied(standing, model);
-	visit->rest = rest_of(visit, order.deferral, clock_now());
+	if (ok)
+		watch_locks(w, &order, visit);
+	visit->result.locked = standing_sees_rows(standing, model);
+	visit->rest = rest_of(w, &order, visit->rest);
 	return ok;
 }
 
@@ -330,9 +368,9 @@ struct daemon *daemon_start(const struct config *config, struct bus *bus, struct
 	d->worker_count = (unsigned)config->workers;
 	d->due = due_new(config->model_count, d->worker_count, config->poll_interval);
 	d->health = health_new(d->worker_count);
-	d->census = census_new(config, d->health, metrics);
 	pthread_mutex_init(&d->lock, NULL);
 	set_up_models(d);
+	d->census = census_new(config, d->health, metrics, d->standing);
 	d->workers = memory_new(d->worker_count, sizeof *d->workers);
 	for (unsigned i = 0; i < d->worker_count; i++)
 		start_worker(d, i);

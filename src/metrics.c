@@ -129,7 +129,7 @@ void metrics_served(struct metrics *m, size_t model, const struct burst_result *
 	if (kind != ERROR_NONE)
 		note_error(s, kind, now);
 	else
-		lag_served(&s->lag, !result->more && !result->held_back, now);
+		lag_served(&s->lag, !result->more && !result->held_back && !result->locked, now);
 	pthread_mutex_unlock(&m->lock);
 }
 

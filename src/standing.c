@@ -23,6 +23,7 @@ struct entry {
 	enum error_kind kind;
 	char *told[TOLD_MAX]; /* the reasons that were logged since then */
 	size_t told_count;
+	struct hold hold;
 	bool stands_by; /* another process holds its ordered lock, which has been logged */
 };
 
@@ -192,6 +193,8 @@ static double note_failure(const struct standing *s, size_t model, const struct 
 	if (m->failures++ == 0)
 		m->since = start;
 	m->kind = e->kind;
+	if (!m->hold.is_told)
+		m->hold = (struct hold){ 0 }; /* the rows stay for this */
 	if (!may_pass)
 		delay = clock_backoff_delay(++m->lasting, dice);
 	if (!may_pass || instant_seconds(m->since, now) >= s->config->timeout)
@@ -216,9 +219,67 @@ double standing_failure(
 bool standing_is_stopped(struct standing *s, size_t model)
 {
 	pthread_mutex_lock(&s->lock);
-	bool is_stopped = s->entries[model].failures > 0;
+	bool is_stopped = s->entries[model].failures > 0 || s->entries[model].hold.is_told;
 	pthread_mutex_unlock(&s->lock);
 	return is_stopped;
+}
+
+void standing_counted(struct standing *s, size_t model)
+{
+	pthread_mutex_lock(&s->lock);
+	hold_suspect(&s->entries[model].hold);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* While others of this process are at it the rows may be theirs. */
+bool standing_looks(struct standing *s, size_t model, bool swept, struct sighting *row)
+{
+	struct entry *m = &s->entries[model];
+	pthread_mutex_lock(&s->lock);
+	bool is_due = m->active == 1 && hold_is_due(&m->hold, swept, clock_now());
+	*row = m->hold.row;
+	pthread_mutex_unlock(&s->lock);
+	return is_due;
+}
+
+bool standing_saw(struct standing *s, size_t model, bool swept, const struct sighting *row)
+{
+	struct entry *m = &s->entries[model];
+	struct instant now = clock_now();
+	pthread_mutex_lock(&s->lock);
+	enum hold_news news = hold_saw(
+		&m->hold, row->ctid[0] != '\0' ? row : NULL, swept, s->config->timeout, now);
+	if (news == HOLD_ENDS)
+		log_warning("model \"%s\": resumed after %.0f s", s->config->models[model].name,
+			instant_seconds(m->hold.since, now));
+	pthread_mutex_unlock(&s->lock);
+	return news == HOLD_BEGINS;
+}
+
+void standing_tell_held(struct standing *s, size_t model, const char *table, const char *who)
+{
+	pthread_mutex_lock(&s->lock);
+	log_error("Caught error while sending pending signals: model \"%s\": table %s: signals "
+		  "have been locked for %.0f s by %s",
+		s->config->models[model].name, table,
+		instant_seconds(s->entries[model].hold.since, clock_now()), who);
+	pthread_mutex_unlock(&s->lock);
+}
+
+bool standing_sees_rows(struct standing *s, size_t model)
+{
+	pthread_mutex_lock(&s->lock);
+	bool sees = s->entries[model].hold.has_row;
+	pthread_mutex_unlock(&s->lock);
+	return sees;
+}
+
+bool standing_watches(struct standing *s, size_t model)
+{
+	pthread_mutex_lock(&s->lock);
+	bool watches = hold_watches(&s->entries[model].hold);
+	pthread_mutex_unlock(&s->lock);
+	return watches;
 }
 
 void standing_describe(struct standing *s, struct instant now, struct text *t)
@@ -227,10 +288,12 @@ void standing_describe(struct standing *s, struct instant now, struct text *t)
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < s->config->model_count; i++) {
 		const struct entry *m = &s->entries[i];
-		if (m->told_count == 0)
+		bool is_held = m->told_count == 0 && m->hold.is_told;
+		if (m->told_count == 0 && !is_held)
 			continue;
 		text_addf(t, "%s%s (%s, %.0f s)", before, s->config->models[i].name,
-			error_kind_name(m->kind), instant_seconds(m->since, now));
+			is_held ? "locked" : error_kind_name(m->kind),
+			instant_seconds(is_held ? m->hold.since : m->since, now));
 		before = ", ";
 	}
 	pthread_mutex_unlock(&s->lock);

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "deferral.h"
 #include "error.h"
+#include "hold.h"
 #include "position.h"
 #include "text.h"
 
@@ -44,8 +45,26 @@ double standing_failure(
 /* It was given back for no fault of its own. */
 void standing_leave(struct standing *s, size_t model);
 
-/* Whether the last try failed, and it waits for the next one. */
+/* Whether the last try failed, and it waits for the next one, or others have rows of it locked. */
 bool standing_is_stopped(struct standing *s, size_t model);
+
+/* Rows of it were counted.  Any time. */
+void standing_counted(struct standing *s, size_t model);
+
+/* While it is served: whether to look at a row that others may have locked, *row, which has no ctid
+ * where it is any one.  swept: there was nothing from the beginning of its table on. */
+bool standing_looks(struct standing *s, size_t model, bool swept, struct sighting *row);
+
+/* What was seen.  Returns whether people are to be told, with standing_tell_held(). */
+bool standing_saw(struct standing *s, size_t model, bool swept, const struct sighting *row);
+
+/* Others have rows of its table locked: who. */
+void standing_tell_held(struct standing *s, size_t model, const char *table, const char *who);
+
+/* Whether there is a row that a look did not find, as far as is known, and whether to look soon
+ * whether others keep one locked. */
+bool standing_sees_rows(struct standing *s, size_t model);
+bool standing_watches(struct standing *s, size_t model);
 
 /* Add to t the models of which a failure was logged that is not over, such as
  * "Mail (broker, 75 s), Order (database, 3 s)"; nothing where there are none. */

@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "error.h"
+#include "hold.h"
 #include "ledger.h"
 #include "model.h"
 #include "position.h"
@@ -59,6 +60,14 @@ bool store_count_some(
 /* About how many they are, by the server's statistics, which reads no row.  Of a model with a
  * condition the server knows nothing: then it is 0. */
 bool store_estimate(struct store *s, const struct model *m, size_t *count, struct error *e);
+
+/* Look at a pending row of a model without locking it, at any one, or where row is known, at that
+ * one; those of passed_over are none (see claim_request).  *row has no ctid where there is none. */
+bool store_see(struct store *s, const struct model *m, const char *const *passed_over,
+	struct sighting *row, struct error *e);
+
+/* Add to t who has the row locked, as far as that can be found out. */
+void store_say_locker(struct store *s, const struct sighting *row, struct text *t);
 
 /* Note which signals of a model are pending now, on the server: a cursor keeps their keys. */
 bool store_note(struct store *s, const struct model *m, struct error *e);

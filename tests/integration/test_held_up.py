@@ -95,6 +95,34 @@ def test_a_locked_table_keeps_no_worker(signalbus, schema, three):
     assert len(lines(log, 'model "A"')) == 2 and not lines(log, 'model "B"')
 
 
+def test_locked_rows_are_told(signalbus, schema, three):
+    """That claims pass over them looks like an empty table; others' transactions may end late."""
+    site = Site()
+    three(timeout=1.5, poll_interval=0.2, metrics_listen=str(site))
+    schema.execute("CREATE TABLE child (a bigint REFERENCES b)")
+    connections = [schema.connect() for _ in range(2)]
+    connections[0].cursor().execute("SELECT FROM a FOR UPDATE")
+    connections[1].cursor().execute("INSERT INTO child VALUES (2)")
+    daemon = signalbus.start("run")
+    for name, table, connection in zip(NAMES, ("a", "b"), connections):
+        daemon.wait_log(f'model "{name}": table {schema}.{table}: signals have been locked for')
+        assert f" by server process {connection.info.backend_pid} (user " in daemon.log()
+        assert re.search("for [23] s by", daemon.log())
+        assert site.value("signalbus_stopped", model=name) == 1
+        assert site.value("signalbus_oldest_pending_seconds", model=name) >= 1.5
+    schema.insert_signals("a", 2, 10)  # the others go on
+    wait_until(lambda: schema.count("a") == 3, 5, "new signals sent")
+    assert site.value("signalbus_oldest_pending_seconds", model="A") >= 1.5
+    for name, table, connection in zip(NAMES, ("a", "b"), connections):
+        connection.rollback()
+        wait_gone(schema, table, 5)
+        daemon.wait_log(f'model "{name}": resumed after')
+        wait_value(site, 0, "signalbus_stopped", model=name)
+        wait_value(site, 0, "signalbus_oldest_pending_seconds", model=name)
+    log = daemon.stop().expect(0).stderr
+    assert len(lines(log, 'model "')) == 4, log
+
+
 def test_other_commands_name_the_locked_table(signalbus, schema, three):
     three(timeout=0.5)
     with locked(schema, "b"):

@@ -20,7 +20,7 @@ INCLUDERS = [
                       "src/bus_start.c", "src/bus_trouble.c", "src/bus_watch.c"]),
     (r"store_own\.h", ["src/store.c", "src/store_ahead.c", "src/store_blame.c", "src/store_claim.c",
                         "src/store_dead.c", "src/store_delete.c", "src/store_first.c", "src/store_lock.c",
-                        "src/store_order.c", "src/store_read.c", "src/store_settle.c", "src/store_take.c"]),
+                        "src/store_order.c", "src/store_read.c", "src/store_settle.c", "src/store_sight.c", "src/store_take.c"]),
     (r"burst_own\.h", ["src/burst.c", "src/burst_isolate.c"]),
     # log_json.c beside what makes messages: it is below them, and a log line that was JSON only
     # nearly always would fail who reads it just where something odd has happened.

@@ -235,6 +235,124 @@ START_TEST(those_that_fail_are_described)
 }
 END_TEST
 
+/* A visit that finds nothing, or sends, and where that is wanted looks at a row. */
+static bool visit(bool swept, const char *ctid)
+{
+	struct sighting row;
+	standing_begin(world.standing, 0);
+	bool looks = standing_looks(world.standing, 0, swept, &row);
+	snprintf(row.ctid, sizeof row.ctid, "%s", ctid);
+	if (looks && standing_saw(world.standing, 0, swept, &row))
+		standing_tell_held(world.standing, 0, "shop.a", "him");
+	standing_success(world.standing, 0, !swept);
+	return looks;
+}
+
+static void check_held(bool sees_rows, bool is_stopped)
+{
+	ck_assert(standing_sees_rows(world.standing, 0) == sees_rows);
+	ck_assert(standing_is_stopped(world.standing, 0) == is_stopped);
+}
+
+#define HELD BEGINNING "table shop.a: signals have been locked for 31 s by him\n"
+
+START_TEST(rows_that_others_keep_locked_stop_a_model)
+{
+	struct text t = { 0 };
+	begin();
+	standing_counted(world.standing, 0);
+	ck_assert(!visit(false, "(0,1)"));
+	ck_assert(visit(true, "(0,1)"));
+	ck_assert(!visit(true, "(0,1)")); /* not again at once */
+	check_held(true, false);
+	pass(1);
+	ck_assert(visit(true, "(0,1)"));
+	check_held(true, false);
+	pass(28.9);
+	visit(true, "(0,1)");
+	check_lines("");
+	pass(1);
+	visit(true, "(0,1)");
+	visit(false, "(0,1)"); /* others are sent */
+	pass(10);
+	visit(true, "(0,1)");
+	check_lines(HELD);
+	check_held(true, true);
+	standing_describe(world.standing, clock_now(), &t);
+	ck_assert_str_eq(t.text, "A (locked, 41 s)");
+	text_free(&t);
+	pass(1);
+	ck_assert(visit(false, ""));
+	check_lines(HELD "warning: model \"A\": resumed after 42 s\n");
+	check_held(false, false);
+	ck_assert(standing_watches(world.standing, 0)); /* there may be others */
+	visit(true, "");
+	ck_assert(!standing_watches(world.standing, 0));
+	end();
+}
+END_TEST
+
+START_TEST(rows_that_come_and_go_are_not_held)
+{
+	begin();
+	ck_assert(!visit(true, "(0,1)")); /* none was counted */
+	for (int i = 0; i < 100; i++) {
+		standing_counted(world.standing, 0);
+		visit(true, "(0,1)");
+		pass(20);
+		visit(true, "");
+	}
+	visit(true, "");
+	check_lines("");
+	check_held(false, false);
+	end();
+}
+END_TEST
+
+START_TEST(rows_of_another_worker_are_not_held)
+{
+	begin();
+	standing_counted(world.standing, 0);
+	visit(true, "(0,1)");
+	standing_begin(world.standing, 0);
+	for (int i = 0; i < 40; i++) {
+		pass(1);
+		ck_assert(!visit(true, "(0,1)"));
+	}
+	check_lines("");
+	check_held(true, false);
+	standing_leave(world.standing, 0);
+	end();
+}
+END_TEST
+
+START_TEST(rows_that_stay_for_a_failure_are_not_held)
+{
+	begin();
+	standing_counted(world.standing, 0);
+	visit(true, "(0,1)");
+	fail_after(31, ERROR_BROKER, "no");
+	ck_assert(!visit(true, "(0,1)"));
+	check_held(false, false);
+	end();
+}
+END_TEST
+
+START_TEST(rows_that_are_sent_in_pieces_are_not_held)
+{
+	begin();
+	standing_counted(world.standing, 0);
+	visit(true, "(0,1)");
+	for (int i = 0; i < 40; i++) {
+		pass(1);
+		visit(false, "(0,1)"); /* a backlog: nothing was passed over */
+	}
+	check_lines("");
+	check_held(true, false);
+	end();
+}
+END_TEST
+
 int main(void)
 {
 	const struct test tests[] = {
@@ -246,6 +364,11 @@ int main(void)
 		{ waits_back_off, 2, 0 },
 		{ standing_by_is_no_failure, 1, 0 },
 		{ those_that_fail_are_described, 1, 0 },
+		{ rows_that_others_keep_locked_stop_a_model, 1, 0 },
+		{ rows_that_come_and_go_are_not_held, 1, 0 },
+		{ rows_of_another_worker_are_not_held, 1, 0 },
+		{ rows_that_stay_for_a_failure_are_not_held, 1, 0 },
+		{ rows_that_are_sent_in_pieces_are_not_held, 1, 0 },
 	};
 	return suite_run("standing", tests, COUNT(tests));
 }
