@@ -14,14 +14,20 @@
  * the reason that is given. */
 #define LOCK_PART 0.9
 
+static char *set_lock_wait(double seconds)
+{
+	return text_format("SET LOCAL lock_timeout = %.0f", ceil(seconds * 1000));
+}
+
 struct store *store_new(const struct config *config)
 {
 	struct store *s = memory_new(1, sizeof *s);
 	s->config = config;
 	s->db = db_new(config->database, config->timeout);
 	s->models = memory_new(config->model_count, sizeof *s->models);
-	s->patience = text_format(
-		"SET LOCAL lock_timeout = %.0f", ceil(config->timeout * LOCK_PART * 1000));
+	s->patience = set_lock_wait(config->timeout * LOCK_PART);
+	s->haste = text_copy(s->patience);
+	s->lock_wait = config->timeout * LOCK_PART;
 	return s;
 }
 
@@ -37,6 +43,7 @@ void store_free(struct store *s)
 	}
 	free(s->models);
 	free(s->patience);
+	free(s->haste);
 	free(s->state_statement);
 	free(s);
 }
@@ -49,6 +56,11 @@ struct instant store_deadline(const struct store *s)
 void store_limit_locks(struct store *s, double seconds)
 {
 	db_limit_locks(s->db, seconds);
+	if (seconds >= s->lock_wait)
+		return;
+	s->lock_wait = seconds;
+	free(s->haste);
+	s->haste = set_lock_wait(seconds);
 }
 
 bool store_connect(struct store *s, struct instant deadline, struct error *e)

@@ -11,6 +11,7 @@
 #include "text.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static bool query(struct trial *t, const char *sql, struct error *e)
 {
@@ -27,19 +28,29 @@ void trial_refuse(struct trial *t, size_t row, struct refusal refusal)
 	t->any = true;
 }
 
-/* Whether it is for some rows that the server refused, as far as that can be known. */
-static bool is_for_rows(const struct trial *t, const struct error *e)
+/* Whether the server has waited in vain for a lock, which another row would meet as well; a trigger
+ * may say so, too. */
+static bool is_lock(const struct trial *t, const struct error *e, struct instant start)
 {
-	return store_connected(t->store) && e->kind != ERROR_CONFLICT && e->kind != ERROR_PLAN &&
-	       e->kind != ERROR_STOPPED && instant_before(clock_now(), t->deadline);
+	return strcmp(e->sqlstate, "55P03") == 0 &&
+	       instant_seconds(start, clock_now()) >= t->store->lock_wait;
+}
+
+/* Whether it is for some rows that the server refused, as far as that can be known. */
+static bool is_for_rows(const struct trial *t, const struct error *e, struct instant start)
+{
+	return store_connected(t->store) && !is_lock(t, e, start) && e->kind != ERROR_CONFLICT &&
+	       e->kind != ERROR_PLAN && e->kind != ERROR_STOPPED &&
+	       instant_before(clock_now(), t->deadline);
 }
 
 static bool try_part(struct trial *t, size_t first, size_t count, struct error *e)
 {
+	struct instant start = clock_now();
 	if (query(t, "SAVEPOINT part", e) && t->try_rows(t, first, count, e))
 		return true;
 	struct error own = *e;
-	if (!is_for_rows(t, &own) || !query(t, "ROLLBACK TO SAVEPOINT part", e))
+	if (!is_for_rows(t, &own, start) || !query(t, "ROLLBACK TO SAVEPOINT part", e))
 		return false;
 	if (count == 1)
 		return t->refuse(t, first, &own, e);
@@ -139,7 +150,8 @@ bool store_delete_first(
 	struct trial t = {
 		.store = s, .model = m, .claim = claim, .try_rows = delete_rows, .refuse = refuse
 	};
-	if (!query(&t, "SAVEPOINT first", e) || !trial_run(&t, e) || !try_dying(&t, e))
+	if (!query(&t, s->haste, e) || !query(&t, "SAVEPOINT first", e) || !trial_run(&t, e) ||
+		!try_dying(&t, e) || !query(&t, s->patience, e))
 		return false;
 	if (!prepare_commit(s, m, claim, e))
 		return false;
@@ -174,7 +186,8 @@ bool store_restore(struct store *s, struct error *e)
 {
 	s->ahead = AHEAD_RESTORED;
 	deletions_free(&s->deletions);
-	if (store_query(s, (struct db_call){ .sql = "ROLLBACK TO SAVEPOINT first" }, e))
+	if (store_query(s, (struct db_call){ .sql = "ROLLBACK TO SAVEPOINT first" }, e) &&
+		store_query(s, (struct db_call){ .sql = s->patience }, e)) /* it went, too */
 		return true;
 	store_abandon(s);
 	return false;

@@ -77,7 +77,9 @@ struct store {
 	struct instant claiming_since;        /* … since then */
 	char *state_statement;                /* the name of sql_table_state … */
 	bool prepared_state;                  /* … which is prepared */
-	char *patience; /* with claimed rows: the statement that has locks waited for long */
+	double lock_wait; /* seconds for which others' locks are waited for before anything is sent */
+	char *haste;      /* the statement that has them waited for so long … */
+	char *patience;   /* … and, with claimed rows that are sent, for long */
 };
 
 /* When a call that begins now has to be answered. */

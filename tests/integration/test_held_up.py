@@ -132,6 +132,25 @@ def test_other_commands_name_the_locked_table(signalbus, schema, three):
             assert "lock timeout" in run.stdout + run.stderr, run
 
 
+def test_a_lock_that_a_deletion_meets(signalbus, schema, make_topic, count_in_log):
+    """On a table that refers to the signals, whose rows are to go with them."""
+    topic = make_topic()
+    schema.execute("CREATE TABLE child (id bigint)")
+    signalbus.configure(model("A", schema.make_signals("a", 30), topic, burst_count=10),
+                        model("B", schema.make_signals("b"), make_topic()),
+                        timeout=6.0, poll_interval=0.1, workers=2)
+    schema.execute("ALTER TABLE child ADD FOREIGN KEY (id) REFERENCES a (id) ON DELETE CASCADE")
+    with locked(schema, "child"):
+        daemon = signalbus.start("run")
+        for number in range(1, 5):
+            schema.insert_signals("b", 1, number)
+            wait_gone(schema, "b", 4)
+        assert schema.count("a") == 30 and count_in_log(topic) == 0
+    wait_gone(schema, "a", 20)
+    daemon.stop().expect(0)
+    assert count_in_log(topic) == 30 and "signal (id)" not in daemon.log()
+
+
 # Those that usually mean that the server is away, raised by anybody's trigger.
 STATES = ("08006", "25006", "53100", "53300", "55P03", "57014", "57P01", "57P03", "58030")
 
