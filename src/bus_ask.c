@@ -131,3 +131,12 @@ void ask_plain_reason(char *text, size_t size, const char *reason)
 	snprintf(text, size, "%.*s%s%s%s", length, reason, rest, hint != NULL ? "; " : "",
 		hint != NULL ? hint : "");
 }
+
+/* Without a word of the connection it is there, or about to be, and nothing comes. */
+const char *ask_plain_code(rd_kafka_resp_err_t code)
+{
+	bool is_silence =
+		code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__TIMED_OUT;
+	return is_silence ? "kafka.bootstrap_servers accept connections, but say nothing"
+			  : rd_kafka_err2str(code);
+}

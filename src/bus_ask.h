@@ -32,4 +32,7 @@ bool ask_partitions(rd_kafka_t *handle, const struct rd_kafka_metadata_topic *to
  * changes from try to try, and with a hint where the server may be another one. */
 void ask_plain_reason(char *text, size_t size, const char *reason);
 
+/* What an error says, for people, where nothing else does. */
+const char *ask_plain_code(rd_kafka_resp_err_t code);
+
 #endif

@@ -294,6 +294,16 @@ static size_t topic_place(const struct producer *p, const char *name)
 	return first;
 }
 
+bool producer_has_topic(struct producer *p, const char *name)
+{
+	pthread_mutex_lock(&p->lock);
+	size_t place = topic_place(p, name);
+	bool has =
+		place < p->topic_count && strcmp(rd_kafka_topic_name(p->topics[place]), name) == 0;
+	pthread_mutex_unlock(&p->lock);
+	return has;
+}
+
 static void add_topic(struct producer *p, size_t place, rd_kafka_topic_t *topic)
 {
 	p->topics = memory_resize(p->topics, p->topic_count + 1, sizeof *p->topics);

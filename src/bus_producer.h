@@ -57,6 +57,9 @@ bool producer_send_now(struct producer *p);
 /* librdkafka's handle of it, for asking the cluster (bus_ask.h). */
 rd_kafka_t *producer_handle(const struct producer *p);
 
+/* Whether something was handed over for a topic, or it was asked for.  Any thread. */
+bool producer_has_topic(struct producer *p, const char *name);
+
 /* Ask the cluster for a topic; waits for the answer for half a second.  Returns what is wrong with
  * the topic, or why there is no answer.  Any thread. */
 rd_kafka_resp_err_t producer_ask_topic(struct producer *p, const char *name);

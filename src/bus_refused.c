@@ -92,11 +92,39 @@ static rd_kafka_resp_err_t ask(struct bus *bus, const char *name)
 	return code;
 }
 
+/* Whether the producer has not met the topic yet. */
+static bool is_new(struct bus *bus, const char *name)
+{
+	pthread_rwlock_rdlock(&bus->producer_lock);
+	bool is = bus->producer != NULL && !producer_has_topic(bus->producer, name);
+	pthread_rwlock_unlock(&bus->producer_lock);
+	return is;
+}
+
+/* Under the lock, which is given up meanwhile: the same of a topic of which nothing is known, while
+ * others are missing: a message to it that waits in vain costs its burst a second. */
+static bool is_there(struct bus *bus, const char *name)
+{
+	pthread_mutex_unlock(&bus->lock);
+	rd_kafka_resp_err_t code = is_new(bus, name) ? ask(bus, name) : RD_KAFKA_RESP_ERR_NO_ERROR;
+	pthread_mutex_lock(&bus->lock);
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+		return true;
+	const struct judgement j = { .verdict = bus_verdict_of(code),
+		.cause = bus_verdict_cause(code),
+		.reason = rd_kafka_err2str(code) };
+	if (j.verdict == VERDICT_TOPIC)
+		bus_topic_refused(bus, name, &j);
+	return j.verdict != VERDICT_TOPIC;
+}
+
 /* Under the lock, which is given up meanwhile: whether the topic is to be tried now. */
 static bool is_to_be_tried(struct bus *bus, const char *name)
 {
 	struct refused_topic *t = find(bus, name);
-	if (t == NULL || t->is_tried)
+	if (t == NULL)
+		return is_there(bus, name);
+	if (t->is_tried)
 		return true;
 	if (instant_before(clock_now(), t->next_try))
 		return false;

@@ -88,7 +88,7 @@ static bool ask(struct inquiry *q, rd_kafka_topic_t *topic, const struct rd_kafk
 			return error_set(e, ERROR_BROKER, "kafka: refused: %s", q->trouble);
 		if (!instant_before(clock_now(), q->deadline))
 			return error_set(e, ERROR_BROKER, "kafka: no answer in time: %s",
-				q->trouble[0] != '\0' ? q->trouble : rd_kafka_err2str(code));
+				q->trouble[0] != '\0' ? q->trouble : ask_plain_code(code));
 	}
 }
 

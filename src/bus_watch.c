@@ -23,6 +23,8 @@
 #define SLICE_MAX_S  2.0 /* … and so long at most; a stop waits for its end */
 #define TELL_AGAIN_S 10.0
 #define STALE_S      60.0
+#define CALM_S       60.0
+#define CALM_FACTOR  3
 #define FORGET_S     15.0 /* no burst for so long: nobody waits for the broker any more */
 
 /* The watch's own. */
@@ -36,6 +38,8 @@ struct watch {
 	struct instant down_since;    /* or since the producers were replaced for that */
 	char told[BUS_REASON_MAX];    /* the reason that was logged; empty: all is well */
 	struct instant tell_again;    /* another reason, not before then */
+	struct instant told_since;    /* when the first of them was logged */
+	struct instant calm;          /* until then a short silence is no news: it was one before */
 };
 
 void bus_doubt(struct bus *bus)
@@ -63,8 +67,18 @@ static void tell(struct watch *w, const char *what, const char *reason)
 		(w->told[0] != '\0' && instant_before(now, w->tell_again)))
 		return;
 	log_warning("kafka: %s: %s; waiting for it", what, reason);
+	if (w->told[0] == '\0')
+		w->told_since = now;
 	snprintf(w->told, sizeof w->told, "%s", reason);
 	w->tell_again = instant_after(now, TELL_AGAIN_S);
+}
+
+/* It is over. */
+static void tell_end(struct watch *w, const char *what)
+{
+	log_warning(
+		"kafka: %s again, after %.0f s", what, instant_seconds(w->told_since, clock_now()));
+	w->told[0] = '\0';
 }
 
 /* Have every bus of the family put a new producer in the place of its own, by its own reporter. */
@@ -105,8 +119,10 @@ static void note_up(struct watch *w)
 	pthread_mutex_unlock(&bus->lock);
 	if (!news)
 		return;
-	log_info("kafka: the broker answers");
-	w->told[0] = '\0';
+	if (w->told[0] == '\0')
+		log_info("kafka: the broker answers");
+	else
+		tell_end(w, "the broker answers");
 }
 
 static void note_down(struct watch *w, const char *reason)
@@ -151,21 +167,22 @@ static double slice(const struct watch *w)
 static void note_failure(struct watch *w, rd_kafka_resp_err_t code, struct instant asked)
 {
 	double timeout = w->bus->config->timeout;
-	char reason[64];
+	char reason[128];
 	struct instant now = clock_now();
 	if (!w->is_failing)
 		w->failing_since = asked;
 	w->is_failing = true;
 	w->slice = fmin(2 * w->slice, SLICE_MAX_S);
 	if (code == RD_KAFKA_RESP_ERR__TIMED_OUT) {
-		snprintf(reason, sizeof reason, "no answer in %g s", timeout);
+		snprintf(reason, sizeof reason,
+			"it accepts connections, but has said nothing for %g s", timeout);
 		if (owed(w, now) >= timeout)
 			note_down(w, reason);
 		return;
 	}
 	double patience = fmin(w->trouble[0] != '\0' ? REFUSED_S : UNREACHED_S, timeout);
 	if (instant_seconds(w->failing_since, now) >= patience)
-		note_down(w, w->trouble[0] != '\0' ? w->trouble : rd_kafka_err2str(code));
+		note_down(w, w->trouble[0] != '\0' ? w->trouble : ask_plain_code(code));
 }
 
 static bool make_handle(struct watch *w)
@@ -206,23 +223,25 @@ static bool is_forgotten(struct bus *bus, struct instant now)
 
 /* Under the lock: whether nothing has been stored for longer than a burst has time, though
  * something was sent. */
-static bool is_storing_nothing(struct bus *bus, struct instant now)
+static bool is_storing_nothing(struct bus *bus, struct instant now, double limit)
 {
 	if (atomic_exchange(&bus->has_stored, false) || is_forgotten(bus, now)) {
 		bus->silent_since = now;
 		bus->has_failed = false;
 	}
-	return bus->is_up && bus->has_failed &&
-	       instant_seconds(bus->silent_since, now) >= bus->config->timeout;
+	return bus->is_up && bus->has_failed && instant_seconds(bus->silent_since, now) >= limit;
 }
 
 static void look_at_bursts(struct watch *w)
 {
 	struct bus *bus = w->bus;
 	char reason[BUS_REASON_MAX];
+	struct instant now = clock_now();
+	/* Where some topics are stored and others are not, their models tell. */
+	double limit = bus->config->timeout * (instant_before(now, w->calm) ? CALM_FACTOR : 1);
 	pthread_mutex_lock(&bus->lock);
 	bool was = bus->is_storing_nothing;
-	bool is = is_storing_nothing(bus, clock_now());
+	bool is = is_storing_nothing(bus, now, was ? bus->config->timeout : limit);
 	bus->is_storing_nothing = is;
 	snprintf(reason, sizeof reason, "%s", bus->lateness);
 	pthread_mutex_unlock(&bus->lock);
@@ -230,9 +249,11 @@ static void look_at_bursts(struct watch *w)
 		tell(w, "the broker answers, but stores nothing", reason);
 	if (!was || is || w->told[0] == '\0')
 		return;
+	w->calm = instant_after(now, CALM_S);
 	if (bus_is_up(bus))
-		log_info("kafka: the broker stores messages again");
-	w->told[0] = '\0';
+		tell_end(w, "the broker stores messages");
+	else
+		w->told[0] = '\0';
 }
 
 /* Wait until the broker is to be asked again. */

@@ -1,6 +1,7 @@
 #include "encode.h"
 
 #include "bytes.h"
+#include "utf8.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -320,8 +321,10 @@ void encode_identity(const struct model *m, const struct field *fields, struct t
 	text_addf(t, ")=(");
 	for (size_t i = 0; i < m->primary_key_count; i++) {
 		const char *value = fields[m->primary_key_fields[i]].text;
+		char *shown = utf8_shown(value != NULL ? value : "NULL");
 		text_addf(t, "%s", i > 0 ? ", " : "");
-		text_add_short(t, value != NULL ? value : "NULL", KEY_MAX / m->primary_key_count);
+		text_add_short(t, shown, KEY_MAX / m->primary_key_count);
+		free(shown);
 	}
 	text_addf(t, ")");
 }

@@ -165,7 +165,6 @@ static bool notify_self(struct listener *l, struct error *e)
 
 static bool test_self(struct listener *l, struct error *e)
 {
-	struct instant deadline = instant_after(clock_now(), SELF_TEST_S);
 	snprintf(l->self_test, sizeof l->self_test, "signalbus self-test %ld %jd", (long)getpid(),
 		(intmax_t)clock_now().ns);
 	l->proven = false;
@@ -173,6 +172,7 @@ static bool test_self(struct listener *l, struct error *e)
 		log_debug("listener: not tested: %s", e->text);
 		return true;
 	}
+	struct instant deadline = instant_after(clock_now(), SELF_TEST_S);
 	while (!l->proven && !stopping(l) && instant_before(clock_now(), deadline))
 		if (!hear(l, instant_earlier(deadline, instant_after(clock_now(), 0.02)), e))
 			return false;

@@ -172,6 +172,12 @@ static bool try_back(struct return_trip *r, struct stretch_of_page p, struct err
 	return ok;
 }
 
+/* Whether others hold up all of them. */
+static bool is_lock(const struct error *e)
+{
+	return strcmp(e->sqlstate, "55P03") == 0 || strcmp(e->sqlstate, "57014") == 0;
+}
+
 /* Put dead letters back, by halves where they cannot be all at once, so that each which has to stay
  * stays alone.  Returns false with e where that is not the fault of one of them. */
 static bool put_back(struct return_trip *r, struct stretch_of_page p, struct error *e)
@@ -183,7 +189,7 @@ static bool put_back(struct return_trip *r, struct stretch_of_page p, struct err
 	if (try_back(r, p, &reason))
 		return control(r, "RELEASE SAVEPOINT put_back", e);
 	*e = reason;
-	if (reason.kind != ERROR_DATABASE || !store_connected(r->s))
+	if (!store_connected(r->s) || reason.kind == ERROR_STOPPED || is_lock(&reason))
 		return error_prefix(e, "model \"%s\"", r->m->config->name);
 	if (!control(r, "ROLLBACK TO SAVEPOINT put_back", e) ||
 		!control(r, "RELEASE SAVEPOINT put_back", e))

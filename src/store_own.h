@@ -77,9 +77,9 @@ struct store {
 	struct instant claiming_since;        /* … since then */
 	char *state_statement;                /* the name of sql_table_state … */
 	bool prepared_state;                  /* … which is prepared */
-	double lock_wait; /* seconds for which others' locks are waited for before anything is sent */
-	char *haste;      /* the statement that has them waited for so long … */
-	char *patience;   /* … and, with claimed rows that are sent, for long */
+	double lock_wait; /* seconds to wait for others' locks before anything is sent … */
+	char *haste;      /* … the statement that says so … */
+	char *patience;   /* … and the one to wait for long, with claimed rows */
 };
 
 /* When a call that begins now has to be answered. */

@@ -34,8 +34,14 @@ def wait_unready(site, *reasons):
 
 
 def warnings(daemon, text=": "):
+    """That an outage begins."""
     return [line for line in daemon.log().splitlines()
-            if " warning: kafka: " in line and text in line]
+            if " warning: kafka: " in line and text in line and " again, after " not in line]
+
+
+def ends(daemon):
+    return [line for line in daemon.log().splitlines()
+            if " warning: kafka: " in line and " again, after " in line]
 
 
 def test_an_advertised_address_that_refuses(signalbus, schema, kafka, make_topic, consume, site):
@@ -63,7 +69,7 @@ def test_an_advertised_address_that_refuses(signalbus, schema, kafka, make_topic
         daemon.wait_log("kafka: the broker stores messages again")
         wait_until(lambda: schema.count("t") == 0, 20, "t empty")
         daemon.stop().expect(0)
-        assert len(warnings(daemon)) == 1
+        assert len(warnings(daemon)) == len(ends(daemon)) == 1
     assert set(ids(consume(topic, 1))) == {1}
 
 
@@ -98,12 +104,14 @@ def test_a_frozen_broker_is_noticed_without_signals(signalbus, schema, kafka, ma
     daemon = start(signalbus, site)
     kafka.freeze()
     try:
-        wait_unready(site, "kafka: the broker does not answer: no answer in 1 s")
+        wait_unready(site, "kafka: the broker does not answer: it accepts connections, but has said "
+                           "nothing for 1 s")
     finally:
         kafka.thaw()
     wait_until(site.is_ready, 20 * SLOWER, "readiness")
     daemon.stop().expect(0)
-    assert len(warnings(daemon)) == 1 and daemon.log().count("kafka: the broker answers") == 2
+    assert len(warnings(daemon)) == len(ends(daemon)) == 1
+    assert daemon.log().count("kafka: the broker answers") == 2
 
 
 def test_idle_connections_that_the_broker_closes(signalbus, schema, site):
