@@ -138,9 +138,13 @@ static void take_row(void *arg, size_t count)
 		send_up_to(b, count);
 }
 
+/* A stretch that turns out to be vain moves the position back.  Not so where that would find rows
+ * that are put off but not remembered. */
 static struct stretch take_stretch(const struct burst *b)
 {
-	return stretch_take(b->order->position, b->model, b->order->from_start, !b->is_sole);
+	const struct burst_order *o = b->order;
+	bool is_full = o->deferral != NULL && deferral_is_full(o->deferral);
+	return stretch_take(o->position, b->model, o->from_start, !b->is_sole && !is_full);
 }
 
 static struct claim_request request_for(struct burst *b, const struct stretch *stretch)

@@ -158,26 +158,31 @@ static bool may_serve(struct worker *w, const struct model *m, struct error *e)
 	return true;
 }
 
-/* A burst; one that finds nothing from the beginning of the table on was a sweep. */
+/* A burst of a model in no order; one that finds nothing from the beginning of the table on was a
+ * sweep. */
 static bool look(struct worker *w, const struct burst_order *order, struct burst_result *result,
 	struct error *e)
 {
 	struct instant start = clock_now();
+	bool was_failing = deferral_has_rows(order->deferral);
 	bool ok = burst_run(w->burst, order, result, e);
-	if (ok && result->claimed == 0 && result->from_start)
+	if (was_failing && result->put_off > 0 && result->sent == 0)
+		deferral_extend(order->deferral, instant_seconds(start, clock_now()));
+	if (ok && result->claimed == 0 && result->from_start && !deferral_is_full(order->deferral))
 		position_swept(order->position, start, clock_now());
 	return ok;
 }
 
 /* Where the position shows nothing new, look from the beginning of the table; while that had better
  * wait, just a little before the position.  Where more rows are put off than claims pass over,
- * neither is done before it is time to try them again. */
+ * neither is done before it is time to try them again, whatever the reason of the visit. */
 static bool run_any(
 	struct worker *w, struct burst_order order, struct visit *visit, struct error *e)
 {
+	bool is_full = deferral_is_full(order.deferral);
+	order.from_start = order.from_start && !is_full;
 	bool ok = look(w, &order, &visit->result, e);
-	if (!ok || visit->result.claimed > 0 || visit->result.from_start ||
-		deferral_is_full(order.deferral))
+	if (!ok || visit->result.claimed > 0 || visit->result.from_start || is_full)
 		return ok;
 	visit->rest = position_rest(order.position, clock_now());
 	order.from_start = visit->rest <= 0;
@@ -306,7 +311,10 @@ static void serve(struct worker *w, size_t model, enum due_reason reason)
 		handle_error(w, model, start, &e);
 		return;
 	}
-	standing_success(w->daemon->standing, model, result->sent > 0);
+	if (result->put_off > 0 && result->sent == 0)
+		standing_leave(w->daemon->standing, model); /* that is no success */
+	else
+		standing_success(w->daemon->standing, model, result->sent > 0);
 	metrics_stopped(w->daemon->metrics, model, standing_is_stopped(w->daemon->standing, model));
 	if (result->held_back) {
 		due_done(w->daemon->due, model, DUE_LATER, HELD_PAUSE_S);

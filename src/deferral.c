@@ -12,6 +12,7 @@ struct deferral {
 	size_t rows;          /* put off since they were released, with those not remembered */
 	unsigned rounds;      /* tries that failed, since all went well */
 	struct instant since; /* the first of them */
+	enum error_kind kind; /* of the last one */
 	struct instant until;
 	uint64_t *told; /* hashes of reasons */
 	size_t told_count;
@@ -87,6 +88,7 @@ void deferral_add(struct deferral *d, const char *tableoid, const char *ctid, co
 		add_value(&d->tableoids, tableoid);
 		add_value(&d->ctids, ctid);
 	}
+	d->kind = e->kind;
 	d->tell(d->arg, e, note_reason(d, e->text));
 	pthread_mutex_unlock(&d->lock);
 }
@@ -101,6 +103,13 @@ bool deferral_list(struct deferral *d, struct text *tableoids, struct text *ctid
 	}
 	pthread_mutex_unlock(&d->lock);
 	return any;
+}
+
+void deferral_extend(struct deferral *d, double seconds)
+{
+	pthread_mutex_lock(&d->lock);
+	d->until = instant_after(d->until, 2 * seconds);
+	pthread_mutex_unlock(&d->lock);
 }
 
 bool deferral_has_rows(struct deferral *d)
@@ -146,4 +155,14 @@ double deferral_end(struct deferral *d, struct instant now)
 	}
 	pthread_mutex_unlock(&d->lock);
 	return seconds;
+}
+
+bool deferral_is_failing(struct deferral *d, struct instant *since, enum error_kind *kind)
+{
+	pthread_mutex_lock(&d->lock);
+	bool is = d->rounds > 0;
+	*since = d->since;
+	*kind = d->kind;
+	pthread_mutex_unlock(&d->lock);
+	return is;
 }

@@ -4,7 +4,7 @@
  * until it is time to try them again, all at once.  Shared by the senders of a model; any thread.
  *
  * Only so many are remembered, since claims carry them along.  Rows beyond these are met again by
- * whoever looks from the beginning of the table, which should wait until that time, then.
+ * whoever looks from the beginning of the table, which must wait until that time, then.
  */
 #ifndef SIGNALBUS_DEFERRAL_H
 #define SIGNALBUS_DEFERRAL_H
@@ -36,6 +36,11 @@ void deferral_add(
  * adds nothing, where there are none. */
 bool deferral_list(struct deferral *d, struct text *tableoids, struct text *ctids);
 
+/* A burst that sent nothing took so long over rows to put off, when others had been before it.  The
+ * time until all are tried again grows by twice as much, so that such tries take half of the time
+ * at most, and are not begun again before they have come to the end of the table. */
+void deferral_extend(struct deferral *d, double seconds);
+
 /* Whether rows are put off, and whether they are more than are remembered. */
 bool deferral_has_rows(struct deferral *d);
 bool deferral_is_full(struct deferral *d);
@@ -50,5 +55,8 @@ void deferral_release(struct deferral *d, struct instant now, bool only_due);
  * many seconds rows were failing, if they were until now and are no more; else a negative number.
  */
 double deferral_end(struct deferral *d, struct instant now);
+
+/* Whether rows have been failing, and since when, and the last one for what. */
+bool deferral_is_failing(struct deferral *d, struct instant *since, enum error_kind *kind);
 
 #endif

@@ -117,13 +117,26 @@ static void end_failure(struct entry *m, const char *name, struct instant now)
 void standing_emptied(struct standing *s, size_t model)
 {
 	struct entry *m = &s->entries[model];
+	struct instant now = clock_now();
 	pthread_mutex_lock(&s->lock);
 	/* Others that are at it may have the rows locked. */
-	double seconds = m->active == 1 ? deferral_end(m->deferral, clock_now()) : -1;
-	if (seconds >= 0)
+	double seconds = m->active == 1 ? deferral_end(m->deferral, now) : -1;
+	if (seconds >= 0) {
+		if (m->told_count > 0) /* one line for both */
+			seconds = fmax(seconds, instant_seconds(m->since, now));
+		forget_told(m);
 		log_warning("model \"%s\": resumed after %.0f s", s->config->models[model].name,
 			seconds);
+	}
 	pthread_mutex_unlock(&s->lock);
+}
+
+/* Whether rows of it are put off, or were until a moment ago. */
+static bool is_failing_in_part(const struct entry *m)
+{
+	struct instant since;
+	enum error_kind kind;
+	return deferral_is_failing(m->deferral, &since, &kind);
 }
 
 void standing_success(struct standing *s, size_t model, bool has_sent)
@@ -131,7 +144,7 @@ void standing_success(struct standing *s, size_t model, bool has_sent)
 	struct entry *m = &s->entries[model];
 	pthread_mutex_lock(&s->lock);
 	m->active--;
-	if (has_sent || m->active == 0)
+	if (has_sent || (m->active == 0 && !is_failing_in_part(m)))
 		end_failure(m, s->config->models[model].name, clock_now());
 	pthread_mutex_unlock(&s->lock);
 }
@@ -219,7 +232,8 @@ double standing_failure(
 bool standing_is_stopped(struct standing *s, size_t model)
 {
 	pthread_mutex_lock(&s->lock);
-	bool is_stopped = s->entries[model].failures > 0 || s->entries[model].hold.is_told;
+	const struct entry *m = &s->entries[model];
+	bool is_stopped = m->failures > 0 || m->hold.is_told || is_failing_in_part(m);
 	pthread_mutex_unlock(&s->lock);
 	return is_stopped;
 }
@@ -282,18 +296,33 @@ bool standing_watches(struct standing *s, size_t model)
 	return watches;
 }
 
+/* Under the lock: whether rows are put off, or others have some locked, which was logged. */
+static bool is_wrong_in_part(const struct entry *m, struct instant *since, const char **kind)
+{
+	struct instant failing;
+	enum error_kind failed_for;
+	if (deferral_is_failing(m->deferral, &failing, &failed_for)) {
+		*since = failing;
+		*kind = error_kind_name(failed_for);
+		return true;
+	}
+	*since = m->hold.since;
+	*kind = "locked";
+	return m->hold.is_told;
+}
+
 void standing_describe(struct standing *s, struct instant now, struct text *t)
 {
 	const char *before = "";
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < s->config->model_count; i++) {
 		const struct entry *m = &s->entries[i];
-		bool is_held = m->told_count == 0 && m->hold.is_told;
-		if (m->told_count == 0 && !is_held)
+		struct instant since = m->since;
+		const char *kind = error_kind_name(m->kind);
+		if (m->told_count == 0 && !is_wrong_in_part(m, &since, &kind))
 			continue;
-		text_addf(t, "%s%s (%s, %.0f s)", before, s->config->models[i].name,
-			is_held ? "locked" : error_kind_name(m->kind),
-			instant_seconds(is_held ? m->hold.since : m->since, now));
+		text_addf(t, "%s%s (%s, %.0f s)", before, s->config->models[i].name, kind,
+			instant_seconds(since, now));
 		before = ", ";
 	}
 	pthread_mutex_unlock(&s->lock);

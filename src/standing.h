@@ -34,7 +34,8 @@ void standing_begin(struct standing *s, size_t model);
 void standing_emptied(struct standing *s, size_t model);
 
 /* It was served, all went well, and something was sent, or there was nothing to be seen.  The
- * latter proves nothing while another worker is at it, which may have all rows locked. */
+ * latter proves nothing while another worker is at it, which may have all rows locked, or while
+ * rows are put off, which claims pass over. */
 void standing_success(struct standing *s, size_t model, bool has_sent);
 
 /* Serving it failed; it was begun at start.  Returns for how many seconds to leave it alone; dice
@@ -42,10 +43,11 @@ void standing_success(struct standing *s, size_t model, bool has_sent);
 double standing_failure(
 	struct standing *s, size_t model, const struct error *e, struct instant start, double dice);
 
-/* It was given back for no fault of its own. */
+/* It was given back for no fault of its own, or with rows put off and nothing sent. */
 void standing_leave(struct standing *s, size_t model);
 
-/* Whether the last try failed, and it waits for the next one, or others have rows of it locked. */
+/* Whether the last try failed, and it waits for the next one, or rows of it are put off, or others
+ * have some locked. */
 bool standing_is_stopped(struct standing *s, size_t model);
 
 /* Rows of it were counted.  Any time. */
@@ -66,7 +68,7 @@ void standing_tell_held(struct standing *s, size_t model, const char *table, con
 bool standing_sees_rows(struct standing *s, size_t model);
 bool standing_watches(struct standing *s, size_t model);
 
-/* Add to t the models of which a failure was logged that is not over, such as
+/* Add to t the models of which a failure was logged that is not over, or rows are put off, such as
  * "Mail (broker, 75 s), Order (database, 3 s)"; nothing where there are none. */
 void standing_describe(struct standing *s, struct instant now, struct text *t);
 

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from runner import FAILED, ids, model
+from test_metrics import Site, wait_value
 
 LIMIT = {"message_max_bytes": 10_000}
 
@@ -102,6 +103,30 @@ def test_more_than_are_remembered(signalbus, schema, make_topic, consume):
     schema.wait_until(lambda: schema.count("t") == 0, 30)
     daemon.stop().expect(0)
     assert len(consume(topic, 3100)) == 3100 and len(consume(topic + "-missing", 1500)) == 1500
+
+
+def test_more_than_are_remembered_stay(signalbus, schema, make_topic):
+    """They are tried now and then, and hold up no rows that come later."""
+    site = Site()
+    count = 1500
+    signalbus.configure(model("A", schema.make_signals("t", count), make_topic(), burst_count=50),
+                        poll_interval=0.2, metrics_listen=str(site))
+    schema.execute("CREATE TABLE line (signal_id bigint REFERENCES t); CREATE INDEX ON line (signal_id)")
+    schema.execute("INSERT INTO line SELECT id FROM t")
+    schema.insert_signals("t", 50, first=count + 1)
+    daemon = signalbus.start("run")
+    schema.wait_until(lambda: schema.count("t") == count, 10, "the good rows")
+    tries = site.value("signalbus_errors_total", model="A", kind="database")
+    for n in range(12):
+        schema.insert_signals("t", 1, first=2000 + n)
+        schema.wait_until(lambda: schema.count("t") == count, 2, "a row that comes later")
+    tries = site.value("signalbus_errors_total", model="A", kind="database") - tries
+    assert tries < 4 * count / 50, "a few times all of them, in bursts"
+    assert site.value("signalbus_stopped", model="A") == 1
+    schema.execute("DROP TABLE line")
+    daemon.wait_log('model "A": resumed')
+    wait_value(site, 0, "signalbus_stopped", model="A")
+    daemon.stop().expect(0)
 
 
 def test_a_parent(signalbus, schema, make_topic, consume):

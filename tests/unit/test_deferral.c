@@ -166,6 +166,46 @@ START_TEST(only_so_many_are_remembered)
 }
 END_TEST
 
+START_TEST(the_rest_is_as_long_as_the_tries_took)
+{
+	begin();
+	add(0, 1);
+	double rest = deferral_rest(world.deferral, now());
+	for (int row = 1; row <= 2 * DEFERRAL_MAX; row++) {
+		pass(0.01);
+		add(row, 1);
+		deferral_extend(world.deferral, 0.01);
+		deferral_release(world.deferral, now(), true);
+		ck_assert(deferral_has_rows(world.deferral));
+	}
+	ck_assert(deferral_is_full(world.deferral));
+	ck_assert_double_eq_tol(deferral_rest(world.deferral, now()), rest + 20, 1e-3);
+	pass(rest + 20.001);
+	deferral_release(world.deferral, now(), true);
+	ck_assert(!deferral_has_rows(world.deferral));
+	deferral_free(world.deferral);
+}
+END_TEST
+
+START_TEST(rows_fail_until_the_end)
+{
+	struct instant since;
+	enum error_kind kind;
+	begin();
+	ck_assert(!deferral_is_failing(world.deferral, &since, &kind));
+	add(1, 1);
+	pass(2);
+	add(2, 1);
+	deferral_release(world.deferral, now(), false);
+	ck_assert(deferral_is_failing(world.deferral, &since, &kind));
+	ck_assert_int_eq(kind, ERROR_REJECTED);
+	ck_assert_double_eq_tol(instant_seconds(since, now()), 2, 1e-6);
+	deferral_end(world.deferral, now());
+	ck_assert(!deferral_is_failing(world.deferral, &since, &kind));
+	deferral_free(world.deferral);
+}
+END_TEST
+
 int main(void)
 {
 	const struct test tests[] = {
@@ -174,6 +214,8 @@ int main(void)
 		{ nothing_ends_while_rows_are_put_off, 1, 0 },
 		{ each_reason_is_new_once, 1, 0 },
 		{ only_so_many_are_remembered, 1, 0 },
+		{ the_rest_is_as_long_as_the_tries_took, 1, 0 },
+		{ rows_fail_until_the_end, 1, 0 },
 	};
 	return suite_run("deferral", tests, COUNT(tests));
 }

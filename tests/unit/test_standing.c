@@ -353,6 +353,72 @@ START_TEST(rows_that_are_sent_in_pieces_are_not_held)
 }
 END_TEST
 
+static void put_off(void)
+{
+	struct error e;
+	error_set(&e, ERROR_DATABASE, "model \"A\": signal (id)=(3)");
+	deferral_add(standing_deferral(world.standing, 0), "16384", "(0,3)", &e);
+}
+
+static void empty(void)
+{
+	deferral_release(standing_deferral(world.standing, 0), clock_now(), false);
+	standing_begin(world.standing, 0);
+	standing_emptied(world.standing, 0);
+	standing_success(world.standing, 0, false);
+}
+
+#define PUT_OFF "error: Caught error while sending pending signals: model \"A\": signal (id)=(3)\n"
+
+START_TEST(rows_that_are_put_off_stop_a_model)
+{
+	struct text t = { 0 };
+	begin();
+	put_off();
+	pass(7);
+	succeed(true);
+	ck_assert(standing_is_stopped(world.standing, 0));
+	ck_assert(!standing_is_stopped(world.standing, 1));
+	standing_describe(world.standing, clock_now(), &t);
+	ck_assert_str_eq(t.text, "A (database, 7 s)");
+	text_free(&t);
+	empty();
+	check_lines(PUT_OFF "warning: model \"A\": resumed after 7 s\n");
+	ck_assert(!standing_is_stopped(world.standing, 0));
+	standing_describe(world.standing, clock_now(), &t);
+	ck_assert_uint_eq(t.length, 0);
+	end();
+}
+END_TEST
+
+START_TEST(a_model_resumes_once_whatever_was_wrong)
+{
+	begin();
+	fail_after(0, ERROR_DATABASE, "no");
+	pass(3);
+	put_off();
+	pass(4);
+	succeed(false);
+	check_lines(BEGINNING "no\n" PUT_OFF);
+	empty();
+	check_lines(BEGINNING "no\n" PUT_OFF "warning: model \"A\": resumed after 7 s\n");
+	end();
+}
+END_TEST
+
+START_TEST(what_is_sent_ends_a_failure_though_rows_are_put_off)
+{
+	begin();
+	fail_after(0, ERROR_DATABASE, "no");
+	put_off();
+	pass(5);
+	succeed(true);
+	check_lines(BEGINNING "no\n" PUT_OFF "warning: model \"A\": resumed after 5 s\n");
+	ck_assert(standing_is_stopped(world.standing, 0));
+	end();
+}
+END_TEST
+
 int main(void)
 {
 	const struct test tests[] = {
@@ -369,6 +435,9 @@ int main(void)
 		{ rows_of_another_worker_are_not_held, 1, 0 },
 		{ rows_that_stay_for_a_failure_are_not_held, 1, 0 },
 		{ rows_that_are_sent_in_pieces_are_not_held, 1, 0 },
+		{ rows_that_are_put_off_stop_a_model, 1, 0 },
+		{ a_model_resumes_once_whatever_was_wrong, 1, 0 },
+		{ what_is_sent_ends_a_failure_though_rows_are_put_off, 1, 0 },
 	};
 	return suite_run("standing", tests, COUNT(tests));
 }
