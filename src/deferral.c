@@ -14,7 +14,7 @@ struct deferral {
 	struct instant since; /* the first of them */
 	enum error_kind kind; /* of the last one */
 	struct instant until;
-	uint64_t *told; /* hashes of reasons */
+	uint64_t told[DEFERRAL_TOLD_MAX + 1]; /* hashes of reasons */
 	size_t told_count;
 };
 
@@ -40,7 +40,6 @@ void deferral_free(struct deferral *d)
 	if (d == NULL)
 		return;
 	forget_rows(d);
-	free(d->told);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
 }
@@ -60,19 +59,17 @@ static uint64_t hash(const char *s)
 	return h;
 }
 
-/* Under the lock: whether a reason is told for the first time.  When so many are, the log is full
- * of them, and no more are new. */
-static bool note_reason(struct deferral *d, const char *reason)
+/* Under the lock.  A reason has the key of its row in it, so that one cause may have thousands. */
+static enum deferral_news note_reason(struct deferral *d, const char *reason)
 {
 	uint64_t h = hash(reason);
 	for (size_t i = 0; i < d->told_count; i++)
 		if (d->told[i] == h)
-			return false;
-	if (d->told_count == DEFERRAL_MAX)
-		return false;
-	d->told = memory_resize(d->told, d->told_count + 1, sizeof *d->told);
+			return DEFERRAL_KNOWN;
+	if (d->told_count > DEFERRAL_TOLD_MAX)
+		return DEFERRAL_KNOWN;
 	d->told[d->told_count++] = h;
-	return true;
+	return d->told_count > DEFERRAL_TOLD_MAX ? DEFERRAL_MANY : DEFERRAL_NEW;
 }
 
 void deferral_add(struct deferral *d, const char *tableoid, const char *ctid, const struct error *e)

@@ -18,11 +18,22 @@
 
 struct deferral;
 
-enum { DEFERRAL_MAX = 1000 };
+enum { DEFERRAL_MAX = 1000, DEFERRAL_TOLD_MAX = 20 };
 
-/* Told of each row that is put off.  is_new: its reason was not told since all went well.  Called
- * with the deferral locked. */
-typedef void deferral_tell(void *arg, const struct error *e, bool is_new);
+/* Whether people need to know of a row that is put off. */
+enum deferral_news {
+	DEFERRAL_KNOWN, /* no: its reason was told since all went well, or too many others were */
+	DEFERRAL_NEW,
+	DEFERRAL_MANY, /* only that from now on there are too many to be told */
+};
+
+/* The latter, for a model and its table. */
+#define DEFERRAL_MANY_FORMAT                                                                       \
+	"model \"%s\": more signals of table %s cannot be sent; from now on the reasons are "      \
+	"logged at log_level \"debug\" only"
+
+/* Told of each row that is put off.  Called with the deferral locked. */
+typedef void deferral_tell(void *arg, const struct error *e, enum deferral_news news);
 
 struct deferral *deferral_new(deferral_tell *tell, void *arg);
 void deferral_free(struct deferral *d);

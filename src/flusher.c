@@ -71,7 +71,7 @@ struct flusher {
 
 /* A row of a target is put off.  The reason that the run may fail with is told then, others now.
  * One that may pass comes first: for it the row is tried again. */
-static void note_put_off(void *arg, const struct error *e, bool is_new)
+static void note_put_off(void *arg, const struct error *e, enum deferral_news news)
 {
 	struct target *t = arg;
 	struct error told = *e;
@@ -83,8 +83,13 @@ static void note_put_off(void *arg, const struct error *e, bool is_new)
 		t->reason = *e;
 	}
 	pthread_mutex_unlock(&t->flusher->lock);
-	if (!is_first && is_new)
+	if (!is_first && news == DEFERRAL_NEW)
 		log_warning("%s", told.text);
+	else
+		log_debug("%s", e->text);
+	const struct model_config *m = &t->flusher->plan->config->models[t->index];
+	if (news == DEFERRAL_MANY)
+		log_warning(DEFERRAL_MANY_FORMAT, m->name, m->table);
 }
 
 struct flusher *flusher_new(const struct flush_plan *plan)

@@ -33,13 +33,15 @@ struct standing {
 	struct entry *entries;
 };
 
-static void tell_put_off(void *arg, const struct error *e, bool is_new)
+static void tell_put_off(void *arg, const struct error *e, enum deferral_news news)
 {
-	(void)arg;
-	if (is_new)
+	const struct model_config *m = arg;
+	if (news == DEFERRAL_NEW)
 		log_error("Caught error while sending pending signals: %s", e->text);
 	else
 		log_debug("%s", e->text);
+	if (news == DEFERRAL_MANY)
+		log_warning(DEFERRAL_MANY_FORMAT, m->name, m->table);
 }
 
 struct standing *standing_new(const struct config *config)
@@ -50,7 +52,7 @@ struct standing *standing_new(const struct config *config)
 	s->entries = memory_new(config->model_count, sizeof *s->entries);
 	for (size_t i = 0; i < config->model_count; i++) {
 		s->entries[i].position = position_new();
-		s->entries[i].deferral = deferral_new(tell_put_off, NULL);
+		s->entries[i].deferral = deferral_new(tell_put_off, &config->models[i]);
 		s->entries[i].retry = retry_new(INFINITY, clock_now());
 	}
 	return s;

@@ -127,6 +127,8 @@ def test_more_than_are_remembered_stay(signalbus, schema, make_topic):
     daemon.wait_log('model "A": resumed')
     wait_value(site, 0, "signalbus_stopped", model="A")
     daemon.stop().expect(0)
+    assert daemon.log().count(FAILED) == 20
+    assert daemon.log().count(f"more signals of table {schema}.t cannot be sent") == 1
 
 
 def test_a_parent(signalbus, schema, make_topic, consume):

@@ -722,11 +722,11 @@ static const struct {
 
 static size_t told;
 
-static void count_told(void *arg, const struct error *e, bool is_new)
+static void count_told(void *arg, const struct error *e, enum deferral_news news)
 {
 	ck_assert_ptr_eq(arg, &told);
 	ck_assert_int_ne(e->kind, ERROR_NONE);
-	told += is_new;
+	told += news == DEFERRAL_NEW;
 }
 
 START_TEST(rows_that_fail_for_themselves_are_put_off)

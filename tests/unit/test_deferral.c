@@ -9,7 +9,7 @@
 static struct {
 	struct deferral *deferral;
 	int64_t now_ns;
-	size_t told, is_new;
+	size_t told, is_new, many;
 } world;
 
 struct instant scripted_clock_now(void);
@@ -28,12 +28,13 @@ static void pass(double seconds)
 	world.now_ns += (int64_t)(seconds * 1e9);
 }
 
-static void tell(void *arg, const struct error *e, bool is_new)
+static void tell(void *arg, const struct error *e, enum deferral_news news)
 {
 	ck_assert_ptr_eq(arg, &world);
 	ck_assert_int_eq(e->kind, ERROR_REJECTED);
 	world.told++;
-	world.is_new += is_new;
+	world.is_new += news == DEFERRAL_NEW;
+	world.many += news == DEFERRAL_MANY;
 }
 
 static void begin(void)
@@ -153,7 +154,8 @@ START_TEST(only_so_many_are_remembered)
 	for (int row = 0; row < 10; row++)
 		add(DEFERRAL_MAX + row, DEFERRAL_MAX + row);
 	ck_assert(deferral_is_full(world.deferral));
-	ck_assert_uint_eq(world.is_new, DEFERRAL_MAX);
+	ck_assert_uint_eq(world.is_new, DEFERRAL_TOLD_MAX);
+	ck_assert_uint_eq(world.many, 1);
 	struct text oids = { 0 }, ctids = { 0 };
 	deferral_list(world.deferral, &oids, &ctids);
 	ck_assert_ptr_null(strstr(ctids.text, "(0,1000)"));
@@ -162,6 +164,9 @@ START_TEST(only_so_many_are_remembered)
 	text_free(&ctids);
 	deferral_release(world.deferral, now(), false);
 	ck_assert(!deferral_is_full(world.deferral));
+	deferral_end(world.deferral, now());
+	add(1, DEFERRAL_MAX);
+	ck_assert_uint_eq(world.is_new, DEFERRAL_TOLD_MAX + 1);
 	deferral_free(world.deferral);
 }
 END_TEST
