@@ -180,6 +180,7 @@ const struct model *store_model(struct store *s, size_t index, struct error *e)
 		.locked = d->locked,
 		.wary_until = d->wary_until,
 		.is_careful = d->is_careful,
+		.reads_some = d->reads_some,
 		.generation = d->generation + 1,
 		.model = catalog_read(s->db, s->config, index, store_deadline(s), e) };
 	db_heed_stop(s->db, false);

@@ -347,8 +347,10 @@ static bool is_unreadable(
 	struct store *s, const struct model *m, const struct claim *claim, struct error *e)
 {
 	struct described *d = &s->models[m->index];
-	if (e->kind != ERROR_DATABASE || e->sqlstate[0] == '\0' || !store_connected(s))
+	if (!store_may_be_row(e) || !store_connected(s))
 		return false;
+	if (e->kind == ERROR_PLAN) /* if it is not a row, it is a prepared statement */
+		store_forget(s, m->index);
 	if (d->reads_apart) {
 		d->reads_apart = false; /* it is not that, or not for some rows only */
 		return false;
@@ -394,8 +396,8 @@ static bool claim_once(struct store *s, const struct model *m, const struct clai
 	store_abandon(s);
 	/* A key or a condition may not fit what the table has become. */
 	struct error changed;
-	if (e->kind == ERROR_DATABASE && store_connected(s) && !store_check_table(s, m, &changed) &&
-		changed.kind == ERROR_PLAN)
+	if ((e->kind == ERROR_DATABASE || store_may_be_row(e)) && store_connected(s) &&
+		!store_check_table(s, m, &changed) && changed.kind == ERROR_PLAN)
 		*e = changed;
 	return false;
 }

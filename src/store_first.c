@@ -39,8 +39,10 @@ static bool is_lock(const struct trial *t, const struct error *e, struct instant
 /* Whether it is for some rows that the server refused, as far as that can be known. */
 static bool is_for_rows(const struct trial *t, const struct error *e, struct instant start)
 {
-	return store_connected(t->store) && !is_lock(t, e, start) && e->kind != ERROR_CONFLICT &&
-	       e->kind != ERROR_PLAN && e->kind != ERROR_STOPPED &&
+	bool may_be = t->is_for_row != NULL ? t->is_for_row(e)
+					    : e->kind != ERROR_CONFLICT && e->kind != ERROR_PLAN &&
+						      e->kind != ERROR_STOPPED;
+	return may_be && store_connected(t->store) && !is_lock(t, e, start) &&
 	       instant_before(clock_now(), t->deadline);
 }
 

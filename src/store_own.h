@@ -36,6 +36,8 @@ struct described {
 	bool prepared[CLAIM_KINDS][CLAIM_SIZES][4]; /* the last index: how (sql.h) */
 	bool prepared_delete, prepared_bury, prepared_lock_again;
 	bool reads_apart; /* a row could not be read: rows are locked first, and then read */
+	bool reads_some;  /* rows could be read while others could not, for a reason that is none of
+			     rows usually */
 	bool is_careful;  /* what was sent could not be deleted: delete before sending, for a while
 			   */
 	bool can_delete;  /* the server has been asked: privileges and replica identity allow it */
@@ -142,6 +144,9 @@ void store_be_wary(struct store *s, const struct model *m, bool was_sent);
  * (store_read.c). */
 bool store_read_apart(struct store *s, const struct model *m, struct claim *claim, struct error *e);
 
+/* Whether an error of a claim may be for what is in a row of it (store_read.c). */
+bool store_may_be_row(const struct error *e);
+
 /* What is done with some rows of a claim, between savepoints of the name "part". */
 struct trial {
 	struct store *store;
@@ -155,6 +160,8 @@ struct trial {
 	bool (*try_rows)(struct trial *t, size_t first, size_t count, struct error *e);
 	/* A row stands alone, with what is wrong with it; the savepoint is there again. */
 	bool (*refuse)(struct trial *t, size_t row, const struct error *why, struct error *e);
+	/* Whether an error may be for some rows only; NULL: whether a refusal may be. */
+	bool (*is_for_row)(const struct error *e);
 };
 
 /* Try all rows of a claim; where that fails for some, by halves until these stand alone (in order,

@@ -10,9 +10,10 @@
 #include <string.h>
 
 /* What rows may have that is wrong: SQLSTATE classes of what was met in their data, or raised by
- * somebody's function.  All others are the model's trouble. */
-static const char *const of_rows[] = { "21", "22", "23", "2F", "38", "39", "P0" };
-static const char of_damage[] = "XX"; /* the same, but the row cannot be copied either */
+ * somebody's function.  Any other is a row's fault, too, if other rows can be read; if none can, it
+ * is the model's trouble. */
+static const char *const of_rows[] = { "21", "22", "23", "2F", "38", "39", "P0", "XX" };
+static const char of_damage[] = "XX"; /* such a row cannot be copied either */
 
 /* The rows that were read, each in one of several results. */
 struct reading {
@@ -23,8 +24,10 @@ struct reading {
 		size_t row;
 	} * places; /* one for each row of the claim */
 	size_t bytes;
-	struct error why; /* an output could not be read */
-	size_t cut_to;    /* rows from there on do not fit in the burst; 0: all do */
+	struct error why;     /* an output could not be read */
+	struct error general; /* why a row could not be read, of no class of rows; else ERROR_NONE
+			       */
+	size_t cut_to;        /* rows from there on do not fit in the burst; 0: all do */
 };
 
 static bool is_state(const struct error *e, const char *class)
@@ -32,12 +35,19 @@ static bool is_state(const struct error *e, const char *class)
 	return strncmp(e->sqlstate, class, strlen(class)) == 0;
 }
 
-static bool may_die(const struct error *e)
+static bool is_of_rows(const struct error *e)
 {
 	for (size_t i = 0; i < sizeof of_rows / sizeof of_rows[0]; i++)
 		if (is_state(e, of_rows[i]))
 			return true;
 	return false;
+}
+
+bool store_may_be_row(const struct error *e)
+{
+	return e->sqlstate[0] != '\0' &&
+	       (e->kind == ERROR_DATABASE ||
+		       (e->kind == ERROR_PLAN && !is_state(e, "26000"))); /* not prepared */
 }
 
 /* The places of some rows, as two array literals. */
@@ -129,6 +139,12 @@ static bool read_rows(struct trial *t, size_t first, size_t count, struct error 
 	return place_rows(t, rows, first, count, e) && release(t, e);
 }
 
+/* Also that so many rows are too large. */
+static bool is_for_some(const struct error *e)
+{
+	return e->kind == ERROR_DATABASE || store_may_be_row(e);
+}
+
 /* What people call an output. */
 static const char *name_of(const struct model *m, size_t output)
 {
@@ -192,30 +208,86 @@ static bool examine(struct trial *t, size_t row, struct text *reason, struct err
 
 static bool refuse(struct trial *t, size_t row, const struct error *why, struct error *e)
 {
-	struct text reason = { 0 };
+	struct reading *r = t->arg;
 	*e = *why;
-	if (!may_die(why) && !is_state(why, of_damage))
+	if (!store_may_be_row(why))
 		return false;
-	if (!examine(t, row, &reason, e))
-		/* uncovered: the session is lost at just this call */
-		return false;
-	if (reason.length == 0)
-		/* uncovered: by itself each can be read */
-		text_addf(&reason, "%s", why->text);
+	if (!is_of_rows(why))
+		r->general = *why;
 	trial_refuse(t, row,
-		(struct refusal){
-			.reason = reason.text, .is_unreadable = true, .may_die = may_die(why) });
+		(struct refusal){ .reason = text_copy(why->text),
+			.is_unreadable = true,
+			.may_die = !is_state(why, of_damage) });
 	return true;
 }
 
-/* Where all of several rows are refused, that is not the fault of each. */
-static void spare_all(struct claim *claim)
+/* Whether a row from the second on can be read.  Returns false with e where the session is lost. */
+static bool find_readable(struct trial *t, size_t count, bool *found, struct error *e)
 {
+	for (size_t i = 1; i < count && !*found && instant_before(clock_now(), t->deadline); i++) {
+		struct error why;
+		if (!store_query(t->store, (struct db_call){ .sql = "SAVEPOINT part" }, e))
+			/* uncovered: the session is lost at just this call */
+			return false;
+		*found = read_with(
+			t, sql_read(t->model), (struct db_call){ 0 }, (struct slice){ i, 1 }, &why);
+		if (!*found && why.kind == ERROR_STOPPED) {
+			/* uncovered: a signal at just this call */
+			*e = why;
+			return false;
+		}
+		if (!store_query(
+			    t->store, (struct db_call){ .sql = "ROLLBACK TO SAVEPOINT part" }, e))
+			/* uncovered: the same */
+			return false;
+	}
+	return true;
+}
+
+/* Say of each row what cannot be read. */
+static bool examine_all(struct trial *t, struct error *e)
+{
+	for (size_t row = 0; row < t->claim->count; row++) {
+		struct text reason = { 0 };
+		if (!claim_refuses(t->claim, row))
+			continue;
+		if (!examine(t, row, &reason, e))
+			/* uncovered: the session is lost at just this call */
+			return false;
+		if (reason.length == 0)
+			continue; /* uncovered: by itself each can be read */
+		free(t->claim->refusals[row].reason);
+		t->claim->refusals[row].reason = reason.text;
+	}
+	return true;
+}
+
+/* Whose fault it is.  That of rows, if others of the tried ones can be read.  If all of several are
+ * refused, it is not the fault of each, so that none dies; for a reason that is not of rows it is
+ * the model's, unless other rows of it could be read before.  A row that is all alone stays by
+ * itself for such a reason: it may be its own. */
+static bool judge(struct trial *t, size_t tried, struct error *e)
+{
+	struct reading *r = t->arg;
+	struct claim *claim = t->claim;
+	bool *reads_some = &t->store->models[t->model->index].reads_some;
+	bool is_general = r->general.kind != ERROR_NONE;
 	size_t refused = 0;
 	for (size_t row = 0; row < claim->count; row++)
 		refused += claim_refuses(claim, row);
-	for (size_t row = 0; refused == claim->count && refused > 1 && row < claim->count; row++)
+	bool some = refused < claim->count;
+	/* In order, those behind the first one were not tried yet. */
+	if (is_general && claim->in_order && !some && !find_readable(t, tried, &some, e))
+		/* uncovered: the session is lost at just this call */
+		return false;
+	*reads_some = *reads_some || (is_general && some);
+	if (is_general && tried > 1 && !*reads_some) {
+		*e = r->general;
+		return false;
+	}
+	for (size_t row = 0; !some && (refused > 1 || is_general) && row < claim->count; row++)
 		claim->refusals[row].may_die = false;
+	return examine_all(t, e);
 }
 
 /* Put the rows that were read in the place of the bare ones. */
@@ -254,11 +326,12 @@ bool store_read_apart(struct store *s, const struct model *m, struct claim *clai
 		.claim = claim,
 		.arg = &r,
 		.try_rows = read_rows,
-		.refuse = refuse };
-	bool ok = read_none(&t, e) && trial_run(&t, e);
+		.refuse = refuse,
+		.is_for_row = is_for_some };
+	size_t tried = claim->count;
+	bool ok = read_none(&t, e) && trial_run(&t, e) && (!t.any || judge(&t, tried, e));
 	if (ok) {
 		take_over(&t);
-		spare_all(claim);
 		s->models[m->index].reads_apart = t.any;
 	}
 	for (size_t i = 0; i < r.result_count; i++)

@@ -99,6 +99,84 @@ def test_what_fails_for_all_is_the_models(signalbus, schema, make_topic, count_i
     assert count_in_log(topic) == 0
 
 
+CASTS = {"54001": ("n::json", "repeat('[', 200000)"), "42P01": ("n::regclass::text", "'nonesuch'"),
+         "54000": ("CASE n WHEN '1' THEN n ELSE repeat(n, 1200000000) END", "'b'"),
+         "ZZ042": ("@.f(n, 'ZZ042')", "'b'"), "0A000": ("@.f(n, '0A000')", "'b'"),
+         "53400": ("@.f(n, '53400')", "'b'"), "57014": ("@.f(n, '57014')", "'b'")}
+OF_THE_ROW = [state for state in CASTS if state not in ("53400", "57014")]
+
+
+def set_up_cast(signalbus, schema, topic, state, **settings):
+    """A model whose expression fails with this SQLSTATE for the first of 10 rows."""
+    expression, bad = CASTS[state]
+    schema.execute(f"CREATE FUNCTION {schema}.f(text, state text) RETURNS text LANGUAGE plpgsql AS "
+                   "$$ BEGIN IF $1 = 'b' THEN RAISE 'no such customer' USING ERRCODE = state; "
+                   "END IF; RETURN $1; END $$")
+    schema.execute("CREATE TABLE t (id bigint PRIMARY KEY, n text); "
+                   f"INSERT INTO t SELECT 0, {bad}; "
+                   "INSERT INTO t SELECT n, '1' FROM generate_series(1, 9) n")
+    if "regclass" in expression:
+        expression = f"CASE n WHEN '1' THEN n ELSE {expression} END"
+    signalbus.configure(model("A", schema.table("t"), topic, fields=[
+        "id", {"name": "q", "sql": expression.replace("@", str(schema))}],
+        **{"burst_count": 100, **settings}),
+        dead_letter_table=schema.table("dead"), timeout=2, poll_interval=0.05)
+    schema.execute(signalbus("triggers").expect(0).stdout)
+
+
+@every_flush
+@pytest.mark.parametrize("state", OF_THE_ROW)
+def test_any_state_of_one_row(signalbus, schema, make_topic, consume, flush, state):
+    """What fails for a row while others can be read is that row's fault, whatever it is."""
+    topic = make_topic()
+    set_up_cast(signalbus, schema, topic, state, on_reject="dead-letter", order_by=["id"])
+    log = signalbus(*flush).expect(0).stderr
+    assert "signal (id)=(0) cannot be read: q: database: " in log and f"SQLSTATE {state}" in log
+    numbers = ids(consume(topic, 9))
+    assert (numbers if flush[0] == "flushordered" else sorted(numbers)) == list(range(1, 10))
+    assert schema.count("t") == 0 and schema.count("dead") == 1
+
+
+@every_flush
+@pytest.mark.parametrize("burst_count", [1, 100])
+@pytest.mark.parametrize("state", ["ZZ042", "42P01"])
+def test_it_stays_whatever_its_state(
+        signalbus, schema, make_topic, consume, flush, burst_count, state):
+    topic = make_topic()
+    set_up_cast(signalbus, schema, topic, state, burst_count=burst_count)
+    assert "signal (id)=(0) cannot be read" in signalbus(*flush).expect_failure()
+    left = 10 if flush[0] == "flushordered" else 1
+    assert len(consume(topic, 10 - left)) == 10 - left and schema.count("t") == left
+
+
+@pytest.mark.parametrize("state", ["ZZ042", "42P01", "53400", "57014"])
+def test_any_state_of_all_rows(signalbus, schema, make_topic, count_in_log, state):
+    """That is the model's failure, and so is what may pass, also of one row."""
+    topic = make_topic()
+    set_up_cast(signalbus, schema, topic, state, on_reject="dead-letter")
+    if state in OF_THE_ROW:
+        schema.execute("UPDATE t SET n = (SELECT n FROM t WHERE id = 0)")
+    reason = signalbus("flushmany").expect_failure()
+    assert f"SQLSTATE {state}" in reason and "cannot be read" not in reason, reason
+    assert schema.count("t") == 10 and schema.count("dead") == 0 and count_in_log(topic) == 0
+
+
+@pytest.mark.parametrize("state", ["ZZ042", "42P01"])
+def test_it_holds_up_nobody_later(signalbus, schema, make_topic, consume, state):
+    """The daemon tries it again, also when no other shows that it could be read."""
+    topic = make_topic()
+    set_up_cast(signalbus, schema, topic, state)
+    daemon = signalbus.start("run")
+    daemon.wait_log("signal (id)=(0) cannot be read")
+    for n in range(10, 15):
+        schema.wait_until(lambda: schema.count("t") == 1, 3)
+        schema.execute(f"INSERT INTO t VALUES ({n}, '1')")
+    schema.wait_until(lambda: schema.count("t") == 1, 3)
+    daemon.stop().expect(0)
+    assert daemon.log().count("SQLSTATE") == 1, daemon.log()
+    assert sorted(ids(consume(topic, 14))) == list(range(1, 15))
+
+
 @every_flush
 @pytest.mark.parametrize("key", ["id int PRIMARY KEY, n int", "id text PRIMARY KEY, n int",
                                  "id int, n int, PRIMARY KEY (id, n)"])
