@@ -138,7 +138,7 @@ $(UNIT_BINARIES): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(TSAN_OBJECTS) \
 		$$(addprefix $(BUILD)/,$$(addsuffix .o,$$($$*_OBJECTS)))
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs check) \
 		$(foreach f,$($*_DOUBLES),-Wl,--wrap=$f,--defsym=__wrap_$f=scripted_$f) \
-		$(if $(filter bus,$($*_OBJECTS)),$(shell pkg-config --libs rdkafka)) \
+		$(if $(filter bus bus_verdict,$($*_OBJECTS)),$(shell pkg-config --libs rdkafka)) \
 		$(if $(filter encode schema log_json,$($*_OBJECTS)),$(shell pkg-config --libs libcjson)) \
 		$(if $(filter config,$($*_OBJECTS)),$(shell pkg-config --libs libconfig))
 

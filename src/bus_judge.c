@@ -121,7 +121,7 @@ void bus_judge(
 	j->verdict = bus_verdict_of(report->err);
 	j->cause = bus_verdict_cause(report->err);
 	j->is_models = false;
-	j->reason = rd_kafka_err2str(report->err);
+	j->reason = bus_verdict_text(report->err);
 	if (is_hosts_time(bus, report)) {
 		j->verdict = VERDICT_LATE;
 		j->reason = "the broker refuses this host's time (Broker: Invalid timestamp); "
@@ -146,7 +146,7 @@ void bus_judge_refusal(struct bus *bus, rd_kafka_resp_err_t code, const struct m
 		bytes += strlen(message->headers[i].name) + message->headers[i].length;
 	j->verdict = bus_verdict_of(code);
 	j->cause = bus_verdict_cause(code);
-	j->reason = rd_kafka_err2str(code);
+	j->reason = bus_verdict_text(code);
 	if (code == RD_KAFKA_RESP_ERR__FATAL) {
 		bus_late(bus, "the producer had a fatal error and was replaced", j);
 	} else if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {

@@ -82,13 +82,6 @@ void bus_forget_topics(struct bus *bus)
 	free(bus->refused);
 }
 
-/* One text for a topic that does not exist, whoever says so. */
-static const char *reason_of(rd_kafka_resp_err_t code)
-{
-	bool is_unknown = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-	return rd_kafka_err2str(is_unknown ? RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC : code);
-}
-
 /* Ask for a topic that is due for a try; that makes the producer use it as soon as it is there. */
 static rd_kafka_resp_err_t ask(struct bus *bus, const char *name)
 {
@@ -119,7 +112,7 @@ static bool is_there(struct bus *bus, const char *name)
 		return true;
 	const struct judgement j = { .verdict = bus_verdict_of(code),
 		.cause = bus_verdict_cause(code),
-		.reason = reason_of(code) };
+		.reason = bus_verdict_text(code) };
 	if (j.verdict == VERDICT_TOPIC)
 		bus_topic_refused(bus, name, &j);
 	return j.verdict != VERDICT_TOPIC;
@@ -141,7 +134,7 @@ static bool is_to_be_tried(struct bus *bus, const char *name)
 	pthread_mutex_lock(&bus->lock);
 	t = find(bus, name);
 	if (t != NULL && bus_verdict_of(code) == VERDICT_TOPIC)
-		put_off(t, code, reason_of(code));
+		put_off(t, code, bus_verdict_text(code));
 	return t == NULL || t->is_tried;
 }
 

@@ -46,6 +46,12 @@ int bus_verdict_cause(rd_kafka_resp_err_t code)
 	return is_of_size ? 0 : code;
 }
 
+const char *bus_verdict_text(rd_kafka_resp_err_t code)
+{
+	bool is_unknown = code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+	return rd_kafka_err2str(is_unknown ? RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART : code);
+}
+
 bool bus_verdict_is_of_time(rd_kafka_resp_err_t code)
 {
 	return code == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP;

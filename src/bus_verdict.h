@@ -21,6 +21,9 @@ enum verdict bus_verdict_of(rd_kafka_resp_err_t code);
  * too large by itself, however many are. */
 int bus_verdict_cause(rd_kafka_resp_err_t code);
 
+/* What it says, for people: the same of a topic that does not exist, whoever has found that. */
+const char *bus_verdict_text(rd_kafka_resp_err_t code);
+
 /* Whether an error is about a message's time, which is the row's fault only where the row has one;
  * else this host gave it. */
 bool bus_verdict_is_of_time(rd_kafka_resp_err_t code);
