@@ -249,7 +249,7 @@ def test_commits_that_hang_leave_no_sessions_behind(signalbus, schema, make_topi
         assert most <= 2 and len(sessions(schema)) <= 2 + 2 + 2  # listener, counting; for cancelling
         return schema.count("t") <= 14
     wait_until(is_told, 30, "six bursts")
-    assert most == 2
+    assert most >= 1  # two, if the second worker joins while the first one waits
     daemon.wait_log(f'{FAILED}model "A": table {schema}.t: database at 127.0.0.1 port')
     hanging("''")
     wait_gone(schema, "t", 15)
