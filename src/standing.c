@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -167,6 +168,14 @@ static bool says_the_same(const char *a, const char *b)
 	}
 }
 
+/* What text says of the model, which it may begin with. */
+static const char *without_name(const char *text, const char *name)
+{
+	char start[300];
+	int length = snprintf(start, sizeof start, "model \"%s\": ", name);
+	return strncmp(text, start, (size_t)length) == 0 ? text + length : text;
+}
+
 /* Under the lock: log a reason, unless that was done.  One that comes and goes is not logged each
  * time. */
 static void tell(struct entry *m, const char *name, const struct error *e)
@@ -178,11 +187,8 @@ static void tell(struct entry *m, const char *name, const struct error *e)
 		log_debug("%s", e->text);
 		return;
 	}
-	if (strncmp(e->text, "model \"", strlen("model \"")) == 0)
-		log_error("Caught error while sending pending signals: %s", e->text);
-	else
-		log_error("Caught error while sending pending signals: model \"%s\": %s", name,
-			e->text);
+	log_error("Caught error while sending pending signals: model \"%s\": %s", name,
+		without_name(e->text, name));
 	m->told[m->told_count++] = text_copy(e->text);
 }
 
@@ -190,8 +196,9 @@ static void tell(struct entry *m, const char *name, const struct error *e)
 static double stand_by(const struct standing *s, size_t model, const struct error *e)
 {
 	struct entry *m = &s->entries[model];
+	const char *name = s->config->models[model].name;
 	if (!m->stands_by)
-		log_info("model \"%s\": stands by: %s", s->config->models[model].name, e->text);
+		log_info("model \"%s\": stands by: %s", name, without_name(e->text, name));
 	m->stands_by = true;
 	return s->config->poll_interval < STANDBY_S ? s->config->poll_interval : STANDBY_S;
 }

@@ -1,16 +1,11 @@
 #include "health.h"
 
-#include "log.h"
+#include "log_doubles.h"
 
 #include "suite.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-
-/* What was logged, a line each, and the clock. */
+/* The clock, and what is tested. */
 static struct {
-	char lines[1024];
 	int64_t now_ns;
 	struct health *health;
 } world;
@@ -20,23 +15,6 @@ struct instant scripted_clock_now(void)
 {
 	return (struct instant){ world.now_ns };
 }
-
-#define LOG_DOUBLE(name, level)                                                                    \
-	void name(const char *format, ...)                                                         \
-	{                                                                                          \
-		size_t end = strlen(world.lines);                                                  \
-		va_list args;                                                                      \
-		va_start(args, format);                                                            \
-		end += (size_t)snprintf(                                                           \
-			world.lines + end, sizeof world.lines - end, "%s: ", level);               \
-		end += (size_t)vsnprintf(                                                          \
-			world.lines + end, sizeof world.lines - end, format, args);                \
-		va_end(args);                                                                      \
-		snprintf(world.lines + end, sizeof world.lines - end, "\n");                       \
-	}
-
-LOG_DOUBLE(log_warning, "warning")
-LOG_DOUBLE(log_info, "info")
 
 static void begin(unsigned workers)
 {
@@ -64,8 +42,8 @@ static void refuse(const char *reason)
 /* What was logged since the last call. */
 static void check_lines(const char *expected)
 {
-	ck_assert_str_eq(world.lines, expected);
-	world.lines[0] = '\0';
+	check_logged(expected);
+	logged[0] = '\0';
 }
 
 static void check_view(const char *expected)

@@ -1,18 +1,13 @@
 #include "standing.h"
 
-#include "log.h"
+#include "log_doubles.h"
 
 #include "suite.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-
 enum { MODELS = 2 };
 
-/* What was logged, a line each, and the clock. */
+/* The clock, and what is tested. */
 static struct {
-	char lines[4096];
 	int64_t now_ns;
 	struct model_config models[MODELS];
 	struct config config;
@@ -23,29 +18,6 @@ struct instant scripted_clock_now(void);
 struct instant scripted_clock_now(void)
 {
 	return (struct instant){ world.now_ns };
-}
-
-#define LOG_DOUBLE(name, level)                                                                    \
-	void name(const char *format, ...)                                                         \
-	{                                                                                          \
-		size_t end = strlen(world.lines);                                                  \
-		va_list args;                                                                      \
-		va_start(args, format);                                                            \
-		end += (size_t)snprintf(                                                           \
-			world.lines + end, sizeof world.lines - end, "%s: ", level);               \
-		end += (size_t)vsnprintf(                                                          \
-			world.lines + end, sizeof world.lines - end, format, args);                \
-		va_end(args);                                                                      \
-		snprintf(world.lines + end, sizeof world.lines - end, "\n");                       \
-	}
-
-LOG_DOUBLE(log_error, "error")
-LOG_DOUBLE(log_warning, "warning")
-LOG_DOUBLE(log_info, "info")
-
-void log_debug(const char *format, ...)
-{
-	(void)format;
 }
 
 static void begin(void)
@@ -87,11 +59,6 @@ static void succeed(bool has_sent)
 	standing_success(world.standing, 0, has_sent);
 }
 
-static void check_lines(const char *expected)
-{
-	ck_assert_str_eq(world.lines, expected);
-}
-
 #define BEGINNING "error: Caught error while sending pending signals: model \"A\": "
 
 static const struct {
@@ -113,21 +80,21 @@ START_TEST(what_may_pass_is_told_when_it_has_lasted)
 {
 	begin();
 	fail_after(1, kinds[_i].kind, "no");
-	check_lines(kinds[_i].at_once ? BEGINNING "no\n" : "");
+	check_logged(kinds[_i].at_once ? BEGINNING "no\n" : "");
 	ck_assert(standing_is_stopped(world.standing, 0));
 	pass(28.9);
 	fail_after(0, kinds[_i].kind, "no");
-	check_lines(kinds[_i].at_once ? BEGINNING "no\n" : "");
+	check_logged(kinds[_i].at_once ? BEGINNING "no\n" : "");
 	fail_after(0.1, kinds[_i].kind, "no");
-	check_lines(BEGINNING "no\n");
+	check_logged(BEGINNING "no\n");
 	pass(10);
 	succeed(true);
-	check_lines(BEGINNING "no\nwarning: model \"A\": resumed after 40 s\n");
+	check_logged(BEGINNING "no\nwarning: model \"A\": resumed after 40 s\n");
 	ck_assert(!standing_is_stopped(world.standing, 0));
 	/* All begins again. */
-	world.lines[0] = '\0';
+	logged[0] = '\0';
 	fail_after(1, kinds[_i].kind, "no");
-	check_lines(kinds[_i].at_once ? BEGINNING "no\n" : "");
+	check_logged(kinds[_i].at_once ? BEGINNING "no\n" : "");
 	end();
 }
 END_TEST
@@ -136,7 +103,7 @@ START_TEST(what_takes_longer_than_the_timeout_is_told_at_once)
 {
 	begin();
 	fail_after(31, ERROR_CONNECTION, "model \"A\": the commit hangs");
-	check_lines(BEGINNING "the commit hangs\n");
+	check_logged(BEGINNING "the commit hangs\n");
 	end();
 }
 END_TEST
@@ -148,7 +115,7 @@ START_TEST(what_passes_is_not_told)
 		fail_after(29, ERROR_TEMPORARY, "locked");
 		succeed(true);
 	}
-	check_lines("");
+	check_logged("");
 	end();
 }
 END_TEST
@@ -162,13 +129,13 @@ START_TEST(each_reason_is_told_once)
 		fail_after(0, ERROR_DATABASE, "10 of 10 signals, process 4");
 		fail_after(0, ERROR_TOPIC, "no topic");
 	}
-	check_lines(BEGINNING "3 of 10 signals, process 4711\n" BEGINNING "no topic\n");
+	check_logged(BEGINNING "3 of 10 signals, process 4711\n" BEGINNING "no topic\n");
 	for (int i = 0; i < 20; i++) {
 		snprintf(many, sizeof many, "%.*s", i, "aaaaaaaaaaaaaaaaaaaaaaa");
 		fail_after(0, ERROR_DATABASE, many);
 	}
 	size_t count = 0;
-	for (const char *p = world.lines; (p = strchr(p, '\n')) != NULL; p++)
+	for (const char *p = logged; (p = strchr(p, '\n')) != NULL; p++)
 		count++;
 	ck_assert_uint_eq(count, 4);
 	end();
@@ -183,10 +150,10 @@ START_TEST(to_see_nothing_proves_nothing_while_another_worker_is_at_it)
 	succeed(false);
 	ck_assert(standing_is_stopped(world.standing, 0));
 	standing_leave(world.standing, 0);
-	check_lines(BEGINNING "no\n");
+	check_logged(BEGINNING "no\n");
 	pass(5);
 	succeed(false);
-	check_lines(BEGINNING "no\nwarning: model \"A\": resumed after 5 s\n");
+	check_logged(BEGINNING "no\nwarning: model \"A\": resumed after 5 s\n");
 	end();
 }
 END_TEST
@@ -209,12 +176,12 @@ END_TEST
 START_TEST(standing_by_is_no_failure)
 {
 	begin();
-	ck_assert_double_eq_tol(fail_after(0, ERROR_BUSY, "by another"), 1, 1e-6);
+	ck_assert_double_eq_tol(fail_after(0, ERROR_BUSY, "model \"A\": by another"), 1, 1e-6);
 	fail_after(60, ERROR_BUSY, "by another");
 	ck_assert(!standing_is_stopped(world.standing, 0));
 	succeed(false);
-	check_lines("info: model \"A\": stands by: by another\n"
-		    "info: model \"A\": took over the ordered lock\n");
+	check_logged("info: model \"A\": stands by: by another\n"
+		     "info: model \"A\": took over the ordered lock\n");
 	end();
 }
 END_TEST
@@ -270,20 +237,20 @@ START_TEST(rows_that_others_keep_locked_stop_a_model)
 	check_held(true, false);
 	pass(28.9);
 	visit(true, "(0,1)");
-	check_lines("");
+	check_logged("");
 	pass(1);
 	visit(true, "(0,1)");
 	visit(false, "(0,1)"); /* others are sent */
 	pass(10);
 	visit(true, "(0,1)");
-	check_lines(HELD);
+	check_logged(HELD);
 	check_held(true, true);
 	standing_describe(world.standing, clock_now(), &t);
 	ck_assert_str_eq(t.text, "A (locked, 41 s)");
 	text_free(&t);
 	pass(1);
 	ck_assert(visit(false, ""));
-	check_lines(HELD "warning: model \"A\": resumed after 42 s\n");
+	check_logged(HELD "warning: model \"A\": resumed after 42 s\n");
 	check_held(false, false);
 	ck_assert(standing_watches(world.standing, 0)); /* there may be others */
 	visit(true, "");
@@ -303,7 +270,7 @@ START_TEST(rows_that_come_and_go_are_not_held)
 		visit(true, "");
 	}
 	visit(true, "");
-	check_lines("");
+	check_logged("");
 	check_held(false, false);
 	end();
 }
@@ -319,7 +286,7 @@ START_TEST(rows_of_another_worker_are_not_held)
 		pass(1);
 		ck_assert(!visit(true, "(0,1)"));
 	}
-	check_lines("");
+	check_logged("");
 	check_held(true, false);
 	standing_leave(world.standing, 0);
 	end();
@@ -347,7 +314,7 @@ START_TEST(rows_that_are_sent_in_pieces_are_not_held)
 		pass(1);
 		visit(false, "(0,1)"); /* a backlog: nothing was passed over */
 	}
-	check_lines("");
+	check_logged("");
 	check_held(true, false);
 	end();
 }
@@ -383,7 +350,7 @@ START_TEST(rows_that_are_put_off_stop_a_model)
 	ck_assert_str_eq(t.text, "A (database, 7 s)");
 	text_free(&t);
 	empty();
-	check_lines(PUT_OFF "warning: model \"A\": resumed after 7 s\n");
+	check_logged(PUT_OFF "warning: model \"A\": resumed after 7 s\n");
 	ck_assert(!standing_is_stopped(world.standing, 0));
 	standing_describe(world.standing, clock_now(), &t);
 	ck_assert_uint_eq(t.length, 0);
@@ -399,9 +366,9 @@ START_TEST(a_model_resumes_once_whatever_was_wrong)
 	put_off();
 	pass(4);
 	succeed(false);
-	check_lines(BEGINNING "no\n" PUT_OFF);
+	check_logged(BEGINNING "no\n" PUT_OFF);
 	empty();
-	check_lines(BEGINNING "no\n" PUT_OFF "warning: model \"A\": resumed after 7 s\n");
+	check_logged(BEGINNING "no\n" PUT_OFF "warning: model \"A\": resumed after 7 s\n");
 	end();
 }
 END_TEST
@@ -413,7 +380,7 @@ START_TEST(what_is_sent_ends_a_failure_though_rows_are_put_off)
 	put_off();
 	pass(5);
 	succeed(true);
-	check_lines(BEGINNING "no\n" PUT_OFF "warning: model \"A\": resumed after 5 s\n");
+	check_logged(BEGINNING "no\n" PUT_OFF "warning: model \"A\": resumed after 5 s\n");
 	ck_assert(standing_is_stopped(world.standing, 0));
 	end();
 }
