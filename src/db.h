@@ -43,8 +43,8 @@ bool db_connected(const struct db *db);
 /* Forget the session; whatever was open in it is rolled back. */
 void db_disconnect(struct db *db);
 
-/* Whether the database's text is UTF-8, as its clients get it; other text may be none that can be
- * converted. */
+/* Whether the database's text is UTF-8.  Other text is converted to it, which may fail, unless the
+ * encoding is SQL_ASCII: then it comes as it is, and may be anything. */
 bool db_is_utf8(const struct db *db);
 
 /* Whether a transaction is open, also a failed one. */

@@ -18,7 +18,8 @@
 #define ROLE_PATH  "SELECT pg_catalog.set_config('search_path', $1, true)"
 
 /* Settings of every session, so that text forms, and what our statements say, do not depend on the
- * environment, a server notices within timeout, not two hours, that we are gone with our locks,
+ * environment, the server takes and gives any bytes of a database that does not say what its text
+ * is (SQL_ASCII), a server notices within timeout, not two hours, that we are gone with our locks,
  * rows that row level security hides are an error, locks are not held without end, and a session
  * may be idle (where that is limited it has an ordered lock, see store_lock.c), and a transaction
  * as long as the broker takes.  Older servers do not know all of them.
@@ -30,6 +31,8 @@ static const char session_settings[] =
 	" ('lc_monetary', 'C'), ('xmlbinary', 'base64'), ('xmloption', 'content'),"
 	" ('bytea_output', 'hex'), ('extra_float_digits', '1'), ('quote_all_identifiers', 'off'),"
 	" ('standard_conforming_strings', 'on'), ('array_nulls', 'on'), ('row_security', 'off'),"
+	" ('client_encoding', CASE pg_catalog.getdatabaseencoding()"
+	"  WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END),"
 	" ('default_transaction_isolation', 'read committed'),"
 	" ('default_transaction_deferrable', 'off'),"
 	" ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off'),"

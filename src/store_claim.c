@@ -335,10 +335,16 @@ static bool claim_rows(struct store *s, const struct model *m, const struct clai
 	       store_claim_ordered(s, m, request, claim, e);
 }
 
-static bool read_apart(struct store *s, const struct model *m, struct claim *claim, struct error *e)
+/* Find the rows that cannot be read. */
+static bool find_unreadable(
+	struct store *s, const struct model *m, struct claim *claim, struct error *e)
 {
-	return claim->count == 0 || !s->models[m->index].reads_apart ||
-	       store_read_apart(s, m, claim, e);
+	if (claim->count > 0 && s->models[m->index].reads_apart &&
+		!store_read_apart(s, m, claim, e))
+		return false;
+	if (!db_is_utf8(s->db))
+		store_check_text(m, claim);
+	return true;
 }
 
 /* Whether a claim has failed for what may be in a row of it.  Then its rows are locked first, and
@@ -381,7 +387,7 @@ static bool claim_once(struct store *s, const struct model *m, const struct clai
 		(struct claim){ .was_smooth = s->models[m->index].is_smooth, .since = clock_now() };
 	db_heed_stop(s->db, true); /* nothing is sent yet, and it may wait for others' locks */
 	bool ok = claim_rows(s, m, request, claim, e) && check_keys(s, m, claim, e) &&
-		  read_apart(s, m, claim, e) && delete_first(s, m, request, claim, e);
+		  find_unreadable(s, m, claim, e) && delete_first(s, m, request, claim, e);
 	db_heed_stop(s->db, false);
 	adapt_size(s, m, claim);
 	/* Nothing found changes nothing; rows are yet to be settled. */

@@ -144,6 +144,10 @@ void store_be_wary(struct store *s, const struct model *m, bool was_sent);
  * (store_read.c). */
 bool store_read_apart(struct store *s, const struct model *m, struct claim *claim, struct error *e);
 
+/* Refuse the rows of a claim that have text which is not UTF-8: a database of the encoding
+ * SQL_ASCII takes any bytes (store_read.c). */
+void store_check_text(const struct model *m, struct claim *claim);
+
 /* Whether an error of a claim may be for what is in a row of it (store_read.c). */
 bool store_may_be_row(const struct error *e);
 

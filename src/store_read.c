@@ -5,6 +5,7 @@
  */
 #include "store_own.h"
 #include "text.h"
+#include "utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -316,6 +317,32 @@ static bool read_none(struct trial *t, struct error *e)
 	return store_query(t->store, (struct db_call){ .sql = "SAVEPOINT part" }, e) &&
 	       read_with(t, sql_read(t->model), (struct db_call){ 0 }, (struct slice){ 0, 0 }, e) &&
 	       release(t, e);
+}
+
+/* Enough to find it by. */
+#define SHOWN_MAX 60
+
+void store_check_text(const struct model *m, struct claim *claim)
+{
+	struct trial t = { .claim = claim };
+	for (size_t row = 0; row < claim->count; row++)
+		for (size_t i = 0; i < m->output_count && !claim_refuses(claim, row); i++) {
+			const char *value = rows_value(claim->rows, row, ROW_FIXED_FIELDS + i);
+			const char *invalid = value != NULL ? utf8_invalid(value) : NULL;
+			if (invalid == NULL)
+				continue;
+			struct text reason = { 0 };
+			char *shown = utf8_shown(invalid);
+			text_addf(&reason, "%s: not UTF-8: ", name_of(m, i));
+			text_add_short(&reason, shown, SHOWN_MAX);
+			free(shown);
+			trial_refuse(&t, row,
+				(struct refusal){ .reason = reason.text,
+					.is_unreadable = true,
+					.may_die = true });
+			if (claim->in_order)
+				claim->count = row + 1;
+		}
 }
 
 bool store_read_apart(struct store *s, const struct model *m, struct claim *claim, struct error *e)

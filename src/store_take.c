@@ -9,7 +9,7 @@
  * is what is deleted.  Where somebody else has a row locked the deletion waits for a millisecond
  * and fails, too.  Then the stretch is claimed with locks, which passes over such rows, and so is
  * what follows, for a while.  A table that may refuse to delete rows is claimed with locks, always:
- * what it refuses is no sign of others.
+ * what it refuses is no sign of others.  So is one whose text may not be UTF-8: such rows stay.
  */
 #include "log.h"
 #include "store_own.h"
@@ -22,7 +22,7 @@ bool store_may_take(
 {
 	const struct described *d = &s->models[m->index];
 	return request->kind == CLAIM_STRETCH && request->on_row == NULL &&
-	       request->passed_over == NULL && d->is_smooth &&
+	       request->passed_over == NULL && d->is_smooth && db_is_utf8(s->db) &&
 	       m->config->burst_count >= AHEAD_MIN && !m->is_parent && !m->may_refuse &&
 	       !instant_before(clock_now(), d->wary_until);
 }

@@ -49,6 +49,14 @@ size_t utf8_length(const char *text)
 	return 0;
 }
 
+const char *utf8_invalid(const char *text)
+{
+	for (size_t length; *text != '\0'; text += length)
+		if ((length = utf8_length(text)) == 0)
+			return text;
+	return NULL;
+}
+
 /* Write what is shown of the character, or the byte, that text begins with.  Returns how many bytes
  * of text that was.  DEL and those from U+0080 on are as JSON has them, which lets them pass. */
 static size_t show_character(char shown[SHOWN_BYTES], const char *text)

@@ -10,6 +10,9 @@
 /* The length of the character that text, which a NUL ends, begins with; 0 where it is no UTF-8. */
 size_t utf8_length(const char *text);
 
+/* The first byte of text that is not UTF-8; NULL where all of it is. */
+const char *utf8_invalid(const char *text);
+
 /* Write text, which may have any bytes, into the size bytes (4 at least) of to, as one line that a
  * terminal, the journal or a reader of lines cannot take for anything else: control characters and
  * what is no UTF-8 become \n, \t, \x1b, \u007f.  What does not fit is left out, and "…" stands in

@@ -71,6 +71,18 @@ START_TEST(any_bytes_are_safe)
 }
 END_TEST
 
+START_TEST(the_first_byte_that_is_no_character_is_found)
+{
+	static const char mixed[] = "\xC3\xA4z\xE9t\xE9";
+	ck_assert_ptr_null(utf8_invalid(""));
+	ck_assert_ptr_null(utf8_invalid("a\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80\x7f"));
+	ck_assert_ptr_eq(utf8_invalid(mixed), mixed + 3);
+	ck_assert_ptr_nonnull(utf8_invalid("\xED\xA0\x80")); /* a surrogate */
+	ck_assert_ptr_nonnull(utf8_invalid("\xC0\x80"));
+	ck_assert_ptr_nonnull(utf8_invalid("\xE2\x82"));
+}
+END_TEST
+
 /* What snprintf() cut, at each place. */
 START_TEST(what_was_cut_is_marked)
 {
@@ -94,6 +106,7 @@ int main(void)
 	const struct test tests[] = {
 		{ text_is_shown_on_one_line, COUNT(texts), 0 },
 		{ any_bytes_are_safe, 1, 0 },
+		{ the_first_byte_that_is_no_character_is_found, 1, 0 },
 		{ what_was_cut_is_marked, 1, 0 },
 	};
 	return suite_run("utf8", tests, COUNT(tests));
