@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CORE = re.compile(r"src/(burst|ledger|store.*|bus.*)\.c")
+CORE = re.compile(r"src/(relay/burst|model/ledger|store/.*|kafka/.*)\.c")
 EXCUSE = re.compile(r"/\*.*\buncovered: \w")
 
 
@@ -37,7 +37,7 @@ def counts_of(build):
 
 def add_counts(report, counts):
     for source in report["files"]:
-        if not re.fullmatch(r"src/[^/]*\.[ch]", source["file"]):
+        if not re.fullmatch(r"src/[^/]*/[^/]*\.[ch]", source["file"]):
             continue
         lines = counts[source["file"]]
         for line in source["lines"]:

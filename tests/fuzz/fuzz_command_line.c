@@ -2,8 +2,8 @@
  * Drives the parser of the command line with arbitrary words: it ends with a usage error, or calls
  * the command with what may be expected of a command line.
  */
-#include "command.h"
-#include "stop.h"
+#include "cli/command.h"
+#include "base/stop.h"
 
 #include <getopt.h>
 #include <stdint.h>

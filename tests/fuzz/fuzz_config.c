@@ -2,7 +2,7 @@
  * Drives the reader of the configuration with arbitrary files: it may not crash or hang, and
  * gives a configuration or says what is wrong where, and never both or neither.
  */
-#include "config.h"
+#include "config/config.h"
 
 #include <stdint.h>
 #include <stdio.h>

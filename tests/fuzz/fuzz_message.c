@@ -4,7 +4,7 @@
  * The input chooses columns, settings and rows as PostgreSQL could give them: any text, and what is
  * JSON, numbers or bytea in their forms.  A message that comes out has to be what went in.
  */
-#include "encode.h"
+#include "model/encode.h"
 
 #include <cjson/cJSON.h>
 #include <stdint.h>

@@ -133,7 +133,7 @@ def test_the_units_say_what_the_daemon_needs(prefix, name):
     assert {setting: unit.get(setting) for setting in wanted} == {
         setting: [value] for setting, value in wanted.items()}
     assert {"network-online.target", "postgresql.service"} <= set(unit["After"][0].split())
-    # is_alive() of src/daemon.c, and what a stop may take
+    # is_alive() of src/daemon/daemon.c, and what a stop may take
     assert seconds(unit["WatchdogSec"][0]) > 4 * DEFAULT_TIMEOUT + 10
     assert seconds(unit["TimeoutStopSec"][0]) > 2 * DEFAULT_TIMEOUT
 

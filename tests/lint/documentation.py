@@ -19,21 +19,21 @@ def rows(name, table, row):
 
 
 def options():
-    return rows("src/options.c", "options", r"^\t\{ '.',[^\"]*\"([^\"]+)\"")
+    return rows("src/cli/options.c", "options", r"^\t\{ '.',[^\"]*\"([^\"]+)\"")
 
 
 def commands():
-    return rows("src/main.c", "commands", r"^\t\{ \"([^\"]+)\"")
+    return rows("src/cli/main.c", "commands", r"^\t\{ \"([^\"]+)\"")
 
 
 def settings():
     row = r"^\t\{ \.name = \"([^\"]+)\""
     return [name for table in ("top_rows", "model_rows")
-            for name in rows("src/settings.c", table, row)]
+            for name in rows("src/config/settings.c", table, row)]
 
 
 def metrics():
-    return rows("src/metrics_print.c", "metrics", r"^\t\{ \"([^\"]+)\"")
+    return rows("src/daemon/metrics_print.c", "metrics", r"^\t\{ \"([^\"]+)\"")
 
 
 def page(name):
@@ -81,8 +81,8 @@ def check_manual():
 
 def check_commands_of_options():
     """signalbus(1) says of each option which commands take it"""
-    takers = rows("src/main.c", "commands", r"^\t\{ \"([^\"]+)\", \w+, \"(\w*)\"")
-    for letter, name in rows("src/options.c", "options",
+    takers = rows("src/cli/main.c", "commands", r"^\t\{ \"([^\"]+)\", \w+, \"(\w*)\"")
+    for letter, name in rows("src/cli/options.c", "options",
                              r"^\t\{ '(.)', \w+, false, \"([^\"]+)\""):
         wanted = [command for command, letters in takers if letter in letters]
         said = re.search(rf"^\.It .*Fl -{name}\b.*\n\.Cm (.*) :$", text_of(MAN_PAGE), re.MULTILINE)
@@ -93,8 +93,8 @@ def check_commands_of_options():
 def check_help():
     """--help names each option and each command"""
     text = help_text()
-    yield from lacking("src/options.c", text, "in --help, option", options(), option)
-    yield from lacking("src/main.c", text, "in --help, command", commands(), item)
+    yield from lacking("src/cli/options.c", text, "in --help, option", options(), option)
+    yield from lacking("src/cli/main.c", text, "in --help, command", commands(), item)
 
 
 def check_settings():

@@ -6,32 +6,28 @@ from csource import code_of, without_comments
 from tools import compile_flags
 from tree import C_FILES, Failure, line_of, matching, output, run_each, text_of
 
-# The only includers of headers, whose names behind the last slash are regular expressions: each
-# library has one, and its private header, if there is one, the files that share the library.
+# The folders of src from top to bottom: a file includes headers of its own and of lower ones.
+LAYERS = re.search(r"^LAYERS +:= (.*)", text_of("Makefile"), re.M)[1].split()
+
+# The only includers of headers, whose names after the last slash are regular expressions: each
+# library has one folder, mostly one file, and private headers are for those that share them.
 INCLUDERS = [
-    (r"libpq.*\.h|postgres_ext\.h|pg_config.*\.h", ["src/db_own.h"]),
-    (r"db_own\.h", ["src/db.c", "src/db_cancel.c", "src/db_connect.c", "src/db_run.c", "src/db_session.c"]),
-    (r"rdkafka.*\.h", ["src/bus_producer.h"]),
-    (r"bus_producer\.h", ["src/bus.c", "src/bus_ask.h", "src/bus_judge.c", "src/bus_own.h",
-                           "src/bus_producer.c", "src/bus_property.c", "src/bus_refused.c",
-                           "src/bus_report.c", "src/bus_topics.c", "src/bus_trouble.c",
-                           "src/bus_verdict.h", "src/bus_watch.c"]),
-    (r"bus_own\.h", ["src/bus.c", "src/bus_judge.c", "src/bus_refused.c", "src/bus_report.c",
-                      "src/bus_start.c", "src/bus_trouble.c", "src/bus_watch.c"]),
-    (r"store_own\.h", ["src/store.c", "src/store_ahead.c", "src/store_blame.c", "src/store_claim.c",
-                        "src/store_dead.c", "src/store_delete.c", "src/store_first.c", "src/store_lock.c",
-                        "src/store_order.c", "src/store_read.c", "src/store_settle.c", "src/store_sight.c", "src/store_take.c"]),
-    (r"burst_own\.h", ["src/burst.c", "src/burst_isolate.c"]),
+    (r"libpq.*\.h|postgres_ext\.h|pg_config.*\.h", ["src/postgres/db_own.h"]),
+    (r"db_own\.h", ["src/postgres/"]),
+    (r"rdkafka.*\.h", ["src/kafka/bus_producer.h"]),
+    (r"bus_(producer|own|ask|verdict)\.h", ["src/kafka/"]),
+    (r"store_own\.h", ["src/store/"]),
+    (r"burst_own\.h", ["src/relay/burst.c", "src/relay/burst_isolate.c"]),
     # log_json.c beside what makes messages: it is below them, and a log line that was JSON only
-    # nearly always would fail who reads it just where something odd has happened.
-    (r"cJSON.*\.h", ["src/encode.c", "src/log_json.c", "src/schema.c"]),
-    (r"log_json\.h", ["src/log.c", "src/log_json.c"]),
-    (r"libconfig\.h.*", ["src/config_value.h"]),
-    (r"config_value\.h", ["src/config.c", "src/config_item.c", "src/config_value.c"]),
-    (r"getopt\.h", ["src/options.c"]),
-    (r"microhttpd\.h", ["src/http.c"]),
-    (r"metrics_own\.h", ["src/metrics.c", "src/metrics_print.c"]),
-    (r"sd-.*\.h", ["src/service.c"]),
+    # nearly always would fail who reads it just when something odd has happened.
+    (r"cJSON.*\.h", ["src/model/encode.c", "src/base/log_json.c", "src/catalog/schema.c"]),
+    (r"log_json\.h", ["src/base/log.c", "src/base/log_json.c"]),
+    (r"libconfig\.h.*", ["src/config/config_value.h"]),
+    (r"config_value\.h", ["src/config/"]),
+    (r"getopt\.h", ["src/cli/options.c"]),
+    (r"microhttpd\.h", ["src/daemon/http.c"]),
+    (r"metrics_own\.h", ["src/daemon/metrics.c", "src/daemon/metrics_print.c"]),
+    (r"sd-.*\.h", ["src/daemon/service.c"]),
 ]
 
 # Calls that no file makes, and what to use in their place.  For those that threads may not make at
@@ -56,21 +52,37 @@ BANNED_CALLS = {
 
 # The only variables that outlive a call: the log's sink and the signal flags.
 STATE = {
-    "src/log.c": {"sink"},
-    "src/stop.c": {"first_signal", "wake_fd", "reload", "reload_fd"},
+    "src/base/log.c": {"sink"},
+    "src/base/stop.c": {"first_signal", "wake_fd", "reload", "reload_fd"},
 }
 
 
 def check_includers():
-    """each library has one includer"""
-    for name in matching(r"src/[^/]*\.[ch]"):
+    """each library has one includer, and private headers stay in their folder"""
+    for name in matching(r"src/[^/]*/[^/]*\.[ch]"):
         text = without_comments(text_of(name))
         for include in re.finditer(r"^[ \t]*#[ \t]*include[ \t]*[<\"]([^>\"]*)", text, re.M):
             header = include[1].rpartition("/")[2]
             for pattern, includers in INCLUDERS:
-                if re.fullmatch(pattern, header) and name not in includers:
+                if re.fullmatch(pattern, header) and not name.startswith(tuple(includers)):
                     line = line_of(text, include.start())
                     yield f"{name}:{line}: {header} is for {' and '.join(includers)} only"
+
+
+def check_layers():
+    """an include goes down, from a folder of src to itself or to a lower one"""
+    for name in matching(r"src/[^/]*/[^/]*\.[ch]"):
+        folder = name.split("/")[1]
+        text = without_comments(text_of(name))
+        for include in re.finditer(r'^[ \t]*#[ \t]*include[ \t]*"([^"]*)"', text, re.M):
+            other = include[1].partition("/")[0]
+            line = line_of(text, include.start())
+            if folder not in LAYERS:
+                yield f"{name}:1: {folder} is not among LAYERS of the Makefile"
+            elif other not in LAYERS:
+                yield f"{name}:{line}: {include[1]} is not named with its folder"
+            elif LAYERS.index(other) < LAYERS.index(folder):
+                yield f"{name}:{line}: {other} is above {folder}"
 
 
 def check_banned():
@@ -88,7 +100,7 @@ def check_banned():
 
 def check_state():
     """only the log's sink and the signal flags are variables outside of functions"""
-    sources = matching(r"src/[^/]*\.c")
+    sources = matching(r"src/[^/]*/[^/]*\.c")
     compiler = ["gcc", *compile_flags(), "-w", "-O0", "-g", "-fno-pie", "-c"]
     with tempfile.TemporaryDirectory() as folder:
         objects = [f"{folder}/{source.replace('/', '-')}.o" for source in sources]
@@ -108,9 +120,9 @@ def variables(source, symbols):
 
 def check_headers():
     """headers say first what their file is for, and have guards"""
-    for name in matching(r"src/[^/]*\.h"):
+    for name in matching(r"src/[^/]*/[^/]*\.h"):
         text = text_of(name)
-        noun = name[len("src/"):-len(".h")]
+        noun = name.rpartition("/")[2][:-len(".h")]
         guard = f"SIGNALBUS_{noun.upper()}_H"
         if not text.startswith(f"/*\n * {noun} - "):
             yield f'{name}:1: does not begin with a comment "{noun} - what it is for"'

@@ -12,7 +12,7 @@ COLUMNS_MAX = 100
 TAB = 8
 
 # Callbacks whose parameters a library has decided.
-CALLBACKS = {"src/http.c": {"answer"}}  # libmicrohttpd's MHD_AccessHandlerCallback
+CALLBACKS = {"src/daemon/http.c": {"answer"}}  # libmicrohttpd's MHD_AccessHandlerCallback
 
 
 def check_functions():

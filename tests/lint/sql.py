@@ -1,4 +1,4 @@
-"""What SQL in the sources names: all of it with its schema (src/db.h says why)."""
+"""What SQL in the sources names: all of it with its schema (src/postgres/db.h says why)."""
 import re
 
 from csource import without_comments
@@ -17,7 +17,7 @@ OWN = {"signalbus_notify", "pg_terminate_backend"}
 
 def check_sql():
     """functions and types in SQL are named with their schema"""
-    for name in matching(r"src/[^/]*\.[ch]"):
+    for name in matching(r"src/[^/]*/[^/]*\.[ch]"):
         text = without_comments(text_of(name))
         if not STATEMENT.search(text):
             continue

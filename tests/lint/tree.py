@@ -12,8 +12,8 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # The program, its unit tests and what measures it, for matching().
-C_SOURCES = r"(src|tests/unit|tests/inject|tests/bench)/[^/]*\.c"
-C_FILES = r"(src|tests/unit|tests/inject|tests/bench)/[^/]*\.[ch]"
+C_SOURCES = r"(src/[^/]*|tests/unit|tests/inject|tests/bench)/[^/]*\.c"
+C_FILES = r"(src/[^/]*|tests/unit|tests/inject|tests/bench)/[^/]*\.[ch]"
 
 
 class Failure(Exception):

@@ -8,10 +8,10 @@
 #ifndef SIGNALBUS_TEST_BURST_DOUBLES_H
 #define SIGNALBUS_TEST_BURST_DOUBLES_H
 
-#include "burst.h"
-#include "bus.h"
-#include "store.h"
-#include "text.h"
+#include "base/text.h"
+#include "kafka/bus.h"
+#include "relay/burst.h"
+#include "store/store.h"
 
 #include "model_fixture.h"
 

@@ -4,8 +4,8 @@
 #ifndef SIGNALBUS_TEST_CONFIG_FIXTURE_H
 #define SIGNALBUS_TEST_CONFIG_FIXTURE_H
 
-#include "config.h"
-#include "text.h"
+#include "base/text.h"
+#include "config/config.h"
 
 #include "suite.h"
 

@@ -6,13 +6,13 @@
 #ifndef SIGNALBUS_TEST_FLUSHER_DOUBLES_H
 #define SIGNALBUS_TEST_FLUSHER_DOUBLES_H
 
-#include "burst.h"
-#include "log.h"
-#include "position.h"
-#include "progress.h"
-#include "stop.h"
-#include "store.h"
-#include "text.h"
+#include "base/log.h"
+#include "base/stop.h"
+#include "base/text.h"
+#include "relay/burst.h"
+#include "relay/progress.h"
+#include "store/position.h"
+#include "store/store.h"
 
 #include "suite.h"
 

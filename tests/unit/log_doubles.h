@@ -4,7 +4,7 @@
 #ifndef SIGNALBUS_TEST_LOG_DOUBLES_H
 #define SIGNALBUS_TEST_LOG_DOUBLES_H
 
-#include "log.h"
+#include "base/log.h"
 
 #include <check.h>
 #include <stdarg.h>

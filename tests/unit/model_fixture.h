@@ -4,10 +4,10 @@
 #ifndef SIGNALBUS_TEST_MODEL_FIXTURE_H
 #define SIGNALBUS_TEST_MODEL_FIXTURE_H
 
-#include "model.h"
+#include "model/model.h"
 
+#include "base/text.h"
 #include "suite.h"
-#include "text.h"
 
 #include <string.h>
 

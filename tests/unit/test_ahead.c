@@ -1,5 +1,5 @@
-#include "store_own.h"
-#include "text.h"
+#include "base/text.h"
+#include "store/store_own.h"
 
 #include "model_fixture.h"
 #include "suite.h"

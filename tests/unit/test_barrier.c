@@ -1,9 +1,9 @@
 /*
  * The barrier: which rows of a claim may be sent, by the list and the writers that were seen.
  */
-#include "barrier.h"
+#include "base/text.h"
+#include "store/barrier.h"
 #include "suite.h"
-#include "text.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "binary.h"
+#include "postgres/binary.h"
 
 #include "suite.h"
 

@@ -1,4 +1,4 @@
-#include "burst.h"
+#include "relay/burst.h"
 
 #include "burst_world.h"
 

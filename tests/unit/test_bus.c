@@ -1,6 +1,6 @@
-#include "bus_own.h"
-#include "log.h"
-#include "text.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "kafka/bus_own.h"
 
 #include "suite.h"
 

@@ -1,6 +1,6 @@
+#include "base/log.h"
 #include "config_cases.h"
 #include "config_fixture.h"
-#include "log.h"
 
 START_TEST(a_mistake_is_a_line_with_its_place)
 {

@@ -1,4 +1,4 @@
-#include "deferral.h"
+#include "relay/deferral.h"
 
 #include "suite.h"
 

@@ -1,4 +1,4 @@
-#include "encode.h"
+#include "model/encode.h"
 
 #include "model_fixture.h"
 

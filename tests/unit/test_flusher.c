@@ -1,4 +1,4 @@
-#include "flusher.h"
+#include "relay/flusher.h"
 
 #include "flusher_stores.h"
 

@@ -1,4 +1,4 @@
-#include "health.h"
+#include "daemon/health.h"
 
 #include "log_doubles.h"
 

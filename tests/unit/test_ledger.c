@@ -1,4 +1,4 @@
-#include "ledger.h"
+#include "model/ledger.h"
 
 #include "suite.h"
 

@@ -1,8 +1,8 @@
-#include "log.h"
+#include "base/log.h"
 
-#include "log_json.h"
+#include "base/log_json.h"
+#include "base/text.h"
 #include "suite.h"
-#include "text.h"
 
 #include <cjson/cJSON.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* What the settings of a model make of a row: the shape, the claim's outputs, the message. */
-#include "encode.h"
-#include "sql.h"
+#include "model/encode.h"
+#include "model/sql.h"
 
 #include "model_fixture.h"
 

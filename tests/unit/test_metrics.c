@@ -1,6 +1,6 @@
-#include "metrics.h"
+#include "daemon/metrics.h"
 
-#include "lag.h"
+#include "daemon/lag.h"
 #include "suite.h"
 
 #include <pthread.h>

@@ -1,4 +1,4 @@
-#include "position.h"
+#include "store/position.h"
 
 #include "suite.h"
 

@@ -1,4 +1,4 @@
-#include "retry.h"
+#include "base/retry.h"
 
 #include "suite.h"
 

@@ -1,5 +1,5 @@
-#include "rows.h"
-#include "text.h"
+#include "base/text.h"
+#include "postgres/rows.h"
 
 #include "suite.h"
 

@@ -1,4 +1,4 @@
-#include "schema.h"
+#include "catalog/schema.h"
 
 #include "model_fixture.h"
 

@@ -1,4 +1,4 @@
-#include "sql.h"
+#include "model/sql.h"
 
 #include "model_fixture.h"
 

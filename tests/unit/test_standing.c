@@ -1,4 +1,4 @@
-#include "standing.h"
+#include "daemon/standing.h"
 
 #include "log_doubles.h"
 

@@ -1,5 +1,5 @@
-#include "stretch.h"
-#include "text.h"
+#include "base/text.h"
+#include "relay/stretch.h"
 
 #include "model_fixture.h"
 #include "suite.h"

@@ -1,4 +1,4 @@
-#include "template.h"
+#include "config/template.h"
 
 #include "suite.h"
 

@@ -1,4 +1,4 @@
-#include "bus_verdict.h"
+#include "kafka/bus_verdict.h"
 
 #include "suite.h"
 

@@ -1,0 +1,23 @@
+/*
+ * address - where to listen, as the configuration says it: "HOST:PORT".  Pure.
+ *
+ *   127.0.0.1:9464   [::1]:9464   localhost:9464   *:9464   :9464
+ *
+ * The last two mean all addresses of the host.
+ */
+#ifndef SIGNALBUS_ADDRESS_H
+#define SIGNALBUS_ADDRESS_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+
+struct address {
+	char host[256]; /* without brackets; empty: all addresses */
+	char port[6];   /* decimal */
+};
+
+/* Parse text.  Returns false with ERROR_CONFIG where it is no such address. */
+bool address_parse(struct address *a, const char *text, struct error *e);
+
+#endif

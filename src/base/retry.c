@@ -1,0 +1,42 @@
+#include "base/retry.h"
+
+#include <math.h>
+
+#define LAST_TRY_S 1.0
+
+struct retry retry_new(double patience, struct instant now)
+{
+	return (struct retry){ .patience = patience, .since = now };
+}
+
+void retry_success(struct retry *r, struct instant now)
+{
+	*r = retry_new(r->patience, now);
+}
+
+struct instant retry_deadline(const struct retry *r, struct instant now)
+{
+	double left = r->patience - instant_seconds(r->since, now);
+	return instant_after(now, fmax(left, LAST_TRY_S));
+}
+
+bool retry_again(
+	struct retry *r, enum error_kind kind, struct instant now, double dice, double *delay)
+{
+	double left = r->patience - instant_seconds(r->since, now);
+	switch (error_policy(kind)) {
+	case POLICY_RETRY:
+	case POLICY_PREPARE:
+		*delay = clock_conflict_delay(++r->conflicts);
+		return *delay >= 0;
+	case POLICY_CONNECT:
+	case POLICY_WAIT:
+		*delay = clock_backoff_delay(++r->waits, dice);
+		if (*delay > left) /* the last try is when the time is up */
+			*delay = left;
+		return left > 0;
+	case POLICY_GIVE_UP:
+		break;
+	}
+	return false;
+}

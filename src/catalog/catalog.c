@@ -1,0 +1,277 @@
+#include "catalog/catalog.h"
+
+#include "base/text.h"
+#include "model/sql.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned number(const char *s)
+{
+	return (unsigned)strtoul(s, NULL, 10);
+}
+
+bool catalog_find_table(
+	struct db *db, const char *name, struct instant deadline, char **oid, struct error *e)
+{
+	struct rows *rows = NULL;
+	const char *const values[] = { name };
+	const struct db_call call = { .sql = "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid",
+		.values = values,
+		.value_count = 1,
+		.rows = &rows };
+	*oid = NULL;
+	if (!db_call_as_role(db, call, deadline, e))
+		return false;
+	if (rows_value(rows, 0, 0) != NULL)
+		*oid = text_copy(rows_value(rows, 0, 0));
+	rows_free(rows);
+	return true;
+}
+
+/* unfit: what is wrong with a table that inherits from the model's, or NULL. */
+static bool check_children(struct model *m, const char *unfit, struct error *e)
+{
+	if (unfit == NULL)
+		return true;
+	model_error(m, "table", e, "a table that inherits from %s does not fit: %s", m->relation,
+		unfit);
+	return model_tolerates(m, e);
+}
+
+/* A row of facts about the table. */
+static bool set_table(struct model *m, const struct rows *row, struct error *e)
+{
+	if (rows_value(row, 0, 2)[0] != 't')
+		return model_error(m, "table", e, "%s is not a table", m->config->table);
+	model_set_table(m, rows_value(row, 0, 0), rows_value(row, 0, 1)[0] == 't');
+	m->table_state = text_copy(rows_value(row, 0, 3));
+	m->may_refuse = rows_value(row, 0, 4)[0] == 't';
+	m->has_rule = rows_value(row, 0, 5)[0] == 't';
+	return check_children(m, rows_value(row, 0, 6), e);
+}
+
+static bool describe_table(
+	struct db *db, struct instant deadline, struct model *m, char **oid, struct error *e)
+{
+	static const char sql[] =
+		"SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),"
+		" c.relkind = 'p' OR c.relhassubclass, c.relkind IN ('r', 'p'),"
+		" " SQL_TABLE_STATE ", " SQL_MAY_REFUSE ", " SQL_HAS_RULE ", " SQL_UNFIT_CHILD
+		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+		" ON n.oid = c.relnamespace WHERE c.oid = $1::pg_catalog.oid";
+	struct rows *rows;
+	if (!catalog_find_table(db, m->config->table, deadline, oid, e))
+		return e->kind == ERROR_DATABASE ? model_error(m, "table", e, "%s", e->text)
+						 : false;
+	const char *const values[] = { *oid };
+	struct db_call call = {
+		.sql = sql, .values = values, .value_count = 1, .rows = &rows, .never_null = 5
+	};
+	if (!db_call(db, call, deadline, e))
+		return false;
+	m->table_oid = *oid != NULL ? number(*oid) : 0;
+	bool ok = rows_count(rows) == 1
+			  ? set_table(m, rows, e)
+			  : model_error(m, "table", e, "table %s does not exist", m->config->table);
+	rows_free(rows);
+	return ok;
+}
+
+static void add_column(struct model *m, const struct rows *rows, size_t row)
+{
+	struct column *c =
+		model_add_column(m, rows_value(rows, row, 0), number(rows_value(rows, row, 1)));
+	c->is_serial = rows_value(rows, row, 2)[0] == 't';
+	c->type = text_copy(rows_value(rows, row, 3));
+	c->cast = text_copy(rows_value(rows, row, 4));
+	c->operators = text_copy(rows_value(rows, row, 5));
+	c->attnum = (int)number(rows_value(rows, row, 6));
+	c->has_binary = rows_value(rows, row, 7)[0] == 't';
+}
+
+/* Columns in their order, each with the type that its domain comes down to. */
+static bool describe_columns(
+	struct db *db, struct instant deadline, struct model *m, const char *oid, struct error *e)
+{
+	static const char sql[] =
+		"WITH RECURSIVE base AS ("
+		" SELECT a.attnum, a.attname, a.atttypid AS oid, a.atttypid AS declared,"
+		" a.attnotnull AND (a.attidentity <> '' OR "
+		"COALESCE(pg_catalog.pg_get_expr(d.adbin, d.adrelid)"
+		" LIKE 'nextval(%', false)) AS is_serial"
+		" FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d"
+		" ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+		" WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped"
+		" UNION ALL SELECT base.attnum, base.attname, t.typbasetype, base.declared,"
+		" base.is_serial FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid WHERE "
+		"t.typtype = 'd')"
+		" SELECT base.attname, base.oid, base.is_serial,"
+		" pg_catalog.format_type(d.oid, -1), pg_catalog.format('%I.%I', n.nspname, "
+		"d.typname),"
+		" COALESCE((SELECT pg_catalog.quote_ident(s.nspname)"
+		"  FROM pg_catalog.pg_opclass c JOIN pg_catalog.pg_am m ON m.oid = c.opcmethod"
+		"  JOIN pg_catalog.pg_amop a ON a.amopfamily = c.opcfamily AND a.amopstrategy = 3"
+		"  AND a.amoplefttype = c.opcintype AND a.amoprighttype = c.opcintype"
+		"  JOIN pg_catalog.pg_operator o ON o.oid = a.amopopr"
+		"  JOIN pg_catalog.pg_namespace s ON s.oid = o.oprnamespace"
+		"  WHERE m.amname = 'btree' AND c.opcdefault AND c.opcintype = base.oid),"
+		"  'pg_catalog'), base.attnum, t.typsend <> 0"
+		" FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid"
+		" JOIN pg_catalog.pg_type d ON d.oid = base.declared"
+		" JOIN pg_catalog.pg_namespace n ON n.oid = d.typnamespace"
+		" WHERE t.typtype <> 'd' ORDER BY base.attnum";
+	struct rows *rows;
+	const char *const values[] = { oid };
+	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
+	if (!db_call(db, call, deadline, e))
+		return false;
+	for (size_t i = 0; i < rows_count(rows); i++)
+		add_column(m, rows, i);
+	rows_free(rows);
+	return true;
+}
+
+static bool describe_key(
+	struct db *db, struct instant deadline, struct model *m, const char *oid, struct error *e)
+{
+	static const char sql[] =
+		"SELECT a.attname FROM pg_catalog.pg_index i"
+		" CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH "
+		"ORDINALITY AS k (attnum, place)"
+		" JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
+		" WHERE i.indrelid = $1::pg_catalog.oid AND i.indisprimary AND k.place <= "
+		"i.indnkeyatts"
+		" ORDER BY k.place";
+	struct rows *rows;
+	const char *const values[] = { oid };
+	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
+	if (!db_call(db, call, deadline, e))
+		return false;
+	for (size_t i = 0; i < rows_count(rows); i++)
+		model_add_primary_key(m, rows_value(rows, i, 0));
+	rows_free(rows);
+	return true;
+}
+
+/* ERROR_CONFIG with FILE:LINE: where the server refuses what a setting says.  Always returns false.
+ */
+static bool blame(struct place at, struct error *e)
+{
+	const struct error own = *e;
+	/* Nothing has a plan to be out of date: what is not supported (0A000) never will be. */
+	if (own.kind == ERROR_DATABASE || own.kind == ERROR_PLAN)
+		error_set(e, ERROR_CONFIG, "%s:%u: %s", at.file, at.line, own.text);
+	return false;
+}
+
+static bool describe_expressions(struct db *db, struct instant deadline, struct model *m,
+	const struct items *items, struct error *e)
+{
+	for (size_t i = 0; i < items->count; i++) {
+		const struct item *item = &items->items[i];
+		if (item->sql == NULL)
+			continue;
+		struct rows *rows;
+		char *sql = sql_probe(m, item->sql);
+		struct db_call call = { .sql = sql, .rows = &rows };
+		bool ok = db_call_as_role(db, call, deadline, e) || blame(item->place, e);
+		if (ok)
+			model_add_expression(m, item->sql, rows_type(rows, 1));
+		rows_free(rows);
+		free(sql);
+		if (!ok && !model_tolerates(m, e))
+			return false;
+	}
+	return true;
+}
+
+static bool check_where(struct db *db, struct instant deadline, struct model *m, struct error *e)
+{
+	if (m->config->where == NULL)
+		return true;
+	char *sql = sql_probe_where(m);
+	bool ok = db_call_as_role(db, (struct db_call){ .sql = sql }, deadline, e) ||
+		  blame(config_place(m->file, m->config, "where"), e);
+	free(sql);
+	return ok || model_tolerates(m, e);
+}
+
+/* The table for dead letters, where the model's go there. */
+static bool describe_dead_letters(
+	struct db *db, struct instant deadline, struct model *m, struct error *e)
+{
+	static const char sql[] =
+		"SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), 5 = ("
+		"SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid"
+		" AND NOT a.attisdropped"
+		" AND a.attname IN ('id', 'model', 'signal', 'error', 'failed_at'))"
+		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+		" ON n.oid = c.relnamespace WHERE c.oid = $1::pg_catalog.oid";
+	struct rows *rows;
+	char *oid;
+	const struct place at = config_place(m->file, NULL, "dead_letter_table");
+	if (m->config->on_reject != ON_REJECT_DEAD_LETTER)
+		return true;
+	if (!catalog_find_table(db, m->file->dead_letter_table, deadline, &oid, e))
+		return blame(at, e);
+	const char *const values[] = { oid };
+	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
+	bool ok = db_call(db, call, deadline, e);
+	free(oid);
+	if (!ok)
+		return false;
+	bool found = rows_count(rows) == 1, is_fit = found && rows_value(rows, 0, 1)[0] == 't';
+	if (is_fit)
+		m->dead_letters = text_copy(rows_value(rows, 0, 0));
+	rows_free(rows);
+	return is_fit || error_set(e, ERROR_CONFIG,
+				 "%s:%u: table %s %s; \"signalbus triggers\" prints its definition",
+				 at.file, at.line, m->file->dead_letter_table,
+				 found ? "is not one for dead letters" : "does not exist");
+}
+
+/* What was read in several statements has to be of one and the same table. */
+static bool check_state(struct db *db, struct instant deadline, struct model *m, struct error *e)
+{
+	struct rows *rows;
+	const char *const values[] = { m->relation };
+	const struct db_call call = {
+		.sql = sql_table_state, .values = values, .value_count = 1, .rows = &rows
+	};
+	if (!db_call(db, call, deadline, e))
+		return false;
+	bool is_same = rows_count(rows) == 1 && strcmp(rows_value(rows, 0, 0), m->table_state) == 0;
+	rows_free(rows);
+	return is_same || error_set(e, ERROR_PLAN, "table %s is being changed", m->relation);
+}
+
+static bool describe(struct db *db, struct instant deadline, struct model *m, struct error *e)
+{
+	char *oid = NULL;
+	bool ok = describe_table(db, deadline, m, &oid, e) &&
+		  describe_columns(db, deadline, m, oid, e) &&
+		  describe_key(db, deadline, m, oid, e) &&
+		  describe_expressions(db, deadline, m, &m->config->fields, e) &&
+		  describe_expressions(db, deadline, m, &m->config->headers, e) &&
+		  check_where(db, deadline, m, e) &&
+		  (describe_dead_letters(db, deadline, m, e) || model_tolerates(m, e)) &&
+		  check_state(db, deadline, m, e) && model_resolve(m, e);
+	free(oid);
+	return ok;
+}
+
+struct model *catalog_read(struct db *db, const struct config *config, size_t index,
+	struct instant deadline, struct error *e)
+{
+	struct model *m = model_new(config, index);
+	if (describe(db, deadline, m, e))
+		return m;
+	model_free(m);
+	return NULL;
+}
+
+bool catalog_examine(struct db *db, struct model *m, struct instant deadline, struct error *e)
+{
+	return describe(db, deadline, m, e) || model_tolerates(m, e);
+}

@@ -1,0 +1,97 @@
+#include "base/clock.h"
+#include "base/stop.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "kafka/bus.h"
+#include "relay/flusher.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static void log_start(const struct config *config, const size_t *models, size_t count)
+{
+	struct text names = { 0 };
+	text_addf(&names, "Started flushing ");
+	for (size_t i = 0; i < count; i++)
+		text_addf(&names, "%s%s", i > 0 ? ", " : "", config->models[models[i]].name);
+	log_info("%s.", names.text);
+	text_free(&names);
+}
+
+static void log_sent(size_t sent)
+{
+	if (sent == 1)
+		log_info("1 signal has been successfully processed.");
+	else if (sent > 1)
+		log_info("%zu signals have been successfully processed.", sent);
+}
+
+/* Flush, again and again where that is wanted.  While repeating, a failure is for the next time
+ * to make good. */
+static int flush_repeatedly(const struct command_line *line, const struct flush_plan *plan)
+{
+	struct flusher *f = flusher_new(plan);
+	int status;
+	do {
+		struct instant start = clock_now();
+		struct error e;
+		size_t sent = 0;
+		log_start(plan->config, plan->models, plan->model_count);
+		bool ok = flusher_run(f, &sent, &e);
+		log_sent(sent);
+		status = ok ? 0 : error_exit_status(e.kind);
+		if (line->repeat < 0)
+			break;
+		stop_wait(instant_after(start, line->repeat));
+	} while (!stop_requested());
+	flusher_free(f);
+	return line->repeat >= 0 ? 0 : status;
+}
+
+static int flush(const struct command_line *line, enum discipline discipline)
+{
+	struct config *config = command_load(line, LOG_LEVEL_WARNING);
+	if (config == NULL)
+		return EXIT_WRONG_CONFIG;
+	struct error e;
+	size_t count;
+	size_t *models = command_select(line, config, &count);
+	int status = 0;
+	struct bus *bus = count > 0 ? bus_new(config, &e) : NULL;
+	if (bus != NULL) {
+		struct flush_plan plan = { .discipline = discipline,
+			.config = config,
+			.bus = bus,
+			.models = models,
+			.model_count = count,
+			.wait = line->wait,
+			.jobs = discipline == FLUSH_MANY ? line->jobs : 1,
+			.show_progress = log_enabled(LOG_LEVEL_WARNING) &&
+					 log_format() == LOG_FORMAT_TEXT && isatty(STDERR_FILENO) };
+		status = flush_repeatedly(line, &plan);
+	} else if (count > 0) {
+		status = error_exit_status(e.kind);
+		log_problem(e.text);
+	}
+	bus_free(bus);
+	free(models);
+	config_free(config);
+	if (line->repeat < 0)
+		stop_by_signal(); /* a flush that was cut short is not done */
+	return status;
+}
+
+int cmd_flush(const struct command_line *line)
+{
+	return flush(line, FLUSH_NOTED);
+}
+
+int cmd_flushmany(const struct command_line *line)
+{
+	return flush(line, FLUSH_MANY);
+}
+
+int cmd_flushordered(const struct command_line *line)
+{
+	return flush(line, FLUSH_ORDERED);
+}

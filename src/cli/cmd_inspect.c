@@ -1,0 +1,125 @@
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/stop.h"
+#include "base/text.h"
+#include "base/utf8.h"
+#include "cli/command.h"
+#include "store/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Print line, which is freed; no name of a model makes two lines of it. */
+static void print_line(char *line)
+{
+	char *shown = utf8_shown(line);
+	printf("%s\n", shown);
+	free(shown);
+	free(line);
+}
+
+int cmd_signals(const struct command_line *line)
+{
+	struct config *config = command_load(line, LOG_LEVEL_WARNING);
+	if (config == NULL)
+		return EXIT_WRONG_CONFIG;
+	for (size_t i = 0; i < config->model_count; i++)
+		print_line(text_copy(config->models[i].name));
+	config_free(config);
+	return command_finish_output();
+}
+
+struct pending {
+	const char *name;
+	size_t count;
+};
+
+/* Fewest first; names decide between equals, so that the output is the same each time. */
+static int compare_pending(const void *a, const void *b)
+{
+	const struct pending *x = a, *y = b;
+	if (x->count != y->count)
+		return x->count < y->count ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+static bool read_all(struct store *s, const struct config *config, struct error *e)
+{
+	size_t *models = memory_new(config->model_count, sizeof *models);
+	for (size_t i = 0; i < config->model_count; i++)
+		models[i] = i;
+	bool ok = command_read_models(s, models, config->model_count, e);
+	free(models);
+	return ok;
+}
+
+static bool count_pending(
+	struct store *s, const struct config *config, struct pending *pending, struct error *e)
+{
+	if (!store_connected(s) && !command_connect_store(s, config, e))
+		return false;
+	if (!read_all(s, config, e))
+		return false;
+	for (size_t i = 0; i < config->model_count; i++) {
+		const struct model *m = store_model(s, i, e);
+		pending[i].name = config->models[i].name;
+		if (m == NULL || !store_count(s, m, &pending[i].count, e))
+			return store_blame(s, i, e);
+	}
+	qsort(pending, config->model_count, sizeof *pending, compare_pending);
+	return true;
+}
+
+static void print_pending(const struct pending *pending, size_t count)
+{
+	size_t total = 0;
+	for (size_t i = 0; i < count; i++)
+		total += pending[i].count;
+	int width = count > 0 ? snprintf(NULL, 0, "%zu", pending[count - 1].count) : 0;
+	for (size_t i = 0; i < count; i++)
+		if (pending[i].count > 0)
+			print_line(text_format(
+				"%*zu of type \"%s\"", width, pending[i].count, pending[i].name));
+	printf("-------------------------\nTotal pending: %zu\n", total);
+}
+
+/* Print, and with --watch again and again, on a terminal always in the same place. */
+static int watch(const struct command_line *line, const struct config *config, struct store *s)
+{
+	struct pending *pending = memory_new(config->model_count, sizeof *pending);
+	int status = 0;
+	do {
+		struct error e;
+		struct instant start = clock_now();
+		if (count_pending(s, config, pending, &e)) {
+			if (line->watch >= 0 && isatty(STDOUT_FILENO))
+				printf("\x1b[H\x1b[2J");
+			print_pending(pending, config->model_count);
+			status = command_finish_output();
+		} else {
+			status = command_failed("Cannot count pending signals: ", &e);
+			if (line->watch >= 0 && e.kind != ERROR_CONFIG)
+				status = 0;
+		}
+		if (line->watch >= 0)
+			stop_wait(instant_after(start, line->watch));
+	} while (line->watch >= 0 && status == 0 && !stop_requested());
+	free(pending);
+	return status;
+}
+
+int cmd_pending(const struct command_line *line)
+{
+	struct config *config = command_load(line, LOG_LEVEL_WARNING);
+	if (config == NULL)
+		return EXIT_WRONG_CONFIG;
+	struct store *s = store_new(config);
+	int status = watch(line, config, s);
+	store_free(s);
+	config_free(config);
+	if (line->watch < 0)
+		stop_by_signal();
+	return status;
+}

@@ -1,0 +1,203 @@
+/*
+ * cmd_run - the daemon's main thread: signals, configurations, systemd, the statistics line.
+ */
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/stop.h"
+#include "cli/command.h"
+#include "daemon/daemon.h"
+#include "daemon/monitor.h"
+#include "daemon/service.h"
+#include "kafka/bus.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TICK_S       0.2
+#define STATISTICS_S 60.0
+#define STATUS_S     10.0
+
+#define EXIT_CANNOT_LISTEN 1 /* not that of a wrong configuration: the port may be free later */
+
+/* What runs under one configuration. */
+struct running {
+	struct config *config;
+	struct bus *bus;
+	struct daemon *daemon;
+};
+
+/* What is told of it, in the log, to systemd and over HTTP. */
+struct telling {
+	struct monitor *monitor;
+	bool ready;
+	size_t sent;        /* since the process started */
+	size_t sent_before; /* when the last statistics line was written */
+	double worst_ack;
+	struct instant next_statistics, next_status, next_alive, last_statistics;
+};
+
+/* Make ready to run under the configuration as it is now; problems have been printed. */
+static int load(const struct command_line *line, struct running *r)
+{
+	struct error e;
+	*r = (struct running){ .config = command_load(line, LOG_LEVEL_INFO) };
+	if (r->config == NULL)
+		return EXIT_WRONG_CONFIG;
+	r->bus = bus_new(r->config, &e);
+	if (r->bus != NULL)
+		return 0;
+	log_problem(e.text);
+	config_free(r->config);
+	return error_exit_status(e.kind);
+}
+
+static void unload(struct running *r)
+{
+	bus_free(r->bus);
+	config_free(r->config);
+}
+
+static void start(struct running *r, struct monitor *monitor)
+{
+	bus_watch(r->bus);
+	metrics_configure(monitor_metrics(monitor), r->config, clock_now());
+	r->daemon = daemon_start(r->config, r->bus, monitor_metrics(monitor));
+	monitor_attach(monitor, r->daemon);
+}
+
+static void stop(struct running *r, struct monitor *monitor)
+{
+	monitor_detach(monitor);
+	daemon_stop(r->daemon);
+	unload(r);
+}
+
+/* Listen as the configuration that was loaded wants it; where that cannot be, unload it. */
+static bool listen_for(struct running *r, struct monitor *monitor)
+{
+	struct error e;
+	if (monitor_listen(monitor, r->config, &e))
+		return true;
+	log_error("%s", e.text);
+	unload(r);
+	return false;
+}
+
+/* A wrong file leaves everything as it is. */
+static void reload(const struct command_line *line, struct running *r, struct telling *t)
+{
+	struct running next;
+	service_reloading();
+	if (load(line, &next) != 0) {
+		log_error("the configuration is wrong; the one from before stays in force");
+	} else if (!listen_for(&next, t->monitor)) {
+		log_error("the configuration from before stays in force");
+	} else {
+		t->sent += daemon_report(r->daemon).sent;
+		stop(r, t->monitor);
+		*r = next;
+		start(r, t->monitor);
+		log_info("the configuration was reloaded");
+	}
+	if (t->ready)
+		service_ready();
+}
+
+static void log_statistics(
+	struct telling *t, const char *counts, const char *stopped, struct instant now)
+{
+	double seconds = instant_seconds(t->last_statistics, now);
+	log_info("%s, %.0f/s, slowest acknowledgement %.3f s%s", counts,
+		(double)(t->sent - t->sent_before) / seconds, t->worst_ack, stopped);
+	t->sent_before = t->sent;
+	t->worst_ack = 0;
+	t->last_statistics = now;
+	t->next_statistics = instant_after(now, STATISTICS_S);
+}
+
+static void tell_status(const struct running *r, struct telling *t, bool has_database)
+{
+	size_t pending;
+	bool more;
+	struct text names = { 0 };
+	char *counts =
+		daemon_count(r->daemon, &pending, &more)
+			? text_format("%zu sent, %zu%s pending", t->sent, pending, more ? "+" : "")
+			: text_format("%zu sent, %s", t->sent,
+				  has_database ? "pending unknown" : "waiting for the database");
+	daemon_describe_stopped(r->daemon, &names);
+	char *stopped = text_format(
+		"%s%s", names.length > 0 ? "; stopped: " : "", names.length > 0 ? names.text : "");
+	char *status = text_format("%s%s", counts, stopped);
+	service_status(status);
+	struct instant now = clock_now();
+	t->next_status = instant_after(now, STATUS_S);
+	if (!instant_before(now, t->next_statistics))
+		log_statistics(t, counts, stopped, now);
+	free(counts);
+	free(stopped);
+	free(status);
+	text_free(&names);
+}
+
+static void tell(const struct running *r, struct telling *t)
+{
+	struct daemon_report report = daemon_report(r->daemon);
+	struct instant now = clock_now();
+	t->sent += report.sent;
+	if (report.worst_ack > t->worst_ack)
+		t->worst_ack = report.worst_ack;
+	if (report.is_ready && !t->ready) {
+		t->ready = true;
+		service_ready();
+	}
+	double watchdog = service_watchdog_interval();
+	if (watchdog > 0 && report.is_alive && !instant_before(now, t->next_alive)) {
+		service_alive();
+		t->next_alive = instant_after(now, watchdog / 3);
+	}
+	/* Also while the broker is away from the start: what waits for it is what people ask. */
+	if ((t->ready || report.has_database) && !instant_before(now, t->next_status))
+		tell_status(r, t, report.has_database);
+}
+
+/* Run under one configuration after another until asked to stop. */
+static void run(const struct command_line *line, struct running *r, struct telling *t)
+{
+	log_info("started");
+	start(r, t->monitor);
+	while (!stop_requested()) {
+		if (stop_take_reload())
+			reload(line, r, t);
+		tell(r, t);
+		monitor_show_alive(t->monitor);
+		stop_wait_reload(instant_after(clock_now(), TICK_S));
+	}
+	service_stopping();
+	stop(r, t->monitor);
+	log_info("stopped");
+}
+
+int cmd_run(const struct command_line *line)
+{
+	struct running r;
+	struct instant now = clock_now();
+	struct telling t = { .last_statistics = now,
+		.next_statistics = instant_after(now, STATISTICS_S) };
+	if (!stop_install_reload()) {
+		log_error("cannot wait for signals: %s", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	int status = load(line, &r);
+	if (status != 0)
+		return status;
+	t.monitor = monitor_new();
+	if (listen_for(&r, t.monitor))
+		run(line, &r, &t);
+	else
+		status = EXIT_CANNOT_LISTEN;
+	monitor_free(t.monitor);
+	return status;
+}

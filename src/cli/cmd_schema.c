@@ -1,0 +1,64 @@
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/stop.h"
+#include "catalog/catalog.h"
+#include "catalog/schema.h"
+#include "cli/command.h"
+#include "cli/options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Unlike the others this command does one model only, so a wrong NAME leaves nothing to do. */
+static size_t find_model(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->model_count; i++)
+		if (strcmp(config->models[i].name, name) == 0)
+			return i;
+	log_error("A signal with name \"%s\" does not exist.", name);
+	return config->model_count;
+}
+
+/* The schema of a model as text to be freed; NULL with e. */
+static char *make(struct db *db, const struct config *config, size_t index, struct error *e)
+{
+	struct facts facts = { 0 };
+	if (!command_connect(db, config, e))
+		return NULL;
+	char *schema = NULL;
+	struct instant deadline = instant_after(clock_now(), config->timeout);
+	struct model *m = catalog_read(db, config, index, deadline, e);
+	if (m != NULL && catalog_facts(db, m, &facts, deadline, e))
+		schema = schema_print(m, &facts, e);
+	facts_free(&facts);
+	model_free(m);
+	return schema;
+}
+
+static int print(const struct config *config, size_t index)
+{
+	struct error e;
+	struct db *db = db_new(config->database, config->timeout);
+	char *schema = make(db, config, index, &e);
+	db_free(db);
+	if (schema == NULL)
+		return command_failed("Cannot make the schema: ", &e);
+	puts(schema);
+	free(schema);
+	return command_finish_output();
+}
+
+int cmd_schema(const struct command_line *line)
+{
+	if (line->name_count != 1)
+		return usage_error("schema needs one NAME");
+	struct config *config = command_load(line, LOG_LEVEL_WARNING);
+	if (config == NULL)
+		return EXIT_WRONG_CONFIG;
+	size_t index = find_model(config, line->names[0]);
+	int status = index < config->model_count ? print(config, index) : EXIT_WRONG_USAGE;
+	config_free(config);
+	stop_by_signal();
+	return status;
+}

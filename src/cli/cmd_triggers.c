@@ -1,0 +1,85 @@
+#include "base/error.h"
+#include "base/stop.h"
+#include "cli/command.h"
+#include "model/sql.h"
+#include "store/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What is to be printed, and for which models. */
+struct wanted {
+	const struct config *config;
+	bool drop;
+	bool dead_letters; /* the definition of their table */
+	bool triggers;
+	const size_t *models;
+	size_t count;
+};
+
+static bool add_triggers(struct store *s, const struct wanted *w, struct text *t, struct error *e)
+{
+	if (!command_read_models(s, w->models, w->count, e))
+		return false;
+	sql_triggers_begin(t, w->drop);
+	for (size_t i = 0; i < w->count; i++) {
+		const struct model *m = store_model(s, w->models[i], e);
+		if (m == NULL)
+			return false;
+		sql_trigger(t, m, w->drop);
+	}
+	sql_triggers_end(t, w->drop && w->count == w->config->model_count);
+	return true;
+}
+
+static bool add_statements(struct store *s, const struct wanted *w, struct text *t, struct error *e)
+{
+	text_addf(t, "BEGIN;\n");
+	bool ok = command_connect_store(s, w->config, e) &&
+		  (!w->dead_letters || store_define_dead_letters(s, t, e)) &&
+		  (!w->triggers || add_triggers(s, w, t, e));
+	text_addf(t, "COMMIT;\n");
+	return ok;
+}
+
+/* Print the statements, or log why that cannot be done. */
+static int print_statements(const struct wanted *w)
+{
+	struct error e;
+	struct text t = { 0 };
+	struct store *s = store_new(w->config);
+	bool ok = add_statements(s, w, &t, &e);
+	store_free(s);
+	if (ok)
+		fputs(t.text, stdout);
+	text_free(&t);
+	return ok ? command_finish_output() : command_failed("", &e);
+}
+
+int cmd_triggers(const struct command_line *line)
+{
+	struct config *config = command_load(line, LOG_LEVEL_WARNING);
+	if (config == NULL)
+		return EXIT_WRONG_CONFIG;
+	struct wanted w = { .config = config,
+		.drop = line->drop,
+		.dead_letters = config->dead_letter_table != NULL && !line->drop,
+		.triggers = config->notify_channel[0] != '\0' || line->drop };
+	if (!w.triggers && !w.dead_letters) {
+		int status = command_refuse(config, "notify_channel",
+			"notify_channel is \"\", so there is no channel for triggers to notify; "
+			"name one, such as \"signalbus\"");
+		config_free(config);
+		return status;
+	}
+	/* The table for dead letters need not be there yet. */
+	for (size_t i = 0; i < config->model_count; i++)
+		config->models[i].on_reject = ON_REJECT_STOP;
+	size_t *models = command_select(line, config, &w.count);
+	w.models = models;
+	int status = print_statements(&w);
+	free(models);
+	config_free(config);
+	stop_by_signal();
+	return status;
+}

@@ -1,0 +1,76 @@
+/*
+ * command - what a command of the command line gets, and the commands.  Main thread only.
+ */
+#ifndef SIGNALBUS_COMMAND_H
+#define SIGNALBUS_COMMAND_H
+
+#include "base/log.h"
+#include "config/config.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct db;
+struct store;
+
+/* The command line, parsed. */
+struct command_line {
+	const char *config_file;
+	int verbosity; /* -1: quiet; 0; 1: -v; 2: -vv */
+	double wait;
+	double repeat; /* seconds; negative: once */
+	unsigned jobs;
+	double watch; /* seconds; negative: once */
+	bool drop;
+	bool requeue, discard; /* one of them at most */
+	const char **names;
+	size_t name_count;
+	const char **excluded;
+	size_t excluded_count;
+};
+
+/* Each returns the exit status. */
+typedef int command(const struct command_line *line);
+
+command cmd_run;                                    /* cmd_run.c */
+command cmd_flush, cmd_flushmany, cmd_flushordered; /* cmd_flush.c */
+command cmd_signals, cmd_pending;                   /* cmd_inspect.c */
+command cmd_schema;                                 /* cmd_schema.c */
+command cmd_triggers;                               /* cmd_triggers.c */
+command cmd_dead_letters;                           /* cmd_dead_letters.c */
+command cmd_check;                                  /* cmd_check.c */
+
+/* Exit statuses, beside those of error_exit_status(). */
+enum { EXIT_WRONG_USAGE = 2, EXIT_WRONG_CONFIG = 78 };
+
+/* Load the configuration that the command line names, and set the log level by both, and its
+ * format; level is for where neither says.  NULL where the configuration is wrong; each problem has
+ * been printed. */
+struct config *command_load(const struct command_line *line, enum log_level level);
+
+/* The models (indexes) that NAMEs and --exclude leave, in configuration order, to be freed.  An
+ * unknown name is a warning. */
+size_t *command_select(const struct command_line *line, const struct config *config, size_t *count);
+
+/* Connect for a command that ends: where the database is away, the first failure is a warning, and
+ * it is tried again until `timeout` of the configuration has passed.  Returns false with e,
+ * ERROR_STOPPED as soon as the process is asked to stop. */
+bool command_connect(struct db *db, const struct config *config, struct error *e);
+bool command_connect_store(struct store *s, const struct config *config, struct error *e);
+
+/* Read the models (indexes), all of them, so that store_model() has them.  Where some do not fit
+ * their tables, the first mistake of each is printed, but for the last one, which is e's. */
+bool command_read_models(struct store *s, const size_t *models, size_t count, struct error *e);
+
+/* Log why a command could not do its work, behind text, as the configuration's reader would where
+ * that is wrong; nothing where it was asked to stop.  Returns the exit status. */
+int command_failed(const char *text, const struct error *e);
+
+/* Print, at its place in the file, what is wrong with a setting of the top level for this command.
+ * Returns the exit status. */
+int command_refuse(const struct config *config, const char *setting, const char *text);
+
+/* Flush standard output.  Returns the exit status, which says whether all of it was written. */
+int command_finish_output(void);
+
+#endif

@@ -1,0 +1,390 @@
+#include "config/config.h"
+
+#include "base/nearest.h"
+#include "base/text.h"
+#include "config/config_value.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Far more than anybody writes; keeps a wrong path to a huge file from filling memory. */
+#define FILE_MAX_BYTES (16 << 20)
+
+/* As deep as libconfig follows @include. */
+#define INCLUDE_MAX_DEPTH 10
+
+static value_reader read_models;
+static value_reader skip_defaults;
+
+static value_reader *const value_readers[] = {
+	[SETTING_STRING] = value_read_string,
+	[SETTING_ADDRESS] = value_read_address,
+	[SETTING_TOPIC] = value_read_topic,
+	[SETTING_TEXT] = value_read_text,
+	[SETTING_SECRET] = value_read_secret,
+	[SETTING_BOOLEAN] = value_read_boolean,
+	[SETTING_INTEGER] = value_read_integer,
+	[SETTING_SECONDS] = value_read_seconds,
+	[SETTING_CHOICE] = value_read_choice,
+	[SETTING_STRINGS] = value_read_strings,
+	[SETTING_FIELDS] = value_read_fields,
+	[SETTING_HEADERS] = value_read_headers,
+	[SETTING_PROPERTIES] = value_read_properties,
+	[SETTING_MODELS] = read_models,
+	[SETTING_DEFAULTS] = skip_defaults,
+};
+
+static void unknown_setting(
+	struct reader *r, const struct setting_table *table, const config_setting_t *s)
+{
+	const struct setting_table *other =
+		table == &top_settings ? &model_settings : &top_settings;
+	struct nearest nearest = nearest_to(config_setting_name(s));
+	for (size_t i = 0; i < table->count; i++)
+		nearest_offer(&nearest, table->rows[i].name);
+	if (setting_find(other, nearest.wanted) != NULL)
+		problems_add(r->problems, value_place(r->config, s),
+			"unknown %s \"%s\"; it is a setting of %s", table->what, nearest.wanted,
+			other->owner);
+	else if (nearest.best != NULL)
+		problems_add(r->problems, value_place(r->config, s),
+			"unknown %s \"%s\"; did you mean \"%s\"?", table->what, nearest.wanted,
+			nearest.best);
+	else
+		problems_add(r->problems, value_place(r->config, s), "unknown %s \"%s\"",
+			table->what, nearest.wanted);
+}
+
+/* Read the members of group into target, by the rows of table. */
+static void read_group(struct reader *r, const config_setting_t *group,
+	const struct setting_table *table, void *target)
+{
+	for (int i = 0; i < config_setting_length(group); i++) {
+		const config_setting_t *s = config_setting_get_elem(group, (unsigned)i);
+		const struct setting *row = setting_find(table, config_setting_name(s));
+		if (row != NULL)
+			value_readers[row->type](r, row, s, (char *)target + row->field);
+		else
+			unknown_setting(r, table, s);
+	}
+}
+
+static void check_required(
+	struct reader *r, const config_setting_t *group, const struct setting_table *table)
+{
+	for (size_t i = 0; i < table->count; i++)
+		if (table->rows[i].required &&
+			config_setting_get_member(group, table->rows[i].name) == NULL)
+			problems_add(r->problems, value_place(r->config, group),
+				"the %s \"%s\" is missing", table->what, table->rows[i].name);
+}
+
+/* A group may not set both "value" and "fields"; a model's own wins over that of defaults. */
+static void check_exclusion(struct reader *r, const config_setting_t *group, struct model_config *m)
+{
+	const config_setting_t *value = config_setting_get_member(group, "value");
+	const config_setting_t *fields = config_setting_get_member(group, "fields");
+	if (value != NULL && fields != NULL)
+		problems_add(r->problems, value_place(r->config, fields),
+			"fields and value exclude each other");
+	else if (value != NULL)
+		m->fields = (struct items){ 0 };
+	else if (fields != NULL)
+		m->value = NULL;
+}
+
+/* What every model starts from: the presets, and "defaults" on top of them. */
+static void read_defaults(struct reader *r, const config_setting_t *root)
+{
+	static const char *const own[] = { "name", "table" };
+	value_set_presets(&model_settings, &r->defaults);
+	const config_setting_t *s = config_setting_get_member(root, "defaults");
+	if (s == NULL)
+		return;
+	if (!config_setting_is_group(s)) {
+		value_wrong_type(r, setting_find(&top_settings, "defaults"), s, "a group");
+		return;
+	}
+	read_group(r, s, &model_settings, &r->defaults);
+	check_exclusion(r, s, &r->defaults);
+	for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+		const config_setting_t *member = config_setting_get_member(s, own[i]);
+		if (member != NULL)
+			problems_add(r->problems, value_place(r->config, member),
+				"\"%s\" belongs to a model, not to defaults", own[i]);
+	}
+}
+
+/* Nothing to do: read_defaults() came before the models, which need them. */
+static void skip_defaults(
+	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
+{
+	(void)r;
+	(void)row;
+	(void)s;
+	(void)field;
+}
+
+static bool name_is_taken(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->model_count; i++)
+		if (c->models[i].name != NULL && strcmp(c->models[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static void read_model(struct reader *r, const config_setting_t *s)
+{
+	struct config *c = r->config;
+	struct model_config m = r->defaults;
+	m.source = s;
+	read_group(r, s, &model_settings, &m);
+	check_exclusion(r, s, &m);
+	check_required(r, s, &model_settings);
+	if (m.topic == NULL && m.name != NULL) {
+		m.topic = m.name;
+		value_check_topic(r, config_place(c, &m, "name"), "topic (the name)", m.topic);
+	}
+	if (m.name != NULL && name_is_taken(c, m.name))
+		problems_add(r->problems, config_place(c, &m, "name"),
+			"another model is named \"%s\" already", m.name);
+	c->models[c->model_count++] = m;
+}
+
+static void read_models(
+	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
+{
+	(void)field;
+	if (!config_setting_is_list(s)) {
+		value_wrong_type(
+			r, row, s, "a list of groups such as ( { name = \"A\"; table = \"a\"; } )");
+		return;
+	}
+	int count = config_setting_length(s);
+	if (count == 0)
+		problems_add(
+			r->problems, value_place(r->config, s), "%s must not be empty", row->name);
+	r->config->models = memory_new((size_t)count, sizeof *r->config->models);
+	for (int i = 0; i < count; i++) {
+		const config_setting_t *element = config_setting_get_elem(s, (unsigned)i);
+		if (config_setting_is_group(element))
+			read_model(r, element);
+		else
+			value_wrong_type(r, row, element, "a group");
+	}
+}
+
+/* The whole file as a string to be freed; NULL with a problem.  It may be a pipe. */
+static char *read_file(const char *file, struct problems *problems)
+{
+	struct text content = { 0 };
+	char buffer[65536];
+	ssize_t got = -1;
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	int reason = errno;
+	while (fd >= 0 && (got = read(fd, buffer, sizeof buffer)) > 0 &&
+		content.length <= FILE_MAX_BYTES)
+		text_add(&content, buffer, (size_t)got);
+	if (fd >= 0 && got < 0)
+		reason = errno;
+	if (fd >= 0)
+		close(fd);
+	/* libconfig wants a line feed behind a comment. */
+	bool is_ended = content.length == 0 || content.text[content.length - 1] == '\n';
+	text_add(&content, "\n", is_ended ? 0 : 1);
+	const struct place start = { file, 1 };
+	if (got < 0)
+		problems_add(
+			problems, start, "cannot read the configuration: %s", strerror(reason));
+	else if (content.length > FILE_MAX_BYTES)
+		problems_add(problems, start, "the configuration is larger than 16 MiB");
+	else if (strlen(content.text) != content.length)
+		problems_add(problems, start, "the configuration is not text: it has NUL bytes");
+	else
+		return content.text;
+	text_free(&content);
+	return NULL;
+}
+
+/* The path of the file that a line includes, as libconfig 1.5 makes it, to be freed; NULL where the
+ * line includes none. */
+static char *included_path(const char *line, const char *folder)
+{
+	static const char word[] = "@include";
+	line += strspn(line, " \t");
+	if (strncmp(line, word, sizeof word - 1) != 0)
+		return NULL;
+	line += sizeof word - 1;
+	line += strspn(line, " \t");
+	if (*line != '"')
+		return NULL;
+	int length = (int)strcspn(line + 1, "\"\n");
+	return text_format("%s/%.*s", folder, length, line + 1);
+}
+
+static bool check_includes(
+	const char *content, const char *folder, unsigned depth, struct problems *problems);
+
+/* libconfig reads an included file by itself, and a byte order mark is a syntax error to it. */
+static bool check_included(
+	const char *path, const char *folder, unsigned depth, struct problems *problems)
+{
+	char *content = read_file(path, problems);
+	if (content == NULL)
+		return true;
+	if (value_mark_length(content) > 0)
+		problems_add(problems, (struct place){ path, 1 },
+			"an included file must not begin with a byte order mark; save it as UTF-8 "
+			"without one");
+	bool go_on = check_includes(content, folder, depth, problems);
+	free(content);
+	return go_on;
+}
+
+/* libconfig's scanner ends the process where an included file cannot be read, such as a folder
+ * (flex's YY_FATAL_ERROR), so that is found out before.  What cannot be opened it tells itself.
+ * Returns false where files are nested too deep to read on. */
+static bool check_includes(
+	const char *content, const char *folder, unsigned depth, struct problems *problems)
+{
+	bool go_on = true;
+	for (const char *line = content; go_on && line != NULL;) {
+		char *path = included_path(line, folder);
+		if (path != NULL && depth == INCLUDE_MAX_DEPTH) {
+			go_on = false; /* libconfig gives up there, too */
+		} else if (path != NULL && access(path, R_OK) == 0) {
+			go_on = check_included(path, folder, depth + 1, problems);
+		}
+		free(path);
+		line = strchr(line, '\n');
+		line = line != NULL ? line + 1 : NULL;
+	}
+	return go_on;
+}
+
+static struct config *config_new(const char *file)
+{
+	struct config *c = memory_new(1, sizeof *c);
+	c->memory = memory_new(1, sizeof *c->memory);
+	c->memory->file = text_copy(file);
+	c->file = c->memory->file;
+	c->database = "";
+	c->instance = "signalbus";
+	c->notify_channel = "signalbus";
+	config_init(&c->memory->tree);
+	char *path = text_copy(file);
+	config_set_include_dir(&c->memory->tree, dirname(path));
+	free(path);
+	return c;
+}
+
+/* Where the parser failed: for it the end of the file is a line of its own. */
+static struct place error_place(const struct reader *r, const char *content)
+{
+	const struct config_t *tree = &r->config->memory->tree;
+	unsigned line = (unsigned)config_error_line(tree), lines = 0;
+	if (config_error_file(tree) != NULL)
+		return (struct place){ config_error_file(tree), line };
+	for (const char *p = content; (p = strchr(p, '\n')) != NULL; p++)
+		lines++;
+	return (struct place){ r->config->file, line > lines && lines > 0 ? lines : line };
+}
+
+/* What libconfig's parser (bison's) says of what is nested thousands of times helps nobody. */
+static const char *error_text(const struct config_t *tree)
+{
+	const char *text = config_error_text(tree);
+	return strcmp(text, "memory exhausted") == 0 ? "groups and lists are nested too deeply"
+						     : text;
+}
+
+/* What is rejected can only go where there is a table for it. */
+static void check_dead_letters(struct reader *r)
+{
+	const struct config *c = r->config;
+	for (size_t i = 0; i < c->model_count && c->dead_letter_table == NULL; i++)
+		if (c->models[i].on_reject == ON_REJECT_DEAD_LETTER)
+			problems_add(r->problems, config_place(c, &c->models[i], "on_reject"),
+				"on_reject is \"dead-letter\", and dead_letter_table is not set");
+}
+
+/* A setting of its own already, so that nobody takes it for a promise that is kept. */
+static void check_delivery(struct reader *r)
+{
+	if (r->config->delivery == DELIVERY_EXACTLY_ONCE)
+		problems_add(r->problems, config_place(r->config, NULL, "delivery"),
+			"delivery: \"exactly-once\" is not available in this version; use "
+			"\"at-least-once\"");
+}
+
+static void check_database(struct reader *r)
+{
+	struct error e;
+	if (!r->checks->database(r->config->database, &e))
+		problems_add(r->problems, config_place(r->config, NULL, "database"), "%s", e.text);
+}
+
+static void read_tree(struct reader *r, const char *content)
+{
+	struct config_t *tree = &r->config->memory->tree;
+	size_t before = r->problems->count;
+	check_includes(content, config_get_include_dir(tree), 0, r->problems);
+	if (r->problems->count > before)
+		return;
+	if (!config_read_string(tree, content)) {
+		problems_add(r->problems, error_place(r, content), "%s", error_text(tree));
+		return;
+	}
+	value_set_presets(&top_settings, r->config);
+	read_defaults(r, config_root_setting(tree));
+	read_group(r, config_root_setting(tree), &top_settings, r->config);
+	check_required(r, config_root_setting(tree), &top_settings);
+	check_database(r);
+	check_dead_letters(r);
+	check_delivery(r);
+}
+
+struct config *config_load(
+	const char *file, const struct config_checks *checks, struct problems *problems)
+{
+	char *content = read_file(file, problems);
+	if (content == NULL)
+		return NULL;
+	size_t before = problems->count;
+	struct reader r = { config_new(file), { 0 }, checks, problems };
+	read_tree(&r, content + value_mark_length(content));
+	free(content);
+	if (problems->count == before)
+		return r.config;
+	config_free(r.config);
+	return NULL;
+}
+
+void config_free(struct config *c)
+{
+	if (c == NULL)
+		return;
+	struct config_memory *m = c->memory;
+	config_destroy(&m->tree);
+	for (size_t i = 0; i < m->owned_count; i++)
+		free(m->owned[i]);
+	free(m->owned);
+	free(m->file);
+	free(m);
+	free(c->kafka);
+	free(c->models);
+	free(c->secret_files.items);
+	free(c);
+}
+
+struct place config_place(const struct config *c, const struct model_config *m, const char *setting)
+{
+	const config_setting_t *group =
+		m != NULL ? m->source : config_root_setting(&c->memory->tree);
+	const config_setting_t *s = config_setting_get_member(group, setting);
+	return value_place(c, s != NULL ? s : group);
+}

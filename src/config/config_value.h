@@ -1,0 +1,65 @@
+/*
+ * config_value - read one value of the configuration file, by its row in the table of settings.
+ * Private to config.c, with which it shares libconfig.
+ */
+#ifndef SIGNALBUS_CONFIG_VALUE_H
+#define SIGNALBUS_CONFIG_VALUE_H
+
+#include "config/config.h"
+#include "config/settings.h"
+
+#include <libconfig.h>
+
+struct config_memory {
+	struct config_t tree; /* strings of the configuration point into it */
+	char *file;
+	char **owned; /* strings that are not in the file: secrets, converted names */
+	size_t owned_count;
+};
+
+/* A loading in progress. */
+struct reader {
+	struct config *config;
+	struct model_config defaults; /* what a model starts from */
+	const struct config_checks *checks;
+	struct problems *problems;
+};
+
+/* Set field by s, or add a problem and leave field alone. */
+typedef void value_reader(
+	struct reader *r, const struct setting *row, const config_setting_t *s, void *field);
+
+value_reader value_read_string;
+value_reader value_read_text;
+value_reader value_read_address;
+value_reader value_read_topic;
+value_reader value_read_secret;
+value_reader value_read_boolean;
+value_reader value_read_integer;
+value_reader value_read_seconds;
+value_reader value_read_choice;
+value_reader value_read_strings;
+value_reader value_read_properties;
+value_reader value_read_fields;  /* config_item.c */
+value_reader value_read_headers; /* config_item.c */
+
+/* Set the fields of target that have a preset in the table. */
+void value_set_presets(const struct setting_table *table, void *target);
+
+/* Add the problem that s, which is the setting of row, a member or an element of it, has another
+ * type than expected. */
+void value_wrong_type(struct reader *r, const struct setting *row, const config_setting_t *s,
+	const char *expected);
+
+/* Add the problem, if there is one, that topic can name none; "what" begins the message. */
+void value_check_topic(struct reader *r, struct place at, const char *what, const char *topic);
+
+/* How long the byte order mark is that some editors write in front of UTF-8; 0: there is none. */
+size_t value_mark_length(const char *content);
+
+/* Let the configuration own what was allocated.  Returns it. */
+void *value_keep(struct config *c, void *allocated);
+
+struct place value_place(const struct config *c, const config_setting_t *s);
+
+#endif

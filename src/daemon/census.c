@@ -1,0 +1,106 @@
+#include "daemon/census.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "store/store.h"
+
+#include <stdlib.h>
+
+#define CONNECT_S     5.0
+#define PENDING_BOUND 100000
+#define COUNT_S       1.0 /* for one table */
+#define COUNT_ALL_S   5.0 /* for all of them */
+#define LOCK_S        0.1 /* a table that is locked is counted another time */
+
+struct census {
+	struct config config; /* as people's, but with less patience */
+	struct health *health;
+	struct metrics *metrics;
+	struct standing *standing;
+	struct store *store;
+	size_t *counts; /* of each model, when it was counted last */
+	size_t next;    /* the model to go on with */
+};
+
+struct census *census_new(const struct config *config, struct health *health,
+	struct metrics *metrics, struct standing *standing)
+{
+	struct census *c = memory_new(1, sizeof *c);
+	c->config = *config;
+	c->config.timeout = config->timeout < COUNT_S ? config->timeout : COUNT_S;
+	c->health = health;
+	c->metrics = metrics;
+	c->standing = standing;
+	c->store = store_new(&c->config);
+	store_limit_locks(c->store, LOCK_S);
+	c->counts = memory_new(config->model_count, sizeof *c->counts);
+	return c;
+}
+
+void census_free(struct census *c)
+{
+	if (c == NULL)
+		return;
+	store_free(c->store);
+	free(c->counts);
+	free(c);
+}
+
+/* How many there are where so many were counted, and counting ended there. */
+static size_t estimate(struct census *c, const struct model *m, size_t counted)
+{
+	struct error ignored;
+	size_t count;
+	return store_estimate(c->store, m, &count, &ignored) && count > counted ? count : counted;
+}
+
+static bool count_model(struct census *c, size_t model)
+{
+	struct error e;
+	size_t count;
+	const struct model *m = store_model(c->store, model, &e);
+	if (m != NULL && store_count_some(c->store, m, PENDING_BOUND, &count, &e)) {
+		c->counts[model] = count;
+		if (count > 0)
+			standing_counted(c->standing, model);
+		if (count == PENDING_BOUND)
+			count = estimate(c, m, count);
+		metrics_pending(c->metrics, model, count, clock_now());
+		return true;
+	}
+	log_debug("counting: %s", e.text); /* a worker tells people what is wrong with it */
+	store_forget(c->store, model);
+	c->counts[model] = 0;
+	return store_connected(c->store);
+}
+
+static bool count_models(struct census *c)
+{
+	struct instant deadline = instant_after(clock_now(), COUNT_ALL_S);
+	bool ok = true;
+	for (size_t i = 0; i < c->config.model_count && ok && instant_before(clock_now(), deadline);
+		i++) {
+		ok = count_model(c, c->next);
+		c->next = (c->next + 1) % c->config.model_count;
+	}
+	return ok;
+}
+
+bool census_take(struct census *c, size_t *pending, bool *more)
+{
+	struct error ignored;
+	bool ok = health_is_up(c->health);
+	*pending = 0;
+	*more = false;
+	if (ok && !store_connected(c->store))
+		ok = store_connect(c->store, instant_after(clock_now(), CONNECT_S), &ignored);
+	ok = ok && count_models(c);
+	if (!health_is_complete(c->health))
+		store_disconnect(c->store); /* a worker may want the connection */
+	for (size_t i = 0; i < c->config.model_count; i++) {
+		*pending += c->counts[i];
+		*more = *more || c->counts[i] == PENDING_BOUND;
+	}
+	return ok;
+}

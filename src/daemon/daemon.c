@@ -1,0 +1,459 @@
+#include "daemon/daemon.h"
+
+#include "base/log.h"
+#include "base/retry.h"
+#include "base/stop.h"
+#include "base/text.h"
+#include "daemon/census.h"
+#include "daemon/due.h"
+#include "daemon/health.h"
+#include "daemon/listen.h"
+#include "daemon/standing.h"
+#include "relay/burst.h"
+#include "store/position.h"
+#include "store/store.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TICK_S        1.0   /* a worker shows that it is alive at least so often */
+#define CONNECT_S     5.0   /* for one try to connect */
+#define HELD_PAUSE_S  0.005 /* between looks at writers that hold an order back */
+#define PING_S        5.0   /* a session that is not used is looked after so often */
+#define ALIVE_GRACE_S 10.0
+#define ROOM_PAUSE_S  0.1 /* between looks whether the listener has had its turn to connect */
+#define WATCH_S       1.0 /* between looks whether others keep signals locked */
+#define LOCK_S        0.5 /* a model waits so long for others' locks: there are others to serve */
+
+struct worker {
+	struct daemon *daemon;
+	unsigned number;
+	struct store *store;
+	struct burst *burst;
+	struct retry connecting;
+	struct instant used; /* when the session was used last */
+	bool has_session;
+	unsigned short dice[3];
+	_Atomic int64_t alive_ns; /* when it was seen to make progress */
+	pthread_t thread;
+};
+
+struct daemon {
+	const struct config *config;
+	struct bus *bus;
+	struct metrics *metrics;
+	struct due *due;
+	struct health *health;
+	struct listener *listener;
+	struct worker *workers;
+	unsigned worker_count;
+	struct census *census; /* the main thread's */
+	struct standing *standing;
+	pthread_mutex_t lock;
+	size_t sent;
+	double worst_ack;
+};
+
+/* A worker's look at a model. */
+struct visit {
+	enum due_reason reason;
+	struct burst_result result;
+	double rest; /* seconds until all of the table should be looked at; 0: in its time */
+};
+
+static bool is_ordered(const struct daemon *d, size_t model)
+{
+	return d->config->models[model].order_by.count > 0;
+}
+
+static void show_alive(struct worker *w)
+{
+	atomic_store(&w->alive_ns, clock_now().ns);
+}
+
+static struct instant tick(void)
+{
+	return instant_after(clock_now(), TICK_S);
+}
+
+/* Close the session: what it held, rows and ordered locks, is free for others. */
+static void lose_session(struct worker *w)
+{
+	if (w->has_session)
+		health_lost(w->daemon->health);
+	w->has_session = false;
+	store_disconnect(w->store);
+	due_lost(w->daemon->due, w->number);
+	metrics_lost(w->daemon->metrics, w->number);
+}
+
+/* One try to connect, and a wait where it failed. */
+static void connect_once(struct worker *w)
+{
+	struct daemon *d = w->daemon;
+	struct error e;
+	double delay = 0;
+	double limit = d->config->timeout < CONNECT_S ? d->config->timeout : CONNECT_S;
+	lose_session(w);
+	if (!health_try(d->health)) {
+		due_wait_closed(d->due, instant_after(clock_now(), ROOM_PAUSE_S));
+		return;
+	}
+	if (store_connect(w->store, instant_after(clock_now(), limit), &e)) {
+		w->used = clock_now();
+		w->has_session = true;
+		retry_success(&w->connecting, w->used);
+		health_connected(d->health);
+		return;
+	}
+	if (e.kind != ERROR_STOPPED)
+		health_refused(d->health, e.text);
+	retry_again(&w->connecting, ERROR_CONNECTION, clock_now(), erand48(w->dice), &delay);
+	due_wait_closed(d->due, instant_after(clock_now(), delay));
+}
+
+/* Where nothing is to be done for a while, find out that the database is away all the same. */
+static void ping(struct worker *w)
+{
+	struct error e;
+	struct instant start = w->used = clock_now();
+	if (store_ping(w->store, &e)) {
+		health_answered(w->daemon->health, start);
+		return;
+	}
+	log_debug("%s", e.text);
+	lose_session(w);
+}
+
+/* Be connected, and know that the broker answers, so that no transaction is begun in vain.  False
+ * where that is not so yet. */
+static bool is_ready(struct worker *w)
+{
+	if (!store_connected(w->store)) {
+		connect_once(w);
+		return false;
+	}
+	if (health_yield(w->daemon->health)) {
+		lose_session(w);
+		return false;
+	}
+	if (instant_before(instant_after(w->used, PING_S), clock_now()) ||
+		health_is_doubtful(w->daemon->health))
+		ping(w);
+	return store_connected(w->store) && bus_await_up(w->daemon->bus, tick());
+}
+
+/* An ordered model is served by the session that holds its lock. */
+static bool may_serve(struct worker *w, const struct model *m, struct error *e)
+{
+	if (!is_ordered(w->daemon, m->index))
+		return true;
+	if (!store_lock(w->store, m, e))
+		return false;
+	due_keep(w->daemon->due, w->number, m->index);
+	metrics_leads(w->daemon->metrics, m->index, w->number);
+	return true;
+}
+
+/* A burst of a model in no order; one that finds nothing from the beginning of the table on was a
+ * sweep. */
+static bool look(struct worker *w, const struct burst_order *order, struct burst_result *result,
+	struct error *e)
+{
+	struct instant start = clock_now();
+	bool was_failing = deferral_has_rows(order->deferral);
+	bool ok = burst_run(w->burst, order, result, e);
+	if (was_failing && result->put_off > 0 && result->sent == 0)
+		deferral_extend(order->deferral, instant_seconds(start, clock_now()));
+	if (ok && result->claimed == 0 && result->from_start && !deferral_is_full(order->deferral))
+		position_swept(order->position, start, clock_now());
+	return ok;
+}
+
+/* Where the position shows nothing new, look from the beginning of the table; while that had better
+ * wait, just a little before the position.  Where more rows are put off than claims pass over,
+ * neither is done before it is time to try them again, whatever the reason of the visit. */
+static bool run_any(
+	struct worker *w, struct burst_order order, struct visit *visit, struct error *e)
+{
+	bool is_full = deferral_is_full(order.deferral);
+	order.from_start = order.from_start && !is_full;
+	bool ok = look(w, &order, &visit->result, e);
+	if (!ok || visit->result.claimed > 0 || visit->result.from_start || is_full)
+		return ok;
+	visit->rest = position_rest(order.position, clock_now());
+	order.from_start = visit->rest <= 0;
+	const struct model *m = order.model;
+	if (!order.from_start &&
+		(m->is_parent || !position_step_back(order.position, m->table_state)))
+		return true;
+	return look(w, &order, &visit->result, e);
+}
+
+/* Claims pass over what others have locked: where signals were counted, look whether they are held
+ * (see hold.h).  Where that cannot be seen, claims find out why. */
+static void watch_locks(struct worker *w, const struct burst_order *order, struct visit *visit)
+{
+	struct standing *standing = w->daemon->standing;
+	const struct model *m = order->model;
+	bool swept = visit->result.claimed == 0 && visit->result.from_start;
+	struct text passed[2] = { 0 }, who = { 0 };
+	struct sighting row;
+	struct error e;
+	if (deferral_is_full(order->deferral) || !standing_looks(standing, m->index, swept, &row))
+		return;
+	bool passes = deferral_list(order->deferral, &passed[0], &passed[1]);
+	const char *const lists[] = { passed[0].text, passed[1].text };
+	if (!store_see(w->store, m, passes ? lists : NULL, &row, &e)) {
+		log_debug("%s", e.text);
+	} else if (standing_saw(standing, m->index, swept, &row)) {
+		store_say_locker(w->store, &row, &who);
+		standing_tell_held(standing, m->index, m->relation, who.text);
+	}
+	text_free(&passed[0]);
+	text_free(&passed[1]);
+	text_free(&who);
+}
+
+/* Of two times to wait the shorter one; 0 is none. */
+static double shorter(double a, double b)
+{
+	return b <= 0 || (a > 0 && a < b) ? a : b;
+}
+
+/* In how many seconds all of the table is to be looked at again; 0: in its time. */
+static double rest_of(struct worker *w, const struct burst_order *order, double rest)
+{
+	struct instant now = clock_now();
+	rest = shorter(rest, deferral_rest(order->deferral, now));
+	if (!standing_watches(w->daemon->standing, order->model->index))
+		return rest;
+	return shorter(rest, fmax(WATCH_S, position_rest(order->position, now)));
+}
+
+static bool run_in_no_order(
+	struct worker *w, struct burst_order order, struct visit *visit, struct error *e)
+{
+	struct standing *standing = w->daemon->standing;
+	size_t model = order.model->index;
+	order.kind = CLAIM_FIRST;
+	order.position = standing_position(standing, model);
+	order.deferral = standing_deferral(standing, model);
+	deferral_release(order.deferral, clock_now(), true);
+	bool ok = run_any(w, order, visit, e);
+	if (ok && visit->result.claimed == 0 && visit->result.from_start)
+		standing_emptied(standing, model);
+	if (ok)
+		watch_locks(w, &order, visit);
+	visit->result.locked = standing_sees_rows(standing, model);
+	visit->rest = rest_of(w, &order, visit->rest);
+	return ok;
+}
+
+static bool run_burst(struct worker *w, const struct model *m, struct visit *visit, struct error *e)
+{
+	struct burst_order order = {
+		.model = m, .kind = CLAIM_ORDERED, .from_start = visit->reason == DUE_TIME
+	};
+	if (is_ordered(w->daemon, m->index))
+		return burst_run(w->burst, &order, &visit->result, e);
+	return run_in_no_order(w, order, visit, e);
+}
+
+static void note_sent(struct daemon *d, const struct burst_result *result)
+{
+	pthread_mutex_lock(&d->lock);
+	d->sent += result->sent;
+	if (result->ack_seconds > d->worst_ack)
+		d->worst_ack = result->ack_seconds;
+	pthread_mutex_unlock(&d->lock);
+}
+
+static void handle_error(struct worker *w, size_t model, struct instant start, struct error *e)
+{
+	if (e->kind == ERROR_STOPPED) {
+		standing_leave(w->daemon->standing, model);
+		due_done(w->daemon->due, model, DUE_LATER, 0);
+		return;
+	}
+	store_blame(w->store, model, e);
+	double delay = standing_failure(w->daemon->standing, model, e, start, erand48(w->dice));
+	metrics_stopped(w->daemon->metrics, model, standing_is_stopped(w->daemon->standing, model));
+	if (error_policy(e->kind) == POLICY_CONNECT)
+		lose_session(w);
+	else if (error_policy(e->kind) == POLICY_PREPARE)
+		store_forget(w->store, model);
+	due_done(w->daemon->due, model, DUE_LATER, delay);
+}
+
+static void serve(struct worker *w, size_t model, enum due_reason reason)
+{
+	struct error e;
+	/* The broker may have gone while the worker waited for something to do. */
+	if (!bus_is_up(w->daemon->bus)) {
+		due_done(w->daemon->due, model, DUE_LATER, 0);
+		return;
+	}
+	struct instant start = clock_now();
+	struct visit visit = { .reason = reason };
+	standing_begin(w->daemon->standing, model);
+	const struct burst_result *result = &visit.result;
+	const struct model *m = store_model(w->store, model, &e);
+	bool ok = m != NULL && may_serve(w, m, &e) && run_burst(w, m, &visit, &e);
+	w->used = clock_now();
+	note_sent(w->daemon, result);
+	metrics_served(
+		w->daemon->metrics, model, result, ok ? result->put_off_for : e.kind, clock_now());
+	if (!ok) {
+		handle_error(w, model, start, &e);
+		return;
+	}
+	if (result->put_off > 0 && result->sent == 0)
+		standing_leave(w->daemon->standing, model); /* that is no success */
+	else
+		standing_success(w->daemon->standing, model, result->sent > 0);
+	metrics_stopped(w->daemon->metrics, model, standing_is_stopped(w->daemon->standing, model));
+	if (result->held_back) {
+		due_done(w->daemon->due, model, DUE_LATER, HELD_PAUSE_S);
+		return;
+	}
+	due_done(w->daemon->due, model, result->more ? DUE_FULL : DUE_EMPTIED, visit.rest);
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct due *due = w->daemon->due;
+	size_t model;
+	enum due_reason reason;
+	while (!due_wait_closed(due, clock_now())) {
+		show_alive(w);
+		if (is_ready(w) && due_take(due, w->number, tick(), &model, &reason))
+			serve(w, model, reason);
+	}
+	lose_session(w);
+	return NULL;
+}
+
+static void start_worker(struct daemon *d, unsigned number)
+{
+	struct worker *w = &d->workers[number];
+	w->daemon = d;
+	w->number = number;
+	w->store = store_new(d->config);
+	store_limit_locks(w->store, LOCK_S);
+	w->burst = burst_new(
+		d->config, w->store, d->bus, (struct burst_owner){ number, d->worker_count });
+	w->connecting = retry_new(INFINITY, clock_now());
+	w->dice[0] = (unsigned short)(clock_now().ns >> 8);
+	w->dice[1] = (unsigned short)number;
+	show_alive(w);
+	if (pthread_create(&w->thread, NULL, work, w) != 0)
+		abort();
+}
+
+static void set_up_models(struct daemon *d)
+{
+	const struct config *config = d->config;
+	d->standing = standing_new(config);
+	for (size_t i = 0; i < config->model_count; i++) {
+		if (is_ordered(d, i))
+			due_set_ordered(d->due, i);
+		if (!config->autoflush || !config->models[i].autoflush)
+			due_set_off(d->due, i);
+	}
+}
+
+struct daemon *daemon_start(const struct config *config, struct bus *bus, struct metrics *metrics)
+{
+	struct daemon *d = memory_new(1, sizeof *d);
+	d->config = config;
+	d->bus = bus;
+	d->metrics = metrics;
+	d->worker_count = (unsigned)config->workers;
+	d->due = due_new(config->model_count, d->worker_count, config->poll_interval);
+	d->health = health_new(d->worker_count);
+	pthread_mutex_init(&d->lock, NULL);
+	set_up_models(d);
+	d->census = census_new(config, d->health, metrics, d->standing);
+	d->workers = memory_new(d->worker_count, sizeof *d->workers);
+	for (unsigned i = 0; i < d->worker_count; i++)
+		start_worker(d, i);
+	if (config->notify_channel[0] != '\0')
+		d->listener = listener_start(config, d->due, d->health);
+	return d;
+}
+
+void daemon_stop(struct daemon *d)
+{
+	due_close(d->due);
+	listener_stop(d->listener);
+	for (unsigned i = 0; i < d->worker_count; i++) {
+		pthread_join(d->workers[i].thread, NULL);
+		burst_free(d->workers[i].burst);
+		store_free(d->workers[i].store);
+	}
+	free(d->workers);
+	standing_free(d->standing);
+	census_free(d->census);
+	health_free(d->health);
+	due_free(d->due);
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+}
+
+/* A worker waits for a database and a broker within a burst for a few times `timeout` at most. */
+static double patience(const struct daemon *d)
+{
+	return 4 * d->config->timeout + ALIVE_GRACE_S;
+}
+
+/* For how many seconds the most silent of the workers has not shown that it makes progress. */
+static double silence(const struct daemon *d)
+{
+	struct instant now = clock_now(), seen = now;
+	for (unsigned i = 0; i < d->worker_count; i++) {
+		struct instant alive = { atomic_load(&d->workers[i].alive_ns) };
+		seen = instant_earlier(seen, alive);
+	}
+	return instant_seconds(seen, now);
+}
+
+void daemon_view(struct daemon *d, struct daemon_view *view)
+{
+	double silent = silence(d);
+	*view = (struct daemon_view){ .patience = patience(d) };
+	if (silent > view->patience)
+		snprintf(view->alive, sizeof view->alive,
+			"a worker has made no progress for %.0f s", silent);
+	health_view(d->health, view->database, sizeof view->database);
+	bus_view(d->bus, view->broker, sizeof view->broker);
+}
+
+struct daemon_report daemon_report(struct daemon *d)
+{
+	bool has_database = health_is_up(d->health);
+	struct daemon_report r = { .is_ready = has_database && bus_is_up(d->bus),
+		.has_database = has_database,
+		.is_alive = silence(d) <= patience(d) };
+	pthread_mutex_lock(&d->lock);
+	r.sent = d->sent;
+	r.worst_ack = d->worst_ack;
+	d->sent = 0;
+	d->worst_ack = 0;
+	pthread_mutex_unlock(&d->lock);
+	return r;
+}
+
+void daemon_describe_stopped(struct daemon *d, struct text *t)
+{
+	standing_describe(d->standing, clock_now(), t);
+}
+
+bool daemon_count(struct daemon *d, size_t *pending, bool *more)
+{
+	return census_take(d->census, pending, more);
+}

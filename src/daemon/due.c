@@ -1,0 +1,207 @@
+#include "daemon/due.h"
+
+#include "base/text.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#define NOBODY UINT32_MAX
+
+struct entry {
+	struct instant look;  /* when it is to be looked at */
+	struct instant pause; /* before this it is not due, whatever else */
+	bool off;
+	bool ordered;
+	bool announced;
+	bool more;
+	unsigned active; /* workers that serve it now */
+	unsigned holder; /* the worker that holds its ordered lock, or NOBODY */
+	uint64_t served; /* when it was served last, as a running number */
+};
+
+struct due {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct entry *entries;
+	size_t count;
+	unsigned workers;
+	double poll_interval;
+	uint64_t served;
+	bool closed;
+};
+
+struct due *due_new(size_t count, unsigned workers, double poll_interval)
+{
+	struct due *d = memory_new(1, sizeof *d);
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&d->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	pthread_mutex_init(&d->lock, NULL);
+	d->entries = memory_new(count, sizeof *d->entries);
+	for (size_t i = 0; i < count; i++)
+		d->entries[i].holder = NOBODY;
+	d->count = count;
+	d->workers = workers;
+	d->poll_interval = poll_interval;
+	return d;
+}
+
+void due_free(struct due *d)
+{
+	if (d == NULL)
+		return;
+	pthread_mutex_destroy(&d->lock);
+	pthread_cond_destroy(&d->changed);
+	free(d->entries);
+	free(d);
+}
+
+void due_set_ordered(struct due *d, size_t model)
+{
+	d->entries[model].ordered = true;
+}
+
+void due_set_off(struct due *d, size_t model)
+{
+	d->entries[model].off = true;
+}
+
+void due_announce(struct due *d, size_t model)
+{
+	pthread_mutex_lock(&d->lock);
+	d->entries[model].announced = true;
+	pthread_cond_broadcast(&d->changed);
+	pthread_mutex_unlock(&d->lock);
+}
+
+void due_announce_all(struct due *d)
+{
+	for (size_t i = 0; i < d->count; i++)
+		due_announce(d, i);
+}
+
+/* Whether worker may serve the model now, were it due. */
+static bool is_free(const struct due *d, const struct entry *m, unsigned worker)
+{
+	if (m->off)
+		return false;
+	if (m->ordered)
+		return m->active == 0 && (m->holder == NOBODY || m->holder == worker);
+	return m->active == 0 || ((m->more || m->announced) && m->active < d->workers);
+}
+
+/* When the model is due: at once for what is known to be there. */
+static struct instant time_of(const struct entry *m)
+{
+	if (m->announced || m->more)
+		return m->pause;
+	return instant_before(m->look, m->pause) ? m->pause : m->look;
+}
+
+/* The due model that was served longest ago, or NULL; *next is when one becomes due by itself. */
+static struct entry *choose(
+	struct due *d, unsigned worker, struct instant now, struct instant *next)
+{
+	struct entry *best = NULL;
+	for (size_t i = 0; i < d->count; i++) {
+		struct entry *m = &d->entries[i];
+		if (!is_free(d, m, worker))
+			continue;
+		struct instant t = time_of(m);
+		if (instant_before(now, t))
+			*next = instant_earlier(*next, t);
+		else if (best == NULL || m->served < best->served)
+			best = m;
+	}
+	return best;
+}
+
+static enum due_reason take(struct due *d, struct entry *m, struct instant now)
+{
+	enum due_reason reason = m->more ? DUE_MORE : m->announced ? DUE_ANNOUNCED : DUE_TIME;
+	/* A table that is never seen empty is looked at as a whole now and then all the same. */
+	if (!instant_before(now, m->look))
+		reason = DUE_TIME;
+	if (reason == DUE_TIME)
+		m->look = instant_after(now, d->poll_interval);
+	m->announced = false; /* what comes from now on announces another visit */
+	m->active++;
+	m->served = ++d->served;
+	return reason;
+}
+
+bool due_take(struct due *d, unsigned worker, struct instant deadline, size_t *model,
+	enum due_reason *reason)
+{
+	struct entry *m = NULL;
+	pthread_mutex_lock(&d->lock);
+	while (!d->closed) {
+		struct instant now = clock_now(), next = deadline;
+		m = choose(d, worker, now, &next);
+		if (m != NULL || !instant_before(now, deadline))
+			break;
+		struct timespec until = instant_timespec(next);
+		pthread_cond_timedwait(&d->changed, &d->lock, &until);
+	}
+	if (m != NULL) {
+		*model = (size_t)(m - d->entries);
+		*reason = take(d, m, clock_now());
+	}
+	pthread_mutex_unlock(&d->lock);
+	return m != NULL;
+}
+
+void due_done(struct due *d, size_t model, enum due_outcome outcome, double delay)
+{
+	struct entry *m = &d->entries[model];
+	pthread_mutex_lock(&d->lock);
+	m->active--;
+	m->more = outcome == DUE_FULL;
+	if (outcome == DUE_LATER) {
+		m->pause = instant_after(clock_now(), delay);
+		m->look = m->pause; /* then all of it */
+	} else if (outcome == DUE_EMPTIED && delay > 0) {
+		m->look = instant_earlier(m->look, instant_after(clock_now(), delay));
+	}
+	pthread_cond_broadcast(&d->changed);
+	pthread_mutex_unlock(&d->lock);
+}
+
+void due_keep(struct due *d, unsigned worker, size_t model)
+{
+	pthread_mutex_lock(&d->lock);
+	d->entries[model].holder = worker;
+	pthread_mutex_unlock(&d->lock);
+}
+
+void due_lost(struct due *d, unsigned worker)
+{
+	pthread_mutex_lock(&d->lock);
+	for (size_t i = 0; i < d->count; i++)
+		if (d->entries[i].holder == worker)
+			d->entries[i].holder = NOBODY;
+	pthread_cond_broadcast(&d->changed);
+	pthread_mutex_unlock(&d->lock);
+}
+
+void due_close(struct due *d)
+{
+	pthread_mutex_lock(&d->lock);
+	d->closed = true;
+	pthread_cond_broadcast(&d->changed);
+	pthread_mutex_unlock(&d->lock);
+}
+
+bool due_wait_closed(struct due *d, struct instant deadline)
+{
+	struct timespec until = instant_timespec(deadline);
+	pthread_mutex_lock(&d->lock);
+	while (!d->closed && instant_before(clock_now(), deadline))
+		pthread_cond_timedwait(&d->changed, &d->lock, &until);
+	bool closed = d->closed;
+	pthread_mutex_unlock(&d->lock);
+	return closed;
+}

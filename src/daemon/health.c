@@ -1,0 +1,182 @@
+#include "daemon/health.h"
+
+#include "base/log.h"
+#include "base/text.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A worker that is connected finds out within that time whether its connection works; and while
+ * none is, a try that is under way need not end first. */
+#define DOUBT_S       10.0
+#define DOUBT_ALONE_S 1.0
+#define ROOM_S        1.0 /* for the listener to connect in a worker's place */
+
+struct health {
+	pthread_mutex_t lock;
+	unsigned workers, connected, trying;
+	bool is_up;
+	struct instant down;    /* since when it is not, as was logged; 0: it was not */
+	bool is_short;          /* that not all are connected was logged */
+	bool is_doubtful;       /* one was refused … */
+	struct instant refused; /* … then, and nobody knows what that means */
+	bool wants_room;
+	struct instant reserved; /* until then no worker connects */
+	char reason[1024];
+};
+
+struct health *health_new(unsigned workers)
+{
+	struct health *h = memory_new(1, sizeof *h);
+	pthread_mutex_init(&h->lock, NULL);
+	h->workers = workers;
+	snprintf(h->reason, sizeof h->reason, "database: not connected yet");
+	return h;
+}
+
+void health_free(struct health *h)
+{
+	if (h == NULL)
+		return;
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+/* Under the lock. */
+static void note_up(struct health *h, struct instant now)
+{
+	h->is_doubtful = false;
+	if (!h->is_up && h->down.ns == 0)
+		log_info("database: connected");
+	else if (!h->is_up)
+		log_warning("database: connected, after %.0f s", instant_seconds(h->down, now));
+	h->is_up = true;
+	h->down = (struct instant){ 0 };
+}
+
+/* Under the lock. */
+static void note_down(struct health *h, struct instant now)
+{
+	h->is_doubtful = h->is_short = h->is_up = false;
+	if (h->down.ns != 0)
+		return;
+	h->down = now;
+	log_warning("%s; waiting for it", h->reason);
+}
+
+bool health_try(struct health *h)
+{
+	pthread_mutex_lock(&h->lock);
+	bool may = h->connected == 0 || !instant_before(clock_now(), h->reserved);
+	h->trying += may;
+	pthread_mutex_unlock(&h->lock);
+	return may;
+}
+
+void health_connected(struct health *h)
+{
+	pthread_mutex_lock(&h->lock);
+	h->trying--;
+	h->connected++;
+	note_up(h, clock_now());
+	if (h->is_short && h->connected == h->workers) {
+		h->is_short = false;
+		log_warning("all %u connections to the database are there", h->workers);
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
+void health_lost(struct health *h)
+{
+	pthread_mutex_lock(&h->lock);
+	h->connected--;
+	pthread_mutex_unlock(&h->lock);
+}
+
+void health_refused(struct health *h, const char *reason)
+{
+	struct instant now = clock_now();
+	pthread_mutex_lock(&h->lock);
+	snprintf(h->reason, sizeof h->reason, "%s", reason);
+	h->trying--;
+	double limit = h->connected > 0 ? DOUBT_S : DOUBT_ALONE_S;
+	bool is_overdue = h->is_doubtful && instant_seconds(h->refused, now) > limit;
+	if ((h->connected == 0 && h->trying == 0) || is_overdue) {
+		note_down(h, now);
+	} else if (!h->is_doubtful && !h->is_short) {
+		h->is_doubtful = true;
+		h->refused = now;
+	}
+	pthread_mutex_unlock(&h->lock);
+}
+
+bool health_is_doubtful(struct health *h)
+{
+	pthread_mutex_lock(&h->lock);
+	bool is_doubtful = h->is_doubtful;
+	pthread_mutex_unlock(&h->lock);
+	return is_doubtful;
+}
+
+void health_answered(struct health *h, struct instant start)
+{
+	pthread_mutex_lock(&h->lock);
+	if (h->is_doubtful && !instant_before(start, h->refused)) {
+		h->is_short = true;
+		log_warning("only %u of %u connections to the database: %s", h->connected,
+			h->workers, h->reason);
+	}
+	if (!instant_before(start, h->refused))
+		note_up(h, clock_now());
+	pthread_mutex_unlock(&h->lock);
+}
+
+void health_want_room(struct health *h)
+{
+	pthread_mutex_lock(&h->lock);
+	h->wants_room = h->connected > 1;
+	pthread_mutex_unlock(&h->lock);
+}
+
+bool health_yield(struct health *h)
+{
+	pthread_mutex_lock(&h->lock);
+	bool yields = h->wants_room && h->connected > 1;
+	if (yields)
+		h->reserved = instant_after(clock_now(), ROOM_S);
+	h->wants_room = false;
+	pthread_mutex_unlock(&h->lock);
+	return yields;
+}
+
+bool health_has_worker(struct health *h)
+{
+	pthread_mutex_lock(&h->lock);
+	bool has_worker = h->connected > 0;
+	pthread_mutex_unlock(&h->lock);
+	return has_worker;
+}
+
+bool health_is_complete(struct health *h)
+{
+	pthread_mutex_lock(&h->lock);
+	bool is_complete = h->connected == h->workers;
+	pthread_mutex_unlock(&h->lock);
+	return is_complete;
+}
+
+bool health_is_up(struct health *h)
+{
+	pthread_mutex_lock(&h->lock);
+	bool is_up = h->is_up;
+	pthread_mutex_unlock(&h->lock);
+	return is_up;
+}
+
+void health_view(struct health *h, char *reason, size_t size)
+{
+	pthread_mutex_lock(&h->lock);
+	snprintf(reason, size, "%s", h->is_up ? "" : h->reason);
+	pthread_mutex_unlock(&h->lock);
+}

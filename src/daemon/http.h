@@ -1,0 +1,42 @@
+/*
+ * http - a small HTTP server for pages that are made when they are asked for.  The only place that
+ * includes libmicrohttpd.
+ *
+ * One thread of its own serves all connections.  It is meant for networks whose users are trusted,
+ * and yet what clients do costs a bounded amount of memory and descriptors: there is a limit of
+ * connections (more wait outside), one that is silent for some seconds is closed, and what a client
+ * sends is read into a few kilobytes or not at all.
+ */
+#ifndef SIGNALBUS_HTTP_H
+#define SIGNALBUS_HTTP_H
+
+#include "base/address.h"
+#include "base/error.h"
+#include "base/text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct http;
+
+struct http_page {
+	const char *path;
+	const char *type; /* Content-Type */
+	/* Adds the body to an empty text and returns the status.  Called in the server's thread. */
+	unsigned (*write)(void *arg, struct text *body);
+};
+
+struct http_site {
+	const struct http_page *pages;
+	size_t count;
+	void *arg; /* of write() */
+};
+
+/* Listen, and serve the pages, which are borrowed, from now on.  Blocks while a host's name is
+ * looked up.  NULL with e where one cannot listen there. */
+struct http *http_start(const struct address *a, const struct http_site *site, struct error *e);
+
+/* Blocks while a page is being written.  NULL is fine. */
+void http_stop(struct http *h);
+
+#endif

@@ -1,0 +1,299 @@
+#include "daemon/listen.h"
+
+#include "base/log.h"
+#include "base/retry.h"
+#include "base/text.h"
+#include "catalog/catalog.h"
+#include "postgres/db.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define CONNECT_S   5.0
+#define ANSWER_S    10.0
+#define SELF_TEST_S 2.0
+#define PING_S      5.0 /* a session that hears nothing is looked after so often */
+#define WORKERS_S   0.1 /* between looks whether a worker is connected: they come first */
+#define DEAF_TRIES  2   /* that fail, while workers are connected, until that is told */
+
+struct listener {
+	const struct config *config;
+	struct due *due;
+	struct health *health;
+	struct db *db;
+	char **relations; /* of the models, as their triggers name them; NULL: not known */
+	struct retry connecting;
+	int stop_fd;
+	pthread_t thread;
+	char self_test[64]; /* the payload that proves that notifications arrive */
+	bool proven;
+	bool told;           /* which models have no trigger was logged */
+	unsigned failures;   /* in a row */
+	struct instant deaf; /* since when it does not listen, as was logged; 0: it was not */
+	unsigned short dice[3];
+};
+
+/* When a call that begins now has to be answered. */
+static struct instant answer_deadline(const struct listener *l)
+{
+	double seconds = l->config->timeout < ANSWER_S ? l->config->timeout : ANSWER_S;
+	return instant_after(clock_now(), seconds);
+}
+
+static bool stopping(const struct listener *l)
+{
+	return due_wait_closed(l->due, clock_now());
+}
+
+/* A table's name announces its models; no payload at all announces everything. */
+static void on_notification(void *arg, const char *payload)
+{
+	struct listener *l = arg;
+	if (strcmp(payload, l->self_test) == 0)
+		l->proven = true;
+	else if (payload[0] == '\0')
+		due_announce_all(l->due);
+	for (size_t i = 0; i < l->config->model_count; i++)
+		if (l->relations[i] != NULL && strcmp(payload, l->relations[i]) == 0)
+			due_announce(l->due, i);
+}
+
+/* Notifications until the deadline, or until the listener is stopped. */
+static bool hear(struct listener *l, struct instant deadline, struct error *e)
+{
+	struct db_listening listening = {
+		.wake_fd = l->stop_fd, .deadline = deadline, .notify = on_notification, .arg = l
+	};
+	return db_listen(l->db, &listening, e);
+}
+
+/* The name by which a model's table announces itself, and whether a trigger does announce it. */
+static bool look_up(struct listener *l, size_t model, bool *has_trigger, struct error *e)
+{
+	static const char sql[] =
+		"SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), EXISTS (SELECT FROM "
+		"pg_catalog.pg_trigger t"
+		" JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid WHERE t.tgrelid = c.oid"
+		" AND p.proname = 'signalbus_notify' AND t.tgenabled IN ('O', 'A'))"
+		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
+		"c.relnamespace"
+		" WHERE c.oid = $1::pg_catalog.oid";
+	struct rows *rows;
+	char *oid;
+	struct instant deadline = answer_deadline(l);
+	free(l->relations[model]);
+	l->relations[model] = NULL;
+	*has_trigger = false;
+	if (!catalog_find_table(l->db, l->config->models[model].table, deadline, &oid, e))
+		return db_connected(l->db); /* a wrong name is the workers' to tell */
+	const char *const values[] = { oid };
+	struct db_call call = {
+		.sql = sql, .values = values, .value_count = 1, .rows = &rows, .never_null = 2
+	};
+	bool ok = db_call(l->db, call, deadline, e);
+	free(oid);
+	if (!ok)
+		return false;
+	if (rows_count(rows) == 1) {
+		l->relations[model] = text_copy(rows_value(rows, 0, 0));
+		*has_trigger = rows_value(rows, 0, 1)[0] == 't';
+	}
+	rows_free(rows);
+	return true;
+}
+
+static bool look_up_all(struct listener *l, struct error *e)
+{
+	struct text silent = { 0 };
+	bool ok = true;
+	for (size_t i = 0; ok && i < l->config->model_count; i++) {
+		bool has_trigger;
+		ok = look_up(l, i, &has_trigger, e);
+		if (ok && !has_trigger)
+			text_addf(&silent, "%s%s", silent.length > 0 ? ", " : "",
+				l->config->models[i].name);
+	}
+	if (ok && !l->told && silent.length > 0)
+		log_info("no trigger announces the signals of %s: they are looked for every %g s "
+			 "(signalbus triggers prints the triggers)",
+			silent.text, l->config->poll_interval);
+	l->told = l->told || ok;
+	text_free(&silent);
+	return ok;
+}
+
+static bool start_listening(struct listener *l, struct error *e)
+{
+	/* LISTEN takes no parameter; the server quotes the name for us. */
+	struct rows *rows;
+	struct instant deadline = answer_deadline(l);
+	const char *const values[] = { l->config->notify_channel };
+	struct db_call quote = {
+		.sql = "SELECT pg_catalog.format('LISTEN %I', $1::pg_catalog.text)",
+		.values = values,
+		.value_count = 1,
+		.rows = &rows,
+		.never_null = 1
+	};
+	if (!db_call(l->db, quote, deadline, e))
+		return false;
+	bool ok = db_call(l->db, (struct db_call){ .sql = rows_value(rows, 0, 0) }, deadline, e);
+	rows_free(rows);
+	return ok;
+}
+
+/* Notify from another session, as applications do: a proxy that pools transactions would swallow
+ * what is meant for this one. */
+static bool notify_self(struct listener *l, struct error *e)
+{
+	struct db *other = db_new(l->config->database, l->config->timeout);
+	struct instant deadline = instant_after(clock_now(), CONNECT_S);
+	const char *const values[] = { l->config->notify_channel, l->self_test };
+	struct db_call call = {
+		.sql = "SELECT pg_catalog.pg_notify($1, $2)", .values = values, .value_count = 2
+	};
+	bool ok = db_connect(other, deadline, e) && db_call(other, call, deadline, e);
+	db_free(other);
+	return ok;
+}
+
+static bool test_self(struct listener *l, struct error *e)
+{
+	snprintf(l->self_test, sizeof l->self_test, "signalbus self-test %ld %jd", (long)getpid(),
+		(intmax_t)clock_now().ns);
+	l->proven = false;
+	if (!notify_self(l, e)) { /* there is no connection left for that, perhaps */
+		log_debug("listener: not tested: %s", e->text);
+		return true;
+	}
+	struct instant deadline = instant_after(clock_now(), SELF_TEST_S);
+	while (!l->proven && !stopping(l) && instant_before(clock_now(), deadline))
+		if (!hear(l, instant_earlier(deadline, instant_after(clock_now(), 0.02)), e))
+			return false;
+	if (!l->proven && !stopping(l))
+		log_warning(
+			"notifications do not arrive (does a proxy pool transactions?): all tables "
+			"are looked at every %g s",
+			l->config->poll_interval);
+	return true;
+}
+
+/* Connect and listen.  What was committed before that nobody has announced. */
+static bool set_up(struct listener *l, struct error *e)
+{
+	struct instant deadline = instant_after(clock_now(), CONNECT_S);
+	if (!db_connect(l->db, deadline, e))
+		return false;
+	if (!start_listening(l, e) || !look_up_all(l, e))
+		return false;
+	due_announce_all(l->due);
+	return test_self(l, e);
+}
+
+/* Listen until the listener is stopped, or its session is lost, which a silent one shows only when
+ * it is used.  While no worker has a connection it is given up, since that may be the one they
+ * lack. */
+static bool listen_on(struct listener *l, struct error *e)
+{
+	while (!stopping(l)) {
+		struct db_call ping = { .sql = "SELECT" };
+		if (!hear(l, instant_after(clock_now(), PING_S), e))
+			return false;
+		if (!health_has_worker(l->health))
+			return error_set(e, ERROR_CONNECTION, "no worker is connected");
+		if (stopping(l) || db_call(l->db, ping, answer_deadline(l), e))
+			continue;
+		l->failures = DEAF_TRIES; /* for some time nothing was heard */
+		return false;
+	}
+	return true;
+}
+
+/* Tell, once, that it does not listen; where no worker is connected they have something to tell. */
+static void note_failure(struct listener *l, const struct error *e)
+{
+	log_debug("listener: %s", e->text);
+	l->failures++;
+	if (!health_has_worker(l->health) || l->deaf.ns != 0)
+		return;
+	if (l->failures <= DEAF_TRIES)
+		health_want_room(l->health);
+	if (l->failures < DEAF_TRIES)
+		return;
+	l->deaf = clock_now();
+	log_warning("notifications are not heard: %s; all tables are looked at every %g s", e->text,
+		l->config->poll_interval);
+}
+
+static void note_success(struct listener *l)
+{
+	struct instant now = clock_now();
+	retry_success(&l->connecting, now);
+	if (l->deaf.ns != 0)
+		log_warning("notifications are heard again, after %.0f s",
+			instant_seconds(l->deaf, now));
+	l->failures = 0;
+	l->deaf = (struct instant){ 0 };
+}
+
+static void *listen_loop(void *arg)
+{
+	struct listener *l = arg;
+	struct error e;
+	while (!stopping(l)) {
+		double delay = 0;
+		if (!health_has_worker(l->health)) {
+			due_wait_closed(l->due, instant_after(clock_now(), WORKERS_S));
+			continue;
+		}
+		bool ok = set_up(l, &e);
+		if (ok)
+			note_success(l);
+		if (ok && listen_on(l, &e))
+			continue; /* stopped */
+		note_failure(l, &e);
+		db_disconnect(l->db);
+		retry_again(
+			&l->connecting, ERROR_CONNECTION, clock_now(), erand48(l->dice), &delay);
+		due_wait_closed(l->due, instant_after(clock_now(), delay));
+	}
+	return NULL;
+}
+
+struct listener *listener_start(const struct config *config, struct due *due, struct health *health)
+{
+	struct listener *l = memory_new(1, sizeof *l);
+	l->config = config;
+	l->due = due;
+	l->health = health;
+	l->db = db_new(config->database, config->timeout);
+	l->relations = memory_new(config->model_count, sizeof *l->relations);
+	l->connecting = retry_new(INFINITY, clock_now());
+	l->dice[0] = (unsigned short)(clock_now().ns >> 8);
+	l->stop_fd = eventfd(0, EFD_CLOEXEC);
+	if (l->stop_fd < 0 || pthread_create(&l->thread, NULL, listen_loop, l) != 0)
+		abort();
+	return l;
+}
+
+void listener_stop(struct listener *l)
+{
+	if (l == NULL)
+		return;
+	const uint64_t one = 1;
+	if (write(l->stop_fd, &one, sizeof one) < 0)
+		abort();
+	pthread_join(l->thread, NULL);
+	close(l->stop_fd);
+	db_free(l->db);
+	for (size_t i = 0; i < l->config->model_count; i++)
+		free(l->relations[i]);
+	free(l->relations);
+	free(l);
+}

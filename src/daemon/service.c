@@ -1,0 +1,77 @@
+#include "daemon/service.h"
+
+#ifdef HAVE_SYSTEMD
+
+#include "base/utf8.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+void service_ready(void)
+{
+	sd_notify(0, "READY=1");
+}
+
+/* systemd.service(5): with the time on CLOCK_MONOTONIC, as Type=notify-reload wants it. */
+void service_reloading(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%jd",
+		(intmax_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+}
+
+void service_stopping(void)
+{
+	sd_notify(0, "STOPPING=1");
+}
+
+void service_status(const char *status)
+{
+	char *shown = utf8_shown(status); /* a line feed would begin another of its variables */
+	sd_notifyf(0, "STATUS=%s", shown);
+	free(shown);
+}
+
+void service_alive(void)
+{
+	sd_notify(0, "WATCHDOG=1");
+}
+
+double service_watchdog_interval(void)
+{
+	uint64_t usec;
+	return sd_watchdog_enabled(0, &usec) > 0 ? (double)usec / 1e6 : 0;
+}
+
+#else
+
+void service_ready(void)
+{
+}
+
+void service_reloading(void)
+{
+}
+
+void service_stopping(void)
+{
+}
+
+void service_status(const char *status)
+{
+	(void)status;
+}
+
+void service_alive(void)
+{
+}
+
+double service_watchdog_interval(void)
+{
+	return 0;
+}
+
+#endif

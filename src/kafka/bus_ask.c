@@ -1,0 +1,142 @@
+#include "kafka/bus_ask.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void take_setting(struct topic_settings *s, const char *name, const char *value)
+{
+	if (strcmp(name, "max.message.bytes") == 0)
+		s->max_message_bytes = strtoul(value, NULL, 10);
+	else if (strcmp(name, "min.insync.replicas") == 0)
+		s->min_insync_replicas = (int)strtol(value, NULL, 10);
+	else if (strcmp(name, "cleanup.policy") == 0)
+		s->compacts = strstr(value, "compact") != NULL;
+}
+
+static void take_answer(struct topic_settings *s, const rd_kafka_DescribeConfigs_result_t *result)
+{
+	size_t count, entries;
+	const rd_kafka_ConfigResource_t **topics =
+		rd_kafka_DescribeConfigs_result_resources(result, &count);
+	if (count != 1 || rd_kafka_ConfigResource_error(topics[0]) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return;
+	const rd_kafka_ConfigEntry_t **settings =
+		rd_kafka_ConfigResource_configs(topics[0], &entries);
+	for (size_t i = 0; i < entries; i++) {
+		const char *value = rd_kafka_ConfigEntry_value(settings[i]);
+		if (value != NULL)
+			take_setting(s, rd_kafka_ConfigEntry_name(settings[i]), value);
+	}
+	s->is_known = entries > 0;
+}
+
+struct topic_settings ask_topic_settings(rd_kafka_t *handle, const char *topic, int wait_ms)
+{
+	char reason[256];
+	struct topic_settings settings = { 0 };
+	rd_kafka_ConfigResource_t *what =
+		rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+	rd_kafka_AdminOptions_t *options =
+		rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+	rd_kafka_queue_t *answers = rd_kafka_queue_new(handle);
+	rd_kafka_AdminOptions_set_request_timeout(options, wait_ms, reason, sizeof reason);
+	rd_kafka_DescribeConfigs(handle, &what, 1, options, answers);
+	rd_kafka_event_t *answer = rd_kafka_queue_poll(answers, wait_ms);
+	const rd_kafka_DescribeConfigs_result_t *result =
+		answer != NULL ? rd_kafka_event_DescribeConfigs_result(answer) : NULL;
+	if (result != NULL && rd_kafka_event_error(answer) == RD_KAFKA_RESP_ERR_NO_ERROR)
+		take_answer(&settings, result);
+	if (answer != NULL)
+		rd_kafka_event_destroy(answer);
+	rd_kafka_queue_destroy(answers);
+	rd_kafka_AdminOptions_destroy(options);
+	rd_kafka_ConfigResource_destroy(what);
+	return settings;
+}
+
+/* The partition with the fewest replicas in sync, if some of its replicas are not. */
+static const struct rd_kafka_metadata_partition *thinnest(
+	const struct rd_kafka_metadata_topic *topic)
+{
+	const struct rd_kafka_metadata_partition *thinnest = NULL;
+	for (int i = 0; i < topic->partition_cnt; i++) {
+		const struct rd_kafka_metadata_partition *p = &topic->partitions[i];
+		if (p->isr_cnt < p->replica_cnt &&
+			(thinnest == NULL || p->isr_cnt < thinnest->isr_cnt))
+			thinnest = p;
+	}
+	return thinnest;
+}
+
+bool ask_partitions(rd_kafka_t *handle, const struct rd_kafka_metadata_topic *topic, char *text,
+	size_t size, int wait_ms)
+{
+	for (int i = 0; i < topic->partition_cnt; i++)
+		if (topic->partitions[i].leader < 0) {
+			snprintf(text, size,
+				"partition %d has no leader; start the brokers that have it",
+				(int)topic->partitions[i].id);
+			return true;
+		}
+	const struct rd_kafka_metadata_partition *p = thinnest(topic);
+	if (p == NULL)
+		return false;
+	struct topic_settings s = ask_topic_settings(handle, topic->topic, wait_ms);
+	if (!s.is_known || p->isr_cnt >= s.min_insync_replicas)
+		return false;
+	snprintf(text, size,
+		"partition %d has %d of %d replicas in sync, fewer than min.insync.replicas (%d); "
+		"start the brokers that have the others",
+		(int)p->id, p->isr_cnt, p->replica_cnt, s.min_insync_replicas);
+	return true;
+}
+
+/* What a reason may come from that it does not say. */
+static const struct {
+	const char *words, *hint;
+} hints[] = {
+	{ "ApiVersion", "is it a Kafka broker?" }, /* what others make of the first request */
+	{ "Invalid response size", "is it a Kafka broker?" },
+	{ "unexpected eof", "does the broker speak TLS on this port?" },
+	{ "wrong version number", "does the broker speak TLS on this port?" },
+	{ "certificate verify failed",
+		"is the certificate valid today, for this host's name, and from a CA of "
+		"kafka.ssl_ca_location?" },
+	{ "Failed to acquire idempotence PID",
+		"may the Kafka user write to a topic (WRITE), or IDEMPOTENT_WRITE?" },
+};
+
+/* Behind the parenthesis that closes the one in text, or the end. */
+static const char *behind_parenthesis(const char *text)
+{
+	int depth = 0;
+	for (; *text != '\0'; text++)
+		if (*text == '(')
+			depth++;
+		else if (*text == ')' && --depth == 0)
+			return text + 1;
+	return text;
+}
+
+void ask_plain_reason(char *text, size_t size, const char *reason)
+{
+	const char *changing = strstr(reason, " (after ");
+	const char *rest = changing != NULL ? behind_parenthesis(changing) : "";
+	int length = (int)(changing != NULL ? (size_t)(changing - reason) : strlen(reason));
+	const char *hint = NULL;
+	for (size_t i = 0; hint == NULL && i < sizeof hints / sizeof hints[0]; i++)
+		if (strstr(reason, hints[i].words) != NULL)
+			hint = hints[i].hint;
+	snprintf(text, size, "%.*s%s%s%s", length, reason, rest, hint != NULL ? "; " : "",
+		hint != NULL ? hint : "");
+}
+
+/* Without a word of the connection it is there, or about to be, and nothing comes. */
+const char *ask_plain_code(rd_kafka_resp_err_t code)
+{
+	bool is_silence =
+		code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__TIMED_OUT;
+	return is_silence ? "kafka.bootstrap_servers accept connections, but say nothing"
+			  : rd_kafka_err2str(code);
+}

@@ -1,0 +1,167 @@
+/*
+ * What is made of an answer: the verdict, and the reason for people, with the limits that were met.
+ */
+#include "kafka/bus_ask.h"
+#include "kafka/bus_own.h"
+#include "kafka/bus_producer.h"
+#include "kafka/bus_verdict.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ASK_SETTINGS_MS 1000
+#define SETTINGS_S      10.0 /* so long a topic is taken to be set as it was */
+
+/* Whether the message was a batch by itself, so that the answer is about nothing else. */
+static bool is_by_itself(struct bus *bus, const rd_kafka_message_t *report)
+{
+	pthread_mutex_lock(&bus->lock);
+	bool is = bus->is_alone || bus_is_first(bus, rd_kafka_topic_name(report->rkt));
+	pthread_mutex_unlock(&bus->lock);
+	return is;
+}
+
+/* Whether this host's clock is at fault.  Of a batch in which a row's own time may be wrong nobody
+ * can tell: then each message is to be sent by itself. */
+static bool is_hosts_time(struct bus *bus, const rd_kafka_message_t *report)
+{
+	uint64_t word = (uint64_t)(uintptr_t)report->_private;
+	if (!bus_verdict_is_of_time(report->err) || (word & BUS_OWN_TIME) != 0)
+		return false;
+	return !atomic_load(&bus->has_own_times) || is_by_itself(bus, report);
+}
+
+/* How the topic is set.  The reporter's; many messages of one batch ask for the same. */
+static const struct topic_settings *settings_of(
+	struct bus *bus, rd_kafka_t *handle, const char *topic)
+{
+	struct settings_answer *a = &bus->settings;
+	if (strcmp(a->topic, topic) != 0 || !instant_before(clock_now(), a->stale)) {
+		a->settings = ask_topic_settings(handle, topic, ASK_SETTINGS_MS);
+		a->stale = instant_after(clock_now(), SETTINGS_S);
+		snprintf(a->topic, sizeof a->topic, "%s", topic);
+	}
+	return &a->settings;
+}
+
+/* In order, the next producer, which comes for the rejected message anyway, makes batches that the
+ * topic takes.  Where nobody tells the limit, of half the size; but a single message that is too
+ * large says nothing of batches.  0: as it is configured. */
+static size_t next_batch_size(struct bus *bus, const struct topic_settings *s)
+{
+	size_t tried = bus->batch_size > 0 ? bus->batch_size : BUS_BATCH_SIZE;
+	bus->too_large++;
+	if (s->is_known)
+		return s->max_message_bytes < tried ? s->max_message_bytes : bus->batch_size;
+	if (bus->too_large == 1)
+		return 0;
+	return tried / 2 > BUS_BATCH_MIN ? tried / 2 : BUS_BATCH_MIN;
+}
+
+static void too_large(
+	struct bus *bus, rd_kafka_t *handle, const rd_kafka_message_t *report, struct judgement *j)
+{
+	const char *topic = rd_kafka_topic_name(report->rkt);
+	const struct topic_settings *s = settings_of(bus, handle, topic);
+	if (bus->in_order)
+		bus->next_batch_size = next_batch_size(bus, s);
+	if (s->is_known)
+		snprintf(j->text, sizeof j->text,
+			"%s: it has %zu bytes, and max.message.bytes of topic %s is %zu", j->reason,
+			report->len + report->key_len, topic, s->max_message_bytes);
+	else
+		snprintf(j->text, sizeof j->text,
+			"%s: it has %zu bytes; is max.message.bytes of topic %s less?", j->reason,
+			report->len + report->key_len, topic);
+	j->reason = j->text;
+}
+
+static void invalid(
+	struct bus *bus, rd_kafka_t *handle, const rd_kafka_message_t *report, struct judgement *j)
+{
+	const char *topic = rd_kafka_topic_name(report->rkt);
+	if (report->key != NULL)
+		return;
+	const struct topic_settings *s = settings_of(bus, handle, topic);
+	if (s->is_known && !s->compacts)
+		return;
+	snprintf(j->text, sizeof j->text,
+		s->is_known ? "%s: the key is NULL, and topic %s compacts (cleanup.policy)"
+			    : "%s: the key is NULL; does topic %s compact (cleanup.policy)?",
+		j->reason, topic);
+	j->reason = j->text;
+}
+
+/* A topic that compacts takes no message of a model without a key: that is no row's fault. */
+static bool is_for_the_key(struct bus *bus, rd_kafka_t *handle, const rd_kafka_message_t *report)
+{
+	uint64_t word = (uint64_t)(uintptr_t)report->_private;
+	if (report->err != RD_KAFKA_RESP_ERR_INVALID_RECORD || (word & BUS_KEYLESS) == 0)
+		return false;
+	const struct topic_settings *s = settings_of(bus, handle, rd_kafka_topic_name(report->rkt));
+	return !s->is_known || s->compacts;
+}
+
+/* Of a message that may be judged with others nobody reads the reason: it is sent again. */
+static void explain(
+	struct bus *bus, rd_kafka_t *handle, const rd_kafka_message_t *report, struct judgement *j)
+{
+	if (!bus->is_alone && !bus->in_order)
+		return;
+	if (report->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+		report->err == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE)
+		too_large(bus, handle, report, j);
+	else if (report->err == RD_KAFKA_RESP_ERR_INVALID_RECORD)
+		invalid(bus, handle, report, j);
+}
+
+void bus_judge(
+	struct bus *bus, rd_kafka_t *handle, const rd_kafka_message_t *report, struct judgement *j)
+{
+	j->verdict = bus_verdict_of(report->err);
+	j->cause = bus_verdict_cause(report->err);
+	j->is_models = false;
+	j->reason = bus_verdict_text(report->err);
+	if (is_hosts_time(bus, report)) {
+		j->verdict = VERDICT_LATE;
+		j->reason = "the broker refuses this host's time (Broker: Invalid timestamp); "
+			    "is a clock wrong?";
+	} else if (report->err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT) {
+		bus_late(bus, "not acknowledged in time", j);
+	} else if (is_for_the_key(bus, handle, report)) {
+		j->verdict = VERDICT_TOPIC;
+		j->is_models = true;
+		j->reason = "the broker takes no message without a key, and the model has none; "
+			    "set key, or the topic's cleanup.policy to delete";
+	} else if (j->verdict == VERDICT_REJECTED) {
+		explain(bus, handle, report, j);
+	}
+}
+
+void bus_judge_refusal(struct bus *bus, rd_kafka_resp_err_t code, const struct message *message,
+	struct judgement *j)
+{
+	size_t bytes = message->key_length + message->value_length;
+	for (size_t i = 0; i < message->header_count; i++)
+		bytes += strlen(message->headers[i].name) + message->headers[i].length;
+	j->verdict = bus_verdict_of(code);
+	j->cause = bus_verdict_cause(code);
+	j->reason = bus_verdict_text(code);
+	if (code == RD_KAFKA_RESP_ERR__FATAL) {
+		bus_late(bus, "the producer had a fatal error and was replaced", j);
+	} else if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+		snprintf(j->text, sizeof j->text,
+			"a message of %zu bytes%s is larger than kafka.message_max_bytes (%zu)",
+			bytes, bytes <= bus->message_max_bytes ? " and their framing" : "",
+			bus->message_max_bytes);
+		j->reason = j->text;
+	} else if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+		j->verdict = VERDICT_REJECTED;
+		j->cause = 0; /* it is too large by itself */
+		snprintf(j->text, sizeof j->text,
+			"a message of %zu bytes does not fit into "
+			"kafka.queue_buffering_max_kbytes (%zu)",
+			bytes, bus->queue_max_kbytes);
+		j->reason = j->text;
+	}
+}

@@ -1,0 +1,382 @@
+#include "kafka/bus_producer.h"
+
+#include "base/log.h"
+#include "base/text.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/sockios.h>
+
+#define ASK_MS         500
+#define PROPAGATION_S  1.0
+#define SEND_NOW_MS    1
+#define LINGER_S       1.0
+#define SHORT_LINGER_S 0.005
+
+struct producer {
+	rd_kafka_t *handle;
+	pthread_mutex_t lock;
+	/* Under lock: the topics that were sent to, by name. */
+	rd_kafka_topic_t **topics;
+	size_t topic_count;
+	_Atomic(rd_kafka_topic_t *) last_topic; /* of them: that of the next message, mostly */
+	bool is_patient; /* people have said how long messages wait for others */
+};
+
+/* Where signalbus's defaults differ from librdkafka's. */
+static const struct {
+	const char *name, *value;
+	const char *unless; /* not where this property is set, which may not fit */
+} presets[] = {
+	{ "acks", "all", NULL },
+	{ "enable.idempotence", "true", NULL },
+	/* The Java client's, so that a key lands on the same partition whoever sends it. */
+	{ "partitioner", "murmur2_random", NULL },
+	{ "client.id", "signalbus", NULL },
+	/* A broker that comes back is found within a second; librdkafka's default is ten. */
+	{ "reconnect.backoff.max.ms", "1000", "reconnect.backoff.ms" },
+};
+
+static bool set_property(
+	rd_kafka_conf_t *conf, const char *name, const char *value, struct error *e)
+{
+	char reason[512];
+	if (rd_kafka_conf_set(conf, name, value, reason, sizeof reason) == RD_KAFKA_CONF_OK)
+		return true;
+	/* uncovered: each property was tried when the file was read */
+	return error_set(e, ERROR_CONFIG, "%s", reason);
+}
+
+static void on_log(const rd_kafka_t *producer, int level, const char *facility, const char *text)
+{
+	(void)producer;
+	(void)level;
+	log_debug("kafka: %s: %s", facility, text);
+}
+
+/* What a broker has not taken yet when librdkafka gives a connection up is dropped with it.  Else
+ * the kernel would go on to send that, and a broker that comes back would store it again, after the
+ * same signals were sent anew. */
+static int on_close(int sock, void *arg)
+{
+	(void)arg;
+	const struct linger drop = { .l_onoff = 1, .l_linger = 0 };
+	int unacknowledged = 0;
+	if (ioctl(sock, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged > 0 &&
+		setsockopt(sock, SOL_SOCKET, SO_LINGER, &drop, sizeof drop) != 0)
+		/* uncovered: a socket takes this option */
+		log_debug("kafka: what a connection still has cannot be dropped");
+	return close(sock);
+}
+
+static bool set_milliseconds(
+	rd_kafka_conf_t *conf, const char *name, double seconds, struct error *e)
+{
+	char value[32];
+	snprintf(value, sizeof value, "%.0f", seconds * 1000);
+	return set_property(conf, name, value, e);
+}
+
+static bool is_overruled(const struct config *config, const char *by)
+{
+	for (size_t i = 0; by != NULL && i < config->kafka_count; i++)
+		if (strcmp(config->kafka[i].name, by) == 0)
+			return true;
+	return false;
+}
+
+/* Messages that are handed over one behind the other go in few batches, since a batch costs more
+ * than a message.  When all of a burst are handed over, producer_send_now() ends the waiting; none
+ * waits until it is over by itself, when librdkafka would begin to spin (serve_producer() in
+ * bus_report.c).  It has to be less than the time that a message has in all. */
+static bool set_linger(rd_kafka_conf_t *conf, const struct config *config, struct error *e)
+{
+	double seconds = config->timeout / 2 < LINGER_S ? config->timeout / 2 : LINGER_S;
+	if (is_overruled(config, "message.timeout.ms") ||
+		is_overruled(config, "delivery.timeout.ms"))
+		seconds = SHORT_LINGER_S;
+	return set_milliseconds(conf, "linger.ms", seconds, e);
+}
+
+static bool configure(rd_kafka_conf_t *conf, const struct config *config, struct error *e)
+{
+	for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++)
+		if (!is_overruled(config, presets[i].unless) &&
+			!set_property(conf, presets[i].name, presets[i].value, e))
+			/* uncovered: see set_property() */
+			return false;
+	/* Rows are locked while their messages are on the way: not for librdkafka's five
+	 * minutes.  That a topic is missing shall be known before time is up. */
+	double propagation = fmin(config->timeout / 4, PROPAGATION_S);
+	if (!set_linger(conf, config, e) ||
+		!set_milliseconds(conf, "message.timeout.ms", config->timeout, e) ||
+		!set_milliseconds(conf, "topic.metadata.propagation.max.ms", propagation, e))
+		/* uncovered: see set_property() */
+		return false;
+	for (size_t i = 0; i < config->kafka_count; i++)
+		if (!set_property(conf, config->kafka[i].name, config->kafka[i].value, e))
+			/* uncovered: see set_property() */
+			return false;
+	return true;
+}
+
+/* Where the property stands that librdkafka names as the reason, or else the first one. */
+static struct place place_of(const struct config *config, const char *reason)
+{
+	for (size_t i = 0; i < config->kafka_count; i++)
+		if (strstr(reason, config->kafka[i].name) != NULL)
+			return config->kafka[i].place;
+	return config->kafka[0].place;
+}
+
+/* Whatever the configuration says. */
+static bool configure_order(rd_kafka_conf_t *conf, struct error *e)
+{
+	return set_property(conf, "enable.gapless.guarantee", "true", e) &&
+	       set_property(conf, "message.timeout.ms", "0", e);
+}
+
+rd_kafka_conf_t *producer_properties(const struct config *config, bool in_order, struct error *e)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	rd_kafka_conf_set_log_cb(conf, on_log);
+	rd_kafka_conf_set_closesocket_cb(conf, on_close);
+	if (configure(conf, config, e) && (!in_order || configure_order(conf, e)))
+		return conf;
+	/* uncovered: see set_property() */
+	rd_kafka_conf_destroy(conf);
+	return NULL;
+}
+
+bool producer_refused(const struct config *config, const char *reason, struct error *e)
+{
+	struct place at = place_of(config, reason);
+	if (rd_kafka_last_error() == RD_KAFKA_RESP_ERR__INVALID_ARG)
+		return error_set(e, ERROR_CONFIG, "%s:%u: kafka: %s", at.file, at.line, reason);
+	return error_set(e, ERROR_BROKER, "kafka: cannot make a producer: %s", reason);
+}
+
+/* Batches that the topic takes, unless smaller ones are configured. */
+static bool limit_batches(rd_kafka_conf_t *conf, size_t bytes, struct error *e)
+{
+	char value[32];
+	size_t size = sizeof value;
+	if (rd_kafka_conf_get(conf, "batch.size", value, &size) == RD_KAFKA_CONF_OK &&
+		strtoul(value, NULL, 10) <= bytes)
+		return true;
+	snprintf(value, sizeof value, "%zu", bytes);
+	return set_property(conf, "batch.size", value, e);
+}
+
+rd_kafka_t *producer_make_consumer(const struct config *config,
+	void (*on_error)(rd_kafka_t *handle, int code, const char *reason, void *arg), void *arg,
+	struct error *e)
+{
+	char reason[512];
+	rd_kafka_t *consumer = NULL;
+	rd_kafka_conf_t *conf = producer_properties(config, false, e);
+	if (conf == NULL)
+		/* uncovered: each property was tried when the file was read */
+		return NULL;
+	rd_kafka_conf_set_opaque(conf, arg);
+	rd_kafka_conf_set_error_cb(conf, on_error);
+	if (rd_kafka_conf_set(conf, "allow.auto.create.topics", "false", reason, sizeof reason) ==
+		RD_KAFKA_CONF_OK)
+		consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
+	if (consumer != NULL)
+		return consumer;
+	/* uncovered: a producer of the same properties can be made */
+	rd_kafka_conf_destroy(conf);
+	error_set(e, ERROR_BROKER, "kafka: cannot ask the cluster: %s", reason);
+	return NULL;
+}
+
+struct producer *producer_new(
+	const struct config *config, const struct producer_use *use, struct error *e)
+{
+	static const uint64_t one = 1;
+	char reason[512];
+	rd_kafka_conf_t *conf = producer_properties(config, use->in_order, e);
+	if (conf == NULL)
+		/* uncovered: see set_property() */
+		return NULL;
+	if (use->is_alone && !set_property(conf, "batch.num.messages", "1", e))
+		abort(); /* it is within librdkafka's limits */
+	if (use->batch_size > 0 && !limit_batches(conf, use->batch_size, e))
+		abort();
+	rd_kafka_conf_set_opaque(conf, use->arg);
+	rd_kafka_conf_set_dr_msg_cb(conf, use->callbacks.report);
+	rd_kafka_conf_set_error_cb(conf, use->callbacks.error);
+	rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
+	if (handle == NULL) {
+		producer_refused(config, reason, e);
+		rd_kafka_conf_destroy(conf);
+		return NULL;
+	}
+	rd_kafka_queue_t *reports = rd_kafka_queue_get_main(handle);
+	rd_kafka_queue_io_event_enable(reports, use->wake_fd, &one, sizeof one);
+	rd_kafka_queue_destroy(reports);
+	struct producer *p = memory_new(1, sizeof *p);
+	p->handle = handle;
+	p->is_patient =
+		is_overruled(config, "linger.ms") || is_overruled(config, "queue.buffering.max.ms");
+	pthread_mutex_init(&p->lock, NULL);
+	return p;
+}
+
+void producer_free(struct producer *p)
+{
+	if (p == NULL)
+		return;
+	for (size_t i = 0; i < p->topic_count; i++)
+		rd_kafka_topic_destroy(p->topics[i]);
+	rd_kafka_destroy(p->handle);
+	pthread_mutex_destroy(&p->lock);
+	free(p->topics);
+	free(p);
+}
+
+void producer_poll(struct producer *p, int wait_ms)
+{
+	while (rd_kafka_poll(p->handle, wait_ms) > 0)
+		wait_ms = 0;
+}
+
+bool producer_send_now(struct producer *p)
+{
+	if (p->is_patient)
+		producer_poll(p, 0);
+	else /* while this runs brokers' threads, which it wakes, do not linger */
+		rd_kafka_flush(p->handle, SEND_NOW_MS);
+	return rd_kafka_outq_len(p->handle) > 0;
+}
+
+size_t producer_property(rd_kafka_t *handle, const char *name)
+{
+	char value[32];
+	size_t size = sizeof value;
+	if (rd_kafka_conf_get(rd_kafka_conf(handle), name, value, &size) != RD_KAFKA_CONF_OK)
+		abort(); /* librdkafka has had it since its first version */
+	return strtoul(value, NULL, 10);
+}
+
+rd_kafka_t *producer_handle(const struct producer *p)
+{
+	return p->handle;
+}
+
+void producer_fatal_error(const struct producer *p, char *reason, size_t size)
+{
+	reason[0] = '\0';
+	rd_kafka_fatal_error(p->handle, reason, size);
+}
+
+/* Where in the sorted topics name stands, or would stand. */
+static size_t topic_place(const struct producer *p, const char *name)
+{
+	size_t first = 0, end = p->topic_count;
+	while (first < end) {
+		size_t middle = first + (end - first) / 2;
+		if (strcmp(rd_kafka_topic_name(p->topics[middle]), name) < 0)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return first;
+}
+
+bool producer_has_topic(struct producer *p, const char *name)
+{
+	pthread_mutex_lock(&p->lock);
+	size_t place = topic_place(p, name);
+	bool has =
+		place < p->topic_count && strcmp(rd_kafka_topic_name(p->topics[place]), name) == 0;
+	pthread_mutex_unlock(&p->lock);
+	return has;
+}
+
+static void add_topic(struct producer *p, size_t place, rd_kafka_topic_t *topic)
+{
+	p->topics = memory_resize(p->topics, p->topic_count + 1, sizeof *p->topics);
+	memmove(p->topics + place + 1, p->topics + place,
+		(p->topic_count - place) * sizeof *p->topics);
+	p->topics[place] = topic;
+	p->topic_count++;
+}
+
+/* The handle of a topic; NULL where librdkafka refuses the name.  Making it asks for the topic's
+ * leaders at once; a topic that rd_kafka_producev() knows by name only is asked for by a timer, up
+ * to a second later. */
+static rd_kafka_topic_t *topic_handle(struct producer *p, const char *name)
+{
+	rd_kafka_topic_t *topic = atomic_load(&p->last_topic);
+	if (topic != NULL && strcmp(rd_kafka_topic_name(topic), name) == 0)
+		return topic;
+	pthread_mutex_lock(&p->lock);
+	size_t place = topic_place(p, name);
+	if (place < p->topic_count && strcmp(rd_kafka_topic_name(p->topics[place]), name) == 0)
+		topic = p->topics[place];
+	else if ((topic = rd_kafka_topic_new(p->handle, name, NULL)) != NULL)
+		add_topic(p, place, topic);
+	pthread_mutex_unlock(&p->lock);
+	if (topic != NULL)
+		atomic_store(&p->last_topic, topic);
+	return topic;
+}
+
+rd_kafka_resp_err_t producer_ask_topic(struct producer *p, const char *name)
+{
+	const struct rd_kafka_metadata *answer;
+	rd_kafka_topic_t *topic = topic_handle(p, name);
+	if (topic == NULL)
+		return RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
+	rd_kafka_resp_err_t code = rd_kafka_metadata(p->handle, 0, topic, &answer, ASK_MS);
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return code;
+	if (answer->topic_cnt == 1)
+		code = answer->topics[0].err;
+	rd_kafka_metadata_destroy(answer);
+	return code;
+}
+
+static rd_kafka_headers_t *headers_new(const struct message *message)
+{
+	rd_kafka_headers_t *headers = rd_kafka_headers_new(message->header_count);
+	for (size_t i = 0; i < message->header_count; i++) {
+		const struct header *h = &message->headers[i];
+		if (rd_kafka_header_add(headers, h->name, -1, h->value, (ssize_t)h->length) !=
+			RD_KAFKA_RESP_ERR_NO_ERROR)
+			abort();
+	}
+	return headers;
+}
+
+/* producev, since produceva() with headers crashes on an unknown partition before librdkafka
+ * 2.12.1 (confluentinc/librdkafka, CHANGELOG of that version). */
+rd_kafka_resp_err_t producer_send(struct producer *p, const struct message *message, void *opaque)
+{
+	rd_kafka_topic_t *topic = topic_handle(p, message->topic);
+	if (topic == NULL)
+		return RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
+	rd_kafka_headers_t *headers = message->header_count > 0 ? headers_new(message) : NULL;
+	int32_t partition = message->has_partition ? message->partition : RD_KAFKA_PARTITION_UA;
+	rd_kafka_resp_err_t code = rd_kafka_producev(p->handle, RD_KAFKA_V_RKT(topic),
+		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_PARTITION(partition),
+		RD_KAFKA_V_KEY(message->key, message->key_length),
+		RD_KAFKA_V_VALUE((char *)(uintptr_t)message->value, message->value_length),
+		RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_TIMESTAMP(message->timestamp_ms),
+		RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
+	/* They are the message's only where it was taken. */
+	if (headers != NULL && code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_headers_destroy(headers);
+	return code;
+}

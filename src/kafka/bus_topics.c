@@ -1,0 +1,255 @@
+/*
+ * The topics of the cluster, asked for by a consumer, which never reads: a producer that asks for a
+ * topic by its name has the broker make it, where that is allowed (tried with librdkafka 2.0.2),
+ * and in a list of all topics those are missing that the user may not see.
+ */
+#include "base/stop.h"
+#include "base/text.h"
+#include "kafka/bus.h"
+#include "kafka/bus_ask.h"
+#include "kafka/bus_producer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* How long a signal may have to wait for. */
+#define SLICE_S 0.2
+
+/* How long a leader that cannot be reached is tried for. */
+#define LEADER_S 2.0
+
+#define SETTINGS_MS  2000
+#define KAFKAS_LIMIT 1048588 /* max.message.bytes of a topic for which it is not set */
+
+/* A broker that leads partitions. */
+struct leader {
+	int32_t id;
+	char *trouble; /* why it cannot be reached; NULL: it can */
+};
+
+struct inquiry {
+	rd_kafka_t *consumer;
+	struct instant deadline;
+	char trouble[512];      /* the last that it told of */
+	bool is_refused;        /* that was what the broker thinks of the user or the password */
+	struct leader *leaders; /* that were asked */
+	size_t leader_count;
+};
+
+/* Errors that librdkafka makes itself where no broker answers. */
+static bool is_unanswered(rd_kafka_resp_err_t code)
+{
+	return code < RD_KAFKA_RESP_ERR_UNKNOWN;
+}
+
+static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg)
+{
+	(void)handle;
+	struct inquiry *q = arg;
+	if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) /* which one, and why, says more */
+		ask_plain_reason(q->trouble, sizeof q->trouble, reason);
+	q->is_refused = q->is_refused || code == RD_KAFKA_RESP_ERR__AUTHENTICATION;
+}
+
+/* Properties that do not go together for a producer are the configuration's mistake. */
+static bool check_producer(const struct config *config, struct error *e)
+{
+	char reason[512];
+	rd_kafka_conf_t *conf = producer_properties(config, false, e);
+	if (conf == NULL)
+		/* uncovered: each property was tried when the file was read */
+		return false;
+	rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
+	if (producer == NULL) {
+		producer_refused(config, reason, e);
+		rd_kafka_conf_destroy(conf);
+		return false;
+	}
+	rd_kafka_destroy(producer);
+	return true;
+}
+
+/* Ask for a topic, or with NULL for nothing but the brokers, until there is an answer. */
+static bool ask(struct inquiry *q, rd_kafka_topic_t *topic, const struct rd_kafka_metadata **answer,
+	struct error *e)
+{
+	for (;;) {
+		struct instant now = clock_now();
+		struct instant soon = instant_earlier(instant_after(now, SLICE_S), q->deadline);
+		rd_kafka_resp_err_t code = rd_kafka_metadata(
+			q->consumer, 0, topic, answer, instant_poll_ms(soon, now));
+		if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+			return true;
+		rd_kafka_poll(q->consumer, 0); /* calls on_error() */
+		if (stop_requested())
+			/* uncovered: a signal amid an answer of the brokers */
+			return error_set(e, ERROR_STOPPED, "asked to stop");
+		if (q->is_refused) /* it will be so until the configuration changes */
+			return error_set(e, ERROR_BROKER, "kafka: refused: %s", q->trouble);
+		if (!instant_before(clock_now(), q->deadline))
+			return error_set(e, ERROR_BROKER, "kafka: no answer in time: %s",
+				q->trouble[0] != '\0' ? q->trouble : ask_plain_code(code));
+	}
+}
+
+/* What the cluster says of a topic by itself. */
+static void judge(struct bus_topic *t, const struct rd_kafka_metadata_topic *found)
+{
+	static const struct {
+		rd_kafka_resp_err_t code;
+		const char *problem;
+	} problems[] = {
+		{ RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, "does not exist; create it" },
+		{ RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+			"the Kafka user may not see it; allow it WRITE and DESCRIBE" },
+		{ RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, "is no name that Kafka allows" },
+	};
+	for (size_t i = 0; i < sizeof problems / sizeof problems[0]; i++)
+		if (found->err == problems[i].code) {
+			snprintf(t->problem, sizeof t->problem, "%s", problems[i].problem);
+			return;
+		}
+	if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
+		found->err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
+		/* uncovered: any other answer of a broker */
+		snprintf(t->problem, sizeof t->problem, "%s", rd_kafka_err2str(found->err));
+}
+
+/* Why the leader of a partition does not answer, to be freed; NULL: it does. */
+static char *reach(struct inquiry *q, const char *topic, int32_t partition)
+{
+	struct instant deadline = instant_after(clock_now(), LEADER_S);
+	rd_kafka_resp_err_t code;
+	q->trouble[0] = '\0';
+	do {
+		rd_kafka_topic_partition_list_t *where = rd_kafka_topic_partition_list_new(1);
+		rd_kafka_topic_partition_list_add(where, topic, partition)->offset = 0;
+		code = rd_kafka_offsets_for_times(q->consumer, where, (int)(SLICE_S * 1000));
+		rd_kafka_topic_partition_list_destroy(where);
+		rd_kafka_poll(q->consumer, 0); /* calls on_error() */
+	} while (is_unanswered(code) && !stop_requested() && instant_before(clock_now(), deadline));
+	if (!is_unanswered(code))
+		return NULL;
+	return text_copy(q->trouble[0] != '\0' ? q->trouble : "no answer");
+}
+
+/* What came of asking the leader of a partition; each is asked once. */
+static const struct leader *ask_leader(
+	struct inquiry *q, const char *topic, const struct rd_kafka_metadata_partition *p)
+{
+	for (size_t i = 0; i < q->leader_count; i++)
+		if (q->leaders[i].id == p->leader)
+			return &q->leaders[i];
+	q->leaders = memory_resize(q->leaders, q->leader_count + 1, sizeof *q->leaders);
+	q->leaders[q->leader_count] = (struct leader){ p->leader, reach(q, topic, p->id) };
+	return &q->leaders[q->leader_count++];
+}
+
+static const char *address_of(
+	const struct rd_kafka_metadata *answer, int32_t broker, char *text, size_t size)
+{
+	snprintf(text, size, "an unknown address");
+	for (int i = 0; i < answer->broker_cnt; i++)
+		if (answer->brokers[i].id == broker)
+			snprintf(text, size, "%s:%d", answer->brokers[i].host,
+				answer->brokers[i].port);
+	return text;
+}
+
+/* Whether the leaders of the topic's partitions can be reached at the addresses that they have told
+ * the cluster. */
+static void ask_leaders(
+	struct inquiry *q, struct bus_topic *t, const struct rd_kafka_metadata *answer)
+{
+	const struct rd_kafka_metadata_topic *found = &answer->topics[0];
+	char address[256];
+	for (int i = 0; i < found->partition_cnt && t->problem[0] == '\0' && !stop_requested();
+		i++) {
+		const struct rd_kafka_metadata_partition *p = &found->partitions[i];
+		const struct leader *leader = ask_leader(q, t->name, p);
+		if (leader->trouble != NULL)
+			snprintf(t->problem, sizeof t->problem,
+				"the leader of partition %d, broker %d at %s "
+				"(advertised.listeners), "
+				"cannot be reached: %s",
+				(int)p->id, (int)leader->id,
+				address_of(answer, leader->id, address, sizeof address),
+				leader->trouble);
+	}
+}
+
+/* How the topic is set, and what that means for messages. */
+static void judge_settings(struct inquiry *q, struct bus_topic *t)
+{
+	struct topic_settings s = ask_topic_settings(q->consumer, t->name, SETTINGS_MS);
+	size_t allowed = producer_property(q->consumer, "message.max.bytes");
+	t->compacts = s.is_known && s.compacts;
+	if (!s.is_known)
+		return;
+	if (s.max_message_bytes < allowed)
+		snprintf(t->warning, sizeof t->warning,
+			"max.message.bytes is %zu, so larger messages are rejected, though "
+			"kafka.message_max_bytes allows %zu",
+			s.max_message_bytes, allowed);
+	else if (s.max_message_bytes > KAFKAS_LIMIT && s.max_message_bytes > allowed)
+		snprintf(t->warning, sizeof t->warning,
+			"max.message.bytes is %zu, but messages of more than "
+			"kafka.message_max_bytes (%zu) are rejected; raise that",
+			s.max_message_bytes, allowed);
+}
+
+static void examine(struct inquiry *q, struct bus_topic *t, const struct rd_kafka_metadata *answer)
+{
+	judge(t, &answer->topics[0]);
+	if (t->problem[0] != '\0' || ask_partitions(q->consumer, &answer->topics[0], t->problem,
+					     sizeof t->problem, SETTINGS_MS))
+		return;
+	ask_leaders(q, t, answer);
+	if (t->problem[0] == '\0')
+		judge_settings(q, t);
+}
+
+static bool ask_for(struct inquiry *q, struct bus_topic *t, struct error *e)
+{
+	const struct rd_kafka_metadata *answer;
+	rd_kafka_topic_t *topic = rd_kafka_topic_new(q->consumer, t->name, NULL);
+	if (topic == NULL) {
+		/* uncovered: names over 512 bytes only */
+		snprintf(t->problem, sizeof t->problem, "%s",
+			rd_kafka_err2str(rd_kafka_last_error()));
+		return true;
+	}
+	bool ok = ask(q, topic, &answer, e);
+	if (ok) {
+		/* The time that this takes, if a leader cannot be reached, is not the others'. */
+		struct instant start = clock_now();
+		if (answer->topic_cnt == 1)
+			examine(q, t, answer);
+		q->deadline = instant_after(q->deadline, instant_seconds(start, clock_now()));
+		rd_kafka_metadata_destroy(answer);
+	}
+	rd_kafka_topic_destroy(topic);
+	return ok;
+}
+
+bool bus_topics(const struct config *config, struct bus_topic *topics, size_t count,
+	struct instant deadline, struct error *e)
+{
+	struct inquiry q = { .deadline = deadline };
+	const struct rd_kafka_metadata *answer;
+	if (!check_producer(config, e))
+		return false;
+	q.consumer = producer_make_consumer(config, on_error, &q, e);
+	if (q.consumer == NULL)
+		return false;
+	bool ok = ask(&q, NULL, &answer, e);
+	if (ok)
+		rd_kafka_metadata_destroy(answer);
+	for (size_t i = 0; ok && i < count; i++)
+		ok = ask_for(&q, &topics[i], e);
+	rd_kafka_destroy(q.consumer);
+	for (size_t i = 0; i < q.leader_count; i++)
+		free(q.leaders[i].trouble);
+	free(q.leaders);
+	return ok;
+}

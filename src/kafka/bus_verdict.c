@@ -1,0 +1,58 @@
+#include "kafka/bus_verdict.h"
+
+#include <stddef.h>
+
+static const struct {
+	rd_kafka_resp_err_t code;
+	enum verdict verdict;
+} verdicts[] = {
+	{ RD_KAFKA_RESP_ERR_NO_ERROR, VERDICT_STORED },
+	{ RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, VERDICT_TOPIC },
+	{ RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, VERDICT_TOPIC },
+	{ RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, VERDICT_TOPIC },
+	{ RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, VERDICT_TOPIC },
+	/* How the broker would make the topic, and what its settings take: any row's message. */
+	{ RD_KAFKA_RESP_ERR_INVALID_PARTITIONS, VERDICT_TOPIC },
+	{ RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR, VERDICT_TOPIC },
+	{ RD_KAFKA_RESP_ERR_INVALID_CONFIG, VERDICT_TOPIC },
+	{ RD_KAFKA_RESP_ERR_POLICY_VIOLATION, VERDICT_TOPIC },
+	{ RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT, VERDICT_TOPIC },
+	{ RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE, VERDICT_TOPIC },
+	/* How large the message is, … */
+	{ RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, VERDICT_REJECTED },
+	{ RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, VERDICT_REJECTED },
+	/* … what is in it, such as no key for a topic that compacts, … */
+	{ RD_KAFKA_RESP_ERR_INVALID_RECORD, VERDICT_REJECTED },
+	/* … its time, if the row has one, … */
+	{ RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, VERDICT_REJECTED },
+	/* … and where it goes to. */
+	{ RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, VERDICT_REJECTED },
+	{ RD_KAFKA_RESP_ERR__INVALID_ARG, VERDICT_REJECTED }, /* such as too long a topic name */
+	{ RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, VERDICT_REJECTED },
+};
+
+enum verdict bus_verdict_of(rd_kafka_resp_err_t code)
+{
+	for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++)
+		if (verdicts[i].code == code)
+			return verdicts[i].verdict;
+	return VERDICT_LATE;
+}
+
+int bus_verdict_cause(rd_kafka_resp_err_t code)
+{
+	bool is_of_size = code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+			  code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE;
+	return is_of_size ? 0 : code;
+}
+
+const char *bus_verdict_text(rd_kafka_resp_err_t code)
+{
+	bool is_unknown = code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+	return rd_kafka_err2str(is_unknown ? RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART : code);
+}
+
+bool bus_verdict_is_of_time(rd_kafka_resp_err_t code)
+{
+	return code == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP;
+}

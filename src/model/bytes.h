@@ -1,0 +1,15 @@
+/*
+ * bytes - bytea in PostgreSQL's text form: \x and two lower case digits for each byte.  Pure.
+ */
+#ifndef SIGNALBUS_BYTES_H
+#define SIGNALBUS_BYTES_H
+
+#include "base/text.h"
+
+#include <stddef.h>
+
+/* Put what hex (of length, with its \x) stands for in the place of what is in t. */
+void bytes_from_hex(const char *hex, size_t length, struct text *t);
+void bytes_to_base64(const char *hex, size_t length, struct text *t);
+
+#endif

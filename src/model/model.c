@@ -1,0 +1,355 @@
+#include "model/model.h"
+
+#include "base/nearest.h"
+#include "base/text.h"
+#include "base/utf8.h"
+#include "model/shape.h"
+#include "postgres/binary.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Types whose text is enough to write what to_json() writes; the numbers are those of pg_type.dat,
+ * which never change.  For all others the server is asked for to_json(), which costs it more; but
+ * for floats less than if all had to come as text for their sake (binary.h). */
+static const struct {
+	unsigned oid;
+	enum value_form form;
+} forms[] = {
+	{ 16, FORM_BOOLEAN },       /* bool */
+	{ 17, FORM_BYTES },         /* bytea */
+	{ 19, FORM_STRING },        /* name */
+	{ 20, FORM_NUMBER },        /* int8 */
+	{ 21, FORM_NUMBER },        /* int2 */
+	{ 23, FORM_NUMBER },        /* int4 */
+	{ 25, FORM_STRING },        /* text */
+	{ 114, FORM_JSON },         /* json */
+	{ 1042, FORM_STRING },      /* bpchar */
+	{ 1043, FORM_STRING },      /* varchar */
+	{ 1082, FORM_STRING },      /* date */
+	{ 1114, FORM_TIMESTAMP },   /* timestamp */
+	{ 1184, FORM_TIMESTAMPTZ }, /* timestamptz */
+	{ 1700, FORM_NUMBER },      /* numeric */
+	{ 2950, FORM_STRING },      /* uuid */
+	{ 3802, FORM_JSON },        /* jsonb */
+};
+
+/* Types that are not PostgreSQL's own are numbered from here on (FirstNormalObjectId). */
+#define FIRST_NORMAL_OID 16384
+
+static enum value_form form_of(unsigned type_oid)
+{
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
+		if (forms[i].oid == type_oid)
+			return forms[i].form;
+	return FORM_SERVER;
+}
+
+struct model *model_new(const struct config *file, size_t index)
+{
+	struct model *m = memory_new(1, sizeof *m);
+	m->file = file;
+	m->config = &file->models[index];
+	m->index = index;
+	m->key_field = m->value_field = m->partition_field = m->timestamp_field = NO_FIELD;
+	m->floor_field = NO_FIELD;
+	return m;
+}
+
+void model_free(struct model *m)
+{
+	if (m == NULL)
+		return;
+	for (size_t i = 0; i < m->column_count; i++) {
+		free(m->columns[i].name);
+		free(m->columns[i].type);
+		free(m->columns[i].cast);
+		free(m->columns[i].operators);
+	}
+	template_free(&m->topic);
+	free(m->relation);
+	free(m->scope);
+	free(m->table_state);
+	free(m->dead_letters);
+	free(m->columns);
+	free(m->expressions);
+	free(m->primary_key);
+	free(m->order);
+	free(m->outputs);
+	free(m->claimed);
+	free(m->members);
+	free(m->headers);
+	free(m->primary_key_fields);
+	free(m);
+}
+
+void model_set_table(struct model *m, const char *relation, bool is_parent)
+{
+	m->relation = text_copy(relation);
+	m->scope = m->config->where == NULL
+			   ? text_copy(relation)
+			   : text_format("%s WHERE %s", relation, m->config->where);
+	m->is_parent = is_parent;
+}
+
+struct column *model_add_column(struct model *m, const char *name, unsigned type_oid)
+{
+	m->columns = memory_resize(m->columns, m->column_count + 1, sizeof *m->columns);
+	struct column *c = &m->columns[m->column_count++];
+	*c = (struct column){
+		.name = text_copy(name), .type_oid = type_oid, .form = form_of(type_oid)
+	};
+	return c;
+}
+
+void model_add_expression(struct model *m, const char *sql, unsigned type_oid)
+{
+	size_t count = m->expression_count + 1;
+	m->expressions = memory_resize(m->expressions, count, sizeof *m->expressions);
+	m->expressions[m->expression_count++] =
+		(struct expression){ sql, form_of(type_oid), type_oid };
+}
+
+static size_t column_find(const struct model *m, const char *name)
+{
+	for (size_t i = 0; i < m->column_count; i++)
+		if (strcmp(m->columns[i].name, name) == 0)
+			return i;
+	return NO_FIELD;
+}
+
+void model_add_primary_key(struct model *m, const char *column_name)
+{
+	size_t count = m->primary_key_count + 1;
+	m->primary_key = memory_resize(m->primary_key, count, sizeof *m->primary_key);
+	m->primary_key[m->primary_key_count++] = column_find(m, column_name);
+}
+
+bool model_error(
+	const struct model *m, const char *setting, struct error *e, const char *format, ...)
+{
+	char message[sizeof e->text / 2];
+	va_list args;
+	va_start(args, format);
+	if (vsnprintf(message, sizeof message, format, args) >= (int)sizeof message)
+		utf8_mark_cut(message, sizeof message);
+	va_end(args);
+	struct place at = config_place(m->file, m->config, setting);
+	return error_set(e, ERROR_CONFIG, "%s:%u: %s", at.file, at.line, message);
+}
+
+bool model_tolerates(struct model *m, const struct error *e)
+{
+	if (m->mistakes == NULL || e->kind != ERROR_CONFIG)
+		return false;
+	problems_add_line(m->mistakes, e->text);
+	return true;
+}
+
+bool model_no_column(
+	const struct model *m, struct place at, const char *what, const char *name, struct error *e)
+{
+	struct nearest nearest = nearest_to(name);
+	for (size_t i = 0; i < m->column_count; i++)
+		nearest_offer(&nearest, m->columns[i].name);
+	error_set(e, ERROR_CONFIG, "%s:%u: %s: table %s has no column \"%s\"", at.file, at.line,
+		what, m->relation, name);
+	size_t used = strlen(e->text);
+	if (nearest.best != NULL)
+		used += (size_t)snprintf(e->text + used, sizeof e->text - used,
+			"; did you mean \"%s\"?", nearest.best);
+	if (used >= sizeof e->text)
+		utf8_mark_cut(e->text, sizeof e->text);
+	return false;
+}
+
+/* Take " DESC" or " ASC" off the end of name.  Returns whether it was DESC. */
+static bool cut_direction(char *name)
+{
+	static const struct {
+		const char *word;
+		bool descending;
+	} directions[] = { { "asc", false }, { "desc", true } };
+	size_t end = strlen(name);
+	while (end > 0 && name[end - 1] == ' ')
+		end--;
+	for (size_t i = 0; i < 2; i++) {
+		size_t length = strlen(directions[i].word);
+		if (end <= length + 1 || name[end - length - 1] != ' ' ||
+			strncasecmp(name + end - length, directions[i].word, length) != 0)
+			continue;
+		end -= length;
+		while (end > 0 && name[end - 1] == ' ')
+			end--;
+		name[end] = '\0';
+		return directions[i].descending;
+	}
+	return false;
+}
+
+/* Make the name of a "quoted" one, in place. */
+static void unquote(char *name)
+{
+	size_t length = strlen(name);
+	if (length < 2 || name[0] != '"' || name[length - 1] != '"')
+		return;
+	name[length - 1] = '\0';
+	char *to = name;
+	for (const char *from = name + 1; *from != '\0'; from++) {
+		if (from[0] == '"' && from[1] == '"')
+			from++;
+		*to++ = *from;
+	}
+	*to = '\0';
+}
+
+size_t model_column(const struct model *m, const char *text)
+{
+	size_t column = column_find(m, text);
+	if (column != NO_FIELD)
+		return column;
+	char *name = text_copy(text);
+	unquote(name);
+	column = column_find(m, name);
+	free(name);
+	return column;
+}
+
+static void add_order(struct model *m, size_t column, bool descending)
+{
+	for (size_t i = 0; i < m->order_count; i++)
+		if (m->order[i].column == column)
+			return; /* a second mention cannot change the order */
+	m->order = memory_resize(m->order, m->order_count + 1, sizeof *m->order);
+	m->order[m->order_count++] = (struct order_item){ column, descending };
+}
+
+static bool resolve_order(struct model *m, struct error *e)
+{
+	const struct strings *order_by = &m->config->order_by;
+	for (size_t i = 0; i < order_by->count; i++) {
+		char *name = text_copy(order_by->items[i]);
+		bool whole = column_find(m, name) != NO_FIELD;
+		bool descending = !whole && cut_direction(name);
+		size_t column = model_column(m, name);
+		if (column == NO_FIELD)
+			model_no_column(m, config_place(m->file, m->config, "order_by"), "order_by",
+				name, e);
+		else
+			add_order(m, column, descending);
+		free(name);
+		if (column == NO_FIELD && !model_tolerates(m, e))
+			return false;
+	}
+	/* The primary key breaks ties, so that the order is total and repeatable. */
+	for (size_t i = 0; i < m->primary_key_count; i++)
+		add_order(m, m->primary_key[i], false);
+	return true;
+}
+
+static bool is_integer(const struct column *c)
+{
+	enum { INT8_OID = 20, INT2_OID = 21, INT4_OID = 23 };
+	return c->type_oid == INT8_OID || c->type_oid == INT2_OID || c->type_oid == INT4_OID;
+}
+
+/* A primary key of one column that is all of the order is taken for a serial number, too.  With a
+ * condition, rows may come to belong to the model long after they got their numbers. */
+static void resolve_serial_order(struct model *m)
+{
+	if (m->order_count == 0) /* of a table without a primary key */
+		return;
+	const struct order_item *first = &m->order[0];
+	m->serial_order = m->order_count == 1 || m->columns[first->column].is_serial;
+	if (!m->serial_order || first->descending || m->config->where != NULL)
+		return;
+	m->floor_field = shape_field(m, first->column);
+	m->is_numbered = is_integer(&m->columns[first->column]);
+}
+
+/* The type of what goes through to_json(). */
+static unsigned type_behind(const struct model *m, const struct output *o)
+{
+	if (o->sql == NULL)
+		return m->columns[o->column].type_oid;
+	for (size_t i = 0; i < m->expression_count; i++)
+		if (strcmp(m->expressions[i].sql, o->sql) == 0)
+			return m->expressions[i].type_oid;
+	return o->type_oid;
+}
+
+/* All columns of a result come in binary form, or none. */
+static bool is_binary(const struct model *m, const struct output *o)
+{
+	if (o->as_json && o->sql == NULL)
+		return m->columns[o->column].has_binary;
+	if (o->as_json)
+		return type_behind(m, o) < FIRST_NORMAL_OID; /* most of the others have, too */
+	return binary_type(o->type_oid) != NULL;
+}
+
+static bool has_binary_outputs(const struct model *m)
+{
+	for (size_t i = 0; i < m->output_count; i++)
+		if (!is_binary(m, &m->outputs[i]))
+			return false;
+	return true;
+}
+
+static struct row_column column_of(const struct model *m, const struct output *o)
+{
+	struct row_column c = { .type_oid = o->type_oid };
+	if (o->sql == NULL && !o->as_json && !o->as_milliseconds) {
+		c.table_oid = m->table_oid;
+		c.attnum = m->columns[o->column].attnum;
+	}
+	return c;
+}
+
+static void resolve_claimed(struct model *m)
+{
+	enum { TID_OID = 27, OID_OID = 26 };
+	size_t count = ROW_FIXED_FIELDS + m->output_count;
+	m->claimed = memory_new(count + m->output_count, sizeof *m->claimed);
+	m->claimed[ROW_CTID].type_oid = TID_OID;
+	m->claimed[ROW_TABLEOID].type_oid = OID_OID;
+	for (size_t i = 0; i < m->output_count; i++)
+		m->claimed[ROW_FIXED_FIELDS + i] = column_of(m, &m->outputs[i]);
+	for (size_t i = 0; i < m->output_count; i++)
+		if (m->outputs[i].as_json)
+			m->claimed[count++].type_oid = type_behind(m, &m->outputs[i]);
+	m->claimed_count = count;
+}
+
+/* An expression, or to_json() of a type that is not PostgreSQL's own, which may have a cast to json
+ * that is a function of people's. */
+static bool is_peoples(const struct model *m, const struct output *o)
+{
+	return o->sql != NULL || (o->as_json && m->columns[o->column].type_oid >= FIRST_NORMAL_OID);
+}
+
+static void resolve_role(struct model *m)
+{
+	m->as_role = m->may_refuse || m->has_rule || m->config->where != NULL;
+	for (size_t i = 0; i < m->output_count; i++)
+		m->as_role = m->as_role || is_peoples(m, &m->outputs[i]);
+}
+
+bool model_resolve(struct model *m, struct error *e)
+{
+	if (m->primary_key_count == 0 &&
+		!model_error(m, "table", e, "table %s has no primary key", m->relation) &&
+		!model_tolerates(m, e))
+		return false;
+	if (!shape_resolve(m, e) || !resolve_order(m, e))
+		return false;
+	resolve_serial_order(m);
+	resolve_role(m);
+	m->is_binary = has_binary_outputs(m);
+	resolve_claimed(m);
+	return true;
+}

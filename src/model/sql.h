@@ -1,0 +1,163 @@
+/*
+ * sql - the statements that signalbus sends for a model, as text.  Pure.  The caller frees what is
+ * returned.  In every statement the signal table goes by the name "signal".
+ *
+ * Those that are made for a model may have people's expressions in them, and be executed with
+ * people's search_path: whatever else they name, functions, types and operators, is named with its
+ * schema.
+ */
+#ifndef SIGNALBUS_SQL_H
+#define SIGNALBUS_SQL_H
+
+#include "base/text.h"
+#include "model/model.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Which rows a claim takes; each is a prepared statement of its own. */
+enum claim_kind {
+	CLAIM_FIRST,   /* any rows, from the beginning of the table */
+	CLAIM_NEXT,    /* any rows behind a position: sql_position_count() parameters */
+	CLAIM_STRETCH, /* the same, as far as another position: two ctids */
+	CLAIM_TAKE,    /* the same, without locks */
+	CLAIM_NOTED,   /* the rows with these primary keys: an array for each column of it */
+	CLAIM_ORDERED, /* the first rows in the model's order */
+	CLAIM_FLOOR,   /* the same, from a value of the floor field on: a parameter */
+	CLAIM_KINDS
+};
+
+/* Claims take count rows at most, and lock them, but for CLAIM_TAKE.  Those in no order pass over
+ * rows that others have locked: those are being sent already.  The ordered ones wait for them,
+ * since nothing may overtake them.
+ * CLAIM_PASSES_OVER: the rows are passed over whose tableoids and ctids are in two arrays, which
+ * are two more parameters.  CLAIM_BARE: no value is read that the claim does not need itself: all
+ * others are NULL.
+ */
+enum { CLAIM_PASSES_OVER = 1, CLAIM_BARE = 2 }; /* the bits of how */
+char *sql_claim(const struct model *m, enum claim_kind kind, size_t count, unsigned how);
+
+/* Read locked rows, with the columns of a claim: $1 is an array of their tableoids, $2 of their
+ * ctids.  Or just one of the outputs of a model, as text. */
+char *sql_read(const struct model *m);
+char *sql_read_output(const struct model *m, size_t output);
+
+/* The primary keys of the first count rows in the model's order, as visible, or, where places are
+ * numbers, the greatest one of theirs, NULL of no rows, and how many rows they are; nothing is
+ * locked.  With floor: from a value of the floor field on, which is a parameter. */
+char *sql_list(const struct model *m, size_t count, bool floor);
+
+/* The transactions that hold the lock of a writer on the table $1 (a regclass) or a table that
+ * inherits from it: virtualtransaction and pid, NULL where it is prepared.  With among: only those
+ * of them whose virtualtransactions are in the array $2. */
+char *sql_writers(const struct model *m, bool among);
+
+/* Of the row c of pg_class: it, and all tables that inherit from it. */
+#define SQL_FAMILY                                                                                 \
+	"WITH RECURSIVE family AS (SELECT c.oid UNION SELECT i.inhrelid"                           \
+	" FROM pg_catalog.pg_inherits i JOIN family ON i.inhparent = family.oid)"
+
+/* Whether the server may refuse to delete a row of it, or keep the row: triggers, which foreign
+ * keys of other tables have as well, rules, policies. */
+#define SQL_MAY_REFUSE                                                                             \
+	"(EXISTS (" SQL_FAMILY " SELECT FROM family JOIN pg_catalog.pg_trigger t"                  \
+	" ON t.tgrelid = family.oid"                                                               \
+	" WHERE t.tgenabled IN ('O', 'A') AND t.tgtype::pg_catalog.int4 & 8 <> 0)" /* DELETE */    \
+	" OR EXISTS (SELECT FROM pg_catalog.pg_rewrite r"                                          \
+	" WHERE r.ev_class = c.oid AND r.ev_type = '4' AND r.is_instead)"                          \
+	" OR pg_catalog.row_security_active(c.oid))"
+
+/* Whether it runs code of people's, beside triggers and policies: rules for DELETE. */
+#define SQL_HAS_RULE                                                                               \
+	"EXISTS (SELECT FROM pg_catalog.pg_rewrite r"                                              \
+	" WHERE r.ev_class = c.oid AND r.ev_type = '4')"
+
+/* What is wrong with a table that inherits from it, with the remedy; NULL: nothing.  Neither a
+ * primary key nor its NOT NULL binds children for good, and rows of a foreign table cannot be
+ * locked. */
+#define SQL_UNFIT_CHILD                                                                            \
+	"CASE WHEN c.relhassubclass AND c.relkind = 'r' THEN (" SQL_FAMILY                         \
+	" SELECT pg_catalog.format(CASE WHEN k.relkind = 'f'"                                      \
+	" THEN '%1$s is a foreign table, whose rows cannot be locked;"                             \
+	" ALTER FOREIGN TABLE %1$s NO INHERIT %3$s'"                                               \
+	" ELSE 'column %2$I of %1$s may be NULL; ALTER TABLE %1$s ALTER %2$I SET NOT NULL' END,"   \
+	" k.oid::pg_catalog.regclass, own.attname, c.oid::pg_catalog.regclass)"                    \
+	" FROM family JOIN pg_catalog.pg_class k ON k.oid = family.oid AND k.oid <> c.oid"         \
+	" JOIN pg_catalog.pg_index x ON x.indrelid = c.oid AND x.indisprimary"                     \
+	" JOIN pg_catalog.pg_attribute key ON key.attrelid = c.oid AND key.attnum ="               \
+	" ANY ((x.indkey::pg_catalog.int2[])[0:x.indnkeyatts - 1])"                                \
+	" JOIN pg_catalog.pg_attribute own ON own.attrelid = k.oid AND own.attname = key.attname"  \
+	" WHERE k.relkind = 'f' OR NOT own.attnotnull ORDER BY k.oid, own.attnum LIMIT 1) END"
+
+/* All of a table that a model depends on: whether it is the same table, its columns, its primary
+ * key, whether it has got partitions or children, and what is said above.  As one text, of the row
+ * c of pg_class. */
+#define SQL_TABLE_STATE                                                                            \
+	"pg_catalog.concat_ws(' ', c.oid, c.relkind = 'p' OR c.relhassubclass, ("                  \
+	"SELECT pg_catalog.hashtextextended(pg_catalog.string_agg(pg_catalog.concat_ws(' ',"       \
+	" a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attnotnull,"             \
+	" a.attisdropped), ',' ORDER BY a.attnum), 0)"                                             \
+	" FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0), ("            \
+	"SELECT i.indexrelid FROM pg_catalog.pg_index i"                                           \
+	" WHERE i.indrelid = c.oid AND i.indisprimary),"                                           \
+	" " SQL_MAY_REFUSE ", " SQL_HAS_RULE ", " SQL_UNFIT_CHILD ")"
+extern const char sql_table_state[]; /* of the table $1 */
+
+/* Delete claimed rows: $1 is an array of ctids, $2 the tableoid that they belong to.  Claimed rows
+ * are locked, so their ctids cannot change before the transaction ends. */
+char *sql_delete(const struct model *m);
+
+/* Lock rows: $1 is an array of ctids, $2 the transaction that was the last one to lock or delete
+ * them.  Rows of others' are passed over. */
+char *sql_lock_again(const struct model *m);
+
+/* Copy a claimed row to the dead letters: $1 is the model's name, $2 the reason, then ctid and
+ * tableoid. */
+char *sql_bury(const struct model *m);
+
+/* Put the dead letters in table of the model $1 whose ids are $2 to $3 back into the signal table;
+ * writable says of each column whether it takes a value (a generated one does not).  How many they
+ * are; how many did not come back as they were, which are to be rolled back; and of one of these
+ * the column that is not as it was, "" where the row is not there. */
+char *sql_put_back(const struct model *m, const char *table, const bool *writable);
+
+/* Note the primary keys of all pending rows in a cursor that outlives its transaction, in whose
+ * name is that of the session. */
+char *sql_note(const struct model *m, const char *session);
+char *sql_noted(
+	const struct model *m, const char *session, size_t count); /* fetch count noted keys */
+
+char *sql_count(const struct model *m);
+char *sql_count_some(const struct model *m, size_t bound); /* counts bound at most */
+
+/* How many rows the table $1 and those that inherit from it have, by the server's statistics. */
+extern const char sql_live_rows[];
+
+/* Add to t the statements that install (drop: remove) the triggers which announce new rows, one for
+ * each table and a function that they share; safe to run twice.  with_function: remove it too. */
+void sql_triggers_begin(struct text *t, bool drop);
+void sql_trigger(struct text *t, const struct model *m, bool drop);
+void sql_triggers_end(struct text *t, bool with_function);
+
+/* Add to t the definition of a table for dead letters. */
+void sql_dead_letter_table(struct text *t, const char *name);
+/* The index that would serve the model's order: for people to execute. */
+char *sql_order_index(const struct model *m);
+
+/* Find out whether an expression of the settings, or the condition "where", fits the table: reads
+ * no row.  The second column is the expression, with its type.  The shape of the statement has
+ * expressions refused that cannot stand in a claim: aggregates, sets, several at once. */
+char *sql_probe(const struct model *m, const char *expression);
+char *sql_probe_where(const struct model *m);
+
+/* The fields of a claimed row that make up a position, and how many they are.  A plain table's
+ * position is a ctid: a scan that begins at a page passes over no dead rows before it.  Where a
+ * ctid is not unique it is the primary key. */
+size_t sql_position_count(const struct model *m);
+size_t sql_position_field(const struct model *m, size_t i);
+
+/* Make an array literal: begin with an empty text, add values (NULL: a NULL), end. */
+void sql_array_add(struct text *array, const char *value);
+void sql_array_end(struct text *array);
+
+#endif

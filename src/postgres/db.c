@@ -1,0 +1,180 @@
+#include "postgres/db_own.h"
+
+#include "base/log.h"
+#include "base/stop.h"
+#include "base/text.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A lock is waited for somewhat shorter than for the statement. */
+#define LOCK_PART 0.9
+
+/* What is neither a list of settings nor a URI is the name of a database (expand_dbname of
+ * PQconnectStartParams). */
+bool db_check(const char *conninfo, struct error *e)
+{
+	if (strchr(conninfo, '=') == NULL && strstr(conninfo, "://") == NULL)
+		return true;
+	char *reason = NULL;
+	PQconninfoOption *options = PQconninfoParse(conninfo, &reason);
+	if (options == NULL)
+		error_set(
+			e, ERROR_CONFIG, "database: %s", reason != NULL ? reason : "out of memory");
+	PQfreemem(reason);
+	PQconninfoFree(options);
+	return options != NULL;
+}
+
+struct db *db_new(const char *conninfo, double timeout)
+{
+	struct db *db = memory_new(1, sizeof *db);
+	db->conninfo = text_copy(conninfo);
+	db->timeout = timeout;
+	db->lock_wait = timeout * LOCK_PART;
+	return db;
+}
+
+void db_free(struct db *db)
+{
+	if (db == NULL)
+		return;
+	db_disconnect(db);
+	free(db->conninfo);
+	free(db->role_path);
+	free(db);
+}
+
+void db_limit_locks(struct db *db, double seconds)
+{
+	if (seconds < db->lock_wait)
+		db->lock_wait = seconds;
+}
+
+void db_heed_stop(struct db *db, bool heeds)
+{
+	db->heeds_stop = heeds;
+}
+
+void db_disconnect(struct db *db)
+{
+	PQfinish(db->conn);
+	db->conn = NULL;
+	db->in_doubt = db->is_set_up = db->is_pooled = false;
+}
+
+bool db_connected(const struct db *db)
+{
+	return db->conn != NULL;
+}
+
+bool db_is_utf8(const struct db *db)
+{
+	const char *encoding =
+		db->conn != NULL ? PQparameterStatus(db->conn, "server_encoding") : NULL;
+	return encoding != NULL && strcmp(encoding, "UTF8") == 0;
+}
+
+bool db_in_transaction(const struct db *db)
+{
+	return db->conn != NULL && PQtransactionStatus(db->conn) != PQTRANS_IDLE;
+}
+
+bool db_wait(struct db *db, short events, struct instant deadline, bool or_stop)
+{
+	struct pollfd fds[] = { { .fd = PQsocket(db->conn), .events = events },
+		{ .fd = or_stop ? stop_fd() : -1, .events = POLLIN } };
+	for (;;) {
+		struct instant now = clock_now();
+		int ready = poll(fds, 2, instant_poll_ms(deadline, now));
+		if (ready > 0)
+			return fds[1].revents == 0;
+		if (ready == 0 && !instant_before(clock_now(), deadline))
+			return false;
+	}
+}
+
+void db_add_place(const struct db *db, struct text *t)
+{
+	text_addf(t, "database at %s port %s", PQhost(db->conn), PQport(db->conn));
+}
+
+/* Say in e what has become of the session, and close it.  Always returns false. */
+static bool give_up(struct db *db, const char *reason, struct error *e)
+{
+	struct text t = { 0 };
+	db_add_place(db, &t);
+	error_set(e, ERROR_CONNECTION, "%s: %s", t.text, reason);
+	text_free(&t);
+	db_disconnect(db);
+	return false;
+}
+
+bool db_lost(struct db *db, struct error *e)
+{
+	return give_up(db, PQerrorMessage(db->conn), e);
+}
+
+bool db_silent(struct db *db, struct instant since, struct error *e)
+{
+	char reason[64];
+	snprintf(reason, sizeof reason, "timed out after %.1f s waiting for an answer",
+		instant_seconds(since, clock_now()));
+	return give_up(db, reason, e);
+}
+
+/* Notices are for people who type SQL; one may say why something took long. */
+static void note_notice(void *arg, const char *message)
+{
+	struct db *db = arg;
+	snprintf(db->notice, sizeof db->notice, "%s", message);
+	log_debug("database: %s", message);
+}
+
+bool db_connect_bare(struct db *db, struct instant deadline, struct error *e)
+{
+	db_disconnect(db);
+	if (!db_open(db, deadline, e))
+		return false;
+	PQsetNoticeProcessor(db->conn, note_notice, db);
+	if (PQsetnonblocking(db->conn, 1) != 0 || !PQenterPipelineMode(db->conn))
+		return db_lost(db, e);
+	return true;
+}
+
+bool db_connect(struct db *db, struct instant deadline, struct error *e)
+{
+	if (!db_connect_bare(db, deadline, e))
+		return false;
+	db->is_set_up = db_set_up(db, deadline, e) && db_end_left(db, deadline, e);
+	if (db->is_set_up)
+		return true;
+	db_disconnect(db);
+	return false;
+}
+
+static void take_notifications(struct db *db, const struct db_listening *l)
+{
+	for (PGnotify *n; (n = PQnotifies(db->conn)) != NULL; PQfreemem(n))
+		l->notify(l->arg, n->extra);
+}
+
+bool db_listen(struct db *db, const struct db_listening *l, struct error *e)
+{
+	struct pollfd fds[] = { { .fd = PQsocket(db->conn), .events = POLLIN },
+		{ .fd = l->wake_fd, .events = POLLIN } };
+	take_notifications(db, l); /* that came along with an answer */
+	for (;;) {
+		int ms = instant_poll_ms(l->deadline, clock_now());
+		int ready = poll(fds, 2, ms);
+		if (ms == 0 || fds[1].revents != 0)
+			return true;
+		if (ready <= 0)
+			continue;
+		if (!PQconsumeInput(db->conn))
+			return db_lost(db, e);
+		take_notifications(db, l);
+	}
+}

@@ -1,0 +1,103 @@
+/*
+ * Ending what does not end by itself: a statement, and the server's process behind a session that
+ * was given up.
+ *
+ * The server's own limits do not hold for everything: a commit that waits for a synchronous standby
+ * ends by a cancel request only (it is committed then, though perhaps not replicated), and a
+ * process that waits does not see that its client has gone.  If sessions were just closed and
+ * others opened in their place, such processes would pile up on the server.
+ */
+#include "postgres/db_own.h"
+
+#include "base/log.h"
+#include "base/stop.h"
+#include "base/text.h"
+
+#include <stdio.h>
+
+#define PROBE_S 1.0  /* for a server to answer a newcomer */
+#define GRACE_S 2.0  /* for what was cancelled, or terminated, to end */
+#define LOOK_S  0.05 /* between looks whether it has */
+
+void db_cancel(struct db *db)
+{
+	char reason[256];
+	PGcancel *cancel = PQgetCancel(db->conn);
+	if (cancel == NULL || !PQcancel(cancel, reason, sizeof reason))
+		log_debug("database: a statement cannot be cancelled: %s",
+			cancel != NULL ? reason : "not connected");
+	PQfreeCancel(cancel);
+}
+
+bool db_cancel_late(struct db *db)
+{
+	/* PQcancel() has no limit of time: who does not answer others is not asked. */
+	if (db->is_late || !db_answers(db, instant_after(clock_now(), PROBE_S)))
+		return false;
+	db->is_late = true;
+	db_cancel(db);
+	db->late_until = instant_after(clock_now(), GRACE_S);
+	return true;
+}
+
+bool db_say_late(const struct db *db, const struct error *failure, struct error *e)
+{
+	struct text t = { 0 };
+	db_add_place(db, &t);
+	text_addf(&t, ": no answer within %.1f s, and cancelled: ",
+		instant_seconds(db->run_since, db->late_until) - GRACE_S);
+	text_add_short(&t,
+		failure != NULL         ? failure->text
+		: db->notice[0] != '\0' ? db->notice
+					: "it was done by then",
+		sizeof db->notice);
+	error_set(e, ERROR_TEMPORARY, "%s", t.text);
+	text_free(&t);
+	return false;
+}
+
+void db_leave(struct db *db)
+{
+	db->left_pid = db->server_pid;
+	db->left = clock_now();
+}
+
+/* Ask the server to end the process that was left; *is_there: it has not ended yet.  Its number may
+ * be another one's by now, which has begun later. */
+static bool terminate_left(struct db *db, bool *is_there, struct error *e)
+{
+	static const char sql[] =
+		"SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a"
+		" WHERE a.pid = $1 AND a.usename = CURRENT_USER AND a.backend_start <"
+		" pg_catalog.clock_timestamp() - $2 * '1 s'::pg_catalog.interval";
+	char pid[16], seconds[32];
+	struct rows *rows;
+	const char *const values[] = { pid, seconds };
+	struct db_call call = { .sql = sql, .values = values, .value_count = 2, .rows = &rows };
+	snprintf(pid, sizeof pid, "%d", db->left_pid);
+	snprintf(seconds, sizeof seconds, "%.3f", instant_seconds(db->left, clock_now()));
+	bool ok = db_call(db, call, instant_after(clock_now(), GRACE_S), e);
+	*is_there = ok && rows_count(rows) > 0;
+	rows_free(rows);
+	return ok;
+}
+
+bool db_end_left(struct db *db, struct instant deadline, struct error *e)
+{
+	struct instant until = instant_earlier(deadline, instant_after(clock_now(), GRACE_S));
+	bool is_there = db->left_pid != 0;
+	while (is_there) {
+		if (!terminate_left(db, &is_there, e))
+			return false;
+		if (is_there && !instant_before(clock_now(), until))
+			return error_set(e, ERROR_CONNECTION,
+				"database: server process %d, whose session was given up since it "
+				"did "
+				"not answer, has not ended yet",
+				db->left_pid);
+		if (is_there && stop_wait(instant_after(clock_now(), LOOK_S)))
+			return error_set(e, ERROR_STOPPED, "asked to stop");
+	}
+	db->left_pid = 0;
+	return true;
+}

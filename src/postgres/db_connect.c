@@ -1,0 +1,269 @@
+/*
+ * Making the connection, address by address.  libpq's own way through a list of hosts, or through
+ * the addresses of a name, has no limit of time when it is asynchronous (connect_timeout is for
+ * PQconnectdb() only), so one that says nothing would never be got past.  Here each is a connection
+ * of its own with its share of the time, and with the name that it was found by, so that TLS
+ * verification and the password file are the same as in libpq.
+ */
+#include "postgres/db_own.h"
+
+#include "base/log.h"
+#include "base/stop.h"
+#include "base/text.h"
+
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How much is said of each address that failed. */
+#define REASON_MAX 300
+
+/* Lists of as many items, that commas separate, as there are hosts; a single port is for all. */
+struct hosts {
+	const char *names, *addresses, *ports;
+	double limit; /* seconds for each address; 0: none */
+	size_t count;
+};
+
+/* What is tried, in place of what the connection string has; NULL: as that has it. */
+struct target {
+	const char *host, *address, *port;
+};
+
+/* One try to connect, until it has succeeded, or all were tried. */
+struct attempt {
+	struct db *db;
+	struct instant deadline;
+	double limit;
+	size_t hosts_left; /* behind the one that is tried */
+	struct text failures;
+};
+
+/* All that libpq would connect with: of the connection string, the service file, the environment,
+ * its defaults.  Only a connection knows that, so one is made that is refused before anything is
+ * sent. */
+static PQconninfoOption *read_options(const struct db *db)
+{
+	const char *const keywords[] = { "dbname", "sslmode", NULL };
+	const char *const values[] = { db->conninfo, "no mode at all", NULL };
+	PGconn *conn = PQconnectStartParams(keywords, values, 1);
+	PQconninfoOption *options = PQconninfo(conn);
+	PQfinish(conn);
+	if (options == NULL)
+		abort();
+	return options;
+}
+
+static const char *option(const PQconninfoOption *options, const char *keyword)
+{
+	for (; options->keyword != NULL; options++)
+		if (strcmp(options->keyword, keyword) == 0 && options->val != NULL &&
+			options->val[0] != '\0')
+			return options->val;
+	return NULL;
+}
+
+static size_t count_items(const char *list)
+{
+	size_t count = list != NULL;
+	for (const char *p = list; p != NULL && (p = strchr(p, ',')) != NULL; p++)
+		count++;
+	return count;
+}
+
+/* An item of a list, to be freed; NULL where it is empty. */
+static char *item_of(const char *list, size_t number)
+{
+	if (list == NULL)
+		return NULL;
+	for (; number > 0; number--)
+		list = strchr(list, ',') + 1;
+	size_t length = strcspn(list, ",");
+	return length > 0 ? text_copy_bytes(list, length) : NULL;
+}
+
+/* Lists that do not fit each other, or have gaps, are left to libpq: as a single host. */
+static struct hosts find_hosts(const PQconninfoOption *options)
+{
+	struct hosts h = { option(options, "host"), option(options, "hostaddr"),
+		option(options, "port"), 0, 1 };
+	const char *limit = option(options, "connect_timeout");
+	size_t names = count_items(h.names), addresses = count_items(h.addresses);
+	size_t ports = count_items(h.ports);
+	h.count = addresses > 0 ? addresses : names > 0 ? names : 1;
+	h.limit = limit != NULL ? strtod(limit, NULL) : 0;
+	bool fits = (names == 0 || names == h.count) && (ports <= 1 || ports == h.count);
+	bool has_gap = false;
+	for (size_t i = 0; fits && i < h.count; i++) {
+		char *item = item_of(addresses > 0 ? h.addresses : h.names, i);
+		has_gap = has_gap || item == NULL;
+		free(item);
+	}
+	return fits && !has_gap ? h : (struct hosts){ NULL, NULL, NULL, h.limit, 1 };
+}
+
+static PGconn *start(const struct db *db, const struct target *t)
+{
+	char tcp_user_timeout[32];
+	snprintf(tcp_user_timeout, sizeof tcp_user_timeout, "%.0f", db->timeout * 1000);
+	/* What stands before dbname, the connection string, yields to it; what stands behind it
+	 * does not.  A NULL leaves the setting to libpq. */
+	const char *const keywords[] = { "keepalives_idle", "keepalives_interval",
+		"keepalives_count", "tcp_user_timeout", "target_session_attrs", "dbname",
+		"fallback_application_name", "client_encoding", "host", "hostaddr", "port", NULL };
+	const char *attrs = getenv("PGTARGETSESSIONATTRS") == NULL ? "read-write" : NULL;
+	const char *const values[] = { "10", "5", "3", tcp_user_timeout, attrs, db->conninfo,
+		"signalbus", "UTF8", t->host, t->address, t->port, NULL };
+	PGconn *conn = PQconnectStartParams(keywords, values, 1);
+	if (conn == NULL)
+		abort();
+	return conn;
+}
+
+/* Say of an address why it cannot be used. */
+static void note_failure(struct attempt *a, const char *reason)
+{
+	const char *advice = strstr(reason, "\n\t"); /* such as to look whether the server runs */
+	size_t length = advice != NULL ? (size_t)(advice - reason) : strlen(reason);
+	while (length > 0 && reason[length - 1] == '\n')
+		length--;
+	char *line = text_copy_bytes(reason, length);
+	log_debug("database: %s", line);
+	text_addf(&a->failures, "%s", a->failures.length > 0 ? "; " : "");
+	text_add_short(&a->failures, line, REASON_MAX);
+	free(line);
+}
+
+/* In the words of libpq. */
+static void note_silence(struct attempt *a, double seconds)
+{
+	const PGconn *conn = a->db->conn;
+	const char *host = PQhost(conn), *address = PQhostaddr(conn);
+	bool has_name = strcmp(host, address) != 0 && address[0] != '\0';
+	char *reason = text_format("connection to server at \"%s\"%s%s%s, port %s failed: timed "
+				   "out after %.1f s waiting for %s",
+		host, has_name ? " (" : "", has_name ? address : "", has_name ? ")" : "",
+		PQport(conn), seconds,
+		PQstatus(conn) == CONNECTION_STARTED ? "the network" : "the server's answer");
+	note_failure(a, reason);
+	free(reason);
+}
+
+/* Go on with a connection until it is made, or has failed.  False also when the time is up, or,
+ * with or_stop, when the process is asked to stop. */
+static bool finish(struct db *db, struct instant deadline, bool or_stop)
+{
+	PostgresPollingStatusType want = PGRES_POLLING_WRITING;
+	while (want != PGRES_POLLING_OK && want != PGRES_POLLING_FAILED) {
+		if (!db_wait(db, want == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline,
+			    or_stop))
+			return false;
+		want = PQconnectPoll(db->conn);
+	}
+	return want == PGRES_POLLING_OK;
+}
+
+bool db_answers(const struct db *db, struct instant deadline)
+{
+	const struct target t = { PQhost(db->conn), PQhostaddr(db->conn), PQport(db->conn) };
+	struct db probe = { .conninfo = db->conninfo, .timeout = db->timeout };
+	probe.conn = start(&probe, &t);
+	bool ok = PQstatus(probe.conn) == CONNECTION_BAD || finish(&probe, deadline, false) ||
+		  PQstatus(probe.conn) == CONNECTION_BAD; /* a refusal is an answer */
+	PQfinish(probe.conn);
+	return ok;
+}
+
+/* Try one address, of which so many are left with it. */
+static bool try_target(struct attempt *a, const struct target *t, size_t left)
+{
+	struct db *db = a->db;
+	struct instant now = clock_now();
+	double share = instant_seconds(now, a->deadline) / (double)(left + a->hosts_left);
+	if (a->limit > 0 && a->limit < share)
+		share = a->limit;
+	db->conn = start(db, t);
+	if (PQstatus(db->conn) != CONNECTION_BAD && finish(db, instant_after(now, share), true))
+		return true;
+	if (PQstatus(db->conn) == CONNECTION_BAD)
+		note_failure(a, PQerrorMessage(db->conn));
+	else if (!stop_requested())
+		note_silence(a, share);
+	db_disconnect(db);
+	return false;
+}
+
+/* Try the addresses of a name, beginning with the one whose turn it is. */
+static bool try_name(struct attempt *a, const struct target *t)
+{
+	const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
+	struct addrinfo *found = NULL;
+	int failure = getaddrinfo(t->host, NULL, &hints, &found);
+	if (failure != 0) {
+		char *reason = text_format(
+			"host name \"%s\" has no address: %s", t->host, gai_strerror(failure));
+		note_failure(a, reason);
+		free(reason);
+		return false;
+	}
+	size_t count = 0;
+	bool ok = false;
+	for (const struct addrinfo *i = found; i != NULL; i = i->ai_next)
+		count++;
+	for (size_t tried = 0; !ok && tried < count && !stop_requested(); tried++) {
+		char address[NI_MAXHOST];
+		const struct addrinfo *i = found;
+		for (size_t skip = (a->db->next_address + tried) % count; skip > 0; skip--)
+			i = i->ai_next;
+		if (getnameinfo(i->ai_addr, i->ai_addrlen, address, sizeof address, NULL, 0,
+			    NI_NUMERICHOST) != 0)
+			abort();
+		ok = try_target(a, &(struct target){ t->host, address, t->port }, count - tried);
+		if (ok)
+			a->db->next_address = (a->db->next_address + tried) % count;
+	}
+	freeaddrinfo(found);
+	return ok;
+}
+
+static bool try_host(struct attempt *a, const struct hosts *h, size_t number)
+{
+	char *host = item_of(h->names, number), *address = item_of(h->addresses, number);
+	char *port = item_of(h->ports, count_items(h->ports) > 1 ? number : 0);
+	const struct target t = { host, address, port };
+	bool is_name = address == NULL && host != NULL && host[0] != '/' && host[0] != '@';
+	bool ok = is_name ? try_name(a, &t) : try_target(a, &t, 1);
+	free(host);
+	free(address);
+	free(port);
+	return ok;
+}
+
+bool db_open(struct db *db, struct instant deadline, struct error *e)
+{
+	PQconninfoOption *options = read_options(db);
+	struct hosts h = find_hosts(options);
+	struct attempt a = { .db = db, .deadline = deadline, .limit = h.limit };
+	bool ok = false;
+	for (size_t tried = 0; !ok && tried < h.count && !stop_requested(); tried++) {
+		size_t number = (db->next_host + tried) % h.count;
+		a.hosts_left = h.count - tried - 1;
+		ok = try_host(&a, &h, number);
+		if (ok)
+			db->next_host = number;
+	}
+	PQconninfoFree(options);
+	if (!ok) { /* the next try begins with another one */
+		db->next_host++;
+		db->next_address++;
+		if (stop_requested())
+			error_set(e, ERROR_STOPPED, "asked to stop");
+		else
+			error_set(e, ERROR_CONNECTION, "database: %s",
+				a.failures.length > 0 ? a.failures.text : "no host is named");
+	}
+	text_free(&a.failures);
+	return ok;
+}

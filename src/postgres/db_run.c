@@ -1,0 +1,472 @@
+#include "postgres/db_own.h"
+
+#include "base/log.h"
+#include "base/stop.h"
+#include "base/text.h"
+#include "postgres/binary.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What becomes of an SQLSTATE of a statement that failed while the session lives; the first row
+ * whose state it begins with.  Some usually mean that the server is away, but anybody's trigger may
+ * raise them, too.  An unknown state is ERROR_DATABASE: nothing was deleted, and people have to
+ * look. */
+static const struct {
+	const char *state;
+	enum error_kind kind;
+} states[] = {
+	{ "08", ERROR_TEMPORARY },    /* connection exception, of a foreign table's server */
+	{ "25006", ERROR_TEMPORARY }, /* read only, though the server takes writes */
+	{ "26000", ERROR_PLAN },      /* no such prepared statement */
+	{ "0A000", ERROR_PLAN },      /* cached plan must not change result type */
+	{ "40001", ERROR_CONFLICT },  /* serialization failure */
+	{ "40P01", ERROR_CONFLICT },  /* deadlock */
+	{ "42703", ERROR_PLAN },      /* no such column: renamed or dropped */
+	{ "42P01", ERROR_PLAN },      /* no such table: likewise */
+	{ "53", ERROR_TEMPORARY },    /* out of disk or memory */
+	{ "55P03", ERROR_TEMPORARY }, /* lock not available within lock_timeout */
+	{ "57014", ERROR_TEMPORARY }, /* canceled, by statement_timeout or by hand */
+	{ "57P", ERROR_TEMPORARY },   /* shutdowns, where somebody's trigger says so */
+	{ "58", ERROR_TEMPORARY },    /* system error, such as an I/O error */
+};
+
+static bool send_call(PGconn *conn, const struct db_call *c)
+{
+	if (c->prepared != NULL && c->sql != NULL)
+		return PQsendPrepare(conn, c->prepared, c->sql, 0, NULL);
+	if (c->prepared != NULL)
+		return PQsendQueryPrepared(conn, c->prepared, c->value_count, c->values, c->lengths,
+			c->formats, c->binary);
+	return PQsendQueryParams(
+		conn, c->sql, c->value_count, NULL, c->values, c->lengths, c->formats, c->binary);
+}
+
+static bool send_calls(struct db *db, const struct db_call *calls, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!send_call(db->conn, &calls[i]))
+			return false;
+	return PQpipelineSync(db->conn);
+}
+
+/* Wait for the server; what is late is cancelled.  Returns false with e where that is not answered
+ * either. */
+static bool await(struct db *db, short events, struct instant deadline, struct error *e)
+{
+	if (db_wait(db, events, db->is_late ? db->late_until : deadline, db->run_heeds_stop))
+		return true;
+	if (db->run_heeds_stop && stop_requested()) {
+		db->run_heeds_stop = false;
+		db->is_stopped = true;
+		db_cancel(db);
+		return true;
+	}
+	if (db->is_set_up && db_cancel_late(db))
+		return true;
+	if (db->is_set_up)
+		db_leave(db);
+	return db_silent(db, db->run_since, e);
+}
+
+/* The next result, once it is whole; NULL ends the results of a call.  False: connection lost. */
+static bool next_result(struct db *db, struct instant deadline, PGresult **result, struct error *e)
+{
+	int unsent = PQflush(db->conn);
+	while (unsent > 0 || PQisBusy(db->conn)) {
+		if (unsent < 0)
+			return db_lost(db, e);
+		if (!await(db, unsent > 0 ? POLLIN | POLLOUT : POLLIN, deadline, e))
+			return false;
+		if (!PQconsumeInput(db->conn))
+			return db_lost(db, e);
+		unsent = PQflush(db->conn);
+	}
+	*result = PQgetResult(db->conn);
+	if (*result == NULL && PQstatus(db->conn) == CONNECTION_BAD)
+		return db_lost(db, e);
+	return true;
+}
+
+/* Whether the server has ended the session with it. */
+static bool ends_session(const PGresult *result)
+{
+	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+	if (severity == NULL) /* a pooler's own, perhaps */
+		severity = PQresultErrorField(result, PG_DIAG_SEVERITY);
+	return severity != NULL &&
+	       (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
+}
+
+/* Whether the server says that it takes writes; before PostgreSQL 14 it does not say. */
+static bool takes_writes(PGconn *conn)
+{
+	static const char *const hindrances[] = { "in_hot_standby",
+		"default_transaction_read_only" };
+	for (size_t i = 0; i < sizeof hindrances / sizeof hindrances[0]; i++) {
+		const char *value = PQparameterStatus(conn, hindrances[i]);
+		if (value == NULL || strcmp(value, "off") != 0)
+			return false;
+	}
+	return true;
+}
+
+static enum error_kind kind_of(PGconn *conn, const PGresult *result, const char *state)
+{
+	if (state == NULL || ends_session(result))
+		return ERROR_CONNECTION;
+	if (strcmp(state, "25006") == 0 && !takes_writes(conn))
+		return ERROR_CONNECTION; /* after a fail-over this is a standby */
+	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+		if (strncmp(state, states[i].state, strlen(states[i].state)) == 0)
+			return states[i].kind;
+	return ERROR_DATABASE;
+}
+
+/* What is longer is shortened in its middle, so that all of an error finds room. */
+#define MESSAGE_MAX 300
+#define PART_MAX    120
+
+/* Add what the server tells beside its message, unless that tells it, too. */
+static void add_details(struct text *t, const PGresult *result, enum error_kind kind)
+{
+	static const struct {
+		int field;
+		const char *what;
+	} parts[] = { { PG_DIAG_MESSAGE_DETAIL, "" }, { PG_DIAG_TABLE_NAME, "table " },
+		{ PG_DIAG_COLUMN_NAME, "column " }, { PG_DIAG_CONSTRAINT_NAME, "constraint " },
+		{ PG_DIAG_CONTEXT, "" } };
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	const char *before = " (";
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+		const char *part = PQresultErrorField(result, parts[i].field);
+		bool is_wanted = parts[i].field != PG_DIAG_CONTEXT || kind == ERROR_TEMPORARY;
+		if (part == NULL || !is_wanted || (message != NULL && strstr(message, part)))
+			continue;
+		text_addf(t, "%s%s", before, parts[i].what);
+		text_add_short(t, part, PART_MAX);
+		before = "; ";
+	}
+	if (before[0] == ';')
+		text_addf(t, ")");
+}
+
+static void set_server_error(const struct db *db, const PGresult *result, struct error *e)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	enum error_kind kind = kind_of(db->conn, result, state);
+	struct text t = { 0 };
+	if (kind == ERROR_CONNECTION)
+		db_add_place(db, &t);
+	else
+		text_addf(&t, "database");
+	text_addf(&t, ": ");
+	text_add_short(&t, message != NULL ? message : PQresultErrorMessage(result), MESSAGE_MAX);
+	add_details(&t, result, kind);
+	error_set(e, kind, "%s%s%s", t.text, state != NULL ? " SQLSTATE " : "",
+		state != NULL ? state : "");
+	if (state != NULL)
+		snprintf(e->sqlstate, sizeof e->sqlstate, "%s", state);
+	text_free(&t);
+}
+
+/* What has come of a call's answer. */
+struct answer {
+	const struct db_call *call;
+	int columns;
+	struct field *fields;             /* of a row on its way … */
+	const struct binary_type **types; /* … which are in binary form, if these are not NULL … */
+	struct binary_room *rooms;        /* … and are printed there */
+	size_t left_out;                  /* bytes of rows that are left out */
+	bool is_cancelled;
+	bool has_failed;
+	struct error *error;
+};
+
+/* Leave out a row, and all behind it: those on the way are passed over, unless they are many. */
+static void leave_out(struct db *db, struct answer *a, size_t bytes)
+{
+	const struct db_call *c = a->call;
+	*c->cut_to = rows_count(*c->rows);
+	a->left_out += bytes;
+	if (a->left_out <= c->max_bytes || a->is_cancelled || c->on_row != NULL)
+		return;
+	a->is_cancelled = true;
+	log_debug("database: more than %zu bytes come beyond what is wanted: cancelled",
+		c->max_bytes);
+	db_cancel(db);
+}
+
+/* Say of which type a value is that cannot be read.  Always returns false. */
+static bool unreadable(struct answer *a, const PGresult *result, int column)
+{
+	a->has_failed = true;
+	return error_set(a->error, ERROR_DATABASE,
+		"database: column \"%s\": a value of type %u came in a form that is not known",
+		PQfname(result, column), PQftype(result, column));
+}
+
+/* Say which value is not there.  Always returns false. */
+static bool missing(struct answer *a, const PGresult *result, int column)
+{
+	a->has_failed = true;
+	return error_set(a->error, ERROR_DATABASE,
+		"database: column \"%s\" is NULL, which it cannot be", PQfname(result, column));
+}
+
+/* The fields of a row, as text.  Sets *bytes to how long they are together. */
+static bool read_row(struct answer *a, const PGresult *result, int row, size_t *bytes)
+{
+	*bytes = 0;
+	for (int i = 0; i < a->columns; i++) {
+		struct field *f = &a->fields[i];
+		bool is_null = PQgetisnull(result, row, i);
+		f->text = is_null ? NULL : PQgetvalue(result, row, i);
+		f->length = (size_t)PQgetlength(result, row, i);
+		if (is_null && i < a->call->never_null)
+			return missing(a, result, i);
+		if (!is_null && a->types[i] != NULL && !binary_print(a->types[i], f, &a->rooms[i]))
+			return unreadable(a, result, i);
+		*bytes += f->length;
+	}
+	return true;
+}
+
+static void take_row(struct db *db, struct answer *a, const PGresult *result, int row)
+{
+	const struct db_call *c = a->call;
+	size_t bytes;
+	if (a->has_failed || !read_row(a, result, row, &bytes))
+		return;
+	bool fits = c->max_bytes == 0 || rows_count(*c->rows) == 0 ||
+		    rows_bytes(*c->rows) + bytes <= c->max_bytes;
+	if (!fits || a->left_out > 0) {
+		leave_out(db, a, bytes);
+		return;
+	}
+	rows_add(*c->rows, a->fields);
+	if (c->on_row == NULL)
+		return;
+	db->run_heeds_stop = false;
+	c->on_row(c->arg);
+}
+
+/* A statement that is prepared, or planned again, after its table has changed may give what it did
+ * not when the table was looked at. */
+static bool is_expected(const struct db_columns *expected, const PGresult *result)
+{
+	if (PQnfields(result) != expected->count)
+		return false;
+	for (int i = 0; i < expected->count; i++) {
+		const struct row_column *c = &expected->columns[i];
+		if (PQftype(result, i) != c->type_oid ||
+			(c->table_oid != 0 && (PQftable(result, i) != c->table_oid ||
+						      PQftablecol(result, i) != c->attnum)))
+			return false;
+	}
+	return true;
+}
+
+/* What rows are read with. */
+static bool begin_rows(struct answer *a, const PGresult *result)
+{
+	const struct db_columns *expected = a->call->expected;
+	if (expected != NULL && !is_expected(expected, result)) {
+		a->has_failed = true;
+		return error_set(a->error, ERROR_PLAN,
+			"database: a table has changed since it was looked at");
+	}
+	a->columns = expected != NULL ? expected->kept : PQnfields(result);
+	size_t count = (size_t)a->columns;
+	struct rows *rows = *a->call->rows = rows_new(count);
+	a->fields = memory_new(count, sizeof *a->fields);
+	a->types = memory_new(count, sizeof *a->types);
+	a->rooms = memory_new(count, sizeof *a->rooms);
+	for (int i = 0; i < a->columns; i++) {
+		rows_set_type(rows, (size_t)i, PQftype(result, i));
+		if (PQfformat(result, i) == 0)
+			continue;
+		a->types[i] = binary_type(PQftype(result, i));
+		if (a->types[i] == NULL)
+			return unreadable(a, result, i);
+	}
+	return true;
+}
+
+static void free_answer(struct answer *a)
+{
+	for (int i = 0; i < a->columns; i++)
+		text_free(&a->rooms[i].text);
+	free(a->fields);
+	free(a->types);
+	free(a->rooms);
+}
+
+/* Rows come one by one, so that no more of them are in memory than are wanted. */
+static void take_rows(struct db *db, struct answer *a, const PGresult *result)
+{
+	if (a->has_failed || (*a->call->rows == NULL && !begin_rows(a, result)))
+		return;
+	for (int i = 0; i < PQntuples(result); i++)
+		take_row(db, a, result, i);
+}
+
+/* Whether the server does not know what has the session's token in its name. */
+static bool is_other_session(const struct db *db, const PGresult *result)
+{
+	static const char *const unknown[] = { "26000", "34000", "42704" };
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+	bool is_unknown = false;
+	for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
+		is_unknown = is_unknown || (state != NULL && strcmp(state, unknown[i]) == 0);
+	return is_unknown && message != NULL && db->token[0] != '\0' &&
+	       strstr(message, db->token) != NULL;
+}
+
+static void take_error(struct db *db, struct answer *a, const PGresult *result)
+{
+	if (a->has_failed)
+		return;
+	a->has_failed = true;
+	if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED)
+		return; /* the call that failed has said why */
+	db->in_doubt |= PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL;
+	set_server_error(db, result, a->error);
+	if (is_other_session(db, result))
+		db->in_doubt = !db_pooled(a->error);
+	if (db->is_stopped && strcmp(a->error->sqlstate, "57014") == 0)
+		a->error->kind = ERROR_STOPPED; /* as is to be expected */
+}
+
+/* Take what is wanted of a result. */
+static void take_result(struct db *db, struct answer *a, const PGresult *result)
+{
+	const struct db_call *c = a->call;
+	ExecStatusType status = PQresultStatus(result);
+	bool has_rows = status == PGRES_TUPLES_OK || status == PGRES_SINGLE_TUPLE;
+	if (!has_rows && status != PGRES_COMMAND_OK) {
+		take_error(db, a, result);
+		return;
+	}
+	/* COMMIT of a transaction that has failed says ROLLBACK, and that is no success. */
+	if (c->sql != NULL && strcmp(c->sql, "COMMIT") == 0 &&
+		strcmp(PQcmdStatus((PGresult *)result), "COMMIT") != 0)
+		a->has_failed = !error_set(
+			a->error, ERROR_CONFLICT, "database: the transaction was rolled back");
+	if (c->affected != NULL)
+		*c->affected = strtoul(PQcmdTuples((PGresult *)result), NULL, 10);
+	if (has_rows && c->rows != NULL)
+		take_rows(db, a, result);
+}
+
+/* The results of one call, then NULL.  Returns false where the session is lost meanwhile. */
+static bool take_results(
+	struct db *db, struct answer *a, struct instant deadline, struct error *lost)
+{
+	PGresult *result = NULL;
+	if (a->call->rows != NULL)
+		PQsetSingleRowMode(db->conn);
+	while (next_result(db, deadline, &result, lost)) {
+		if (result == NULL)
+			return true;
+		take_result(db, a, result);
+		PQclear(result);
+	}
+	return false;
+}
+
+/* Returns false where the session is lost. */
+static bool receive_call(struct db *db, const struct db_call *c, struct instant deadline,
+	bool *failed, struct error *e)
+{
+	struct error own = { 0 }, lost;
+	struct answer a = { .call = c, .error = &own };
+	bool ok = take_results(db, &a, deadline, &lost);
+	free_answer(&a);
+	if (!ok || a.has_failed) {
+		if (!*failed)
+			*e = a.has_failed ? own : lost;
+		*failed = true;
+		if (c->rows != NULL) {
+			rows_free(*c->rows);
+			*c->rows = NULL;
+		}
+	}
+	return ok;
+}
+
+/* The result that answers the sync at the end of a run. */
+static bool receive_sync(struct db *db, struct instant deadline, struct error *e)
+{
+	PGresult *result = NULL;
+	if (!next_result(db, deadline, &result, e))
+		return false;
+	bool synced = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+	PQclear(result);
+	return synced || db_lost(db, e);
+}
+
+bool db_send(struct db *db, const struct db_call *calls, size_t count, struct error *e)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (calls[i].rows != NULL)
+			*calls[i].rows = NULL;
+		if (calls[i].cut_to != NULL)
+			*calls[i].cut_to = 0;
+	}
+	if (db->conn == NULL)
+		return error_set(e, ERROR_CONNECTION, "database: not connected");
+	if (db->heeds_stop && stop_requested())
+		return error_set(e, ERROR_STOPPED, "asked to stop");
+	db->notice[0] = '\0';
+	return send_calls(db, calls, count) || db_lost(db, e);
+}
+
+bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
+	struct error *e)
+{
+	bool failed = false;
+	if (db->conn == NULL)
+		return error_set(e, ERROR_CONNECTION, "database: not connected");
+	db->run_heeds_stop = db->heeds_stop;
+	db->is_stopped = false;
+	db->is_late = false;
+	db->run_since = clock_now();
+	bool is_there = true;
+	for (size_t i = 0; is_there && i < count; i++)
+		is_there = receive_call(db, &calls[i], deadline, &failed, e);
+	struct error lost;
+	if (is_there && !receive_sync(db, deadline, &lost) && !failed) {
+		*e = lost;
+		failed = true;
+	}
+	if (db->in_doubt)
+		db_disconnect(db);
+	if (db->is_late && db->conn != NULL) {
+		const struct error own = failed ? *e : (struct error){ 0 };
+		return db_say_late(db, failed ? &own : NULL, e);
+	}
+	if (failed && db->conn == NULL && e->kind == ERROR_TEMPORARY)
+		e->kind = ERROR_CONNECTION; /* it was more than the statement's failure */
+	return !failed;
+}
+
+bool db_run(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
+	struct error *e)
+{
+	return db_send(db, calls, count, e) && db_receive(db, calls, count, deadline, e);
+}
+
+bool db_call(struct db *db, struct db_call call, struct instant deadline, struct error *e)
+{
+	bool ok = db_run(db, &call, 1, deadline, e);
+	if (!ok && call.rows != NULL) {
+		rows_free(*call.rows);
+		*call.rows = NULL;
+	}
+	return ok;
+}

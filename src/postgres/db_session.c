@@ -1,0 +1,199 @@
+/*
+ * What each session is set up with, before anything else is done in it.
+ */
+#include "base/text.h"
+#include "postgres/db_own.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* Before the session is ours nothing may be looked up by its search_path, neither functions nor
+ * operators nor types: in its schemas others may have put theirs, which match better than those of
+ * pg_catalog, and would run as our user. */
+#define READ_FIRST "SELECT pg_catalog.current_setting('search_path'), pg_catalog.pg_backend_pid()"
+#define PIN_PATH   "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false)"
+#define ROLE_PATH  "SELECT pg_catalog.set_config('search_path', $1, true)"
+
+/* Settings of every session, so that text forms, and what our statements say, do not depend on the
+ * environment, the server takes and gives any bytes of a database that does not say what its text
+ * is (SQL_ASCII), a server notices within timeout, not two hours, that we are gone with our locks,
+ * rows that row level security hides are an error, locks are not held without end, and a session
+ * may be idle (where that is limited it has an ordered lock, see store_lock.c), and a transaction
+ * as long as the broker takes.  Older servers do not know all of them.
+ * Each statement is planned once: it is short, always of one shape, and what the planner guesses
+ * from a parameter's value (or would compile, with JIT) costs more than it gains. */
+static const char session_settings[] =
+	"SELECT pg_catalog.set_config(name, setting, false) FROM (VALUES"
+	" ('TimeZone', 'UTC'), ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'),"
+	" ('lc_monetary', 'C'), ('xmlbinary', 'base64'), ('xmloption', 'content'),"
+	" ('bytea_output', 'hex'), ('extra_float_digits', '1'), ('quote_all_identifiers', 'off'),"
+	" ('standard_conforming_strings', 'on'), ('array_nulls', 'on'), ('row_security', 'off'),"
+	" ('client_encoding', CASE pg_catalog.getdatabaseencoding()"
+	"  WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END),"
+	" ('default_transaction_isolation', 'read committed'),"
+	" ('default_transaction_deferrable', 'off'),"
+	" ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off'),"
+	" ('tcp_keepalives_idle', $3), ('tcp_keepalives_interval', $3),"
+	" ('tcp_keepalives_count', '3'), ('tcp_user_timeout', $1), ('statement_timeout', $1),"
+	" ('lock_timeout', $4), ('idle_in_transaction_session_timeout', $2),"
+	" ('idle_session_timeout', '0'), ('transaction_timeout', '0')) AS s (name, setting)"
+	" WHERE pg_catalog.current_setting(name, true) IS NOT NULL";
+
+/* The server's own limit for an idle transaction: a burst waits for acknowledgements meanwhile. */
+#define IDLE_TIMEOUT_FACTOR 2
+#define KEEPALIVES          6 /* of the server, within timeout */
+
+/* The setting that only this session has. */
+#define MARK   "'signalbus.session_%s'"
+#define MARKED "SELECT pg_catalog.current_setting(" MARK ")"
+
+/* How long a second connection may take, and wait for a session of its own. */
+#define SECOND_S 1.0
+#define LOOKS    5
+
+static void make_token(struct db *db)
+{
+	unsigned char bytes[(sizeof db->token - 1) / 2];
+	if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+		abort();
+	for (size_t i = 0; i < sizeof bytes; i++)
+		snprintf(db->token + 2 * i, 3, "%02x", bytes[i]);
+	snprintf(db->proof, sizeof db->proof, MARKED, db->token);
+}
+
+const char *db_token(const struct db *db)
+{
+	return db->token;
+}
+
+bool db_prove(const struct db *db, struct db_call *call)
+{
+	if (db->is_pooled)
+		*call = (struct db_call){ .sql = db->proof };
+	return db->is_pooled;
+}
+
+bool db_pooled(struct error *e)
+{
+	return error_set(e, ERROR_POOLED,
+		"database: a connection pooler in between pools transactions, and signalbus needs "
+		"a session of its own; connect to the server itself, or have the pooler pool "
+		"sessions (PgBouncer: pool_mode = session)");
+}
+
+/* Ask for the server process, behind another statement, in one transaction; to be freed. */
+static char *server_process(
+	struct db *db, const char *before, struct instant deadline, struct error *e)
+{
+	struct rows *pid = NULL;
+	const struct db_call calls[] = { { .sql = before },
+		{ .sql = "SELECT pg_catalog.pg_backend_pid()", .rows = &pid, .never_null = 1 } };
+	db_run(db, calls, 2, deadline, e);
+	char *process = pid != NULL ? text_copy(rows_value(pid, 0, 0)) : NULL;
+	rows_free(pid);
+	return process;
+}
+
+/* Whether this connection still has the session.  Returns false with e where it has not. */
+static bool is_here(struct db *db, const char *process, struct instant deadline, struct error *e)
+{
+	char *own = server_process(db, db->proof, deadline, e);
+	bool ok = own != NULL && (strcmp(own, process) == 0 || db_pooled(e));
+	free(own);
+	return ok;
+}
+
+/* Another connection begins a transaction: it has to get another session, if any, and this one has
+ * its own all the while, and when that is over, too.  Returns false with e where that is not so. */
+static bool look_at_both(
+	struct db *db, struct db *other, const char *process, struct instant soon, struct error *e)
+{
+	struct error ignored;
+	struct instant later = instant_after(soon, SECOND_S);
+	char *its = server_process(other, "BEGIN", soon, &ignored);
+	bool ok = its == NULL || strcmp(its, process) != 0 || db_pooled(e);
+	ok = ok && is_here(db, process, later, e);
+	/* That this one has to wait while the other one is served is as good as a proof. */
+	if (!ok && its != NULL)
+		db_pooled(e);
+	if (its != NULL) /* else the pooler would close what it was given */
+		db_call(other, (struct db_call){ .sql = "ROLLBACK" }, later, &ignored);
+	free(its);
+	return ok && is_here(db, process, later, e);
+}
+
+/* Find out whether others are given the session between two transactions.  By chance one may get
+ * the same session again, so look several times; what is missed shows later (db_prove()). */
+static bool is_kept(struct db *db, const char *process, struct instant deadline, struct error *e)
+{
+	struct error ignored;
+	bool ok = true;
+	struct db *other = db_new(db->conninfo, db->timeout);
+	struct instant soon = instant_earlier(deadline, instant_after(clock_now(), SECOND_S));
+	db_connect_bare(other, soon, &ignored);
+	for (int i = 0; ok && db_connected(other) && i < LOOKS; i++)
+		ok = look_at_both(db, other, process, soon, e);
+	db_free(other);
+	return ok;
+}
+
+/* Where the server's process is not the one that connecting has told of, a pooler answers for the
+ * server: find out what it pools. */
+static bool check_pooler(
+	struct db *db, const char *process, struct instant deadline, struct error *e)
+{
+	db->server_pid = (int)strtol(process, NULL, 10);
+	if (db->server_pid == PQbackendPID(db->conn))
+		return true;
+	db->is_pooled = true;
+	char *mark =
+		text_format("SELECT pg_catalog.set_config(" MARK ", 'ours', false)", db->token);
+	bool ok = db_call(db, (struct db_call){ .sql = mark }, deadline, e);
+	free(mark);
+	return ok && is_kept(db, process, deadline, e);
+}
+
+/* Nothing of ours is left behind in a session that is not ours. */
+static bool look_first(struct db *db, struct instant deadline, struct error *e)
+{
+	struct rows *first;
+	const struct db_call call = { .sql = READ_FIRST, .rows = &first, .never_null = 2 };
+	if (!db_call(db, call, deadline, e))
+		return false;
+	free(db->role_path);
+	/* cppcheck-suppress uninitvar ; it does not see who sets it */
+	db->role_path = text_copy(rows_value(first, 0, 0));
+	bool ok = check_pooler(db, rows_value(first, 0, 1), deadline, e);
+	rows_free(first);
+	return ok;
+}
+
+bool db_set_up(struct db *db, struct instant deadline, struct error *e)
+{
+	char limit[32], idle_limit[32], keepalive[32], lock_limit[32];
+	snprintf(limit, sizeof limit, "%.0f", db->timeout * 1000);
+	snprintf(idle_limit, sizeof idle_limit, "%.0f", db->timeout * IDLE_TIMEOUT_FACTOR * 1000);
+	snprintf(keepalive, sizeof keepalive, "%.0f", ceil(db->timeout / KEEPALIVES));
+	snprintf(lock_limit, sizeof lock_limit, "%.0f", ceil(db->lock_wait * 1000));
+	const char *const values[] = { limit, idle_limit, keepalive, lock_limit };
+	const struct db_call calls[] = { { .sql = PIN_PATH },
+		{ .sql = session_settings, .values = values, .value_count = 4 } };
+	make_token(db);
+	return look_first(db, deadline, e) && db_run(db, calls, 2, deadline, e);
+}
+
+struct db_call db_role_path(const struct db *db)
+{
+	return (struct db_call){
+		.sql = ROLE_PATH, .values = (const char *const *)&db->role_path, .value_count = 1
+	};
+}
+
+bool db_call_as_role(struct db *db, struct db_call call, struct instant deadline, struct error *e)
+{
+	const struct db_call calls[] = { db_role_path(db), call };
+	return db_run(db, calls, 2, deadline, e);
+}

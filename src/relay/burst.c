@@ -1,0 +1,431 @@
+#include "base/log.h"
+#include "base/text.h"
+#include "relay/burst_own.h"
+#include "relay/stretch.h"
+
+#include <stdlib.h>
+
+/* So many rows are worth a batch of their own; fewer had better wait for others' to go with. */
+#define LARGE_BURST 200
+
+struct burst *burst_new(
+	const struct config *config, struct store *store, struct bus *bus, struct burst_owner owner)
+{
+	struct burst *b = memory_new(1, sizeof *b);
+	b->config = config;
+	b->store = store;
+	b->bus = bus;
+	b->worker = owner.worker;
+	b->is_sole = owner.workers == 1;
+	return b;
+}
+
+void burst_free(struct burst *b)
+{
+	if (b == NULL)
+		return;
+	span_free(&b->next.span);
+	ledger_free(&b->ledger);
+	ledger_free(&b->attempt);
+	free(b);
+}
+
+static void begin(struct burst *b, const struct burst_order *order)
+{
+	const struct model *m = order->model;
+	b->order = order;
+	b->model = m;
+	b->in_order = order->kind == CLAIM_ORDERED;
+	b->encoder = encoder_new(m);
+	b->fields = memory_new(ROW_FIXED_FIELDS + m->output_count, sizeof *b->fields);
+	b->is_open = false;
+	b->handed_over = 0;
+}
+
+static void end(struct burst *b)
+{
+	claim_free(&b->claim);
+	encoder_free(b->encoder);
+	free(b->fields);
+	b->encoder = NULL;
+	b->fields = NULL;
+}
+
+/* Encode and send a row for a slot of l.  Returns false where it was refused. */
+static bool send_row(struct burst *b, size_t row, struct ledger *l, size_t slot)
+{
+	struct message message;
+	struct error e;
+	if (claim_refuses(&b->claim, row)) {
+		const struct refusal *r = &b->claim.refusals[row];
+		bus_refuse(
+			b->via, l, slot, r->may_die ? VERDICT_UNREADABLE : VERDICT_HELD, r->reason);
+		return false;
+	}
+	rows_fields(b->claim.rows, row, b->fields, ROW_FIXED_FIELDS + b->model->output_count);
+	if (encode_row(b->encoder, b->fields, &message, &e))
+		return bus_send(b->via, l, slot, &message, b->deadline);
+	bus_refuse(b->via, l, slot, VERDICT_REJECTED, e.text);
+	return false;
+}
+
+void burst_hand_over(struct burst *b, size_t row, struct ledger *l, size_t slot)
+{
+	if (b->is_refused && b->in_order)
+		bus_refuse(b->via, l, slot, VERDICT_UNSENT, NULL);
+	else if (!send_row(b, row, l, slot))
+		b->is_refused = true;
+}
+
+void burst_open(struct burst *b, struct ledger *l, size_t count)
+{
+	b->is_refused = false;
+	bus_begin(b->via, l, count);
+}
+
+void burst_close(struct burst *b, struct ledger *l)
+{
+	bus_await(b->via, l, b->deadline);
+	bus_end(b->via, l);
+}
+
+/* The bus that is right for the claimed rows; NULL with e where it cannot be made. */
+static struct bus *choose_bus(const struct burst *b, struct error *e)
+{
+	if (b->in_order)
+		return bus_ordered(b->bus, b->model->index, e);
+	return b->claim.count >= LARGE_BURST ? bus_lane(b->bus, b->worker) : b->bus;
+}
+
+/* Begin with the claimed rows.  Fails where there is no bus to send them by. */
+static bool begin_sending(struct burst *b, struct error *e)
+{
+	b->via = choose_bus(b, e);
+	if (b->via == NULL)
+		return false;
+	b->start = clock_now();
+	burst_open(b, &b->ledger, (size_t)b->model->config->burst_count);
+	b->is_open = true;
+	return true;
+}
+
+/* Hand over the claimed rows up to count, as far as that has not been done. */
+static void send_up_to(struct burst *b, size_t count)
+{
+	for (; b->handed_over < count; b->handed_over++)
+		burst_hand_over(b, b->handed_over, &b->ledger, b->handed_over);
+}
+
+/* There are no more rows. */
+static void end_sending(struct burst *b)
+{
+	if (!b->is_open)
+		return;
+	bus_shorten(b->via, &b->ledger, b->handed_over);
+	burst_close(b, &b->ledger);
+	b->is_open = false;
+}
+
+/* A row has come; others are on their way. */
+static void take_row(void *arg, size_t count)
+{
+	struct burst *b = arg;
+	struct error e;
+	/* By then the server has ended the claim, and its locks (see db.c): for a process that was
+	 * frozen. */
+	b->deadline = instant_after(b->claim.since, b->config->timeout);
+	if (b->is_open || begin_sending(b, &e))
+		send_up_to(b, count);
+}
+
+/* A stretch that turns out to be vain moves the position back.  Not so where that would find rows
+ * that are put off but not remembered. */
+static struct stretch take_stretch(const struct burst *b)
+{
+	const struct burst_order *o = b->order;
+	bool is_full = o->deferral != NULL && deferral_is_full(o->deferral);
+	return stretch_take(o->position, b->model, o->from_start, !b->is_sole && !is_full);
+}
+
+static struct claim_request request_for(struct burst *b, const struct stretch *stretch)
+{
+	const struct burst_order *order = b->order;
+	return (struct claim_request){ .kind = stretch_kind(stretch, order->kind),
+		.from = &stretch->span.from,
+		.to = &stretch->span.to,
+		.keys = order->keys,
+		.first_key = order->first_key,
+		.key_count = order->key_count,
+		.from_start = order->from_start,
+		.on_row = b->is_sole || b->in_order ? take_row : NULL,
+		.arg = b };
+}
+
+/* Claim, and send what comes while others are on their way. */
+static bool claim_in(struct burst *b, const struct stretch *stretch, struct burst_result *result,
+	struct error *e)
+{
+	struct text passed[2] = { 0 };
+	struct claim_request request = request_for(b, stretch);
+	bool passes = b->order->deferral != NULL &&
+		      deferral_list(b->order->deferral, &passed[0], &passed[1]);
+	const char *const lists[] = { passed[0].text, passed[1].text };
+	request.passed_over = passes ? lists : NULL;
+	bool ok = store_claim(b->store, b->model, &request, &b->claim, e);
+	text_free(&passed[0]);
+	text_free(&passed[1]);
+	result->from_start = request.kind == CLAIM_FIRST || b->claim.from_start;
+	return ok;
+}
+
+static bool claim(struct burst *b, struct burst_result *result, struct error *e)
+{
+	struct stretch stretch = b->has_next ? b->next : take_stretch(b);
+	b->next = (struct stretch){ 0 };
+	b->has_next = false;
+	bool ok = claim_in(b, &stretch, result, e);
+	if (ok && b->claim.count == 0 && stretch_go_on(&stretch))
+		ok = claim_in(b, &stretch, result, e);
+	/* By then the server has ended the transaction, so that others may send the rows.  A claim
+	 * may have waited long for others' locks; that takes nothing from the broker. */
+	struct instant limit = instant_after(b->claim.since, 2 * b->config->timeout);
+	b->deadline = instant_earlier(limit, instant_after(clock_now(), b->config->timeout));
+	result->claimed = b->claim.count;
+	result->held_back = b->claim.held_back;
+	result->held_seconds = b->claim.held_seconds;
+	result->more = b->claim.more || (b->claim.count > 0 && stretch_has_end(&stretch));
+	stretch_end(&stretch, b->model, &b->claim, (size_t)b->model->config->burst_count);
+	return ok;
+}
+
+/* The rejected row that e is about. */
+static void add_row(const struct burst *b, size_t row, struct text *t)
+{
+	rows_fields(b->claim.rows, row, b->fields, ROW_FIXED_FIELDS + b->model->output_count);
+	for (size_t i = 0; i < b->model->primary_key_count; i++)
+		if (b->fields[b->model->primary_key_fields[i]].text == NULL) {
+			text_addf(t, "at %s", rows_value(b->claim.rows, row, ROW_CTID));
+			return; /* the key is what cannot be read */
+		}
+	encode_identity(b->model, b->fields, t);
+}
+
+/* The topic of a row that was sent; good until the next row is encoded. */
+static const char *topic_of(const struct burst *b, size_t row)
+{
+	struct message message;
+	struct error e;
+	rows_fields(b->claim.rows, row, b->fields, ROW_FIXED_FIELDS + b->model->output_count);
+	encode_row(b->encoder, b->fields, &message, &e);
+	return message.topic;
+}
+
+/* What the verdict that decides means for the burst; left rows have left the table. */
+static bool set_failure(const struct burst *b, size_t row, size_t left, struct error *e)
+{
+	const struct entry *entry = &b->ledger.entries[row];
+	const char *reason = entry->reason != NULL ? entry->reason : "";
+	const struct model_config *m = b->model->config;
+	if (entry->verdict == VERDICT_TOPIC)
+		return error_set(e, ERROR_TOPIC, "model \"%s\": topic \"%s\": %s", m->name,
+			topic_of(b, row), reason);
+	if (entry->verdict < VERDICT_TOPIC)
+		return error_set(e, ERROR_BROKER,
+			"model \"%s\": %zu of %zu signals were not stored within %g s: %s", m->name,
+			b->claim.count - left, b->claim.count, b->config->timeout, reason);
+	if (!b->in_order && entry->cause != 0 && ledger_rejected_alike(&b->ledger))
+		return error_set(e, ERROR_REJECTED,
+			"model \"%s\": all messages of a burst were rejected for one reason, so "
+			"not "
+			"for what is in them: %s; the signals stay in table %s",
+			m->name, reason, b->model->relation);
+	struct text identity = { 0 };
+	add_row(b, row, &identity);
+	if (claim_refuses(&b->claim, row))
+		error_set(e, ERROR_DATABASE,
+			"model \"%s\": signal %s cannot be %s table %s, so it is not sent: %s",
+			m->name, identity.text,
+			b->claim.refusals[row].is_unreadable ? "read from" : "deleted from",
+			b->model->relation, reason);
+	else
+		error_set(e, ERROR_REJECTED,
+			"model \"%s\": the message of signal %s was rejected: %s; it stays in "
+			"table %s",
+			m->name, identity.text, reason, b->model->relation);
+	text_free(&identity);
+	return false;
+}
+
+static void warn_of_dead_letter(const struct burst *b, size_t row, const char *reason)
+{
+	bool is_refused = claim_refuses(&b->claim, row);
+	struct text identity = { 0 };
+	add_row(b, row, &identity);
+	log_warning("model \"%s\": %s %s %s: %s; it was moved to table %s", b->model->config->name,
+		is_refused ? "signal" : "the message of signal", identity.text,
+		is_refused ? "cannot be read" : "was rejected", reason, b->model->dead_letters);
+	text_free(&identity);
+}
+
+/* The settling of a burst. */
+struct settlement {
+	struct ledger_rules rules;
+	struct disposal *disposals;
+	size_t leaving;
+	struct error unburied; /* why the dead letters could not be moved; else ERROR_NONE */
+};
+
+/* Move the dead letters.  Where that is not possible they stay, and the others are settled all the
+ * same, so that they are not sent again and again. */
+static void bury(struct burst *b, struct settlement *st)
+{
+	bool any = false;
+	for (size_t i = 0; i < b->claim.count; i++)
+		any = any || st->disposals[i].fate == FATE_DIES;
+	if (!any || store_bury(b->store, b->model, &b->claim, st->disposals, &st->unburied))
+		return;
+	st->rules.dead_letters = false;
+	st->leaving = ledger_dispose(&b->ledger, st->rules, st->disposals);
+}
+
+/* Whether each row that the database lets go has gone. */
+static bool all_go(const struct burst *b, const struct settlement *st)
+{
+	for (size_t i = 0; i < b->claim.count; i++)
+		if (st->disposals[i].fate != (claim_refuses(&b->claim, i) ? FATE_STAYS : FATE_GOES))
+			return false;
+	return true;
+}
+
+/* Decide what becomes of each row. */
+static bool dispose(struct burst *b, struct settlement *st, struct error *e)
+{
+	st->leaving = ledger_dispose(&b->ledger, st->rules, st->disposals);
+	if (st->leaving == 0 || all_go(b, st))
+		return true;
+	if (!store_keep(b->store, b->model, &b->claim, e))
+		return false;
+	bury(b, st);
+	return true;
+}
+
+/* Whether what is wrong with a row is not so with others. */
+static bool is_of_row(const struct burst *b, size_t row)
+{
+	enum verdict v = b->ledger.entries[row].verdict;
+	return v == VERDICT_REJECTED || v == VERDICT_HELD || v == VERDICT_UNREADABLE ||
+	       (v == VERDICT_TOPIC && !template_is_constant(&b->model->topic));
+}
+
+/* Put off the rows that stay for a reason of their own. */
+static void put_off(struct burst *b, struct settlement *st, struct burst_result *result)
+{
+	struct error e;
+	for (size_t row = 0; b->order->deferral != NULL && row < b->claim.count; row++) {
+		if (st->disposals[row].fate != FATE_STAYS || !is_of_row(b, row))
+			continue;
+		bool is_unburied = b->ledger.entries[row].verdict >= VERDICT_UNREADABLE &&
+				   st->unburied.kind == ERROR_DATABASE;
+		if (is_unburied)
+			e = st->unburied;
+		else
+			set_failure(b, row, st->leaving, &e);
+		deferral_add(b->order->deferral, rows_value(b->claim.rows, row, ROW_TABLEOID),
+			rows_value(b->claim.rows, row, ROW_CTID), &e);
+		st->disposals[row].fate = FATE_WAITS;
+		result->put_off_for = e.kind;
+		result->put_off++;
+	}
+	if (st->unburied.kind == ERROR_DATABASE && result->put_off > 0)
+		st->unburied.kind = ERROR_NONE;
+}
+
+/* What has become of the burst, now that its rows are gone. */
+static bool conclude(
+	struct burst *b, struct settlement *st, struct burst_result *result, struct error *e)
+{
+	for (size_t i = 0; i < b->claim.count; i++) {
+		if (st->disposals[i].fate != FATE_DIES)
+			continue;
+		warn_of_dead_letter(b, i, st->disposals[i].reason);
+		result->dead_lettered++;
+	}
+	result->sent = st->leaving - result->dead_lettered;
+	put_off(b, st, result);
+	result->more = result->more || st->leaving + result->put_off < b->claim.count;
+	if (st->unburied.kind != ERROR_NONE) {
+		*e = st->unburied;
+		return false;
+	}
+	size_t failure = ledger_failure(&b->ledger, st->rules, st->disposals);
+	return failure == b->claim.count || set_failure(b, failure, st->leaving, e);
+}
+
+/* Where all goes well and there is more, take the next stretch, and let the store know. */
+static void foresee(struct burst *b, const struct burst_result *result, struct claim_request *next)
+{
+	if (!b->order->goes_on || !result->more || !ledger_all_stored(&b->ledger) ||
+		(b->order->deferral != NULL && deferral_has_rows(b->order->deferral)))
+		return;
+	b->next = take_stretch(b);
+	b->has_next = true;
+	*next = request_for(b, &b->next);
+	if (next->kind != CLAIM_FIRST)
+		store_foresee(b->store, next);
+}
+
+static bool settle(struct burst *b, struct burst_result *result, struct error *e)
+{
+	struct settlement st = { .rules = { b->in_order, b->model->dead_letters != NULL },
+		.disposals = memory_new(b->claim.count, sizeof *st.disposals) };
+	struct claim_request next;
+	bool ok = dispose(b, &st, e);
+	foresee(b, result, &next);
+	if (ok && st.leaving == 0)
+		store_abandon(b->store);
+	else
+		ok = ok && store_settle(b->store, b->model, &b->claim, st.disposals, e);
+	ok = ok && conclude(b, &st, result, e);
+	free(st.disposals);
+	return ok;
+}
+
+/* The way of claimed rows to the broker, and from the table. */
+static bool deliver(struct burst *b, struct burst_result *result, struct error *e)
+{
+	if (!b->is_open && !begin_sending(b, e)) {
+		store_abandon(b->store);
+		return false;
+	}
+	send_up_to(b, b->claim.count);
+	store_delete_ahead(b->store, b->model, &b->claim);
+	end_sending(b);
+	burst_isolate(b);
+	result->ack_seconds = instant_seconds(b->start, clock_now());
+	return settle(b, result, e);
+}
+
+bool burst_run(struct burst *b, const struct burst_order *order, struct burst_result *result,
+	struct error *e)
+{
+	*result = (struct burst_result){ 0 };
+	struct instant start = clock_now();
+	begin(b, order);
+	bool ok = claim(b, result, e);
+	if (ok && b->claim.count > 0) {
+		ok = deliver(b, result, e);
+		result->burst_seconds = instant_seconds(start, clock_now());
+	}
+	end_sending(b); /* of a claim that failed amid its rows */
+	end(b);
+	return ok;
+}
+
+void burst_leave(struct burst *b)
+{
+	if (!b->has_next)
+		return;
+	store_abandon(b->store);
+	span_free(&b->next.span);
+	b->has_next = false;
+}

@@ -1,0 +1,50 @@
+/*
+ * burst_own - what the files of the burst share.  Private to burst*.c.
+ */
+#ifndef SIGNALBUS_BURST_OWN_H
+#define SIGNALBUS_BURST_OWN_H
+
+#include "model/encode.h"
+#include "relay/burst.h"
+#include "relay/stretch.h"
+
+struct burst {
+	const struct config *config;
+	struct store *store;
+	struct bus *bus;
+	unsigned worker;
+	bool is_sole;          /* no other burst runs on the bus at the same time */
+	struct ledger ledger;  /* of all rows */
+	struct ledger attempt; /* of rows that are sent again */
+	struct stretch next;   /* taken for the burst to come, whose claim may be under way */
+	bool has_next;
+	/* Of the burst under way: */
+	const struct burst_order *order;
+	const struct model *model;
+	struct encoder *encoder;
+	struct claim claim;
+	struct field *fields; /* of the row being encoded */
+	bool in_order;
+	struct bus *via;         /* the bus, or one that belongs to it */
+	struct instant deadline; /* for the broker's answers */
+	bool is_refused;         /* one of the rows that were handed over */
+	bool is_open;            /* the ledger of all rows */
+	size_t handed_over;      /* rows of it */
+	struct instant start;    /* of the sending */
+};
+
+/* Encode and send a row for a slot of l, unless one before it was refused and the order ends there.
+ */
+void burst_hand_over(struct burst *b, size_t row, struct ledger *l, size_t slot);
+
+/* Open a ledger for count rows at most. */
+void burst_open(struct burst *b, struct ledger *l, size_t count);
+
+/* Await the verdicts of the rows that were handed over. */
+void burst_close(struct burst *b, struct ledger *l);
+
+/* Send again what was rejected along with others, until those that the broker rejects stand alone.
+ */
+void burst_isolate(struct burst *b);
+
+#endif

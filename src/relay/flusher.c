@@ -1,0 +1,562 @@
+#include "relay/flusher.h"
+
+#include "base/log.h"
+#include "base/retry.h"
+#include "base/stop.h"
+#include "base/text.h"
+#include "relay/burst.h"
+#include "store/position.h"
+#include "store/store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+/* Noted keys are fetched so many at a time, or a burst at a time where that is more. */
+#define NOTED_AT_ONCE 1000
+
+/* Between two tries with models that are held back by writers. */
+#define HELD_PAUSE_S 0.005
+
+/* For so long a model waits for others' locks while there are other models. */
+#define LOCK_S 0.5
+
+/* A model being flushed, by all workers. */
+struct target {
+	size_t index; /* in the configuration */
+	struct flusher *flusher;
+	struct position *position;
+	struct deferral *deferral;
+	struct error reason; /* under the lock: why rows of it are put off */
+	atomic_bool failed;
+	bool from_start; /* FLUSH_ORDERED: nothing is left but what may have come to the beginning
+			  */
+};
+
+/* A target that a worker has put off, so that it delays no others. */
+struct task {
+	bool is_put_off;
+	bool needs_note;    /* FLUSH_NOTED: keys were fetched of the note that are not done */
+	struct instant due; /* when to try it again */
+	struct retry retry; /* since its last progress */
+};
+
+struct worker {
+	struct flusher *flusher;
+	struct store *store;
+	struct burst *burst;
+	struct task *tasks; /* one for each target */
+	struct retry retry;
+	bool was_connected;     /* in this run … */
+	bool is_spare;          /* … and if not, leaves the work to the others, who are */
+	unsigned short dice[3]; /* of erand48(3) */
+	/* FLUSH_NOTED: fetched keys of a model, and the first that is not done yet. */
+	struct rows *keys;
+	size_t next_key;
+	pthread_t thread;
+};
+
+struct flusher {
+	const struct flush_plan *plan;
+	struct target *targets;
+	struct worker *workers; /* as many as the plan has jobs */
+	struct progress progress;
+	atomic_bool aborted; /* database or broker are away: no model can go on */
+	/* Under lock: */
+	pthread_mutex_t lock;
+	struct error error;          /* what the run failed with; ERROR_NONE: nothing */
+	unsigned connected, refused; /* workers … */
+	struct error refusal;        /* … and why the last one was */
+};
+
+/* A row of a target is put off.  The reason that the run may fail with is told then, others now.
+ * One that may pass comes first: for it the row is tried again. */
+static void note_put_off(void *arg, const struct error *e, enum deferral_news news)
+{
+	struct target *t = arg;
+	struct error told = *e;
+	pthread_mutex_lock(&t->flusher->lock);
+	bool is_first = t->reason.kind == ERROR_NONE;
+	if (is_first || (error_policy(t->reason.kind) == POLICY_GIVE_UP &&
+				error_policy(e->kind) != POLICY_GIVE_UP)) {
+		told = t->reason;
+		t->reason = *e;
+	}
+	pthread_mutex_unlock(&t->flusher->lock);
+	if (!is_first && news == DEFERRAL_NEW)
+		log_warning("%s", told.text);
+	else
+		log_debug("%s", e->text);
+	const struct model_config *m = &t->flusher->plan->config->models[t->index];
+	if (news == DEFERRAL_MANY)
+		log_warning(DEFERRAL_MANY_FORMAT, m->name, m->table);
+}
+
+struct flusher *flusher_new(const struct flush_plan *plan)
+{
+	struct flusher *f = memory_new(1, sizeof *f);
+	f->plan = plan;
+	pthread_mutex_init(&f->lock, NULL);
+	f->targets = memory_new(plan->model_count, sizeof *f->targets);
+	for (size_t i = 0; i < plan->model_count; i++) {
+		f->targets[i].index = plan->models[i];
+		f->targets[i].flusher = f;
+		f->targets[i].position = position_new();
+		f->targets[i].deferral = deferral_new(note_put_off, &f->targets[i]);
+	}
+	f->workers = memory_new(plan->jobs, sizeof *f->workers);
+	for (unsigned i = 0; i < plan->jobs; i++) {
+		struct worker *w = &f->workers[i];
+		const struct burst_owner owner = { i, plan->jobs };
+		w->flusher = f;
+		w->store = store_new(plan->config);
+		if (plan->model_count > 1)
+			store_limit_locks(w->store, LOCK_S);
+		w->tasks = memory_new(plan->model_count, sizeof *w->tasks);
+		w->burst = burst_new(plan->config, w->store, plan->bus, owner);
+		w->dice[0] = (unsigned short)(clock_now().ns >> 8);
+		w->dice[1] = (unsigned short)i;
+	}
+	return f;
+}
+
+void flusher_free(struct flusher *f)
+{
+	if (f == NULL)
+		return;
+	for (unsigned i = 0; i < f->plan->jobs; i++) {
+		burst_free(f->workers[i].burst);
+		store_free(f->workers[i].store);
+		free(f->workers[i].tasks);
+	}
+	for (size_t i = 0; i < f->plan->model_count; i++) {
+		position_free(f->targets[i].position);
+		deferral_free(f->targets[i].deferral);
+	}
+	free(f->workers);
+	free(f->targets);
+	pthread_mutex_destroy(&f->lock);
+	free(f);
+}
+
+/* A model's failure: log it, once, as the configuration's reader would where that is wrong. */
+static void fail(struct flusher *f, struct target *t, const struct error *e)
+{
+	if (e->kind == ERROR_STOPPED || atomic_exchange(&t->failed, true))
+		return;
+	if (e->kind == ERROR_CONNECTION || e->kind == ERROR_POOLED || e->kind == ERROR_BROKER)
+		if (atomic_exchange(&f->aborted, true))
+			return;
+	pthread_mutex_lock(&f->lock);
+	if (f->error.kind == ERROR_NONE || f->error.kind == ERROR_BUSY)
+		f->error = *e;
+	pthread_mutex_unlock(&f->lock);
+	if (e->kind == ERROR_CONFIG)
+		log_problem(e->text);
+	else
+		log_error("Caught error while sending pending signals: %s", e->text);
+}
+
+/* When to try again, as the error's kind wants it.  Returns false where there is no point in it. */
+static bool plan_retry(struct worker *w, const struct error *e, struct instant *due)
+{
+	double delay;
+	if (!retry_again(&w->retry, e->kind, clock_now(), erand48(w->dice), &delay))
+		return false;
+	if (w->retry.waits == 1 && w->retry.conflicts == 0)
+		log_warning("%s; trying again", e->text);
+	else
+		log_debug("%s; trying again in %.1f s", e->text, delay);
+	*due = instant_after(clock_now(), delay);
+	return true;
+}
+
+/* Wait until then.  Returns false also where the process is asked to stop. */
+static bool wait_to_retry(struct worker *w, const struct error *e)
+{
+	struct instant due;
+	return plan_retry(w, e, &due) && !stop_wait(due);
+}
+
+static struct task *task_of(const struct worker *w, const struct target *t)
+{
+	return &w->tasks[t - w->flusher->targets];
+}
+
+/* Leave a model for later, when the others were flushed, with what is left of its patience. */
+static void put_off(struct worker *w, const struct target *t, struct instant due)
+{
+	struct task *task = task_of(w, t);
+	task->is_put_off = true;
+	task->due = due;
+	task->retry = w->retry;
+	retry_success(&w->retry, clock_now()); /* the others have their own */
+}
+
+static void drop_keys(struct worker *w)
+{
+	rows_free(w->keys);
+	w->keys = NULL;
+}
+
+/* What is left of the keys is noted again. */
+static void lose_keys(struct worker *w, const struct target *t)
+{
+	if (w->keys != NULL)
+		task_of(w, t)->needs_note = true;
+	drop_keys(w);
+}
+
+/* Whether to try again, now or later, after an error that the flushing of a model met. */
+static bool recover(struct worker *w, const struct target *t, const struct error *e)
+{
+	struct instant due;
+	if (error_policy(e->kind) == POLICY_PREPARE) {
+		store_forget(w->store, t->index);
+		lose_keys(w, t);
+	}
+	if (e->kind != ERROR_TEMPORARY && e->kind != ERROR_TOPIC)
+		return wait_to_retry(w, e);
+	if (!plan_retry(w, e, &due))
+		return false;
+	put_off(w, t, due);
+	return true;
+}
+
+/* The first try of a worker to connect has come to an end.  Where it was refused, and others are
+ * connected, those do all of it; so too few connections are no failure. */
+static void note_connecting(struct worker *w, bool ok, const struct error *e)
+{
+	struct flusher *f = w->flusher;
+	if (w->was_connected)
+		return;
+	pthread_mutex_lock(&f->lock);
+	w->was_connected = ok;
+	w->is_spare = !ok && e->kind != ERROR_STOPPED && f->connected > 0;
+	f->connected += ok;
+	f->refused += w->is_spare;
+	if (w->is_spare)
+		f->refusal = *e;
+	if (f->refused > 0 && f->connected + f->refused == f->plan->jobs)
+		log_warning("only %u of %u connections to the database: %s", f->connected,
+			f->plan->jobs, f->refusal.text);
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* Connect if need be, as often as it takes until the worker's patience is at its end. */
+static bool ensure_connected(struct worker *w, struct error *e)
+{
+	while (!store_connected(w->store)) {
+		bool ok = store_connect(w->store, retry_deadline(&w->retry, clock_now()), e);
+		note_connecting(w, ok, e);
+		if (ok)
+			return true;
+		if (w->is_spare || !wait_to_retry(w, e))
+			return false;
+	}
+	return true;
+}
+
+static void note_sent(struct worker *w, const struct burst_result *result)
+{
+	progress_add(&w->flusher->progress, result->sent);
+	if (result->sent + result->dead_lettered > 0) /* also by a burst that failed in part */
+		retry_success(&w->retry, clock_now());
+}
+
+/* One step of a discipline with a model: sets *more to whether another one is to follow. */
+typedef bool step(
+	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e);
+
+static bool may_go_on(const struct flusher *f, const struct target *t)
+{
+	return !atomic_load(&t->failed) && !atomic_load(&f->aborted) && !stop_requested();
+}
+
+/* Take up a model, perhaps one that was put off.  Returns false where its time has not come. */
+static bool take_up(struct worker *w, struct target *t)
+{
+	struct task *task = task_of(w, t);
+	if (task->is_put_off && instant_before(clock_now(), task->due))
+		return false;
+	if (task->is_put_off)
+		w->retry = task->retry;
+	task->is_put_off = false;
+	if (w->flusher->plan->discipline == FLUSH_ORDERED)
+		t->from_start = false;
+	return true;
+}
+
+/* Take steps while there are more, unless the model fails or is put off, or the process is asked
+ * to stop.  Without a step only see that there is a model. */
+static void take_steps(struct worker *w, struct target *t, step *take_step)
+{
+	struct error e;
+	const struct task *task = task_of(w, t);
+	bool more = take_up(w, t);
+	while (more && !task->is_put_off && !w->is_spare && may_go_on(w->flusher, t)) {
+		if (!ensure_connected(w, &e)) {
+			if (!w->is_spare)
+				fail(w->flusher, t, &e);
+			return;
+		}
+		const struct model *m = store_model(w->store, t->index, &e);
+		if (m != NULL && take_step == NULL)
+			return;
+		/* That nothing was found does not end a row of failures: a row that cannot be sent
+		 * is passed over once, and found again. */
+		if (m != NULL && take_step(w, t, m, &more, &e))
+			continue;
+		store_blame(w->store, t->index, &e);
+		if (!recover(w, t, &e)) {
+			fail(w->flusher, t, &e);
+			return;
+		}
+	}
+}
+
+static bool count_step(
+	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
+{
+	(void)t;
+	size_t count;
+	if (!store_count(w->store, m, &count, e))
+		return false;
+	progress_expect(&w->flusher->progress, count);
+	*more = false;
+	return true;
+}
+
+/* All others are sent.  Returns false with the reason where rows are put off, which may be claimed
+ * again now. */
+static bool end_pass(struct target *t, struct error *e)
+{
+	pthread_mutex_lock(&t->flusher->lock);
+	struct error reason = t->reason;
+	t->reason.kind = ERROR_NONE;
+	pthread_mutex_unlock(&t->flusher->lock);
+	if (reason.kind == ERROR_NONE)
+		return true;
+	*e = reason;
+	deferral_release(t->deferral, clock_now(), false);
+	position_set(t->position, &(struct place_in_table){ 0 });
+	return false;
+}
+
+/* A burst from the position on; at the end of the table the rows that were left behind, too. */
+static bool many_step(
+	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
+{
+	struct burst_result result;
+	struct burst_order order = { .model = m, .kind = CLAIM_FIRST, .position = t->position };
+	order.goes_on = true;
+	order.deferral = t->deferral;
+	bool ok = burst_run(w->burst, &order, &result, e);
+	/* In this same step: that there is nothing behind what failed is no success. */
+	if (ok && result.claimed == 0 && !result.from_start && !deferral_is_full(t->deferral)) {
+		position_set(t->position, &(struct place_in_table){ 0 });
+		ok = burst_run(w->burst, &order, &result, e);
+	}
+	note_sent(w, &result);
+	*more = !ok || result.claimed > 0;
+	if (!*more)
+		*more = !(ok = end_pass(t, e));
+	return ok;
+}
+
+/* Writers are not waited for here, so that they delay no other models. */
+static bool ordered_step(
+	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
+{
+	struct burst_result result;
+	if (!store_lock(w->store, m, e))
+		return false;
+	struct burst_order order = { .model = m, .kind = CLAIM_ORDERED };
+	order.from_start = t->from_start;
+	bool ok = burst_run(w->burst, &order, &result, e);
+	note_sent(w, &result);
+	t->from_start = ok && result.claimed == 0;
+	*more = !ok || result.claimed > 0 || !(result.from_start || result.held_back);
+	if (!ok || !result.held_back)
+		return ok;
+	if (instant_seconds(w->retry.since, clock_now()) >= w->retry.patience)
+		return store_say_writer(w->store, m, e);
+	put_off(w, t, instant_after(clock_now(), HELD_PAUSE_S));
+	return true;
+}
+
+static bool note_step(
+	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
+{
+	(void)t;
+	*more = !store_note(w->store, m, e);
+	return !*more;
+}
+
+/* Fetch keys until there are some; *more is false at the end of the note.  A note goes with its
+ * session: then what is pending now is noted instead. */
+static bool fetch_keys(struct worker *w, const struct target *t, const struct model *m, bool *more,
+	struct error *e)
+{
+	size_t count = (size_t)m->config->burst_count;
+	if (w->keys != NULL)
+		return true;
+	struct task *task = task_of(w, t);
+	if ((task->needs_note || !store_has_note(w->store, m->index)) &&
+		!store_note(w->store, m, e))
+		return false;
+	task->needs_note = false;
+	if (!store_noted(w->store, m, count > NOTED_AT_ONCE ? count : NOTED_AT_ONCE, &w->keys, e))
+		return false;
+	w->next_key = 0;
+	*more = rows_count(w->keys) > 0;
+	return true;
+}
+
+/* A burst of noted keys. */
+static bool noted_step(
+	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
+{
+	struct burst_result result = { 0 };
+	if (!fetch_keys(w, t, m, more, e))
+		return false;
+	size_t left = rows_count(w->keys) - w->next_key;
+	size_t burst_count = (size_t)m->config->burst_count;
+	struct burst_order order = { .model = m,
+		.kind = CLAIM_NOTED,
+		.deferral = t->deferral,
+		.keys = w->keys,
+		.first_key = w->next_key,
+		.key_count = left < burst_count ? left : burst_count };
+	bool ok = left == 0 || burst_run(w->burst, &order, &result, e);
+	if (left > 0)
+		note_sent(w, &result);
+	if (ok && !result.more)
+		w->next_key += order.key_count;
+	if (ok && w->next_key == rows_count(w->keys))
+		drop_keys(w);
+	if (ok && !*more) /* what was put off is noted again */
+		*more = !(ok = end_pass(t, e));
+	return ok;
+}
+
+static void flush_target(struct worker *w, struct target *t, step *take_step)
+{
+	take_steps(w, t, take_step);
+	burst_leave(w->burst);
+	lose_keys(w, t);
+	struct task *task = task_of(w, t);
+	task->is_put_off = task->is_put_off && may_go_on(w->flusher, t);
+	if (!task->is_put_off)
+		store_unlock(w->store, t->index);
+}
+
+/* Whether something is put off; *due is when to try again what is due first. */
+static bool is_any_put_off(const struct worker *w, struct instant *due)
+{
+	bool is_any = false;
+	*due = INSTANT_NEVER;
+	for (size_t i = 0; i < w->flusher->plan->model_count; i++)
+		if (w->tasks[i].is_put_off) {
+			is_any = true;
+			*due = instant_earlier(*due, w->tasks[i].due);
+		}
+	return is_any;
+}
+
+static void *work(void *arg)
+{
+	static step *const steps[] = {
+		[FLUSH_NOTED] = noted_step, [FLUSH_MANY] = many_step, [FLUSH_ORDERED] = ordered_step
+	};
+	struct worker *w = arg;
+	const struct flush_plan *plan = w->flusher->plan;
+	struct instant due;
+	retry_success(&w->retry, clock_now()); /* what came before was waiting */
+	for (size_t i = 0; i < plan->model_count; i++)
+		retry_success(&w->tasks[i].retry, w->retry.since);
+	for (size_t i = 0; i < plan->model_count; i++)
+		flush_target(w, &w->flusher->targets[i], steps[plan->discipline]);
+	while (is_any_put_off(w, &due)) {
+		stop_wait(due);
+		for (size_t i = 0; i < plan->model_count; i++)
+			if (w->tasks[i].is_put_off)
+				flush_target(w, &w->flusher->targets[i], steps[plan->discipline]);
+	}
+	return NULL;
+}
+
+/* The first worker works in this thread, the others in threads of their own.  Where there are too
+ * few threads, those that there are do it all. */
+static void work_all(struct flusher *f)
+{
+	unsigned count = 1;
+	while (count < f->plan->jobs &&
+		pthread_create(&f->workers[count].thread, NULL, work, &f->workers[count]) == 0)
+		count++;
+	if (count < f->plan->jobs)
+		log_warning("only %u of %u workers got a thread", count, f->plan->jobs);
+	work(&f->workers[0]);
+	while (--count > 0)
+		pthread_join(f->workers[count].thread, NULL);
+}
+
+/* Take the steps with each model in turn, with the first worker. */
+static void each_model(struct flusher *f, step *take_step)
+{
+	for (size_t i = 0; i < f->plan->model_count; i++)
+		take_steps(&f->workers[0], &f->targets[i], take_step);
+}
+
+static void run(struct flusher *f)
+{
+	const struct flush_plan *plan = f->plan;
+	each_model(f, NULL); /* that the tables are there and fit the configuration */
+	if (f->error.kind == ERROR_CONFIG)
+		return;
+	if (plan->show_progress)
+		each_model(f, count_step);
+	if (plan->discipline == FLUSH_NOTED) {
+		each_model(f, note_step);
+		if (!atomic_load(&f->aborted))
+			stop_wait(instant_after(clock_now(), plan->wait));
+	}
+	work_all(f);
+}
+
+static void prepare_target(struct target *t)
+{
+	atomic_store(&t->failed, false);
+	deferral_release(t->deferral, clock_now(), false);
+	deferral_end(t->deferral, clock_now());
+	t->reason.kind = ERROR_NONE;
+}
+
+static void prepare_worker(struct worker *w)
+{
+	w->retry = retry_new(w->flusher->plan->config->timeout, clock_now());
+	for (size_t i = 0; i < w->flusher->plan->model_count; i++)
+		w->tasks[i] = (struct task){ .retry = w->retry };
+	store_renew(w->store); /* tables may have changed since the last run */
+	w->was_connected = store_connected(w->store);
+	w->is_spare = false;
+}
+
+bool flusher_run(struct flusher *f, size_t *sent, struct error *e)
+{
+	f->error.kind = ERROR_NONE;
+	atomic_store(&f->aborted, false);
+	for (size_t i = 0; i < f->plan->model_count; i++)
+		prepare_target(&f->targets[i]);
+	f->connected = f->refused = 0;
+	for (unsigned i = 0; i < f->plan->jobs; i++) {
+		prepare_worker(&f->workers[i]);
+		f->connected += f->workers[i].was_connected;
+	}
+	progress_init(&f->progress, f->plan->show_progress);
+	run(f);
+	progress_end(&f->progress);
+	*sent += f->progress.sent;
+	*e = f->error;
+	return e->kind == ERROR_NONE;
+}

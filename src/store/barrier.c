@@ -1,0 +1,220 @@
+#include "store/barrier.h"
+
+#include "base/text.h"
+
+#include <limits.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void forget_awaited(struct barrier *b)
+{
+	for (size_t i = 0; i < b->awaited_count; i++)
+		free(b->awaited[i]);
+	free(b->awaited);
+	free(b->pid);
+	b->awaited = NULL;
+	b->awaited_count = 0;
+	b->pid = NULL;
+}
+
+void barrier_reset(struct barrier *b)
+{
+	forget_awaited(b);
+	rows_free(b->list);
+	free(b->sent);
+	free(b->table);
+	*b = (struct barrier){ 0 };
+}
+
+/* FNV-1a over the texts of a key, each with the NUL at its end; NULL, which no key should have, is
+ * an empty one. */
+static uint64_t hash_add(uint64_t hash, const char *value)
+{
+	const char *s = value != NULL ? value : "";
+	do
+		hash = (hash ^ (unsigned char)*s) * UINT64_C(1099511628211);
+	while (*s++ != '\0');
+	return hash;
+}
+
+#define HASH_START UINT64_C(14695981039346656037)
+
+static uint64_t hash_listed(const struct barrier *b, const struct model *m, size_t row)
+{
+	uint64_t hash = HASH_START;
+	for (size_t i = 0; i < m->primary_key_count; i++)
+		hash = hash_add(hash, rows_value(b->list, row, i));
+	return hash;
+}
+
+static uint64_t hash_claimed(const struct model *m, const struct rows *claimed, size_t row)
+{
+	uint64_t hash = HASH_START;
+	for (size_t i = 0; i < m->primary_key_count; i++)
+		hash = hash_add(hash, rows_value(claimed, row, m->primary_key_fields[i]));
+	return hash;
+}
+
+static bool is_same(const struct barrier *b, const struct model *m, size_t listed,
+	const struct rows *claimed, size_t row)
+{
+	for (size_t i = 0; i < m->primary_key_count; i++) {
+		const char *own = rows_value(b->list, listed, i);
+		const char *other = rows_value(claimed, row, m->primary_key_fields[i]);
+		if (own == NULL || other == NULL || strcmp(own, other) != 0)
+			return false;
+	}
+	return true;
+}
+
+#define NOT_LISTED SIZE_MAX
+
+/* The claimed row's index in the list. */
+static size_t find(
+	const struct barrier *b, const struct model *m, const struct rows *claimed, size_t row)
+{
+	if (b->left == 0)
+		return NOT_LISTED;
+	size_t mask = b->table_size - 1;
+	for (size_t at = hash_claimed(m, claimed, row) & mask; b->table[at] != 0;
+		at = (at + 1) & mask)
+		if (is_same(b, m, b->table[at] - 1, claimed, row))
+			return b->table[at] - 1;
+	return NOT_LISTED;
+}
+
+static void add_listed(struct barrier *b, const struct model *m, size_t row)
+{
+	size_t mask = b->table_size - 1;
+	size_t at = hash_listed(b, m, row) & mask;
+	while (b->table[at] != 0)
+		at = (at + 1) & mask;
+	b->table[at] = row + 1;
+}
+
+static void index_list(struct barrier *b, const struct model *m)
+{
+	b->left = rows_count(b->list);
+	b->sent = memory_new(b->left, sizeof *b->sent);
+	for (b->table_size = 4; b->table_size < 2 * b->left;)
+		b->table_size *= 2;
+	b->table = memory_new(b->table_size, sizeof *b->table);
+	for (size_t i = 0; i < b->left; i++)
+		add_listed(b, m, i);
+}
+
+/* NULL, which no place should be, is behind all others. */
+static long long number_of(const char *value)
+{
+	return value != NULL ? strtoll(value, NULL, 10) : LLONG_MAX;
+}
+
+/* A claimed row's place. */
+static long long place_of(const struct model *m, const struct rows *claimed, size_t row)
+{
+	return number_of(rows_value(claimed, row, m->floor_field));
+}
+
+void barrier_begin(struct barrier *b, const struct model *m, struct rows *list,
+	const struct rows *writers, struct instant now)
+{
+	barrier_reset(b);
+	b->list = list;
+	b->since = now;
+	if (rows_count(list) == 0 || rows_value(list, 0, 0) == NULL) {
+		barrier_reset(b);
+		return;
+	}
+	if (m->is_numbered) {
+		b->last = number_of(rows_value(list, 0, 0));
+		b->left = (size_t)number_of(rows_value(list, 0, 1));
+	} else {
+		index_list(b, m);
+	}
+	barrier_look(b, writers);
+}
+
+void barrier_look(struct barrier *b, const struct rows *writers)
+{
+	forget_awaited(b);
+	b->awaited_count = rows_count(writers);
+	b->state = b->awaited_count > 0 ? BARRIER_HELD : BARRIER_OPEN;
+	if (b->awaited_count == 0)
+		return;
+	b->awaited = memory_new(b->awaited_count, sizeof *b->awaited);
+	for (size_t i = 0; i < b->awaited_count; i++)
+		b->awaited[i] = text_copy(rows_value(writers, i, 0));
+	if (rows_value(writers, 0, 1) != NULL)
+		b->pid = text_copy(rows_value(writers, 0, 1));
+}
+
+/* All up to the last place. */
+static void admit_numbered(const struct barrier *b, const struct model *m,
+	const struct rows *claimed, struct admission *a)
+{
+	while (a->seen < rows_count(claimed) && place_of(m, claimed, a->seen) <= b->last)
+		a->seen++;
+	a->admitted = a->seen;
+}
+
+static void admit_listed(const struct barrier *b, const struct model *m, const struct rows *claimed,
+	struct admission *a)
+{
+	for (; a->seen < rows_count(claimed); a->seen++) {
+		if (!m->serial_order && a->admitted < a->seen)
+			break; /* a row that was not listed ends it */
+		size_t listed = find(b, m, claimed, a->seen);
+		if (listed != NOT_LISTED && !b->sent[listed])
+			a->admitted = a->seen + 1;
+	}
+}
+
+size_t barrier_admit(const struct barrier *b, const struct model *m, const struct rows *claimed,
+	struct admission *a)
+{
+	if (b->state != BARRIER_OPEN)
+		return 0;
+	if (m->is_numbered)
+		admit_numbered(b, m, claimed, a);
+	else
+		admit_listed(b, m, claimed, a);
+	return a->admitted;
+}
+
+/* Whether the last place is sent, and so all before it are.  As many rows as the list had will do,
+ * too: where one place is far ahead of the others, no list is to serve until that is reached. */
+static bool is_last_sent(struct barrier *b, const struct model *m, const struct rows *claimed,
+	const bool *flags, size_t count)
+{
+	bool is_last = false;
+	for (size_t row = 0; row < count; row++) {
+		if (!flags[row])
+			continue;
+		is_last = is_last || place_of(m, claimed, row) >= b->last;
+		b->left -= b->left > 0;
+	}
+	return is_last || b->left == 0;
+}
+
+/* Whether all of the list is sent. */
+static bool is_all_sent(struct barrier *b, const struct model *m, const struct rows *claimed,
+	const bool *flags, size_t count)
+{
+	for (size_t row = 0; row < count; row++) {
+		size_t listed = flags[row] ? find(b, m, claimed, row) : NOT_LISTED;
+		if (listed == NOT_LISTED || b->sent[listed])
+			continue;
+		b->sent[listed] = true;
+		b->left--;
+	}
+	return b->left == 0;
+}
+
+void barrier_note_sent(struct barrier *b, const struct model *m, const struct rows *claimed,
+	const bool *flags, size_t count)
+{
+	if (m->is_numbered ? is_last_sent(b, m, claimed, flags, count)
+			   : is_all_sent(b, m, claimed, flags, count))
+		barrier_reset(b);
+}

@@ -1,0 +1,278 @@
+#include "store/store.h"
+
+#include "base/text.h"
+#include "catalog/catalog.h"
+#include "store/store_own.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* The server's limits (see db.c) come first, so that what is heard is its reason. */
+#define GRACE_S 1.0
+
+/* With claimed rows a lock is waited for so long: for this part of `timeout`, so that the lock is
+ * the reason that is given. */
+#define LOCK_PART 0.9
+
+static char *set_lock_wait(double seconds)
+{
+	return text_format("SET LOCAL lock_timeout = %.0f", ceil(seconds * 1000));
+}
+
+struct store *store_new(const struct config *config)
+{
+	struct store *s = memory_new(1, sizeof *s);
+	s->config = config;
+	s->db = db_new(config->database, config->timeout);
+	s->models = memory_new(config->model_count, sizeof *s->models);
+	s->patience = set_lock_wait(config->timeout * LOCK_PART);
+	s->haste = text_copy(s->patience);
+	s->lock_wait = config->timeout * LOCK_PART;
+	return s;
+}
+
+void store_free(struct store *s)
+{
+	if (s == NULL)
+		return; /* uncovered: nobody frees a store that there is not */
+	db_free(s->db);
+	deletions_free(&s->deletions);
+	for (size_t i = 0; i < s->config->model_count; i++) {
+		ordering_reset(&s->models[i].ordering);
+		model_free(s->models[i].model);
+	}
+	free(s->models);
+	free(s->patience);
+	free(s->haste);
+	free(s->state_statement);
+	free(s);
+}
+
+struct instant store_deadline(const struct store *s)
+{
+	return instant_after(clock_now(), s->config->timeout + GRACE_S);
+}
+
+void store_limit_locks(struct store *s, double seconds)
+{
+	db_limit_locks(s->db, seconds);
+	if (seconds >= s->lock_wait)
+		return;
+	s->lock_wait = seconds;
+	free(s->haste);
+	s->haste = set_lock_wait(seconds);
+}
+
+bool store_connect(struct store *s, struct instant deadline, struct error *e)
+{
+	store_disconnect(s);
+	if (!db_connect(s->db, deadline, e))
+		return false;
+	free(s->state_statement);
+	s->state_statement = text_format("table_state_%s", db_token(s->db));
+	return true;
+}
+
+bool store_connected(const struct store *s)
+{
+	return db_connected(s->db);
+}
+
+void store_forget(struct store *s, size_t index)
+{
+	s->models[index].is_stale = true;
+}
+
+static void forget_all(struct store *s)
+{
+	for (size_t i = 0; i < s->config->model_count; i++)
+		store_forget(s, i);
+}
+
+void store_renew(struct store *s)
+{
+	struct error e;
+	forget_all(s);
+	s->prepared_state = false;
+	if (store_connected(s) && !store_query(s, (struct db_call){ .sql = "DEALLOCATE ALL" }, &e))
+		store_disconnect(s);
+}
+
+void store_disconnect(struct store *s)
+{
+	forget_all(s);
+	for (size_t i = 0; i < s->config->model_count; i++)
+		s->models[i].noted = s->models[i].locked = false;
+	deletions_free(&s->deletions);
+	s->ahead = AHEAD_NOT;
+	s->is_claiming = false;
+	s->prepared_state = false;
+	db_disconnect(s->db);
+}
+
+bool store_roll_back(struct store *s, struct error *e)
+{
+	if (s->ahead != AHEAD_NOT)
+		store_await_deletion(s, e); /* whatever has become of it */
+	deletions_free(&s->deletions);
+	store_drop_foreseen(s);
+	if (!db_in_transaction(s->db) ||
+		db_call(s->db, (struct db_call){ .sql = "ROLLBACK" }, store_deadline(s), e))
+		return true;
+	store_disconnect(s);
+	return false;
+}
+
+void store_abandon(struct store *s)
+{
+	struct error ignored;
+	store_roll_back(s, &ignored);
+}
+
+bool store_query(struct store *s, struct db_call call, struct error *e)
+{
+	return db_call(s->db, call, store_deadline(s), e);
+}
+
+bool store_query_model(struct store *s, const struct model *m, struct db_call call, struct error *e)
+{
+	return m->as_role ? db_call_as_role(s->db, call, store_deadline(s), e)
+			  : store_query(s, call, e);
+}
+
+size_t store_begin(
+	const struct store *s, const struct model *m, const char *begin, struct db_call *calls)
+{
+	size_t count = 0;
+	calls[count++] = (struct db_call){ .sql = begin };
+	if (db_prove(s->db, &calls[count]))
+		count++;
+	if (m->as_role)
+		calls[count++] = db_role_path(s->db);
+	return count;
+}
+
+bool store_ping(struct store *s, struct error *e)
+{
+	return store_query(s, (struct db_call){ .sql = "SELECT" }, e);
+}
+
+static bool close_note(struct store *s, size_t index, struct error *e)
+{
+	char *sql = text_format("CLOSE noted_%zu_%s", index, db_token(s->db));
+	s->models[index].noted = false;
+	bool ok = store_query(s, (struct db_call){ .sql = sql }, e);
+	free(sql);
+	return ok;
+}
+
+const struct model *store_model(struct store *s, size_t index, struct error *e)
+{
+	struct described *d = &s->models[index];
+	if (d->model != NULL && !d->is_stale)
+		return d->model;
+	if (d->noted) /* keys of the table as it was */
+		close_note(s, index, e);
+	ordering_reset(&d->ordering);
+	model_free(d->model);
+	db_heed_stop(s->db, true); /* it may wait for who has locked the table */
+	*d = (struct described){ .noted = d->noted,
+		.locked = d->locked,
+		.wary_until = d->wary_until,
+		.is_careful = d->is_careful,
+		.reads_some = d->reads_some,
+		.generation = d->generation + 1,
+		.model = catalog_read(s->db, s->config, index, store_deadline(s), e) };
+	db_heed_stop(s->db, false);
+	return d->model;
+}
+
+/* Run a statement that counts, which is freed. */
+static bool run_count(
+	struct store *s, const struct model *m, char *sql, size_t *count, struct error *e)
+{
+	struct rows *rows;
+	const struct db_call call = { .sql = sql, .rows = &rows, .never_null = 1 };
+	bool ok = store_query_model(s, m, call, e);
+	if (ok)
+		*count = strtoul(rows_value(rows, 0, 0), NULL, 10);
+	rows_free(rows);
+	free(sql);
+	return ok;
+}
+
+bool store_count(struct store *s, const struct model *m, size_t *count, struct error *e)
+{
+	return run_count(s, m, sql_count(m), count, e);
+}
+
+bool store_count_some(
+	struct store *s, const struct model *m, size_t bound, size_t *count, struct error *e)
+{
+	return run_count(s, m, sql_count_some(m, bound), count, e);
+}
+
+bool store_estimate(struct store *s, const struct model *m, size_t *count, struct error *e)
+{
+	struct rows *rows = NULL;
+	const char *const table[] = { m->relation };
+	struct db_call call = { .sql = sql_live_rows,
+		.values = table,
+		.value_count = 1,
+		.rows = &rows,
+		.never_null = 1 };
+	*count = 0;
+	if (m->config->where != NULL)
+		return true;
+	if (!store_query(s, call, e))
+		/* uncovered: the session is lost at just this call */
+		return false;
+	*count = strtoul(rows_value(rows, 0, 0), NULL, 10);
+	rows_free(rows);
+	return true;
+}
+
+bool store_note(struct store *s, const struct model *m, struct error *e)
+{
+	if (store_has_note(s, m->index) && !close_note(s, m->index, e))
+		/* uncovered: the session is lost at just this call */
+		return false;
+	char *sql = sql_note(m, db_token(s->db));
+	bool ok = store_query_model(s, m, (struct db_call){ .sql = sql }, e);
+	s->models[m->index].noted = ok;
+	free(sql);
+	return ok;
+}
+
+bool store_has_note(const struct store *s, size_t index)
+{
+	return s->models[index].noted;
+}
+
+bool store_noted(
+	struct store *s, const struct model *m, size_t count, struct rows **keys, struct error *e)
+{
+	char *sql = sql_noted(m, db_token(s->db), count);
+	bool ok = store_query(s, (struct db_call){ .sql = sql, .rows = keys }, e) &&
+		  (rows_count(*keys) > 0 || close_note(s, m->index, e));
+	free(sql);
+	if (ok)
+		return true;
+	rows_free(*keys);
+	*keys = NULL;
+	return false;
+}
+
+char *store_prepare(struct store *s, const struct model *m, struct statement st, struct error *e)
+{
+	char *name = text_format(
+		"%s_%zu_%u_%s", st.what, m->index, s->models[m->index].generation, db_token(s->db));
+	if (!*st.done)
+		*st.done = store_query_model(
+			s, m, (struct db_call){ .prepared = name, .sql = st.sql }, e);
+	free(st.sql);
+	if (*st.done)
+		return name;
+	free(name);
+	return NULL;
+}

@@ -1,0 +1,105 @@
+/*
+ * Rows are deleted ahead, while their messages are on the way, so that all that is left to be done
+ * when they are stored is to commit.  Where not all are, the deletion is rolled back, and with it
+ * goes the lock on the rows: they are locked anew, if nobody has touched them since.
+ */
+#include "base/text.h"
+#include "postgres/binary.h"
+#include "store/store_own.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void store_delete_ahead(struct store *s, const struct model *m, const struct claim *claim)
+{
+	struct error e;
+	if (s->ahead != AHEAD_NOT || !claim->was_smooth || m->is_parent ||
+		claim->count < AHEAD_MIN || claim->refusals != NULL)
+		return;
+	if (!deletions_prepare(s, m, claim, NULL, &e))
+		return; /* to be done, and told, in its time */
+	if (db_send(s->db, s->deletions.calls, s->deletions.count, &e))
+		s->ahead = AHEAD_SENT;
+	else /* the session is lost, which is told in its time, too */
+		deletions_free(&s->deletions);
+}
+
+bool store_await_deletion(struct store *s, struct error *e)
+{
+	bool is_answered = s->ahead != AHEAD_SENT;
+	s->ahead = AHEAD_NOT;
+	return is_answered ||
+	       db_receive(s->db, s->deletions.calls, s->deletions.count, store_deadline(s), e);
+}
+
+/* The number of this session's transaction, which is freed; NULL with e. */
+static char *transaction_number(struct store *s, struct error *e)
+{
+	/* As xmax has it, without the epoch. */
+	static const char sql[] = "SELECT (pg_catalog.txid_current() OPERATOR(pg_catalog.&)"
+				  " 4294967295)::pg_catalog.text";
+	struct rows *rows = NULL;
+	if (!store_query(s, (struct db_call){ .sql = sql, .rows = &rows }, e))
+		return NULL;
+	char *number = text_copy(rows_value(rows, 0, 0));
+	rows_free(rows);
+	return number;
+}
+
+/* Prepared before the locks go: in between anybody may take the rows. */
+static char *prepare_lock_again(struct store *s, const struct model *m, struct error *e)
+{
+	bool *done = &s->models[m->index].prepared_lock_again;
+	struct statement st = { "lock_again", *done ? NULL : sql_lock_again(m), done };
+	return store_prepare(s, m, st, e);
+}
+
+/* Roll back and lock the rows again: those that a transaction was the last one to lock or delete,
+ * which nobody else can have been since. */
+static bool lock_again(struct store *s, const struct model *m, const struct claim *claim,
+	const char *transaction, struct error *e)
+{
+	char *statement = prepare_lock_again(s, m, e);
+	if (statement == NULL)
+		return false;
+	struct text ctids = { 0 };
+	struct rows *locked = NULL;
+	for (size_t i = 0; i < claim->count; i++)
+		binary_tids_add(&ctids, rows_value(claim->rows, i, ROW_CTID));
+	const char *const values[] = { ctids.text, transaction };
+	const int formats[] = { 1, 0 }, lengths[] = { (int)ctids.length, 0 };
+	struct db_call calls[5] = { { .sql = "ROLLBACK" } };
+	size_t count = 1 + store_begin(s, m, "BEGIN ISOLATION LEVEL READ COMMITTED", calls + 1);
+	calls[count++] = (struct db_call){ .prepared = statement,
+		.values = values,
+		.value_count = 2,
+		.formats = formats,
+		.lengths = lengths,
+		.rows = &locked };
+	calls[count++] = (struct db_call){ .sql = s->patience };
+	bool ok = db_run(s->db, calls, count, store_deadline(s), e);
+	if (ok && rows_count(locked) != claim->count)
+		ok = error_set(e, ERROR_CONFLICT,
+			"model \"%s\": others have taken signals that were to stay",
+			m->config->name);
+	rows_free(locked);
+	free(statement);
+	text_free(&ctids);
+	return ok;
+}
+
+bool store_keep(struct store *s, const struct model *m, const struct claim *claim, struct error *e)
+{
+	if (s->ahead == AHEAD_NOT)
+		return true;
+	if (s->ahead == AHEAD_FIRST)
+		return store_restore(s, e);
+	bool ok = store_await_deletion(s, e);
+	deletions_free(&s->deletions);
+	char *transaction = ok ? transaction_number(s, e) : NULL;
+	ok = transaction != NULL && lock_again(s, m, claim, transaction, e);
+	free(transaction);
+	if (!ok)
+		store_abandon(s);
+	return ok;
+}

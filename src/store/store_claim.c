@@ -1,0 +1,441 @@
+#include "base/text.h"
+#include "store/store_own.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A claim that is dropped is cancelled when it is far larger than this. */
+#define DROP_BYTES ((size_t)1024 * 1024)
+
+/* How many rows a claim takes now. */
+static size_t claim_size(const struct store *s, const struct model *m)
+{
+	size_t size = (size_t)m->config->burst_count >> s->models[m->index].size;
+	return size > 0 ? size : 1;
+}
+
+/* Learn from the rows of a claim of which size the next one should be: one that can be had whole.
+ * It grows again when twice as much would have fitted. */
+static void adapt_size(struct store *s, const struct model *m, const struct claim *claim)
+{
+	struct described *d = &s->models[m->index];
+	size_t size = claim_size(s, m);
+	if (claim->cut_to > 0)
+		while (claim_size(s, m) > claim->cut_to)
+			d->size++;
+	else if (d->size > 0 && claim->rows != NULL && rows_count(claim->rows) >= size &&
+		 rows_bytes(claim->rows) * 2 <= (size_t)m->config->burst_bytes)
+		d->size--;
+}
+
+char *store_prepare_claim(
+	struct store *s, const struct model *m, enum claim_kind kind, unsigned how, struct error *e)
+{
+	static const char *const names[] = { "first", "next", "stretch", "take", "noted", "ordered",
+		"floor" };
+	unsigned size = s->models[m->index].size;
+	bool *done = &s->models[m->index].prepared[kind][size][how];
+	char *what = text_format("claim_%s_%u_%u", names[kind], size, how);
+	struct statement st = { what, *done ? NULL : sql_claim(m, kind, claim_size(s, m), how),
+		done };
+	char *name = store_prepare(s, m, st, e);
+	free(what);
+	return name;
+}
+
+/* The array literals of a slice of noted keys, one for each column of the key. */
+static char **key_arrays(const struct model *m, const struct claim_request *r)
+{
+	char **arrays = memory_new(m->primary_key_count, sizeof *arrays);
+	for (size_t column = 0; column < m->primary_key_count; column++) {
+		struct text array = { 0 };
+		for (size_t i = 0; i < r->key_count; i++)
+			sql_array_add(&array, rows_value(r->keys, r->first_key + i, column));
+		sql_array_end(&array);
+		arrays[column] = array.text;
+	}
+	return arrays;
+}
+
+static void free_arrays(char **arrays, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(arrays[i]);
+	free(arrays);
+}
+
+static struct db_call state_call(
+	const struct store *s, const char *const *table, struct rows **state)
+{
+	return (struct db_call){
+		.prepared = s->state_statement, .values = table, .value_count = 1, .rows = state
+	};
+}
+
+static bool prepare_state(struct store *s, struct error *e)
+{
+	const struct db_call call = { .prepared = s->state_statement, .sql = sql_table_state };
+	s->prepared_state = s->prepared_state || store_query(s, call, e);
+	return s->prepared_state;
+}
+
+/* Whether the table is as the model has it, by the answer to the state call. */
+static bool is_same(const struct model *m, const struct rows *state, struct error *e)
+{
+	if (rows_count(state) == 1 && strcmp(rows_value(state, 0, 0), m->table_state) == 0)
+		return true;
+	return error_set(e, ERROR_PLAN, "table %s has changed", m->relation);
+}
+
+bool store_check_table(struct store *s, const struct model *m, struct error *e)
+{
+	const char *const table[] = { m->relation };
+	struct rows *state = NULL;
+	if (!prepare_state(s, e) || !store_query(s, state_call(s, table, &state), e))
+		return false;
+	bool ok = is_same(m, state, e);
+	rows_free(state);
+	return ok;
+}
+
+static bool has_expressions(const struct model *m)
+{
+	bool has = m->config->where != NULL;
+	for (size_t i = 0; i < m->output_count; i++)
+		has = has || m->outputs[i].sql != NULL;
+	return has;
+}
+
+/* What fails amid rows that are sent already has them sent again.  So that is for claims that only
+ * a fault fails: they evaluate no expression of people's and convert no text, which may fail for
+ * some row, rows like the last ones fit by far, and the broker took those. */
+bool store_may_stream(
+	const struct store *s, const struct model *m, const struct claim_request *request)
+{
+	return request->on_row != NULL && request->kind != CLAIM_FIRST &&
+	       s->models[m->index].is_smooth && !s->models[m->index].reads_apart &&
+	       !has_expressions(m) && db_is_utf8(s->db);
+}
+
+/* Who is told of the rows of which claim. */
+struct stream {
+	const struct claim_request *request;
+	struct claim *claim;
+};
+
+static void stream_row(void *arg)
+{
+	const struct stream *stream = arg;
+	stream->claim->is_streamed = true;
+	stream->request->on_row(stream->request->arg, rows_count(stream->claim->rows));
+}
+
+struct db_columns store_claimed(const struct model *m)
+{
+	return (struct db_columns){ m->claimed, (int)m->claimed_count,
+		(int)(ROW_FIXED_FIELDS + m->output_count) };
+}
+
+/* The calls of a claim in no order: BEGIN, those that prove the session, look at the table
+ * and set the path, where there is need; the claim, and how long the deletion waits. */
+#define CLAIM_CALLS 6
+
+struct claim_calls {
+	char *statement; /* the prepared one's name */
+	char **arrays;   /* of keys, or NULL */
+	const char **values;
+	const char *table[1];
+	struct rows *state;
+	struct db_call calls[CLAIM_CALLS];
+	struct db_call *claim; /* one of them */
+	struct db_columns expected;
+	size_t count;
+	enum claim_kind kind;
+};
+
+static void set_values(struct claim_calls *c, const struct model *m, const struct claim_request *r)
+{
+	size_t count = 0;
+	c->values = memory_new(m->primary_key_count + 2 + 2, sizeof *c->values);
+	if (r->kind == CLAIM_NOTED)
+		c->arrays = key_arrays(m, r);
+	for (size_t i = 0; r->kind == CLAIM_NOTED && i < m->primary_key_count; i++)
+		c->values[count++] = c->arrays[i];
+	for (size_t i = 0; r->kind == CLAIM_NEXT && i < r->from->count; i++)
+		c->values[count++] = r->from->values[i];
+	if (r->kind == CLAIM_STRETCH) {
+		c->values[count++] = r->from->values[0];
+		c->values[count++] = r->to->values[0];
+	}
+	for (size_t i = 0; r->passed_over != NULL && i < 2; i++)
+		c->values[count++] = r->passed_over[i];
+	c->claim->values = c->values;
+	c->claim->value_count = (int)count;
+}
+
+/* Begin, and claim with a statement that send_claim() prepares.  A claim from the beginning of a
+ * table also finds out whether the table still is as the model has it.  c stays where it is. */
+static void set_calls(const struct store *s, struct claim_calls *c, const struct model *m,
+	const struct claim_request *request, struct claim *claim)
+{
+	bool takes = claim->is_taken;
+	c->kind = takes ? CLAIM_TAKE : request->kind;
+	c->table[0] = m->relation;
+	c->calls[c->count++] = (struct db_call){ .sql = takes ? TAKE_BEGIN : "BEGIN" };
+	if (db_prove(s->db, &c->calls[c->count]))
+		c->count++;
+	if (c->kind == CLAIM_FIRST)
+		c->calls[c->count++] = state_call(s, c->table, &c->state);
+	if (m->as_role)
+		c->calls[c->count++] = db_role_path(s->db);
+	c->claim = &c->calls[c->count++];
+	c->expected = store_claimed(m);
+	*c->claim = (struct db_call){ .rows = &claim->rows,
+		.expected = s->models[m->index].reads_apart ? NULL : &c->expected,
+		.binary = m->is_binary,
+		.max_bytes = (size_t)m->config->burst_bytes,
+		.cut_to = &claim->cut_to };
+	c->calls[c->count++] = (struct db_call){ .sql = takes ? TAKE_PATIENCE : s->patience };
+	set_values(c, m, request);
+}
+
+static void free_calls(struct claim_calls *c, const struct model *m)
+{
+	free_arrays(c->arrays, c->arrays != NULL ? m->primary_key_count : 0);
+	free(c->values);
+	rows_free(c->state);
+	free(c->statement);
+}
+
+static bool send_claim(struct store *s, const struct model *m, struct claim_calls *c, unsigned how,
+	struct error *e)
+{
+	if (c->kind == CLAIM_FIRST && !prepare_state(s, e))
+		return false;
+	c->statement = store_prepare_claim(s, m, c->kind, how, e);
+	c->claim->prepared = c->statement;
+	return c->statement != NULL && db_send(s->db, c->calls, c->count, e);
+}
+
+static unsigned how_to(
+	const struct store *s, const struct model *m, const struct claim_request *request)
+{
+	return (request->passed_over != NULL ? CLAIM_PASSES_OVER : 0) |
+	       (s->models[m->index].reads_apart ? CLAIM_BARE : 0);
+}
+
+/* Rows in no order. */
+static bool claim_any(struct store *s, const struct model *m, const struct claim_request *request,
+	struct claim *claim, struct error *e)
+{
+	struct stream stream = { request, claim };
+	struct claim_calls c = { 0 };
+	claim->is_taken = s->is_claiming ? s->is_taking : store_may_take(s, m, request);
+	set_calls(s, &c, m, request, claim);
+	if (s->is_claiming)
+		claim->since = s->claiming_since;
+	bool ok = s->is_claiming || send_claim(s, m, &c, how_to(s, m, request), e);
+	s->is_claiming = false;
+	c.claim->on_row = store_may_stream(s, m, request) ? stream_row : NULL;
+	c.claim->arg = &stream;
+	ok = ok && db_receive(s->db, c.calls, c.count, store_deadline(s), e) &&
+	     (c.state == NULL || is_same(m, c.state, e));
+	free_calls(&c, m);
+	claim->count = ok ? rows_count(claim->rows) : 0;
+	claim->from_start = request->kind == CLAIM_FIRST;
+	return ok && (!claim->is_taken || store_take(s, m, claim, e));
+}
+
+void store_foresee(struct store *s, const struct claim_request *next)
+{
+	s->foreseen = next;
+}
+
+void store_send_foreseen(struct store *s, const struct model *m)
+{
+	const struct claim_request *r = s->foreseen;
+	struct described *d = &s->models[m->index];
+	struct claim next = { .is_taken = r != NULL && store_may_take(s, m, r) };
+	struct claim_calls c = { 0 };
+	struct error e;
+	s->foreseen = NULL;
+	if (r == NULL || d->reads_apart)
+		return;
+	set_calls(s, &c, m, r, &next);
+	if (d->prepared[c.kind][d->size][0]) {
+		s->claiming_since = clock_now();
+		s->is_taking = next.is_taken;
+		s->claiming_begin = (size_t)(c.claim - c.calls);
+		s->is_claiming = send_claim(s, m, &c, 0, &e);
+	}
+	free_calls(&c, m);
+}
+
+void store_drop_foreseen(struct store *s)
+{
+	struct claim dropped = { 0 };
+	struct error e;
+	struct db_call calls[CLAIM_CALLS] = { 0 };
+	if (!s->is_claiming)
+		return;
+	calls[s->claiming_begin] = (struct db_call){
+		.rows = &dropped.rows, .max_bytes = DROP_BYTES, .cut_to = &dropped.cut_to
+	};
+	s->is_claiming = false;
+	db_heed_stop(s->db, true); /* it may take long, with many dead rows for instance */
+	db_receive(s->db, calls, s->claiming_begin + 2, store_deadline(s), &e);
+	db_heed_stop(s->db, false);
+	claim_free(&dropped);
+}
+
+/* No key has a NULL, but those of tables that inherit from the model's are only looked at when it
+ * is described. */
+static bool check_keys(
+	struct store *s, const struct model *m, const struct claim *claim, struct error *e)
+{
+	for (size_t row = 0; m->is_parent && row < claim->count; row++)
+		for (size_t i = 0; i < m->primary_key_count; i++) {
+			if (rows_value(claim->rows, row, m->primary_key_fields[i]) != NULL)
+				continue;
+			store_forget(s, m->index);
+			return error_set(e, ERROR_DATABASE,
+				"model \"%s\": a row of a table that inherits from %s has NULL in "
+				"its key",
+				m->config->name, m->relation);
+		}
+	return true;
+}
+
+static void free_rows(struct claim *claim)
+{
+	for (size_t i = 0; claim->refusals != NULL && i < claim->count; i++)
+		free(claim->refusals[i].reason);
+	free(claim->refusals);
+	rows_free(claim->rows);
+	claim->refusals = NULL;
+	claim->rows = NULL;
+	claim->count = 0;
+}
+
+/* Whether there may be more rows to claim at once. */
+static bool has_more(const struct claim *claim, const struct claim_request *request, size_t size)
+{
+	size_t found = rows_count(claim->rows);
+	if (claim->cut_to > 0 || found > claim->count)
+		return true;
+	return found >= size && (request->kind != CLAIM_NOTED || size < request->key_count);
+}
+
+static bool claim_rows(struct store *s, const struct model *m, const struct claim_request *request,
+	struct claim *claim, struct error *e)
+{
+	if (request->kind != CLAIM_ORDERED)
+		return claim_any(s, m, request, claim, e);
+	return (!request->from_start || store_check_table(s, m, e)) &&
+	       store_claim_ordered(s, m, request, claim, e);
+}
+
+/* Find the rows that cannot be read. */
+static bool find_unreadable(
+	struct store *s, const struct model *m, struct claim *claim, struct error *e)
+{
+	if (claim->count > 0 && s->models[m->index].reads_apart &&
+		!store_read_apart(s, m, claim, e))
+		return false;
+	if (!db_is_utf8(s->db))
+		store_check_text(m, claim);
+	return true;
+}
+
+/* Whether a claim has failed for what may be in a row of it.  Then its rows are locked first, and
+ * read apart; next time, where some of them may be on the way to the broker. */
+static bool is_unreadable(
+	struct store *s, const struct model *m, const struct claim *claim, struct error *e)
+{
+	struct described *d = &s->models[m->index];
+	if (!store_may_be_row(e) || !store_connected(s))
+		return false;
+	if (e->kind == ERROR_PLAN) /* if it is not a row, it is a prepared statement */
+		store_forget(s, m->index);
+	if (d->reads_apart) {
+		d->reads_apart = false; /* it is not that, or not for some rows only */
+		return false;
+	}
+	d->reads_apart = true;
+	if (claim->is_streamed)
+		e->kind = ERROR_CONFLICT; /* again, at once */
+	return !claim->is_streamed;
+}
+
+/* Where rows may have to stay, they are deleted before they are sent. */
+static bool delete_first(struct store *s, const struct model *m,
+	const struct claim_request *request, struct claim *claim, struct error *e)
+{
+	struct described *d = &s->models[m->index];
+	bool is_due = m->may_refuse || d->is_careful;
+	if (claim->count == 0 && claim->from_start && request->passed_over == NULL)
+		d->is_careful = false; /* nothing is left that had to stay */
+	return claim->count == 0 || claim->is_taken || !is_due ||
+	       store_delete_first(s, m, claim, e);
+}
+
+static bool claim_once(struct store *s, const struct model *m, const struct claim_request *request,
+	struct claim *claim, struct error *e)
+{
+	size_t size = claim_size(s, m);
+	*claim =
+		(struct claim){ .was_smooth = s->models[m->index].is_smooth, .since = clock_now() };
+	db_heed_stop(s->db, true); /* nothing is sent yet, and it may wait for others' locks */
+	bool ok = claim_rows(s, m, request, claim, e) && check_keys(s, m, claim, e) &&
+		  find_unreadable(s, m, claim, e) && delete_first(s, m, request, claim, e);
+	db_heed_stop(s->db, false);
+	adapt_size(s, m, claim);
+	/* Nothing found changes nothing; rows are yet to be settled. */
+	s->models[m->index].is_smooth = s->models[m->index].is_smooth && ok && claim->count == 0;
+	if (ok && claim->count > 0) {
+		claim->more = claim->more || has_more(claim, request, size);
+		return true;
+	}
+	free_rows(claim);
+	if (ok)
+		return store_roll_back(s, e);
+	store_abandon(s);
+	/* A key or a condition may not fit what the table has become. */
+	struct error changed;
+	if ((e->kind == ERROR_DATABASE || store_may_be_row(e)) && store_connected(s) &&
+		!store_check_table(s, m, &changed) && changed.kind == ERROR_PLAN)
+		*e = changed;
+	return false;
+}
+
+bool store_claim(struct store *s, const struct model *m, const struct claim_request *request,
+	struct claim *claim, struct error *e)
+{
+	db_heed_stop(s->db, true); /* it may wait for others' locks, too */
+	bool can_delete = deletions_plan(s, m, e);
+	db_heed_stop(s->db, false);
+	if (!can_delete)
+		return false;
+	/* Where far more was found than fits in a burst, the claim was cancelled; a smaller one is
+	 * made in its place.  Rows that could not be taken are locked. */
+	for (;;) {
+		bool ok = claim_once(s, m, request, claim, e);
+		if (!ok && claim->is_taken)
+			store_be_wary(s, m, false);
+		bool is_to_repeat = claim->is_taken || (claim->cut_to > 0 && !claim->is_streamed) ||
+				    (!ok && is_unreadable(s, m, claim, e));
+		if (ok || !is_to_repeat || !store_connected(s))
+			return ok;
+	}
+}
+
+bool claim_refuses(const struct claim *claim, size_t row)
+{
+	return claim->refusals != NULL && claim->refusals[row].reason != NULL;
+}
+
+void claim_free(struct claim *claim)
+{
+	free_rows(claim);
+	*claim = (struct claim){ 0 };
+}

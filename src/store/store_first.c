@@ -1,0 +1,196 @@
+/*
+ * Rows that the server may refuse to delete, for a trigger, a foreign key or a rule, are deleted
+ * before they are sent: what is sent and cannot be deleted is sent again and again.  Where the
+ * server refuses some of them, these are found by halves, and the others go without them.
+ *
+ * All of that is behind a savepoint, so that it can be taken back with the rows still locked: the
+ * broker may refuse some, too.  The others are deleted again then, by such parts as the server
+ * takes.
+ */
+#include "base/text.h"
+#include "store/store_own.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool query(struct trial *t, const char *sql, struct error *e)
+{
+	return store_query(t->store, (struct db_call){ .sql = sql }, e);
+}
+
+void trial_refuse(struct trial *t, size_t row, struct refusal refusal)
+{
+	struct claim *claim = t->claim;
+	if (claim->refusals == NULL)
+		claim->refusals = memory_new(claim->count, sizeof *claim->refusals);
+	free(claim->refusals[row].reason);
+	claim->refusals[row] = refusal;
+	t->any = true;
+}
+
+/* Whether the server has waited in vain for a lock, which another row would meet as well; a trigger
+ * may say so, too. */
+static bool is_lock(const struct trial *t, const struct error *e, struct instant start)
+{
+	return strcmp(e->sqlstate, "55P03") == 0 &&
+	       instant_seconds(start, clock_now()) >= t->store->lock_wait;
+}
+
+/* Whether it is for some rows that the server refused, as far as that can be known. */
+static bool is_for_rows(const struct trial *t, const struct error *e, struct instant start)
+{
+	bool may_be = t->is_for_row != NULL ? t->is_for_row(e)
+					    : e->kind != ERROR_CONFLICT && e->kind != ERROR_PLAN &&
+						      e->kind != ERROR_STOPPED;
+	return may_be && store_connected(t->store) && !is_lock(t, e, start) &&
+	       instant_before(clock_now(), t->deadline);
+}
+
+static bool try_part(struct trial *t, size_t first, size_t count, struct error *e)
+{
+	struct instant start = clock_now();
+	if (query(t, "SAVEPOINT part", e) && t->try_rows(t, first, count, e))
+		return true;
+	struct error own = *e;
+	if (!is_for_rows(t, &own, start) || !query(t, "ROLLBACK TO SAVEPOINT part", e))
+		return false;
+	if (count == 1)
+		return t->refuse(t, first, &own, e);
+	size_t half = count / 2;
+	if (!try_part(t, first, half, e))
+		return false;
+	return (t->any && t->claim->in_order) || try_part(t, first + half, count - half, e);
+}
+
+/* In order, nothing behind a row that stays is sent. */
+static void cut_order(struct claim *claim)
+{
+	for (size_t row = 0; claim->in_order && row < claim->count; row++)
+		if (claim_refuses(claim, row))
+			claim->count = row + 1;
+}
+
+bool trial_run(struct trial *t, struct error *e)
+{
+	t->deadline = instant_after(clock_now(), t->store->config->timeout);
+	if (!try_part(t, 0, t->claim->count, e))
+		return false;
+	if (t->any)
+		cut_order(t->claim);
+	return true;
+}
+
+/* Of a trial, those that are not refused are to go; later, those that the disposals say. */
+static enum fate fate_of(const struct trial *t, size_t row)
+{
+	if (t->disposals != NULL)
+		return t->disposals[row].fate;
+	return claim_refuses(t->claim, row) ? FATE_STAYS : FATE_GOES;
+}
+
+/* Delete some of the rows, and have the triggers run that would wait for the commit. */
+static bool delete_rows(struct trial *t, size_t first, size_t count, struct error *e)
+{
+	struct store *s = t->store;
+	struct error ignored;
+	struct disposal *part = memory_new(t->claim->count, sizeof *part);
+	for (size_t i = first; i < first + count; i++)
+		part[i].fate = fate_of(t, i);
+	bool ok = deletions_prepare(s, t->model, t->claim, part, e) &&
+		  (s->deletions.count == 0 || db_run(s->db, s->deletions.calls, s->deletions.count,
+						      store_deadline(s), e)) &&
+		  query(t, "SET CONSTRAINTS ALL IMMEDIATE", e);
+	if (ok && !deletions_check(t->model, &s->deletions, &ignored))
+		ok = error_set(e, ERROR_DATABASE, "does a trigger, a rule or a policy keep it?");
+	deletions_free(&s->deletions);
+	free(part);
+	return ok && query(t, "RELEASE SAVEPOINT part", e);
+}
+
+static bool refuse(struct trial *t, size_t row, const struct error *why, struct error *e)
+{
+	(void)e;
+	trial_refuse(t, row, (struct refusal){ .reason = text_copy(why->text) });
+	return true;
+}
+
+/* Rows that cannot be read and are to die are deleted later; those that cannot be deleted stay. */
+static bool try_dying(struct trial *t, struct error *e)
+{
+	struct claim *claim = t->claim;
+	for (size_t row = 0; claim->refusals != NULL && row < claim->count; row++) {
+		struct refusal dying = claim->refusals[row];
+		if (!dying.may_die)
+			continue;
+		claim->refusals[row] = (struct refusal){ 0 };
+		bool ok = query(t, "SAVEPOINT dying", e) && try_part(t, row, 1, e) &&
+			  query(t, "ROLLBACK TO SAVEPOINT dying", e);
+		if (claim_refuses(claim, row)) {
+			free(dying.reason);
+			continue;
+		}
+		claim->refusals[row] = dying;
+		if (!ok)
+			return false;
+	}
+	return true;
+}
+
+/* What is left to do is to commit. */
+static bool prepare_commit(
+	struct store *s, const struct model *m, const struct claim *claim, struct error *e)
+{
+	struct disposal *none = memory_new(claim->count, sizeof *none);
+	bool ok = deletions_prepare(s, m, claim, none, e);
+	free(none);
+	return ok;
+}
+
+bool store_delete_first(
+	struct store *s, const struct model *m, struct claim *claim, struct error *e)
+{
+	struct trial t = {
+		.store = s, .model = m, .claim = claim, .try_rows = delete_rows, .refuse = refuse
+	};
+	if (!query(&t, s->haste, e) || !query(&t, "SAVEPOINT first", e) || !trial_run(&t, e) ||
+		!try_dying(&t, e) || !query(&t, s->patience, e))
+		return false;
+	if (!prepare_commit(s, m, claim, e))
+		return false;
+	s->ahead = AHEAD_FIRST;
+	return true;
+}
+
+/* What is sent has to go: it is not committed without one of the rows. */
+static bool fail(struct trial *t, size_t row, const struct error *why, struct error *e)
+{
+	(void)row;
+	*e = *why;
+	return error_prefix(
+		e, "a signal that was sent cannot be deleted from table %s", t->model->relation);
+}
+
+bool store_delete_again(struct store *s, const struct model *m, const struct claim *claim,
+	const struct disposal *disposals, struct error *e)
+{
+	struct claim same = *claim; /* nothing of it is refused now */
+	struct trial t = { .store = s,
+		.model = m,
+		.claim = &same,
+		.disposals = disposals,
+		.try_rows = delete_rows,
+		.refuse = fail };
+	s->ahead = AHEAD_NOT;
+	return trial_run(&t, e) && prepare_commit(s, m, claim, e);
+}
+
+bool store_restore(struct store *s, struct error *e)
+{
+	s->ahead = AHEAD_RESTORED;
+	deletions_free(&s->deletions);
+	if (store_query(s, (struct db_call){ .sql = "ROLLBACK TO SAVEPOINT first" }, e) &&
+		store_query(s, (struct db_call){ .sql = s->patience }, e)) /* it went, too */
+		return true;
+	store_abandon(s);
+	return false;
+}

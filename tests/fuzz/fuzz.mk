@@ -1,0 +1,29 @@
+.PHONY: fuzz
+
+# What is fuzzed, and the sources that each fuzzer links beside itself.
+FUZZ_SECONDS ?= 60
+FUZZERS      := message config command_line
+fuzz_message_SOURCES      := src/model/*.c src/config/template.c \
+	src/postgres/binary.c src/postgres/numeric.c src/base/*.c
+fuzz_config_SOURCES       := src/config/*.c src/base/*.c
+fuzz_config_OPTIONS       := -detect_leaks=0 -seed_inputs=$(CURDIR)/signalbus.conf.example
+fuzz_command_line_SOURCES := src/cli/main.c src/cli/options.c \
+	$(patsubst %,src/base/%.c,nearest text log log_json utf8)
+FUZZ_BINARIES := $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%)
+
+# main() of main.c is called by another one.
+$(FUZZ_BINARIES): $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard src/*/*.[ch]) Makefile
+	@mkdir -p $(@D)
+	clang -std=c11 -g -O1 -D_GNU_SOURCE -Dmain=program_main -Isrc $(WARNINGS) \
+		-Wno-missing-prototypes -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		$(shell pkg-config --cflags libcjson libconfig) $< \
+		$(fuzz_$*_SOURCES) $(shell pkg-config --libs libcjson libconfig) -o $@
+
+# What the parsers say is thrown away.
+fuzz_run = (mkdir -p $(BUILD)/fuzz/$1/corpus && cd $(BUILD)/fuzz/$1 && ../fuzz_$1 -close_fd_mask=3 \
+	-max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=10 -verbosity=0 -print_final_stats=1 \
+	-dict=$(CURDIR)/tests/fuzz/$1.dict $(fuzz_$1_OPTIONS) corpus)
+
+fuzz: deps-fuzz ## drive encoder, configuration and command line with libFuzzer, FUZZ_SECONDS (60) each
+	@$(MAKE) --no-print-directory $(FUZZ_BINARIES)
+	@set -e; $(foreach fuzzer,$(FUZZERS),echo == $(fuzzer); $(call fuzz_run,$(fuzzer));)
