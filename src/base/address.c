@@ -30,8 +30,8 @@ bool address_parse(struct address *a, const char *text, struct error *e)
 	size_t length = port != NULL ? (size_t)(port - 1 - text) : 0;
 	if (port == NULL || length >= sizeof a->host || !is_host(host, length))
 		return error_set(e, ERROR_CONFIG,
-			"\"%s\" is no address: it must be HOST:PORT such as \"127.0.0.1:9464\" or "
-			"\"[::1]:9464\"",
+			"invalid address \"%s\": it must be HOST:PORT, such as \"127.0.0.1:9464\" "
+			"or \"[::1]:9464\"",
 			text);
 	if (length > 0 && host[0] == '[') {
 		host++;

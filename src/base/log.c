@@ -120,8 +120,8 @@ static void tell_of_lost(void)
 	char line[LOG_JSON_BYTES], message[128];
 	if (sink.lost == 0)
 		return;
-	snprintf(message, sizeof message,
-		"lost %zu lines of this log: nobody read them from standard error", sink.lost);
+	snprintf(message, sizeof message, "lost %zu log lines: standard error was not read",
+		sink.lost);
 	if (write_line(line, make_line(line, LOG_LEVEL_WARNING, message, false)))
 		sink.lost = 0;
 }

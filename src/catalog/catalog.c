@@ -228,7 +228,7 @@ static bool describe_dead_letters(
 	return is_fit || error_set(e, ERROR_CONFIG,
 				 "%s:%u: table %s %s; \"signalbus triggers\" prints its definition",
 				 at.file, at.line, m->file->dead_letter_table,
-				 found ? "is not one for dead letters" : "does not exist");
+				 found ? "is not a dead letter table" : "does not exist");
 }
 
 /* What was read in several statements has to be of one and the same table. */

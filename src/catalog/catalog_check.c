@@ -147,7 +147,7 @@ static void warn_of_sort(struct examination *x)
 {
 	char *remedy = sql_order_index(x->model);
 	char *text = text_format("table %s: no index serves the order, so the server sorts the "
-				 "table for each burst; %s",
+				 "table for every burst; %s",
 		x->model->relation, remedy);
 	warning(x, text);
 	free(text);
@@ -191,7 +191,7 @@ static bool check_foreign_keys(struct examination *x, struct error *e)
 {
 	static const char sql[] =
 		"SELECT pg_catalog.format('table %1$s: rows of table %2$s may refer to a signal,"
-		" which is not sent then, since the foreign key %3$I does not let go of it;"
+		" which then cannot be deleted and is not sent, because of the foreign key %3$I;"
 		" ALTER TABLE %2$s DROP CONSTRAINT %3$I, ADD CONSTRAINT %3$I %4$s', k.confrelid::"
 		"pg_catalog.regclass, k.conrelid::pg_catalog.regclass, k.conname,"
 		" pg_catalog.regexp_replace(pg_catalog.replace(pg_catalog.pg_get_constraintdef("
@@ -231,12 +231,12 @@ static bool check_privileges(struct examination *x, struct error *e)
 		"  pg_catalog.format('table %s: user %s may not DELETE; GRANT DELETE ON %s TO %s',"
 		" t, u, t, u)),"
 		" (4, pg_catalog.has_any_column_privilege(o.oid, 'UPDATE'),"
-		"  pg_catalog.format('table %s: user %s may not UPDATE any column, so it may not "
+		"  pg_catalog.format('table %s: user %s may not UPDATE any column, so it cannot "
 		"lock rows;"
 		" GRANT UPDATE (%s) ON %s TO %s', t, u, a, t, u)),"
 		" (5, NOT pg_catalog.row_security_active(o.oid),"
-		"  pg_catalog.format('table %s: row level security applies to user %s, and may "
-		"hide signals;"
+		"  pg_catalog.format('table %s: row level security applies to user %s and may hide "
+		"signals;"
 		" ALTER ROLE %s BYPASSRLS', t, u, u)))"
 		" AS privilege (place, is_there, line) WHERE NOT is_there ORDER BY place";
 	return report_lines(x, sql, x->can_claim ? "t" : "f", problem, e);
@@ -249,8 +249,8 @@ static bool check_sequences(struct examination *x, struct error *e)
 	static const char sql[] =
 		"SELECT DISTINCT pg_catalog.format('table %s: sequence %s, which numbers the "
 		"column %I of"
-		" order_by, has CACHE %s, so signals may be numbered in another order than they"
-		" are inserted in; ALTER SEQUENCE %s CACHE 1',"
+		" order_by, has CACHE %s, so signals may be inserted in a different order than "
+		"they are numbered; ALTER SEQUENCE %s CACHE 1',"
 		"  $1::pg_catalog.regclass, s.seqrelid::pg_catalog.regclass, a.attname, s.seqcache,"
 		"  s.seqrelid::pg_catalog.regclass)"
 		" FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef f"
@@ -286,10 +286,9 @@ static bool check_trigger(struct examination *x, struct error *e)
 		" WHERE t.tgrelid = $1::pg_catalog.oid AND p.proname = 'signalbus_notify'"
 		" AND t.tgenabled IN ('O', 'A') AND t.tgtype & 4 <> 0)" /* INSERT */
 		" SELECT pg_catalog.format(CASE WHEN EXISTS (SELECT FROM found)"
-		"  THEN 'table %s: its trigger notifies another channel than %L, and so does not"
-		" wake the daemon, which'"
-		"  ELSE 'table %s: no trigger wakes the daemon by channel %L, which' END"
-		"  || ' finds signals only when it looks, every poll_interval;"
+		"  THEN 'table %s: its trigger does not notify channel %L'"
+		"  ELSE 'table %s: no trigger notifies channel %L' END"
+		"  || ', so the daemon finds signals only by polling (poll_interval);"
 		" signalbus triggers | psql', $1::pg_catalog.regclass, $2::pg_catalog.text)"
 		" WHERE NOT EXISTS (SELECT FROM found WHERE tgargs ="
 		"  pg_catalog.convert_to($2, pg_catalog.getdatabaseencoding()) || "

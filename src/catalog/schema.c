@@ -218,7 +218,7 @@ char *schema_print(const struct model *m, const struct facts *f, struct error *e
 		const struct column *c = &m->columns[column];
 		if (!is_json(c->type_oid)) {
 			model_error(m, "value", e,
-				"the value is column \"%s\" as it is, of type %s: that is no JSON",
+				"the value is column \"%s\" as it is, of type %s: that is not JSON",
 				c->name, c->type);
 			return NULL;
 		}

@@ -73,9 +73,8 @@ static void report(struct findings *f,
 
 static void report_topic(struct check *c, size_t i, const struct bus_topic *topic)
 {
-	static const char no_key[] =
-		"it compacts (cleanup.policy), so it takes no message without a "
-		"key, and the model has none; set key";
+	static const char no_key[] = "it is compacted (cleanup.policy), so it does not accept "
+				     "messages without a key and the model has none; set key";
 	const char *warning = topic->warning;
 	if (topic->compacts && c->config->models[c->models[i]].key == NULL)
 		report(&c->findings, findings_problem, name_of(c, i), topic, no_key);

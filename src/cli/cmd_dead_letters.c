@@ -117,8 +117,8 @@ int cmd_dead_letters(const struct command_line *line)
 		return EXIT_WRONG_CONFIG;
 	if (config->dead_letter_table == NULL) {
 		int status = command_refuse(config, "dead_letter_table",
-			"dead_letter_table is not set, so there are no dead letters; set it to the "
-			"table that has them");
+			"dead_letter_table is not set; set it to the table that has the dead "
+			"letters");
 		config_free(config);
 		return status;
 	}

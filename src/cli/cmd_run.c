@@ -91,15 +91,15 @@ static void reload(const struct command_line *line, struct running *r, struct te
 	struct running next;
 	service_reloading();
 	if (load(line, &next) != 0) {
-		log_error("the configuration is wrong; the one from before stays in force");
+		log_error("invalid configuration; keeping the previous one");
 	} else if (!listen_for(&next, t->monitor)) {
-		log_error("the configuration from before stays in force");
+		log_error("keeping the previous configuration");
 	} else {
 		t->sent += daemon_report(r->daemon).sent;
 		stop(r, t->monitor);
 		*r = next;
 		start(r, t->monitor);
-		log_info("the configuration was reloaded");
+		log_info("configuration reloaded");
 	}
 	if (t->ready)
 		service_ready();

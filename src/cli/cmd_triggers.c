@@ -67,8 +67,8 @@ int cmd_triggers(const struct command_line *line)
 		.triggers = config->notify_channel[0] != '\0' || line->drop };
 	if (!w.triggers && !w.dead_letters) {
 		int status = command_refuse(config, "notify_channel",
-			"notify_channel is \"\", so there is no channel for triggers to notify; "
-			"name one, such as \"signalbus\"");
+			"notify_channel is \"\"; set it to the channel that the triggers notify, "
+			"such as \"signalbus\"");
 		config_free(config);
 		return status;
 	}

@@ -28,8 +28,8 @@ static void warn_if_open(const char *file)
 {
 	struct stat st;
 	if (stat(file, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IROTH))
-		log_warning("%s holds a password or a key and others may read it; chmod o-r it, or "
-			    "keep that in a file of its own",
+		log_warning("%s contains a password or a key and others may read it; run chmod o-r "
+			    "on it, or keep it in a separate file",
 			file);
 }
 

@@ -39,14 +39,14 @@ static const struct {
 	{ "pending", cmd_pending, "W", false, "[--watch [SECONDS]]",
 		"print how many signals are pending" },
 	{ "check", cmd_check, "e", true, "[-e NAME]... [NAME]...",
-		"find out whether all is there that sending needs" },
+		"check tables, privileges, topics and servers" },
 	{ "schema", cmd_schema, "", true, "NAME",
 		"print the JSON Schema of a model's message value" },
 	{ "triggers", cmd_triggers, "D", true, "[--drop] [NAME]...",
 		"print the SQL of the triggers that wake the daemon" },
 	{ "dead-letters", cmd_dead_letters, "eQX", true,
 		"[--requeue|--discard] [-e NAME]... [NAME]...",
-		"list the signals that were rejected for good, or end their stay" },
+		"list, requeue or discard rejected signals" },
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

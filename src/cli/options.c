@@ -41,7 +41,7 @@ static const struct {
 	{ 'w', true, false, "wait", "SECONDS",
 		"flush: wait for concurrent senders (default: 3.0)" },
 	{ 'r', true, false, "repeat", "SECONDS", "flush again every SECONDS until stopped" },
-	{ 'e', true, false, "exclude", "NAME", "leave a model out; may be given several times" },
+	{ 'e', true, false, "exclude", "NAME", "exclude a model; may be repeated" },
 	{ 'j', true, false, "jobs", "N", "flushmany: use N connections (default: 1)" },
 	{ 'W', false, false, "watch", "[SECONDS]",
 		"pending: print again every SECONDS (default: 2)" },

@@ -115,7 +115,7 @@ static void read_defaults(struct reader *r, const config_setting_t *root)
 		const config_setting_t *member = config_setting_get_member(s, own[i]);
 		if (member != NULL)
 			problems_add(r->problems, value_place(r->config, member),
-				"\"%s\" belongs to a model, not to defaults", own[i]);
+				"\"%s\" is a setting of a model, not of defaults", own[i]);
 	}
 }
 
@@ -151,7 +151,7 @@ static void read_model(struct reader *r, const config_setting_t *s)
 	}
 	if (m.name != NULL && name_is_taken(c, m.name))
 		problems_add(r->problems, config_place(c, &m, "name"),
-			"another model is named \"%s\" already", m.name);
+			"another model already has the name \"%s\"", m.name);
 	c->models[c->model_count++] = m;
 }
 
@@ -239,7 +239,7 @@ static bool check_included(
 	if (value_mark_length(content) > 0)
 		problems_add(problems, (struct place){ path, 1 },
 			"an included file must not begin with a byte order mark; save it as UTF-8 "
-			"without one");
+			"without a byte order mark");
 	bool go_on = check_includes(content, folder, depth, problems);
 	free(content);
 	return go_on;

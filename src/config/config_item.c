@@ -71,7 +71,7 @@ static void check_group(struct reader *r, const struct setting *row, const confi
 			"%s: the member \"name\" is missing", row->name);
 	if (sources != 1)
 		problems_add(r->problems, value_place(r->config, s),
-			"%s: each needs one of %s beside its name", row->name,
+			"%s: each needs a name and one of %s", row->name,
 			row->type == SETTING_HEADERS ? "\"column\", \"sql\" and \"value\""
 						     : "\"column\" and \"sql\"");
 }

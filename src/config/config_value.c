@@ -392,8 +392,7 @@ void value_read_properties(
 	struct config *c = r->config;
 	if (config_setting_get_member(s, "bootstrap_servers") == NULL &&
 		config_setting_get_member(s, "metadata_broker_list") == NULL)
-		problems_add(r->problems, value_place(c, s),
-			"%s: \"bootstrap_servers\" is missing: which broker to ask first",
+		problems_add(r->problems, value_place(c, s), "%s: \"bootstrap_servers\" is missing",
 			row->name);
 	c->kafka = memory_new((size_t)count, sizeof *c->kafka);
 	for (int i = 0; i < count; i++)

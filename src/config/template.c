@@ -50,8 +50,8 @@ static bool check_constants(const struct template *t, struct error *e)
 		length += t->parts[i].is_column ? 0 : strlen(t->parts[i].text);
 	return template_is_constant(t) || length <= TOPIC_MAX_LENGTH ||
 	       error_set(e, ERROR_CONFIG,
-		       "%zu bytes outside of \"{}\"; Kafka allows a topic's name %d at the most",
-		       length, TOPIC_MAX_LENGTH);
+		       "%zu bytes outside of \"{}\"; a topic name has %d at most", length,
+		       TOPIC_MAX_LENGTH);
 }
 
 bool template_parse(struct template *t, const char *text, struct error *e)
@@ -73,7 +73,7 @@ bool template_parse(struct template *t, const char *text, struct error *e)
 		if (end == NULL)
 			return topic_check(whole, ERROR_CONFIG, e);
 		if (end == text + 1)
-			return error_set(e, ERROR_CONFIG, "no column's name in \"{}\"");
+			return error_set(e, ERROR_CONFIG, "no column name in \"{}\"");
 		add_part(t, text + 1, (size_t)(end - text) - 1, true);
 		text = end + 1;
 	}
@@ -119,17 +119,16 @@ bool topic_check(const char *name, enum error_kind kind, struct error *e)
 	size_t length = strlen(name);
 	make_showable(name, shown);
 	if (length == 0)
-		return error_set(e, kind, "the topic's name is empty");
+		return error_set(e, kind, "the topic name is empty");
 	if (name[strspn(name, legal)] != '\0')
 		return error_set(e, kind,
-			"\"%s\" is no name for a topic: it may have ASCII letters, digits, \".\", "
-			"\"_\" and \"-\" only",
+			"invalid topic name \"%s\": use ASCII letters, digits, \".\", \"_\" and "
+			"\"-\" only",
 			shown);
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return error_set(e, kind, "\"%s\" is no name for a topic", shown);
+		return error_set(e, kind, "invalid topic name \"%s\"", shown);
 	if (length > TOPIC_MAX_LENGTH)
-		return error_set(e, kind,
-			"the topic's name \"%s\" has %zu bytes; Kafka allows %d at the most", shown,
-			length, TOPIC_MAX_LENGTH);
+		return error_set(e, kind, "the topic name \"%s\" has %zu bytes; the limit is %d",
+			shown, length, TOPIC_MAX_LENGTH);
 	return true;
 }

@@ -82,7 +82,7 @@ void health_connected(struct health *h)
 	note_up(h, clock_now());
 	if (h->is_short && h->connected == h->workers) {
 		h->is_short = false;
-		log_warning("all %u connections to the database are there", h->workers);
+		log_warning("all %u connections to the database are established", h->workers);
 	}
 	pthread_mutex_unlock(&h->lock);
 }

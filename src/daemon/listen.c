@@ -120,8 +120,8 @@ static bool look_up_all(struct listener *l, struct error *e)
 				l->config->models[i].name);
 	}
 	if (ok && !l->told && silent.length > 0)
-		log_info("no trigger announces the signals of %s: they are looked for every %g s "
-			 "(signalbus triggers prints the triggers)",
+		log_info("no wake-up trigger on the tables of %s: polling every %g s (\"signalbus "
+			 "triggers\" prints the triggers)",
 			silent.text, l->config->poll_interval);
 	l->told = l->told || ok;
 	text_free(&silent);
@@ -177,9 +177,8 @@ static bool test_self(struct listener *l, struct error *e)
 		if (!hear(l, instant_earlier(deadline, instant_after(clock_now(), 0.02)), e))
 			return false;
 	if (!l->proven && !stopping(l))
-		log_warning(
-			"notifications do not arrive (does a proxy pool transactions?): all tables "
-			"are looked at every %g s",
+		log_warning("notifications do not arrive (does a proxy pool transactions?): "
+			    "polling all tables every %g s",
 			l->config->poll_interval);
 	return true;
 }
@@ -227,7 +226,7 @@ static void note_failure(struct listener *l, const struct error *e)
 	if (l->failures < DEAF_TRIES)
 		return;
 	l->deaf = clock_now();
-	log_warning("notifications are not heard: %s; all tables are looked at every %g s", e->text,
+	log_warning("cannot receive notifications: %s; polling all tables every %g s", e->text,
 		l->config->poll_interval);
 }
 
@@ -236,7 +235,7 @@ static void note_success(struct listener *l)
 	struct instant now = clock_now();
 	retry_success(&l->connecting, now);
 	if (l->deaf.ns != 0)
-		log_warning("notifications are heard again, after %.0f s",
+		log_warning("notifications are received again, after %.0f s",
 			instant_seconds(l->deaf, now));
 	l->failures = 0;
 	l->deaf = (struct instant){ 0 };

@@ -96,7 +96,7 @@ struct monitor *monitor_new(void)
 	pthread_mutex_init(&m->lock, NULL);
 	m->last = (struct daemon_view){ .patience = STARTING_S,
 		.database = "database: not connected yet",
-		.broker = "kafka: the broker was not asked yet" };
+		.broker = "kafka: the broker has not been queried yet" };
 	monitor_show_alive(m);
 	return m;
 }

@@ -67,7 +67,7 @@ static bool start(struct bus *bus, struct error *e)
 	if (bus->wake_fd < 0)
 		/* uncovered: no descriptor is left; make failing-calls */
 		return error_set(
-			e, ERROR_BROKER, "kafka: cannot make an eventfd: %s", strerror(errno));
+			e, ERROR_BROKER, "kafka: cannot create an eventfd: %s", strerror(errno));
 	bus_make_producer(bus, e);
 	if (bus->producer == NULL)
 		return false;
@@ -76,7 +76,7 @@ static bool start(struct bus *bus, struct error *e)
 	bus->queue_max_kbytes = producer_property(handle, "queue.buffering.max.kbytes");
 	int error = pthread_create(&bus->reporter, NULL, bus_report_loop, bus);
 	return error == 0 ||
-	       error_set(e, ERROR_BROKER, "kafka: cannot make a thread: %s", strerror(error));
+	       error_set(e, ERROR_BROKER, "kafka: cannot create a thread: %s", strerror(error));
 }
 
 /* What a bus is for. */
@@ -277,12 +277,12 @@ static bool hand_over(struct bus *bus, struct ledger *l, size_t slot, const stru
 		/* A process that was frozen for long must not send what others may have sent. */
 		if (!instant_before(clock_now(), deadline)) {
 			refuse_late(bus, l, slot,
-				is_full ? "the producer's queue stayed full"
-					: "no time is left to send it");
+				is_full ? "the queue of the producer stayed full"
+					: "no time left to send it");
 			return false;
 		}
 		if (atomic_load(&bus->is_broken)) {
-			bus_refuse(bus, l, slot, VERDICT_LATE, "one before it was not stored");
+			bus_refuse(bus, l, slot, VERDICT_LATE, "an earlier message was not stored");
 			return false;
 		}
 		pthread_rwlock_rdlock(&bus->producer_lock);

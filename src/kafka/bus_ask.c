@@ -75,7 +75,8 @@ bool ask_partitions(rd_kafka_t *handle, const struct rd_kafka_metadata_topic *to
 	for (int i = 0; i < topic->partition_cnt; i++)
 		if (topic->partitions[i].leader < 0) {
 			snprintf(text, size,
-				"partition %d has no leader; start the brokers that have it",
+				"partition %d has no leader; start a broker that has a replica of "
+				"it",
 				(int)topic->partitions[i].id);
 			return true;
 		}
@@ -87,7 +88,7 @@ bool ask_partitions(rd_kafka_t *handle, const struct rd_kafka_metadata_topic *to
 		return false;
 	snprintf(text, size,
 		"partition %d has %d of %d replicas in sync, fewer than min.insync.replicas (%d); "
-		"start the brokers that have the others",
+		"start the brokers that have the other replicas",
 		(int)p->id, p->isr_cnt, p->replica_cnt, s.min_insync_replicas);
 	return true;
 }
@@ -137,6 +138,7 @@ const char *ask_plain_code(rd_kafka_resp_err_t code)
 {
 	bool is_silence =
 		code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__TIMED_OUT;
-	return is_silence ? "kafka.bootstrap_servers accept connections, but say nothing"
+	return is_silence ? "the servers of kafka.bootstrap_servers accept connections but do not "
+			    "answer"
 			  : rd_kafka_err2str(code);
 }

@@ -86,8 +86,8 @@ static void invalid(
 	if (s->is_known && !s->compacts)
 		return;
 	snprintf(j->text, sizeof j->text,
-		s->is_known ? "%s: the key is NULL, and topic %s compacts (cleanup.policy)"
-			    : "%s: the key is NULL; does topic %s compact (cleanup.policy)?",
+		s->is_known ? "%s: the key is NULL, and topic %s is compacted (cleanup.policy)"
+			    : "%s: the key is NULL; is topic %s compacted (cleanup.policy)?",
 		j->reason, topic);
 	j->reason = j->text;
 }
@@ -131,8 +131,8 @@ void bus_judge(
 	} else if (is_for_the_key(bus, handle, report)) {
 		j->verdict = VERDICT_TOPIC;
 		j->is_models = true;
-		j->reason = "the broker takes no message without a key, and the model has none; "
-			    "set key, or the topic's cleanup.policy to delete";
+		j->reason = "the broker does not accept messages without a key and the model has "
+			    "none; set key, or set cleanup.policy of the topic to delete";
 	} else if (j->verdict == VERDICT_REJECTED) {
 		explain(bus, handle, report, j);
 	}

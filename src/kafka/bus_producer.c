@@ -74,7 +74,7 @@ static int on_close(int sock, void *arg)
 	if (ioctl(sock, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged > 0 &&
 		setsockopt(sock, SOL_SOCKET, SO_LINGER, &drop, sizeof drop) != 0)
 		/* uncovered: a socket takes this option */
-		log_debug("kafka: what a connection still has cannot be dropped");
+		log_debug("kafka: cannot drop the unsent data of a connection");
 	return close(sock);
 }
 
@@ -162,7 +162,7 @@ bool producer_refused(const struct config *config, const char *reason, struct er
 	struct place at = place_of(config, reason);
 	if (rd_kafka_last_error() == RD_KAFKA_RESP_ERR__INVALID_ARG)
 		return error_set(e, ERROR_CONFIG, "%s:%u: kafka: %s", at.file, at.line, reason);
-	return error_set(e, ERROR_BROKER, "kafka: cannot make a producer: %s", reason);
+	return error_set(e, ERROR_BROKER, "kafka: cannot create a producer: %s", reason);
 }
 
 /* Batches that the topic takes, unless smaller ones are configured. */

@@ -16,14 +16,17 @@
 static const struct {
 	const char *name, *value, *why;
 } fixed[] = {
-	{ "acks", "all", "a signal is deleted only when all replicas have it" },
-	{ "acks", "-1", "a signal is deleted only when all replicas have it" },
-	{ "request.required.acks", "all", "a signal is deleted only when all replicas have it" },
-	{ "request.required.acks", "-1", "a signal is deleted only when all replicas have it" },
+	{ "acks", "all", "a signal is deleted only when all in-sync replicas have stored it" },
+	{ "acks", "-1", "a signal is deleted only when all in-sync replicas have stored it" },
+	{ "request.required.acks", "all",
+		"a signal is deleted only when all in-sync replicas have stored it" },
+	{ "request.required.acks", "-1",
+		"a signal is deleted only when all in-sync replicas have stored it" },
 	{ "enable.idempotence", "true", "retries would repeat and reorder messages" },
 	{ "transactional.id", NULL, "signalbus sets it" },
-	{ "delivery.report.only.error", "false", "a signal is deleted when its report has come" },
-	{ "test.mock.num.brokers", NULL, "messages would go to a broker that is none" },
+	{ "delivery.report.only.error", "false",
+		"a signal is deleted only after its delivery report" },
+	{ "test.mock.num.brokers", NULL, "messages would go to a mock broker" },
 };
 
 static bool check_fixed(const struct property *p, struct error *e)

@@ -102,7 +102,7 @@ static void judge(struct bus_topic *t, const struct rd_kafka_metadata_topic *fou
 		{ RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, "does not exist; create it" },
 		{ RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
 			"the Kafka user may not see it; allow it WRITE and DESCRIBE" },
-		{ RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, "is no name that Kafka allows" },
+		{ RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, "is not a valid topic name" },
 	};
 	for (size_t i = 0; i < sizeof problems / sizeof problems[0]; i++)
 		if (found->err == problems[i].code) {

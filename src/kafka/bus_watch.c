@@ -175,7 +175,7 @@ static void note_failure(struct watch *w, rd_kafka_resp_err_t code, struct insta
 	w->slice = fmin(2 * w->slice, SLICE_MAX_S);
 	if (code == RD_KAFKA_RESP_ERR__TIMED_OUT) {
 		snprintf(reason, sizeof reason,
-			"it accepts connections, but has said nothing for %g s", timeout);
+			"it accepts connections, but has not answered for %g s", timeout);
 		if (owed(w, now) >= timeout)
 			note_down(w, reason);
 		return;

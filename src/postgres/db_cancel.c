@@ -24,7 +24,7 @@ void db_cancel(struct db *db)
 	char reason[256];
 	PGcancel *cancel = PQgetCancel(db->conn);
 	if (cancel == NULL || !PQcancel(cancel, reason, sizeof reason))
-		log_debug("database: a statement cannot be cancelled: %s",
+		log_debug("database: cannot cancel a statement: %s",
 			cancel != NULL ? reason : "not connected");
 	PQfreeCancel(cancel);
 }
@@ -49,7 +49,7 @@ bool db_say_late(const struct db *db, const struct error *failure, struct error 
 	text_add_short(&t,
 		failure != NULL         ? failure->text
 		: db->notice[0] != '\0' ? db->notice
-					: "it was done by then",
+					: "it had finished by then",
 		sizeof db->notice);
 	error_set(e, ERROR_TEMPORARY, "%s", t.text);
 	text_free(&t);
@@ -91,9 +91,8 @@ bool db_end_left(struct db *db, struct instant deadline, struct error *e)
 			return false;
 		if (is_there && !instant_before(clock_now(), until))
 			return error_set(e, ERROR_CONNECTION,
-				"database: server process %d, whose session was given up since it "
-				"did "
-				"not answer, has not ended yet",
+				"database: server process %d, which did not answer and was "
+				"abandoned, is still running",
 				db->left_pid);
 		if (is_there && stop_wait(instant_after(clock_now(), LOOK_S)))
 			return error_set(e, ERROR_STOPPED, "asked to stop");

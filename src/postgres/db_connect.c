@@ -262,7 +262,7 @@ bool db_open(struct db *db, struct instant deadline, struct error *e)
 			error_set(e, ERROR_STOPPED, "asked to stop");
 		else
 			error_set(e, ERROR_CONNECTION, "database: %s",
-				a.failures.length > 0 ? a.failures.text : "no host is named");
+				a.failures.length > 0 ? a.failures.text : "no host is given");
 	}
 	text_free(&a.failures);
 	return ok;

@@ -195,8 +195,7 @@ static void leave_out(struct db *db, struct answer *a, size_t bytes)
 	if (a->left_out <= c->max_bytes || a->is_cancelled || c->on_row != NULL)
 		return;
 	a->is_cancelled = true;
-	log_debug("database: more than %zu bytes come beyond what is wanted: cancelled",
-		c->max_bytes);
+	log_debug("database: more than %zu surplus bytes: cancelling the statement", c->max_bytes);
 	db_cancel(db);
 }
 
@@ -205,7 +204,7 @@ static bool unreadable(struct answer *a, const PGresult *result, int column)
 {
 	a->has_failed = true;
 	return error_set(a->error, ERROR_DATABASE,
-		"database: column \"%s\": a value of type %u came in a form that is not known",
+		"database: column \"%s\": the value of type %u has an unknown format",
 		PQfname(result, column), PQftype(result, column));
 }
 
@@ -214,7 +213,7 @@ static bool missing(struct answer *a, const PGresult *result, int column)
 {
 	a->has_failed = true;
 	return error_set(a->error, ERROR_DATABASE,
-		"database: column \"%s\" is NULL, which it cannot be", PQfname(result, column));
+		"database: column \"%s\" is NULL, but must not be", PQfname(result, column));
 }
 
 /* The fields of a row, as text.  Sets *bytes to how long they are together. */
@@ -277,7 +276,7 @@ static bool begin_rows(struct answer *a, const PGresult *result)
 	if (expected != NULL && !is_expected(expected, result)) {
 		a->has_failed = true;
 		return error_set(a->error, ERROR_PLAN,
-			"database: a table has changed since it was looked at");
+			"database: a table has changed since it was examined");
 	}
 	a->columns = expected != NULL ? expected->kept : PQnfields(result);
 	size_t count = (size_t)a->columns;

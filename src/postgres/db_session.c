@@ -79,9 +79,9 @@ bool db_prove(const struct db *db, struct db_call *call)
 bool db_pooled(struct error *e)
 {
 	return error_set(e, ERROR_POOLED,
-		"database: a connection pooler in between pools transactions, and signalbus needs "
-		"a session of its own; connect to the server itself, or have the pooler pool "
-		"sessions (PgBouncer: pool_mode = session)");
+		"database: a connection pooler uses transaction pooling, but signalbus needs "
+		"session pooling; connect to the server directly, or set the pooler to session "
+		"pooling (PgBouncer: pool_mode = session)");
 }
 
 /* Ask for the server process, behind another statement, in one transaction; to be freed. */

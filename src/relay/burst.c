@@ -235,9 +235,8 @@ static bool set_failure(const struct burst *b, size_t row, size_t left, struct e
 			b->claim.count - left, b->claim.count, b->config->timeout, reason);
 	if (!b->in_order && entry->cause != 0 && ledger_rejected_alike(&b->ledger))
 		return error_set(e, ERROR_REJECTED,
-			"model \"%s\": all messages of a burst were rejected for one reason, so "
-			"not "
-			"for what is in them: %s; the signals stay in table %s",
+			"model \"%s\": all messages of a burst were rejected for the same reason, "
+			"so not for their content: %s; the signals stay in table %s",
 			m->name, reason, b->model->relation);
 	struct text identity = { 0 };
 	add_row(b, row, &identity);

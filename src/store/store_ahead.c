@@ -80,7 +80,7 @@ static bool lock_again(struct store *s, const struct model *m, const struct clai
 	bool ok = db_run(s->db, calls, count, store_deadline(s), e);
 	if (ok && rows_count(locked) != claim->count)
 		ok = error_set(e, ERROR_CONFLICT,
-			"model \"%s\": others have taken signals that were to stay",
+			"model \"%s\": other sessions have taken signals that should have stayed",
 			m->config->name);
 	rows_free(locked);
 	free(statement);

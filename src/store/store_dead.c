@@ -160,12 +160,12 @@ static bool try_back(struct return_trip *r, struct stretch_of_page p, struct err
 		r->count += strtoul(rows_value(rows, 0, 0), NULL, 10);
 	else if (wrong[0] == '\0')
 		error_set(e, ERROR_DATABASE,
-			"table %s does not take it back; does a trigger or a rule keep it away?",
+			"table %s did not accept it; does a trigger or a rule prevent the INSERT?",
 			r->m->relation);
 	else
 		error_set(e, ERROR_DATABASE,
-			"column \"%s\" of table %s would not be as it was; does a trigger change "
-			"it, or has the table changed?",
+			"column \"%s\" of table %s would have a different value; does a trigger "
+			"change it, or has the table changed?",
 			wrong, r->m->relation);
 	bool ok = wrong == NULL;
 	rows_free(rows);

@@ -95,7 +95,7 @@ bool deletions_check(const struct model *m, const struct deletions *d, struct er
 		return true;
 	return error_set(e, ERROR_DATABASE,
 		"deleting %zu sent signals from table %s removed %zu; does a trigger or a rule "
-		"keep rows?",
+		"prevent that?",
 		d->rows, m->relation, gone);
 }
 

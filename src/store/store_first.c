@@ -101,7 +101,8 @@ static bool delete_rows(struct trial *t, size_t first, size_t count, struct erro
 						      store_deadline(s), e)) &&
 		  query(t, "SET CONSTRAINTS ALL IMMEDIATE", e);
 	if (ok && !deletions_check(t->model, &s->deletions, &ignored))
-		ok = error_set(e, ERROR_DATABASE, "does a trigger, a rule or a policy keep it?");
+		ok = error_set(
+			e, ERROR_DATABASE, "does a trigger, a rule or a policy prevent that?");
 	deletions_free(&s->deletions);
 	free(part);
 	return ok && query(t, "RELEASE SAVEPOINT part", e);

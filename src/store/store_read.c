@@ -108,7 +108,7 @@ static bool place_rows(
 		}
 		if (looked == found)
 			/* uncovered: the row is locked */
-			return error_set(e, ERROR_CONFLICT, "a locked row has gone");
+			return error_set(e, ERROR_CONFLICT, "a locked row has disappeared");
 		r->places[i] = (struct place_read){ rows, at++ % found };
 	}
 	return true;

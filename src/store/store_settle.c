@@ -21,10 +21,10 @@ static bool bury_row(struct store *s, const struct model *m, const char *const *
 			"model \"%s\": a signal that was rejected cannot be moved to "
 			"table %s",
 			m->config->name, m->dead_letters);
-	return copied == 1 || error_set(e, ERROR_DATABASE,
-				      "table %s takes no dead letters; does a trigger or a rule "
-				      "keep them away?",
-				      m->dead_letters);
+	return copied == 1 ||
+	       error_set(e, ERROR_DATABASE,
+		       "table %s did not accept them; does a trigger or a rule prevent the INSERT?",
+		       m->dead_letters);
 }
 
 static bool bury_all(struct store *s, const struct model *m, const struct claim *claim,

@@ -51,8 +51,7 @@ bool store_take(struct store *s, const struct model *m, const struct claim *clai
 void store_be_wary(struct store *s, const struct model *m, bool was_sent)
 {
 	struct described *d = &s->models[m->index];
-	log_debug(
-		"model \"%s\": others have signals of a stretch, or had: signals are locked again",
+	log_debug("model \"%s\": other sessions have signals of this range: locking signals again",
 		m->config->name);
 	d->wary_until = was_sent ? INSTANT_NEVER : instant_after(clock_now(), WARY_S);
 }

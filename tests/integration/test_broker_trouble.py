@@ -82,7 +82,7 @@ def test_too_few_replicas_in_sync(signalbus, schema, folder, site):
                             metrics_listen=str(site), poll_interval=0.1, notify_channel="")
         kafka.kill(3)
         reason = ("partition 0 has 2 of 3 replicas in sync, fewer than min.insync.replicas (3); "
-                  "start the brokers that have the others")
+                  "start the brokers that have the other replicas")
         wait_until(lambda: signalbus("check").stdout.splitlines()
                    == [f'model "A": topic {topic}: {reason}'], 30, "what check says")
         assert f"topic {topic}: {reason}" in signalbus("flushmany").expect_failure()
@@ -104,8 +104,8 @@ def test_a_frozen_broker_is_noticed_without_signals(signalbus, schema, kafka, ma
     daemon = start(signalbus, site)
     kafka.freeze()
     try:
-        wait_unready(site, "kafka: the broker does not answer: it accepts connections, but has said "
-                           "nothing for 1 s")
+        wait_unready(site, "kafka: the broker does not answer: it accepts connections, but has "
+                           "not answered for 1 s")
     finally:
         kafka.thaw()
     wait_until(site.is_ready, 20 * SLOWER, "readiness")
@@ -209,5 +209,5 @@ def test_check_compares_limits_and_keys(signalbus, schema, make_topic):
         "rejected, though kafka.message_max_bytes allows 1000000",
         f'warning: model "Large": topic {large}: max.message.bytes is 5000000, but messages of more '
         "than kafka.message_max_bytes (1000000) are rejected; raise that",
-        f'model "NoKey": topic {compacts}: it compacts (cleanup.policy), so it takes no message '
-        "without a key, and the model has none; set key"]
+        f'model "NoKey": topic {compacts}: it is compacted (cleanup.policy), so it does not accept '
+        "messages without a key and the model has none; set key"]

@@ -107,7 +107,7 @@ def test_a_claim_of_too_much_is_cancelled(signalbus, schema, make_topic, consume
     assert ids(consume(topic, 30)) == list(range(1, 31))
     assert schema.value("SELECT count(DISTINCT pid) FROM sessions") == 1
     assert schema.value("SELECT count(*) FROM sessions") == 30
-    assert "57014" not in run.stderr and "beyond what is wanted: cancelled" in run.stderr, run
+    assert "57014" not in run.stderr and "surplus bytes: cancelling" in run.stderr, run
 
 
 def test_the_daemon_bounds_its_bursts(signalbus, schema, make_topic, consume):

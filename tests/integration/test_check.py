@@ -130,7 +130,7 @@ def test_names_choose_models(signalbus, schema, make_topic, check):
 PRIVILEGES = [
     ("SELECT", "may not SELECT", "GRANT SELECT ON {table} TO {role}"),
     ("DELETE", "may not DELETE", "GRANT DELETE ON {table} TO {role}"),
-    ("UPDATE", "may not UPDATE any column, so it may not lock rows",
+    ("UPDATE", "may not UPDATE any column, so it cannot lock rows",
      "GRANT UPDATE (id) ON {table} TO {role}"),
 ]
 
@@ -377,8 +377,8 @@ def test_triggers(signalbus, schema, make_topic, check, install):
     quiet = model("B", table, topic, autoflush=False)
     signalbus.configure(model("A", table, topic), quiet, notify_channel="it's")
     [line] = check()
-    assert line == (f"warning: model \"A\": table {table}: no trigger wakes the daemon by channel "
-                    "'it''s', which finds signals only when it looks, every poll_interval; "
+    assert line == (f"warning: model \"A\": table {table}: no trigger notifies channel "
+                    "'it''s', so the daemon finds signals only by polling (poll_interval); "
                     "signalbus triggers | psql")
     install()
     assert check() == []
@@ -389,7 +389,7 @@ def test_triggers(signalbus, schema, make_topic, check, install):
     for channel, warnings in (("its", 1), ("it's more", 1), ("", 0)):
         signalbus.configure(model("A", table, topic), quiet, notify_channel=channel)
         lines = check()
-        assert len(lines) == warnings and all("another channel than" in line for line in lines)
+        assert len(lines) == warnings and all("its trigger does not notify channel" in line for line in lines)
     signalbus.configure(model("A", table, topic), quiet, notify_channel="its", autoflush=False)
     assert check() == []
 
@@ -448,7 +448,7 @@ def test_no_leader(signalbus, schema, check, guarded):
     shutil.rmtree(guarded.logs[1])
     [line] = wait_until(check, 30, "a partition without leader")
     assert re.fullmatch(rf'model "A": topic {topic}: partition \d has no leader; '
-                        "start the brokers that have it", line)
+                        "start a broker that has a replica of it", line)
 
 
 @contextlib.contextmanager
@@ -610,7 +610,7 @@ def test_foreign_keys_that_keep_signals(signalbus, schema, make_topic, check):
     signalbus.configure(model("A", schema.table("t"), topic), model("B", schema.table("p"), topic),
                         notify_channel="")
     lines = check()
-    assert [re.match(r'warning: model "(.)": table .*since the foreign key (.+) does', line).groups()
+    assert [re.match(r'warning: model "(.)": table .*because of the foreign key (.+?);', line).groups()
             for line in lines] == [("A", '"Odd line_t_fkey"'), ("A", "u_t_fkey"),
                                    ("B", "v_p_fkey"), ("B", "v_p_1_fkey")]
     for line in lines:

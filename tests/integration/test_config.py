@@ -299,7 +299,7 @@ def test_an_included_file_that_others_may_read_is_a_warning(signalbus):
     kafka = 'kafka = { bootstrap_servers = "localhost:1";\n@include "part.conf"\n};'
     path = signalbus.write(f"{kafka}\n{MODELS}", mode=0o644)
     run = signalbus("signals").expect(0)
-    assert f"warning: {part} holds a password" in run.stderr
+    assert f"warning: {part} contains a password" in run.stderr
     assert str(path) not in run.stderr and "hidden" not in run.stderr
     part.chmod(0o640)
     assert signalbus("signals").expect(0).stderr == ""

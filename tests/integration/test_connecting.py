@@ -216,7 +216,7 @@ def test_a_daemon_with_fewer_connections(signalbus, schema, make_topic, limited,
         wait_until(lambda: schema.count("t") == 0, 3 if number else 20, "the signal gone")
         assert site.is_ready() and site.value("signalbus_database_up") == 1
     limited(None)
-    daemon.wait_log("all 4 connections to the database are there", 30)
+    daemon.wait_log("all 4 connections to the database are established", 30)
     log = daemon.stop().expect(0).stderr
     assert log.count(" of 4 connections to the database: ") == 1 and "waiting for it" not in log
 
@@ -235,8 +235,8 @@ def test_a_listener_that_hears_nothing_is_replaced(signalbus, schema, postgres, 
             schema.insert_signals("t", 1, number)
             wait_until(lambda: schema.count("t") == 0, 20, "the signal gone")
         proxy.swallow_marked()
-        daemon.wait_log("notifications are not heard: database at 127.0.0.1 port")
-        daemon.wait_log("notifications are heard again, after")
+        daemon.wait_log("cannot receive notifications: database at 127.0.0.1 port")
+        daemon.wait_log("notifications are received again, after")
         for number in range(3, 6):
             schema.insert_signals("t", 1, number)
             wait_until(lambda: schema.count("t") == 0, 2, "the signal gone")

@@ -64,7 +64,7 @@ def test_single_rows_are_gone_with_the_next_poll_without_a_trigger(signalbus, sc
     seconds = [seconds_until_gone(schema, "t", n) for n in range(1, 8)]
     assert statistics.median(seconds) < 0.5 + 0.2 * SLOWER, seconds
     assert max(seconds) < 2, seconds
-    assert "no trigger announces the signals of A" in daemon.log()
+    assert "no wake-up trigger on the tables of A" in daemon.log()
     daemon.stop().expect(0)
 
 
@@ -357,7 +357,7 @@ def test_a_reload_adds_changes_and_removes_models(signalbus, schema, make_topic,
     signalbus.configure(model("B", tables["b"], topics["d"]), model("C", tables["c"], topics["c"]),
                         poll_interval=0.1)
     daemon.send(signal.SIGHUP)
-    daemon.wait_log("the configuration was reloaded")
+    daemon.wait_log("configuration reloaded")
     schema.insert_signals("a", 1, 3)
     for name in "bc":
         seconds_until_gone(schema, name, 4)
@@ -593,8 +593,8 @@ def test_triggers_need_a_channel_that_works(signalbus, schema, make_topic):
     path = signalbus.configure(model("A", table, make_topic()), notify_channel="")
     line = 1 + path.read_text()[:path.read_text().index("notify_channel")].count("\n")
     said = signalbus("triggers").expect(78).stderr
-    assert said == (f'{path}:{line}: notify_channel is "", so there is no channel for triggers to '
-                    'notify; name one, such as "signalbus"\n')
+    assert said == (f'{path}:{line}: notify_channel is ""; set it to the channel that the triggers '
+                    'notify, such as "signalbus"\n')
     signalbus.configure(model("A", table, make_topic()), notify_channel="x" * 64)
     assert "notify_channel must have 63 bytes at most" in signalbus("triggers").expect(78).stderr
     signalbus.configure(model("A", table, make_topic()), notify_channel="it's \"odd\"")

@@ -270,7 +270,7 @@ def test_a_process_that_does_not_end_is_not_left_behind(signalbus, schema, make_
     [frozen] = schema.execute("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
     os.kill(frozen[0], signal.SIGSTOP)
     try:
-        daemon.wait_log(f"server process {frozen[0]}, whose session was given up", 10)
+        daemon.wait_log(f"server process {frozen[0]}, which did not answer", 10)
         gate.open()
         for _ in range(20):
             assert len(sessions(schema)) <= 1 + 1 + 1  # counting; and one that finds this out

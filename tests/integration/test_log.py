@@ -65,12 +65,12 @@ def test_json_of_the_daemon_and_reload(signalbus, schema, make_topic):
     running.wait_log("burst_count must be")
     signalbus.configure(model("A", table, topic), log_format="json", timeout=29)
     running.send(signal.SIGHUP)
-    running.wait_log("the configuration was reloaded")
+    running.wait_log("configuration reloaded")
     found = entries(running.log())
     assert [level for level, message in found if "burst_count must be" in message] == ["error"]
     signalbus.configure(model("A", table, topic), log_format="text")
     running.send(signal.SIGHUP)
-    running.wait_log("Z info: the configuration was reloaded")
+    running.wait_log("Z info: configuration reloaded")
     run = running.stop().expect(0)
     assert re.fullmatch(rf"{STAMP} info: stopped", run.stderr.splitlines()[-1])
 
@@ -147,8 +147,8 @@ def test_a_reader_that_stalls_from_the_start(signalbus, schema, make_topic):
     with open(reader, encoding="utf-8") as log:
         daemon.stop().expect(0)
         lines = log.read().strip().splitlines()
-    assert re.fullmatch(STAMP + r" warning: lost \d+ lines of this log: nobody read them from "
-                        "standard error", lines[0]), lines[0]
+    assert re.fullmatch(STAMP + r" warning: lost \d+ log lines: standard error was not read",
+                        lines[0]), lines[0]
     assert re.fullmatch(STAMP + " info: stopped", lines[-1])
 
 

@@ -374,7 +374,7 @@ def test_a_reload_leaves_no_gap(signalbus, schema, make_topic, site):
             signalbus.configure(*more[:count % 2], *models, metrics_listen=str(site),
                                 poll_interval=0.1)
             daemon.send(signal.SIGHUP)
-            wait_until(lambda: daemon.log().count("was reloaded") == count, 20, "reload")
+            wait_until(lambda: daemon.log().count("configuration reloaded") == count, 20, "reload")
             schema.insert_signals("a", 1, 100 + count)
             wait_value(site, 5 + count, "signalbus_sent_total", model="A")
     assert watcher.failures == []
@@ -400,21 +400,21 @@ def test_a_reload_moves_to_another_address_and_back(signalbus, schema, make_topi
     signalbus.configure(model("A", table, topic), metrics_listen=str(site), poll_interval=0.1)
     daemon = start(signalbus, site)
     wait_value(site, 2, "signalbus_sent_total", model="A")
-    reload("was reloaded", metrics_listen=str(other))
+    reload("configuration reloaded", metrics_listen=str(other))
     assert other.value("signalbus_sent_total", model="A") == 2
     assert not site.is_answering()
-    reload("was reloaded", metrics_listen=str(site))
-    reload("was reloaded", metrics_listen=f"*:{site.port}")  # of the same port
+    reload("configuration reloaded", metrics_listen=str(site))
+    reload("configuration reloaded", metrics_listen=f"*:{site.port}")  # of the same port
     assert everywhere.value("signalbus_sent_total", model="A") == 2
     with socket.create_server(("127.0.0.1", other.port)):
-        reload("the configuration from before stays in force", metrics_listen=str(other))
+        reload("keeping the previous configuration", metrics_listen=str(other))
     assert f"cannot listen on 127.0.0.1 port {other.port}: Address already in use" in daemon.log()
     assert everywhere.value("signalbus_sent_total", model="A") == 2
-    reload("the one from before stays in force", metrics_listen="nonsense")
+    reload("keeping the previous one", metrics_listen="nonsense")
     assert everywhere.is_answering()
-    reload("was reloaded")
+    reload("configuration reloaded")
     assert not site.is_answering()
-    reload("was reloaded", metrics_listen=str(site))
+    reload("configuration reloaded", metrics_listen=str(site))
     assert site.value("signalbus_sent_total", model="A") == 2
     daemon.stop().expect(0)
 
@@ -438,7 +438,7 @@ def test_an_address_that_is_in_use_ends_the_daemon(signalbus, schema, make_topic
 def test_an_address_that_is_none_is_a_wrong_configuration(signalbus, address):
     path = signalbus.configure(model("A", "t"), metrics_listen=address)
     ended = signalbus("run").expect(78)
-    assert f'{path}:3: metrics_listen: "{address}" is no address: ' in ended.stderr
+    assert f'{path}:3: metrics_listen: invalid address "{address}": ' in ended.stderr
 
 
 @pytest.mark.parametrize("host", ["[::1]", "*", "", "localhost"])

@@ -9,9 +9,7 @@ from poolers import PgBouncer
 from runner import Signalbus, ids, model, every_flush
 from servers import Ports, wait_until
 
-REFUSAL = ("database: a connection pooler in between pools transactions, and signalbus needs a "
-           "session of its own; connect to the server itself, or have the pooler pool sessions "
-           "(PgBouncer: pool_mode = session)")
+REFUSAL = ("database: a connection pooler uses transaction pooling, but signalbus needs session pooling; connect to the server directly, or set the pooler to session pooling (PgBouncer: pool_mode = session)")
 
 
 @pytest.fixture(params=[3, 1], ids=["pool-of-3", "pool-of-1"])
@@ -46,7 +44,7 @@ def test_two_daemons_behind_a_pooler_of_transactions(folder, schema, kafka, make
         for name in topics:
             schema.insert_signals(name, 50, first=51)
         logs = [daemon.stop().expect(0).stderr for daemon in daemons]
-        assert all(log.count("pools transactions") == 1 for log in logs), "\n".join(logs)
+        assert all(log.count("uses transaction pooling") == 1 for log in logs), "\n".join(logs)
     finally:
         for bus in buses:
             bus.discard()

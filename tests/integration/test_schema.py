@@ -155,7 +155,7 @@ def test_a_json_column_as_it_is(signalbus, schema, topics, schema_of):
     assert schema_of() == {"$schema": "https://json-schema.org/draft/2020-12/schema",
                            "title": "A", "description": "any"}
     run = signalbus("schema", "B").expect(78)
-    assert run.stdout == "" and 'column "plain" as it is, of type text: that is no JSON' in run.stderr
+    assert run.stdout == "" and 'column "plain" as it is, of type text: that is not JSON' in run.stderr
 
 
 def test_wrong_names(signalbus, schema, topics):

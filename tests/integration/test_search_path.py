@@ -159,7 +159,7 @@ def test_every_command_among_traps(signalbus, schema, evil, make_topic, topics):
     schema.wait_until(lambda: not any(schema.count(name) for name in names), what="all sent")
     fill(5)
     schema.wait_until(lambda: not any(schema.count(name) for name in names), what="all sent")
-    assert "no trigger announces" not in daemon.stop().expect(0).stderr
+    assert "no wake-up trigger" not in daemon.stop().expect(0).stderr
     messages = topics.read(topic, 4 * (4 * 100 + 5))
     assert len(messages) == 4 * (4 * 100 + 5)
     for message in messages:

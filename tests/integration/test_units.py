@@ -211,7 +211,7 @@ def test_the_filter_leaves_what_the_daemon_calls(signalbus, schema, make_topic, 
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as page:
         assert b"signalbus_sent_total" in page.read()
     daemon.send(signal.SIGHUP)
-    daemon.wait_log("the configuration was reloaded")
+    daemon.wait_log("configuration reloaded")
     daemon.stop().expect(0)
     wait_until(lambda: re.search(rf"^{daemon.pid} .*exited with 0 ", trace.read_text(), re.M), 20,
                "all of the trace")

@@ -322,7 +322,7 @@ struct bus *bus_ordered(struct bus *bus, size_t model, struct error *e)
 	(void)model;
 	if (!script.no_bus)
 		return bus;
-	error_set(e, ERROR_BROKER, "kafka: cannot make a producer");
+	error_set(e, ERROR_BROKER, "kafka: cannot create a producer");
 	return NULL;
 }
 

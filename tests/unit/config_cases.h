@@ -46,7 +46,7 @@ static const struct {
 		"bus.conf:5: the model setting \"table\" is missing\n" },
 	{ KAFKA "models = ( { name = \"A\"; table = \"a\"; },\n{ name = \"B\"; table = \"a\"; },\n"
 		"{ table = \"a\";\nname = \"A\"; } );\n",
-		"bus.conf:5: another model is named \"A\" already\n" },
+		"bus.conf:5: another model already has the name \"A\"\n" },
 	{ KAFKA MODELS "instance = \"a\";\ninstance = \"b\";\n",
 		"bus.conf:4: duplicate setting name\n" },
 	{ KAFKA MODEL "topic = \"a\";\ntopic = \"a\"; } );\n",
@@ -59,7 +59,8 @@ static const struct {
 		"bus.conf:4: topic must not be empty\nbus.conf:5: key must not be empty\n" },
 	{ KAFKA MODELS "instance = \"\";\n", "bus.conf:3: instance must not be empty\n" },
 	{ KAFKA MODELS "\nmetrics_listen = \"here\";\n",
-		"bus.conf:4: metrics_listen: \"here\" is no address: it must be HOST:PORT such as "
+		"bus.conf:4: metrics_listen: invalid address \"here\": it must be HOST:PORT, such "
+		"as "
 		"\"127.0.0.1:9464\" or \"[::1]:9464\"\n" },
 	{ KAFKA MODELS "log_level = \"loud\";\n",
 		"bus.conf:3: log_level must be one of \"error\", \"warning\", \"info\", \"debug\", "
@@ -74,8 +75,8 @@ static const struct {
 		"bus.conf:3: delivery must be one of \"at-least-once\", \"exactly-once\", not "
 		"\"at-most-once\"\n" },
 	{ KAFKA MODELS "defaults = { name = \"A\"; topic = \"t\";\ntable = \"a\"; };\n",
-		"bus.conf:3: \"name\" belongs to a model, not to defaults\n"
-		"bus.conf:4: \"table\" belongs to a model, not to defaults\n" },
+		"bus.conf:3: \"name\" is a setting of a model, not of defaults\n"
+		"bus.conf:4: \"table\" is a setting of a model, not of defaults\n" },
 	{ KAFKA MODELS "defaults = { burst_cuont = 3; };\n",
 		"bus.conf:3: unknown model setting \"burst_cuont\"; did you mean "
 		"\"burst_count\"?\n" },
@@ -90,17 +91,17 @@ static const struct {
 	{ KAFKA MODEL "topic = \"x.{unclosed\"; },\n{ name = \"B\"; table = \"b\";\n"
 		      "topic = \"no spaces\"; }, { name = \"C\"; table = \"c\";\n"
 		      "topic = \"{a} {b}\"; } );\ndefaults = {\ntopic = \"..\"; };\ntimeout = 0;\n",
-		"bus.conf:8: topic: \"..\" is no name for a topic\n"
+		"bus.conf:8: topic: invalid topic name \"..\"\n"
 		"bus.conf:3: topic: \"{\" without its \"}\"\n"
-		"bus.conf:5: topic: \"no spaces\" is no name for a topic: it may have ASCII "
+		"bus.conf:5: topic: invalid topic name \"no spaces\": use ASCII "
 		"letters, digits, \".\", \"_\" and \"-\" only\n"
-		"bus.conf:6: topic: \"{a} {b}\" is no name for a topic: it may have ASCII "
+		"bus.conf:6: topic: invalid topic name \"{a} {b}\": use ASCII "
 		"letters, digits, \".\", \"_\" and \"-\" only\n"
 		"bus.conf:9: timeout must be 0.1 to 3600, not 0\n" },
 	{ KAFKA "models = ( {\nname = \"Order/Paid\"; table = \"a\"; },\n"
 		"{ name = \"Order/Sent\"; table = \"a\"; topic = \"t\"; } );\n",
-		"bus.conf:3: topic (the name): \"Order/Paid\" is no name for a topic: it may have "
-		"ASCII letters, digits, \".\", \"_\" and \"-\" only\n" },
+		"bus.conf:3: topic (the name): invalid topic name \"Order/Paid\": use ASCII "
+		"letters, digits, \".\", \"_\" and \"-\" only\n" },
 	{ KAFKA MODEL "order_by = ( \"id\",\n\"\", \"x DESC\",\n\"id\" ); } );\n",
 		"bus.conf:4: each element of order_by must not be empty\n"
 		"bus.conf:5: order_by names \"id\" twice\n" },
@@ -116,10 +117,9 @@ static const struct {
 	{ KAFKA MODEL "order_by = ( \"id\", 1,\n( \"x\" ) ); } );\n",
 		"bus.conf:3: each element of order_by must be a string, not an integer\n"
 		"bus.conf:4: each element of order_by must be a string, not a list\n" },
-	{ "kafka = { client_id = \"x\"; };\n" MODELS, "bus.conf:1: kafka: \"bootstrap_servers\" is "
-						      "missing: which broker to ask first\n" },
-	{ "kafka = { };\n" MODELS, "bus.conf:1: kafka: \"bootstrap_servers\" is missing: which "
-				   "broker to ask first\n" },
+	{ "kafka = { client_id = \"x\"; };\n" MODELS,
+		"bus.conf:1: kafka: \"bootstrap_servers\" is missing\n" },
+	{ "kafka = { };\n" MODELS, "bus.conf:1: kafka: \"bootstrap_servers\" is missing\n" },
 	{ KAFKA MODELS "\ndatabase = \"wrong\";\nnonsense = 1;\n",
 		"bus.conf:5: unknown setting \"nonsense\"\n"
 		"bus.conf:4: database: it is \"wrong\"\n" },
@@ -148,7 +148,7 @@ static const struct {
 		"bus.conf:9: unknown model setting \"tabel\"; did you mean \"table\"?\n"
 		"bus.conf:9: autoflush must be true or false, not a string\n"
 		"bus.conf:9: the model setting \"table\" is missing\n"
-		"bus.conf:9: another model is named \"A\" already\n"
+		"bus.conf:9: another model already has the name \"A\"\n"
 		"bus.conf:10: each element of models must be a group, not an integer\n" },
 };
 
@@ -271,7 +271,7 @@ static const struct {
 		"part:1: include file nesting too deep\n" },
 	{ MARK KAFKA MODELS "@include \"part\"\nx = 1;\n", MARK "timeout = 5.0;\n",
 		"part:1: an included file must not begin with a byte order mark; save it as UTF-8 "
-		"without one\n" },
+		"without a byte order mark\n" },
 	{ "@include \"bus.conf\"\n", "", "bus.conf:1: include file nesting too deep\n" },
 };
 

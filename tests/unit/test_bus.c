@@ -224,7 +224,7 @@ START_TEST(a_record_without_a_key_is_told)
 	world.bus = main;
 	ck_assert_int_eq(world.ledger.entries[0].verdict, VERDICT_REJECTED);
 	ck_assert_ptr_nonnull(strstr(world.ledger.entries[0].reason,
-		"the key is NULL; does topic orders compact (cleanup.policy)?"));
+		"the key is NULL; is topic orders compacted (cleanup.policy)?"));
 	end();
 }
 END_TEST

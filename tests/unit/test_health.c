@@ -129,7 +129,7 @@ START_TEST(too_few_connections_are_told_once)
 	connect_one();
 	check_lines("");
 	connect_one();
-	check_lines("warning: all 3 connections to the database are there\n");
+	check_lines("warning: all 3 connections to the database are established\n");
 	health_free(world.health);
 }
 END_TEST

@@ -223,7 +223,8 @@ START_TEST(a_reader_that_stalls_stops_nobody)
 	char *second = strchr(lines, '\n');
 	ck_assert_ptr_nonnull(second);
 	*second++ = '\0';
-	ck_assert_ptr_nonnull(strstr(lines, "Z warning: lost 100 lines of this log: nobody read"));
+	ck_assert_ptr_nonnull(
+		strstr(lines, "Z warning: lost 100 log lines: standard error was not read"));
 	ck_assert_ptr_nonnull(strstr(second, "Z warning: seen\n"));
 	log_warning("as before");
 	ck_assert_ptr_nonnull(strstr(heard(fd), "Z warning: as before\n"));

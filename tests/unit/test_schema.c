@@ -156,7 +156,7 @@ START_TEST(a_column_as_it_is)
 					 "schema\",\"title\":\"Order\"}");
 	} else {
 		ck_assert_int_eq(e.kind, ERROR_CONFIG);
-		ck_assert_ptr_nonnull(strstr(e.text, "of type its type: that is no JSON"));
+		ck_assert_ptr_nonnull(strstr(e.text, "of type its type: that is not JSON"));
 	}
 	free(schema);
 	model_free(m);

@@ -24,8 +24,8 @@ static const struct {
 static const struct {
 	const char *text, *message;
 } bad[] = {
-	{ "", "the topic's name is empty" },
-	{ "a b", "\"a b\" is no name for a topic" },
+	{ "", "the topic name is empty" },
+	{ "a b", "invalid topic name \"a b\"" },
 	{ "a{b", "\"{\" without its \"}\"" },
 	{ "a{", "\"{\" without its \"}\"" },
 	{ "a{b{c}}", "\"{\" without its \"}\"" },
@@ -35,10 +35,10 @@ static const struct {
 	{ "{\"\"", "\"{\" without its \"}\"" },
 	{ "a}", "\"}\" without its \"{\"" },
 	{ "{a}}", "\"}\" without its \"{\"" },
-	{ "{}", "no column's name in \"{}\"" },
-	{ "{a} ", "\"{a} \" is no name for a topic" },
-	{ ".", "\".\" is no name for a topic" },
-	{ "..", "\"..\" is no name for a topic" },
+	{ "{}", "no column name in \"{}\"" },
+	{ "{a} ", "invalid topic name \"{a} \"" },
+	{ ".", "invalid topic name \".\"" },
+	{ "..", "invalid topic name \"..\"" },
 };
 
 static const struct {
@@ -49,12 +49,12 @@ static const struct {
 	{ "...", NULL },
 	{ "a.b_c-D9", NULL },
 	{ NULL, "no topic: column \"c\" is NULL" },
-	{ "", "the topic's name is empty" },
-	{ ".", "\".\" is no name for a topic" },
-	{ "..", "\"..\" is no name for a topic" },
-	{ "a/b", "\"a/b\" is no name for a topic" },
-	{ "a\nb\x7f\xc3", "\"a?b??\" is no name for a topic" },
-	{ "{c}", "\"{c}\" is no name for a topic" },
+	{ "", "the topic name is empty" },
+	{ ".", "invalid topic name \".\"" },
+	{ "..", "invalid topic name \"..\"" },
+	{ "a/b", "invalid topic name \"a/b\"" },
+	{ "a\nb\x7f\xc3", "invalid topic name \"a?b??\"" },
+	{ "{c}", "invalid topic name \"{c}\"" },
 };
 
 static struct field field_of(const char *text)
@@ -131,7 +131,7 @@ START_TEST(topics_have_249_bytes_at_most)
 	memset(name, 'x', sizeof name);
 	name[250] = '\0';
 	ck_assert(!topic_check(name, ERROR_REJECTED, &e));
-	ck_assert_ptr_nonnull(strstr(e.text, "x...\" has 250 bytes; Kafka allows 249"));
+	ck_assert_ptr_nonnull(strstr(e.text, "x...\" has 250 bytes; the limit is 249"));
 	name[249] = '\0';
 	ck_assert(topic_check(name, ERROR_REJECTED, &e));
 	/* What is shown of a name ends in time at any length. */
@@ -157,8 +157,7 @@ START_TEST(constant_parts_have_249_bytes_at_most)
 	memcpy(text + 252, "x", 2);
 	ck_assert(!template_parse(&t, text, &e));
 	ck_assert_int_eq(e.kind, ERROR_CONFIG);
-	ck_assert_str_eq(e.text, "250 bytes outside of \"{}\"; Kafka allows a topic's name 249 at "
-				 "the most");
+	ck_assert_str_eq(e.text, "250 bytes outside of \"{}\"; a topic name has 249 at most");
 	template_free(&t);
 }
 END_TEST
