@@ -1,4 +1,4 @@
--- As Debezium's manual has it ("Outbox Event Router", basic outbox table).
+-- The basic outbox table of Debezium's manual ("Outbox Event Router").
 CREATE TABLE outbox (
 	id            uuid PRIMARY KEY,
 	aggregatetype varchar(255) NOT NULL,

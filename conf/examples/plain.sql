@@ -1,4 +1,4 @@
--- Whoever creates an order inserts a row here in the same transaction.
+-- A transaction that creates an order also inserts a row here.
 CREATE SCHEMA IF NOT EXISTS shop;
 
 CREATE TABLE shop.order_created (
