@@ -1,11 +1,12 @@
 """What the tables of the program name has to stand in the manual, the help and the example."""
 import re
 
-from tree import ROOT, Failure, output, text_of
+from tree import ROOT, Failure, files, line_of, matching, output, text_of
 
 MAN_PAGE = "man/signalbus.1"
 SETTINGS_PAGE = "man/signalbus.conf.5"
 EXAMPLE = "signalbus.conf.example"
+ARCHITECTURE = "docs/architecture.md"
 BINARY = "build/signalbus"
 
 
@@ -110,3 +111,20 @@ def check_metrics():
 def check_example():
     """signalbus.conf.example has each setting"""
     yield from lacking(EXAMPLE, text_of(EXAMPLE), "setting", settings(), assignment)
+
+
+def check_architecture():
+    """docs/architecture.md names files and functions that there are"""
+    text = text_of(ARCHITECTURE)
+    sources = "".join(text_of(name) for name in matching(r"src/.*\.[ch]"))
+    folders = {name.split("/")[1] for name in matching(r"src/.*\.[ch]")}
+    for quoted in re.finditer(r"`([^`\n]+)`", text):
+        line = f"{ARCHITECTURE}:{line_of(text, quoted.start())}"
+        call = re.fullmatch(r"(\w+)\(\)", quoted[1])
+        if call and not re.search(rf"\b{call[1]}\(", sources):
+            yield f"{line}: there is no function {call[1]}()"
+        folder, slash, _ = quoted[1].partition("/")
+        path = rf"src/{re.escape(quoted[1])}" + ("" if "." in quoted[1] else r"(\.c|/?.*)")
+        if slash and folder in folders and "…" not in quoted[1] and not any(
+                re.fullmatch(path, name) for name in files()):
+            yield f"{line}: there is no {quoted[1]} in src"
