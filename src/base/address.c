@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The port behind the last colon; NULL where that is none. */
+/* The port after the last colon; NULL if there is none. */
 static const char *port_of(const char *text)
 {
 	const char *colon = strrchr(text, ':');
@@ -15,7 +15,7 @@ static const char *port_of(const char *text)
 	return number >= 1 && number <= 65535 ? port : NULL;
 }
 
-/* A host that has colons is in brackets, and no other. */
+/* A host is in brackets if and only if it contains colons. */
 static bool is_host(const char *host, size_t length)
 {
 	bool in_brackets = length > 2 && host[0] == '[' && host[length - 1] == ']';

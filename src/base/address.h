@@ -1,5 +1,5 @@
 /*
- * address - where to listen, as the configuration says it: "HOST:PORT".  Pure.
+ * address - a listen address from the configuration: "HOST:PORT".  Pure.
  *
  *   127.0.0.1:9464   [::1]:9464   localhost:9464   *:9464   :9464
  *
@@ -17,7 +17,7 @@ struct address {
 	char port[6];   /* decimal */
 };
 
-/* Parse text.  Returns false with ERROR_CONFIG where it is no such address. */
+/* Parse text.  Returns false with ERROR_CONFIG if it is not such an address. */
 bool address_parse(struct address *a, const char *text, struct error *e);
 
 #endif

@@ -31,7 +31,7 @@ bool error_vset(struct error *e, enum error_kind kind, const char *format, va_li
 	e->sqlstate[0] = '\0';
 	if (vsnprintf(e->text, sizeof e->text, format, args) >= (int)sizeof e->text)
 		utf8_mark_cut(e->text, sizeof e->text);
-	/* One error is one line; what libraries say often ends with, or has, line feeds. */
+	/* One error is one line; texts of libraries often contain line feeds. */
 	size_t length = strlen(e->text);
 	while (length > 0 && e->text[length - 1] == '\n')
 		e->text[--length] = '\0';

@@ -1,10 +1,10 @@
 /*
- * error - why something expected went wrong: a kind, which decides what happens next, and a text
- * for people.  Values, owned by the caller; no I/O.
+ * error - an expected failure: a kind, which determines what happens next, and a text for people.
+ * Values, owned by the caller; no I/O.
  *
- * A function that can fail this way returns bool and fills the struct error that it was given.
- * Texts are lower case, name the object and end with a hint where there is one.  An error is
- * returned or logged, never both.
+ * A function that can fail in this way returns bool and fills the caller's struct error.  Texts are
+ * lower case, name the object and end with a hint if there is one.  An error is returned or logged,
+ * never both.
  */
 #ifndef SIGNALBUS_ERROR_H
 #define SIGNALBUS_ERROR_H
@@ -14,14 +14,14 @@
 
 enum error_kind {
 	ERROR_NONE,
-	ERROR_CONFIG,     /* the configuration is wrong */
-	ERROR_CONNECTION, /* the database is away, or this session is lost */
-	ERROR_POOLED,     /* the database gives no session of our own: a pooler is in between */
-	ERROR_TEMPORARY,  /* a statement failed for what may pass, such as a lock; the session lives
-			   */
+	ERROR_CONFIG,     /* invalid configuration */
+	ERROR_CONNECTION, /* the database is unavailable, or this session is lost */
+	ERROR_POOLED,     /* a pooler shares the session with other clients */
+	ERROR_TEMPORARY,  /* a statement failed for a temporary reason, such as a lock; the session
+			     is intact */
 	ERROR_CONFLICT,   /* serialization failure or deadlock */
-	ERROR_PLAN,       /* a prepared statement no longer fits its table */
-	ERROR_DATABASE,   /* the database refused; trying again would not help */
+	ERROR_PLAN,       /* a prepared statement no longer matches its table */
+	ERROR_DATABASE,   /* the database refused; retrying would not help */
 	ERROR_BROKER,     /* not acknowledged in time; the broker may or may not have the message */
 	ERROR_TOPIC,      /* topic missing, or not authorized */
 	ERROR_REJECTED,   /* the broker will never take this message */
@@ -30,19 +30,19 @@ enum error_kind {
 	ERROR_KINDS
 };
 
-/* What is done about an error of a kind by the one that flushes a model. */
+/* What to do about an error of a kind when flushing a model. */
 enum error_policy {
-	POLICY_GIVE_UP, /* this model cannot go on */
-	POLICY_RETRY,   /* again on the schedule for conflicts, a limited number of times */
-	POLICY_PREPARE, /* read the catalog and prepare anew, then again */
-	POLICY_CONNECT, /* a new database session, then again, until the time is up */
-	POLICY_WAIT,    /* again after a back-off, until the time is up */
+	POLICY_GIVE_UP, /* this model fails */
+	POLICY_RETRY,   /* retry on the schedule for conflicts, a limited number of times */
+	POLICY_PREPARE, /* read the catalog, prepare again, and retry */
+	POLICY_CONNECT, /* reconnect and retry, until the time is up */
+	POLICY_WAIT,    /* retry after a back-off, until the time is up */
 };
 
 struct error {
 	enum error_kind kind;
-	char sqlstate[6]; /* of the server's answer; empty: it has not said so */
-	char text[1024];  /* what is too long ends with "…" */
+	char sqlstate[6]; /* of the server's response; empty if it had none */
+	char text[1024];  /* truncated with "…" if too long */
 };
 
 /* Fill e, without an SQLSTATE.  Always returns false, so that a caller can `return error_set(…)`.
@@ -54,13 +54,13 @@ bool error_set(struct error *e, enum error_kind kind, const char *format, ...)
 bool error_vset(struct error *e, enum error_kind kind, const char *format, va_list args)
 	__attribute__((format(printf, 3, 0)));
 
-/* Put text in front of what e says: "text: …".  Always returns false. */
+/* Prepend text to the error: "text: …".  Always returns false. */
 bool error_prefix(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* What people call the kind, in a word. */
+/* The name of the kind for people, in one word. */
 const char *error_kind_name(enum error_kind kind);
 
-/* The one table that says what becomes of each kind. */
+/* The policy for a kind; the only table of policies. */
 enum error_policy error_policy(enum error_kind kind);
 
 /* The exit status of a command that ends with an error of this kind (sysexits.h numbers). */

@@ -16,7 +16,7 @@ static bool is_known(const struct findings *f, const char *line)
 	return false;
 }
 
-/* What names have in them must not make two lines of one. */
+/* A name with a line feed must not make two lines. */
 static char *line_of(const char *start, const char *model, const char *text)
 {
 	char *line = model != NULL ? text_format("%smodel \"%s\": %s", start, model, text)
@@ -26,14 +26,14 @@ static char *line_of(const char *start, const char *model, const char *text)
 	return shown;
 }
 
-/* At once, since what comes next may have to wait for a server. */
+/* Flush at once, because the next check may have to wait for a server. */
 static void print(struct findings *f, char *line, size_t *count)
 {
 	if (!is_known(f, line)) {
 		problems_add_line(&f->lines, line);
 		(*count)++;
 		printf("%s\n", line);
-		int ignored = fflush(stdout); /* command_finish_output() tells */
+		int ignored = fflush(stdout); /* command_finish_output() reports it */
 		(void)ignored;
 	}
 	free(line);

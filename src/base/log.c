@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 2048
-#define PATIENCE_MS    200 /* with a reader that is slow */
+#define PATIENCE_MS    200 /* for a slow reader */
 
 const char *const log_level_names[] = { "error", "warning", "info", "debug", NULL };
 const char *const log_format_names[] = { "text", "json", NULL };
@@ -25,17 +25,17 @@ const char *const log_format_names[] = { "text", "json", NULL };
 /* Priorities of syslog(3): err, warning, info, debug. */
 static const int priorities[] = { 3, 4, 6, 7 };
 
-/* The log's sink: the one mutable state of this file.  A reload sets it while others log. */
+/* The log's sink: the only mutable state of this file.  A reload sets it while other threads
+ * log. */
 static struct {
 	atomic_int level;  /* enum log_level */
 	atomic_int format; /* enum log_format */
 	pthread_mutex_t lock;
-	size_t lost; /* lines that nobody took, one after the other, until now; of who has the lock
-		      */
+	size_t lost; /* consecutive lines that could not be written; of the holder of the lock */
 } sink = { LOG_LEVEL_WARNING, LOG_FORMAT_TEXT, PTHREAD_MUTEX_INITIALIZER, 0 };
 
-/* sd-daemon(3): JOURNAL_STREAM holds device:inode of the stream that goes to the journal.  Asked
- * for each line, since lines may be written before anything is set up. */
+/* sd-daemon(3): JOURNAL_STREAM holds device:inode of the stream to the journal.  Checked for each
+ * line, because lines may be written before anything is set up. */
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -67,7 +67,7 @@ enum log_format log_format(void)
 	return (enum log_format)atomic_load(&sink.format);
 }
 
-/* The time, as in 2026-11-23T17:00:00.123Z. */
+/* The time, such as 2026-11-23T17:00:00.123Z. */
 static void make_stamp(char *stamp, size_t size)
 {
 	struct timespec now;
@@ -78,13 +78,13 @@ static void make_stamp(char *stamp, size_t size)
 	snprintf(stamp + used, size - used, ".%03ldZ", now.tv_nsec / 1000000);
 }
 
-/* "<N>", or nothing outside of the journal. */
+/* "<N>", or nothing outside the journal. */
 static size_t add_priority(char *line, size_t size, enum log_level level)
 {
 	return stderr_is_journal() ? (size_t)snprintf(line, size, "<%d>", priorities[level]) : 0;
 }
 
-/* Make the line of a message, with a line feed at its end and no NUL; a bare one has neither time
+/* Build the line of a message, with a line feed at its end and no NUL; a bare one has neither time
  * nor level.  Returns its length. */
 static size_t make_line(
 	char line[LOG_JSON_BYTES], enum log_level level, const char *message, bool bare)
@@ -102,8 +102,9 @@ static size_t make_line(
 	return used;
 }
 
-/* Returns false where nobody takes the line.  Not O_NONBLOCK: it would be set for all who have the
- * same pipe or terminal.  What poll(2) lets pass a pipe takes whole, up to PIPE_BUF. */
+/* Returns false if the line cannot be written.  Not O_NONBLOCK: it would affect everyone who has
+ * the same pipe or terminal open.  When poll(2) reports a pipe as writable, it takes up to PIPE_BUF
+ * bytes at once. */
 static bool write_line(const char *line, size_t length)
 {
 	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
@@ -114,7 +115,7 @@ static bool write_line(const char *line, size_t length)
 	return ready != 0 && (write(STDERR_FILENO, line, length) >= 0 || errno != EAGAIN);
 }
 
-/* Say how many lines were lost, as soon as somebody takes lines again. */
+/* Report how many lines were lost, as soon as lines can be written again. */
 static void tell_of_lost(void)
 {
 	char line[LOG_JSON_BYTES], message[128];
@@ -126,7 +127,7 @@ static void tell_of_lost(void)
 		sink.lost = 0;
 }
 
-/* Line feeds at the end of message, which libraries put there, are taken away. */
+/* Remove the line feeds that libraries put at the end of message. */
 static void put_line(enum log_level level, char *message, bool bare)
 {
 	char line[LOG_JSON_BYTES];

@@ -1,14 +1,15 @@
 /*
- * log - lines for people on standard error.  Any thread; each line is one write(2), so that lines
- * never mix.  A standard error that is closed does not matter.  Nobody waits long for one that is
- * full, such as a pipe whose reader has stalled: after 0.2 s the line is lost, those after it at
- * once, and the first one that can be written again comes with their number.
+ * log - lines for people on standard error.  Any thread; each line is one write(2), so lines are
+ * never interleaved.  A closed standard error is ignored.  If it is full, such as a pipe whose
+ * reader has stalled, a thread waits at most 0.2 s: then the line is lost, subsequent lines are
+ * lost at once, and the first line that can be written again reports how many.
  *
- * A message is one line, whatever is in it: control characters and what is no UTF-8 are shown as
- * \n, \x1b and so on (utf8.h); line feeds at its end are left out.
+ * A message is one line, whatever it contains: control characters and invalid UTF-8 are shown as
+ * \n, \x1b and so on (utf8.h); line feeds at its end are removed.
  *
- * Lines of text begin with the time (UTC) and the level; under journald (JOURNAL_STREAM names
- * standard error, see sd-daemon(3)) with "<N>" instead of both.  Or each line is a JSON object.
+ * Lines of text begin with the time (UTC) and the level; under journald (JOURNAL_STREAM identifies
+ * standard error, see sd-daemon(3)) with "<N>" instead of both.  Alternatively each line is a JSON
+ * object.
  */
 #ifndef SIGNALBUS_LOG_H
 #define SIGNALBUS_LOG_H
@@ -17,19 +18,19 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
-/* The names of the levels in their order, ended by NULL: what log_level may be. */
+/* The names of the levels in order, terminated by NULL: the values of log_level. */
 extern const char *const log_level_names[];
 
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
-/* The names of the formats in their order, ended by NULL: what log_format may be. */
+/* The names of the formats in order, terminated by NULL: the values of log_format. */
 extern const char *const log_format_names[];
 
-/* Set how lines look from now on. */
+/* Set the format of subsequent lines. */
 void log_set_format(enum log_format format);
 enum log_format log_format(void);
 
-/* Set the least urgent level that is printed. */
+/* Set the least severe level that is printed. */
 void log_set_level(enum log_level level);
 
 /* Whether a line of this level would be printed. */
@@ -40,8 +41,8 @@ void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* A line as it is, at any level: what is wrong with a configuration.  In JSON and in the journal it
- * is an error. */
+/* Print a line unchanged, at any level, for mistakes in a configuration.  In JSON and in the
+ * journal it is an error. */
 void log_problem(const char *line);
 
 #endif

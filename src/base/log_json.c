@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Put the characters that begin within the first size bytes of message in the place of what is in
- * t, and a mark where these are not all. */
+/* Replace t with the characters that begin within the first size bytes of message, and a mark if
+ * these are not all. */
 static void take_characters(struct text *t, const char *message, size_t size)
 {
 	const char *s = message;
@@ -38,7 +38,7 @@ static char *print(const char *time, const char *level, const char *message)
 	cJSON_Delete(object);
 	if (json == NULL)
 		abort();
-	char *shown = utf8_shown(json); /* what cJSON lets pass, DEL and C1, is escaped here */
+	char *shown = utf8_shown(json); /* DEL and C1, which cJSON does not escape */
 	free(json);
 	return shown;
 }
@@ -57,7 +57,7 @@ size_t log_json(char *line, const char *time, const char *level, const char *mes
 			line[length] = '\n';
 		}
 		free(json);
-		size = size * 3 / 4; /* escapes have made more of it than fits */
+		size = size * 3 / 4; /* escaping made it too long */
 	}
 	text_free(&characters);
 	return length + 1;

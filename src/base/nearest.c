@@ -13,7 +13,7 @@ static size_t least(size_t a, size_t b, size_t c)
 	return ab < c ? ab : c;
 }
 
-/* Levenshtein's distance, upper and lower case alike, one row at a time. */
+/* Levenshtein distance, ignoring case, one row at a time. */
 static size_t distance(const char *a, const char *b)
 {
 	size_t row[NAME_MAX_LENGTH + 1];
@@ -33,7 +33,7 @@ static size_t distance(const char *a, const char *b)
 	return row[columns];
 }
 
-/* Whether whole begins with start, and start is long enough to say something. */
+/* Whether whole begins with start, and start is long enough to be meaningful. */
 static bool is_beginning(const char *start, const char *whole)
 {
 	size_t i = 0;
@@ -43,14 +43,14 @@ static bool is_beginning(const char *start, const char *whole)
 	return start[i] == '\0' && i >= BEGINNING_MIN;
 }
 
-/* Up to a third of the letters may be wrong, but one always may. */
+/* Up to a third of the letters, but at least one, may be wrong. */
 static size_t limit(const char *wanted)
 {
 	return strlen(wanted) / 3 + 1;
 }
 
-/* A name that was cut short is one mistake, however much is missing.  One that goes on behind the
- * candidate is as far away as may be, so that what is as near as others yields to them. */
+/* A name that was cut short counts as one mistake, however much is missing.  A name that is longer
+ * than the candidate has the greatest distance allowed, so that other near names win. */
 static size_t mistakes(const char *wanted, const char *candidate)
 {
 	size_t d = distance(wanted, candidate);

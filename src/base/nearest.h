@@ -1,6 +1,6 @@
 /*
- * nearest - which known name a mistaken one was probably meant to be: one with nearly the same
- * letters, or one that begins as it does.  Pure.
+ * nearest - the known name that a mistaken one was probably meant to be: one with nearly the same
+ * letters, or one that begins with it.  Pure.
  */
 #ifndef SIGNALBUS_NEAREST_H
 #define SIGNALBUS_NEAREST_H
@@ -9,11 +9,11 @@
 
 struct nearest {
 	const char *wanted;
-	const char *best; /* NULL: nothing is near enough */
+	const char *best; /* NULL: no name is near enough */
 	size_t distance;
 };
 
-/* Begin a search for wanted, which is borrowed while the search lasts. */
+/* Begin a search for wanted, which is borrowed during the search. */
 struct nearest nearest_to(const char *wanted);
 
 /* Consider a candidate; best borrows it. */

@@ -1,12 +1,12 @@
 /*
- * problems - what is wrong with a configuration, all of it, as lines "FILE:LINE: message".  Pure.
+ * problems - all mistakes in a configuration, as lines "FILE:LINE: message".  Pure.
  */
 #ifndef SIGNALBUS_PROBLEMS_H
 #define SIGNALBUS_PROBLEMS_H
 
 #include <stddef.h>
 
-/* Zero-initialised is empty. */
+/* Zero-initialized is empty. */
 struct problems {
 	char **lines;
 	size_t count;
@@ -21,7 +21,7 @@ struct place {
 void problems_add(struct problems *p, struct place at, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Add a line as it is. */
+/* Add a line unchanged. */
 void problems_add_line(struct problems *p, const char *line);
 
 void problems_free(struct problems *p);

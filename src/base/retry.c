@@ -32,7 +32,7 @@ bool retry_again(
 	case POLICY_CONNECT:
 	case POLICY_WAIT:
 		*delay = clock_backoff_delay(++r->waits, dice);
-		if (*delay > left) /* the last try is when the time is up */
+		if (*delay > left) /* the last attempt is when the time is up */
 			*delay = left;
 		return left > 0;
 	case POLICY_GIVE_UP:

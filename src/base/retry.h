@@ -1,5 +1,5 @@
 /*
- * retry - whether and when to try again after an error, by the policy of its kind.  Pure.
+ * retry - whether and when to retry after an error, by the policy of its kind.  Pure.
  */
 #ifndef SIGNALBUS_RETRY_H
 #define SIGNALBUS_RETRY_H
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 struct retry {
-	double patience;      /* seconds without success after which waiting ends */
+	double patience;      /* seconds without success after which retrying ends */
 	struct instant since; /* the last success, or the start */
 	unsigned waits;       /* for a database or a broker, since then */
 	unsigned conflicts;   /* since then */
@@ -18,15 +18,15 @@ struct retry {
 
 struct retry retry_new(double patience, struct instant now);
 
-/* Something worked: all counting starts again. */
+/* Something succeeded: reset all counts. */
 void retry_success(struct retry *r, struct instant now);
 
-/* When a try that begins now has to be over: at the end of patience.  The last one begins then, and
- * has a second, so that a server that refuses can say why. */
+/* The deadline of an attempt that begins now: the end of patience.  The last attempt begins then,
+ * and has one second, so that a server that refuses can report the reason. */
 struct instant retry_deadline(const struct retry *r, struct instant now);
 
-/* Whether to try again after an error of this kind, and in how many seconds.  dice is from
- * [0, 1). */
+/* Whether to retry after an error of this kind, and after how many seconds.  dice is from [0,
+ * 1). */
 bool retry_again(
 	struct retry *r, enum error_kind kind, struct instant now, double dice, double *delay);
 

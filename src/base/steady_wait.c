@@ -1,12 +1,12 @@
 /*
- * steady_wait - librdkafka's timed waits, by the monotonic clock.
+ * steady_wait - librdkafka's timed waits on the monotonic clock.
  *
- * librdkafka reckons when a wait ends by the wall clock (rdtime.h and tinycthread_extra.c, from
- * 2.0.2 to 2.15.0) and hands that to C11's cnd_timedwait(), which glibc ends when the wall clock
- * gets there: were the clock set back by an hour while the broker is away, all its threads and who
- * calls rd_kafka_metadata() would wait for that hour.  This definition comes before glibc's, for
- * the libraries of this program, too, since ld.so(8) looks into a program first; it waits for as
- * long as was left when it was called.
+ * librdkafka computes the end of a wait on the wall clock (rdtime.h and tinycthread_extra.c, from
+ * 2.0.2 to 2.15.0) and passes it to C11's cnd_timedwait(), which glibc ends when the wall clock
+ * reaches it: if the clock were set back by an hour while the broker is unavailable, all its
+ * threads and all callers of rd_kafka_metadata() would wait for that hour.  This definition takes
+ * precedence over glibc's, for the libraries of this program too, because ld.so(8) searches the
+ * program first; it waits for the time that was left when it was called.
  */
 #include "base/clock.h"
 
@@ -14,7 +14,7 @@
 #include <pthread.h>
 #include <threads.h>
 
-/* In glibc they are their POSIX counterparts (nptl/cnd_timedwait.c). */
+/* glibc defines them as their POSIX counterparts (nptl/cnd_timedwait.c). */
 _Static_assert(sizeof(mtx_t) >= sizeof(pthread_mutex_t), "mtx_t has room");
 _Static_assert(sizeof(cnd_t) >= sizeof(pthread_cond_t), "cnd_t has room");
 

@@ -9,7 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* The signal flags of this process; a handler can reach nothing else. */
+/* The signal flags of this process; a handler can access nothing else. */
 static atomic_int first_signal;
 static int wake_fd = -1;
 static atomic_bool reload;
@@ -19,10 +19,10 @@ static void write_one(int fd)
 {
 	const uint64_t one = 1;
 	if (write(fd, &one, sizeof one) < 0)
-		abort(); /* an eventfd takes far more ones than there are signals */
+		abort(); /* an eventfd can count far more signals than there are */
 }
 
-/* End by a signal; process 1 does not end by one that it does not handle. */
+/* Terminate by a signal; process 1 is not terminated by a signal that it does not handle. */
 static void end_by(int number)
 {
 	signal(number, SIG_DFL);

@@ -67,7 +67,7 @@ void text_addf(struct text *t, const char *format, ...)
 	va_end(args);
 }
 
-/* Whether a byte goes on with a character of UTF-8. */
+/* Whether a byte continues a UTF-8 character. */
 static bool is_inner(char byte)
 {
 	return (byte & 0xC0) == 0x80;

@@ -1,5 +1,5 @@
 /*
- * text - a string that grows, and copies of strings.  Pure; out of memory aborts, which is safe by
+ * text - a growing string, and copies of strings.  Pure; out of memory aborts, which is safe by
  * design: rows are deleted only after their messages are stored.
  */
 #ifndef SIGNALBUS_TEXT_H
@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-/* Zero-initialised is empty; text is NULL until something is added, then always ends with NUL. */
+/* Zero-initialized is empty; text is NULL until something is added, then always NUL-terminated. */
 struct text {
 	char *text;
 	size_t length;
@@ -17,10 +17,10 @@ struct text {
 void text_add(struct text *t, const char *bytes, size_t length);
 void text_addf(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Add s; where it is longer than max bytes its beginning and its end, with "…" between them. */
+/* Add s; if it is longer than max bytes, its beginning and its end with "…" between them. */
 void text_add_short(struct text *t, const char *s, size_t max);
 
-/* Forget the contents, keep the memory. */
+/* Clear the contents, keep the memory. */
 void text_clear(struct text *t);
 
 /* Release the memory; t is empty afterwards. */

@@ -6,14 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What stands for a character or a byte is no longer than this, with a NUL. */
+/* The representation of a character or a byte is no longer than this, with a NUL. */
 #define SHOWN_BYTES 7
 
 static const char ellipsis[] = "\xE2\x80\xA6";
 
 /* How a character of several bytes begins: the smallest and the largest first byte, and those of
- * the second one, which exclude overlong forms, surrogates and what is beyond U+10FFFF (table 3-7
- * of the Unicode standard).  All further bytes are 80 to BF. */
+ * the second one, which exclude overlong forms, surrogates and code points beyond U+10FFFF (table
+ * 3-7 of the Unicode standard).  All further bytes are 80 to BF. */
 static const struct {
 	unsigned char first_min, first_max, second_min, second_max;
 	size_t length;
@@ -57,8 +57,8 @@ const char *utf8_invalid(const char *text)
 	return NULL;
 }
 
-/* Write what is shown of the character, or the byte, that text begins with.  Returns how many bytes
- * of text that was.  DEL and those from U+0080 on are as JSON has them, which lets them pass. */
+/* Write the representation of the character, or the byte, that text begins with.  Returns how many
+ * bytes of text that was.  DEL and U+0080 to U+009F are shown as in JSON. */
 static size_t show_character(char shown[SHOWN_BYTES], const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
