@@ -23,9 +23,10 @@ PACKAGES := libpq rdkafka libcjson libconfig libmicrohttpd $(if $(HAVE_SYSTEMD),
 
 # The folders of src from top to bottom: each may call those below it.
 LAYERS   := cli daemon relay store kafka catalog model config postgres base
-objects   = $(patsubst src/%.c,$(BUILD)/%.o,$(wildcard src/$1/*.c))
+# Beside $(BUILD)/kafka, which is Apache Kafka.
+objects   = $(patsubst %.c,$(BUILD)/%.o,$(wildcard src/$1/*.c))
 OBJECTS  := $(foreach layer,$(LAYERS),$(call objects,$(layer)))
-ARCHIVES := $(LAYERS:%=$(BUILD)/%.a)
+ARCHIVES := $(LAYERS:%=$(BUILD)/src/%.a)
 TSAN_OBJECTS := $(if $(filter thread,$(SANITIZE)),$(BUILD)/tests/c11_threads.o)
 
 UNIT_BINARIES := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -53,7 +54,7 @@ all: $(BINARY) ## build build/signalbus
 $(BINARY): $(OBJECTS) $(TSAN_OBJECTS)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs $(PACKAGES)) -lm
 
-$(BUILD)/%.o: src/%.c Makefile
+$(BUILD)/src/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
@@ -79,7 +80,7 @@ $(BUILD)/inject/%.so: tests/inject/%.c Makefile
 	$(CC) $(INJECT_FLAGS) -fPIC -shared -o $@ $<
 
 .SECONDEXPANSION:
-$(ARCHIVES): $(BUILD)/%.a: src/% $$(call objects,%)
+$(ARCHIVES): $(BUILD)/src/%.a: src/% $$(call objects,%)
 	rm -f $@
 	$(AR) rcs $@ $(filter %.o,$^)
 
