@@ -1,11 +1,11 @@
 /*
- * health - how the daemon's workers do with the database: whether any of them is connected, and
- * whether all are.  Each change is logged once, however many threads find it.  Any thread.
+ * health - the state of the workers' database connections: whether any of them is connected, and
+ * whether all are.  Each change is logged once, however many threads detect it.  Any thread.
  *
- * The database is up while one worker has a connection that works.  Where that is so and others are
- * refused (a role's or a server's limit), those that there are do the work.  That a worker is
- * refused may also be the first sign that the database is away, so it is told when another one has
- * found since then that its connection works.
+ * The database is up while one worker has a working connection.  If others are then refused (by a
+ * limit of the role or the server), the connected ones do the work.  A refused worker may also be
+ * the first sign that the database is unavailable, so this is logged only when another connection
+ * has been verified since then.
  */
 #ifndef SIGNALBUS_HEALTH_H
 #define SIGNALBUS_HEALTH_H
@@ -20,22 +20,22 @@ struct health;
 struct health *health_new(unsigned workers);
 void health_free(struct health *h);
 
-/* Whether a worker may try to connect now: not while one makes room for the listener.  It has begun
- * to try then, and says how that ended. */
+/* Whether a worker may try to connect now: not while one makes room for the listener.  If so, the
+ * attempt has begun, and the worker reports its result. */
 bool health_try(struct health *h);
 
-/* A worker has connected; has no connection any more; could not connect because of reason. */
+/* A worker has connected; is no longer connected; could not connect because of reason. */
 void health_connected(struct health *h);
 void health_lost(struct health *h);
 void health_refused(struct health *h, const char *reason);
 
-/* Whether those that are connected should find out whether their connections work, and that one
- * does: it was asked at start. */
+/* Whether connected workers should verify their connections; and that one did: it was verified at
+ * start. */
 bool health_is_doubtful(struct health *h);
 void health_answered(struct health *h, struct instant start);
 
-/* The listener has no connection, and workers have several: one may give up its own, and for a
- * second no worker takes another.  health_yield() returns true to one of them, once. */
+/* The listener has no connection, and workers have several: one of them may give up its own, and
+ * for one second no worker opens another.  health_yield() returns true to one of them, once. */
 void health_want_room(struct health *h);
 bool health_yield(struct health *h);
 
@@ -43,10 +43,10 @@ bool health_yield(struct health *h);
 bool health_has_worker(struct health *h);
 bool health_is_complete(struct health *h);
 
-/* Whether the database is up; false before the first try to connect. */
+/* Whether the database is up; false before the first attempt to connect. */
 bool health_is_up(struct health *h);
 
-/* Put into reason, which has room for size bytes, why it is not; an empty text where it is. */
+/* Put into reason, which has room for size bytes, why it is not up; an empty text if it is. */
 void health_view(struct health *h, char *reason, size_t size);
 
 #endif

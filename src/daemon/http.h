@@ -1,11 +1,11 @@
 /*
- * http - a small HTTP server for pages that are made when they are asked for.  The only place that
- * includes libmicrohttpd.
+ * http - a small HTTP server for pages that are generated on request.  The only place that includes
+ * libmicrohttpd.
  *
- * One thread of its own serves all connections.  It is meant for networks whose users are trusted,
- * and yet what clients do costs a bounded amount of memory and descriptors: there is a limit of
- * connections (more wait outside), one that is silent for some seconds is closed, and what a client
- * sends is read into a few kilobytes or not at all.
+ * One thread of its own serves all connections.  It is meant for trusted networks, and yet clients
+ * can use only a bounded amount of memory and descriptors: the number of connections is limited
+ * (others wait outside), silent ones are closed after some seconds, and input is read into a few
+ * kilobytes or not at all.
  */
 #ifndef SIGNALBUS_HTTP_H
 #define SIGNALBUS_HTTP_H
@@ -32,8 +32,8 @@ struct http_site {
 	void *arg; /* of write() */
 };
 
-/* Listen, and serve the pages, which are borrowed, from now on.  Blocks while a host's name is
- * looked up.  NULL with e where one cannot listen there. */
+/* Listen, and serve the pages, which are borrowed, from now on.  Blocks during the host name
+ * lookup.  NULL with e if it cannot listen there. */
 struct http *http_start(const struct address *a, const struct http_site *site, struct error *e);
 
 /* Blocks while a page is being written.  NULL is fine. */

@@ -1,10 +1,10 @@
 /*
- * listen - the daemon's ear: a session of its own that LISTENs on `notify_channel`, and announces
- * the models whose tables the notifications name.
+ * listen - the listener: a session that LISTENs on `notify_channel`, and announces the models whose
+ * tables the notifications name.
  *
- * It connects when a worker has: the workers come first where connections are few.
+ * It connects after a worker has connected, so workers come first if connections are scarce.
  *
- * A notification is a hint only.  Whenever some may have been lost, all models are announced.
+ * A notification is only a hint.  Whenever some may have been lost, all models are announced.
  */
 #ifndef SIGNALBUS_LISTEN_H
 #define SIGNALBUS_LISTEN_H
@@ -15,7 +15,7 @@
 
 struct listener;
 
-/* Start listening, in a thread of its own.  Borrows all three. */
+/* Start listening, in its own thread.  Borrows all three. */
 struct listener *listener_start(
 	const struct config *config, struct due *due, struct health *health);
 

@@ -1,10 +1,10 @@
 /*
- * metrics - what is counted and measured, and how it is printed for Prometheus (text format 0.0.4).
- * Pure: no I/O, no clock.  Any thread; nobody waits for a metric longer than it takes to copy all
- * of them.
+ * metrics - counters and measurements, and their output for Prometheus (text format 0.0.4).  Pure:
+ * no I/O, no clock.  Any thread; no thread waits for a metric longer than it takes to copy all of
+ * them.
  *
- * It outlives the configurations: what was counted of a model goes on when another configuration
- * has a model of the same name.
+ * It outlives configurations: a model keeps its values if the next configuration has a model of the
+ * same name.
  */
 #ifndef SIGNALBUS_METRICS_H
 #define SIGNALBUS_METRICS_H
@@ -27,25 +27,25 @@ struct metrics;
 struct metrics *metrics_new(void);
 void metrics_free(struct metrics *m);
 
-/* From now on the models are those of config, which is borrowed for the call, and have its numbers.
- * Call it while nobody but metrics_print() is there. */
+/* From now on the models are those of config, which is borrowed for the call, with its numbers.
+ * Call it while no thread but metrics_print() uses the metrics. */
 void metrics_configure(struct metrics *m, const struct config *config, struct instant now);
 
-/* A model was served: what came of it, and the kind of the error, or ERROR_NONE. */
+/* A model was served: the result, and the kind of the error, or ERROR_NONE. */
 void metrics_served(struct metrics *m, size_t model, const struct burst_result *result,
 	enum error_kind kind, struct instant now);
 
-/* A worker (counted from 0) has the ordered lock of a model; it has lost all that it had. */
+/* A worker (counted from 0) holds the ordered lock of a model; it has lost all its locks. */
 void metrics_leads(struct metrics *m, size_t model, unsigned worker);
 void metrics_lost(struct metrics *m, unsigned worker);
 
-/* Whether a model has failed and waits for its next try. */
+/* Whether a model has failed and waits for its next attempt. */
 void metrics_stopped(struct metrics *m, size_t model, bool is_stopped);
 
 /* How many rows of a model were counted. */
 void metrics_pending(struct metrics *m, size_t model, size_t count, struct instant now);
 
-/* What the metrics do not know themselves. */
+/* Values that the metrics do not collect themselves. */
 struct metrics_world {
 	bool database_up;
 	bool broker_up;

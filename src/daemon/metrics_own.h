@@ -1,5 +1,5 @@
 /*
- * metrics_own - what the files of the metrics share.  Private to metrics*.c.
+ * metrics_own - shared by the files of the metrics.  Private to metrics*.c.
  */
 #ifndef SIGNALBUS_METRICS_OWN_H
 #define SIGNALBUS_METRICS_OWN_H
@@ -10,12 +10,12 @@
 #include <pthread.h>
 #include <stdint.h>
 
-/* Upper bounds of the buckets, in seconds; one more bucket has what is above. */
+/* Upper bounds of the buckets, in seconds; one more bucket holds larger values. */
 enum { HISTOGRAM_BOUNDS = 15 };
 extern const double histogram_bounds[HISTOGRAM_BOUNDS];
 
 struct histogram {
-	uint64_t counts[HISTOGRAM_BOUNDS + 1]; /* each bucket's own */
+	uint64_t counts[HISTOGRAM_BOUNDS + 1]; /* per bucket, not cumulative */
 	double sum;
 };
 
@@ -23,12 +23,12 @@ struct histogram {
 enum error_class { CLASS_DATABASE, CLASS_BROKER, CLASS_REJECTED, CLASS_SERIALIZATION, CLASSES };
 extern const char *const error_class_names[CLASSES];
 
-/* What is known of a model. */
+/* The values of a model. */
 struct series {
 	char *name;
 	char *label;     /* model="…", escaped */
 	bool is_ordered; /* has order_by */
-	bool is_served;  /* by the workers; the others are paused */
+	bool is_served;  /* served by the workers; the others are paused */
 	bool is_stopped; /* it has failed, and waits */
 	uint64_t sent;
 	uint64_t dead_letters;
@@ -36,12 +36,12 @@ struct series {
 	size_t pending;
 	struct lag lag;
 	struct histogram burst, acknowledgement;
-	unsigned leader;     /* the worker that has its ordered lock, counted from 1; or 0 */
-	double held_seconds; /* for how long open transactions have been holding the order back */
+	unsigned leader;     /* the worker that holds its ordered lock, counted from 1; or 0 */
+	double held_seconds; /* how long open transactions have been holding the order back */
 };
 
 struct metrics {
-	/* Which models there are, held while printing.  The workers do not take it. */
+	/* The set of models, held while printing.  The workers do not take it. */
 	pthread_mutex_t shape;
 	pthread_mutex_t lock; /* all that is in the series */
 	struct series *series;

@@ -1,8 +1,8 @@
 /*
- * monitor - what those are told over HTTP who watch the daemon: /metrics, /healthz and /readyz.
+ * monitor - the HTTP pages of the daemon: /metrics, /healthz and /readyz.
  *
- * It outlives the configurations.  While one takes the place of another the pages go on, with what
- * was known last.  All calls are the main thread's.
+ * It outlives configurations.  During a reload the pages show the last known values.  All calls are
+ * from the main thread.
  */
 #ifndef SIGNALBUS_MONITOR_H
 #define SIGNALBUS_MONITOR_H
@@ -19,15 +19,14 @@ struct monitor;
 struct monitor *monitor_new(void);
 void monitor_free(struct monitor *m);
 
-/* What the pages show; the daemon is to fill it. */
+/* The metrics on the pages, for the daemon to fill. */
 struct metrics *monitor_metrics(const struct monitor *m);
 
-/* Listen where the configuration says, or not at all.  Where that is said in the same words as
- * before, connections stay as they are.  Returns false with e where one cannot listen there, with
- * all as it was. */
+/* Listen at the configured address, or not at all.  If the address is the same text as before,
+ * connections are kept.  Returns false with e if it cannot listen there, with nothing changed. */
 bool monitor_listen(struct monitor *m, const struct config *config, struct error *e);
 
-/* Tell of this daemon from now on; of none. */
+/* Show this daemon from now on; none. */
 void monitor_attach(struct monitor *m, struct daemon *d);
 void monitor_detach(struct monitor *m);
 

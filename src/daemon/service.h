@@ -1,6 +1,6 @@
 /*
- * service - what systemd is told, through sd_notify(3).  The only place that includes libsystemd;
- * built without it, or not started by systemd, nothing is told.  Main thread only.
+ * service - notifications to systemd through sd_notify(3).  The only place that includes
+ * libsystemd; without it, or if not started by systemd, the calls do nothing.  Main thread only.
  */
 #ifndef SIGNALBUS_SERVICE_H
 #define SIGNALBUS_SERVICE_H
@@ -12,10 +12,10 @@ void service_reloading(void);
 void service_stopping(void);
 void service_status(const char *status);
 
-/* Say that the process makes progress. */
+/* Notify that the process makes progress. */
 void service_alive(void);
 
-/* How often service_alive() is expected, in seconds; 0: not at all. */
+/* The interval at which service_alive() is expected, in seconds; 0: not at all. */
 double service_watchdog_interval(void);
 
 #endif

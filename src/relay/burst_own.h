@@ -1,5 +1,5 @@
 /*
- * burst_own - what the files of the burst share.  Private to burst*.c.
+ * burst_own - shared by the files of the burst.  Private to burst*.c.
  */
 #ifndef SIGNALBUS_BURST_OWN_H
 #define SIGNALBUS_BURST_OWN_H
@@ -16,9 +16,9 @@ struct burst {
 	bool is_sole;          /* no other burst runs on the bus at the same time */
 	struct ledger ledger;  /* of all rows */
 	struct ledger attempt; /* of rows that are sent again */
-	struct stretch next;   /* taken for the burst to come, whose claim may be under way */
+	struct stretch next;   /* taken for the next burst, whose claim may be in flight */
 	bool has_next;
-	/* Of the burst under way: */
+	/* Of the current burst: */
 	const struct burst_order *order;
 	const struct model *model;
 	struct encoder *encoder;
@@ -33,18 +33,18 @@ struct burst {
 	struct instant start;    /* of the sending */
 };
 
-/* Encode and send a row for a slot of l, unless one before it was refused and the order ends there.
- */
+/* Encode and send a row for a slot of l, unless an earlier one was refused and the order ends
+ * there. */
 void burst_hand_over(struct burst *b, size_t row, struct ledger *l, size_t slot);
 
-/* Open a ledger for count rows at most. */
+/* Open a ledger for at most count rows. */
 void burst_open(struct burst *b, struct ledger *l, size_t count);
 
-/* Await the verdicts of the rows that were handed over. */
+/* Wait for the verdicts of the rows that were handed over. */
 void burst_close(struct burst *b, struct ledger *l);
 
-/* Send again what was rejected along with others, until those that the broker rejects stand alone.
- */
+/* Send messages again that were rejected together with others, until the rejected ones are
+ * isolated. */
 void burst_isolate(struct burst *b);
 
 #endif

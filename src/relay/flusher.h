@@ -1,12 +1,12 @@
 /*
- * flusher - the three disciplines of flushing: which bursts, in what order, until when.
+ * flusher - the three ways to flush: which bursts, in what order, until when.
  *
  *   flush         the signals that were pending at the start, after a wait
  *   flushmany     all signals, in no particular order, with several workers
  *   flushordered  all signals, in order, one sender at a time
  *
- * Running one blocks until it is done, has failed, or the process is asked to stop; bursts under
- * way are settled in each case.  A model that fails is logged, and the others go on.
+ * Running one blocks until it is done, has failed, or the process is asked to stop; bursts in
+ * flight are settled in each case.  A model that fails is logged, and the others are flushed.
  */
 #ifndef SIGNALBUS_FLUSHER_H
 #define SIGNALBUS_FLUSHER_H
@@ -29,7 +29,7 @@ struct flush_plan {
 	const size_t *models; /* indexes in the configuration */
 	size_t model_count;
 	double wait;        /* FLUSH_NOTED: seconds between noting and sending */
-	unsigned jobs;      /* FLUSH_MANY: workers, each with a connection */
+	unsigned jobs;      /* FLUSH_MANY: workers, each with its own connection */
 	bool show_progress; /* on standard error */
 };
 

@@ -1,6 +1,6 @@
 /*
- * progress - how far a long flush has come, as one line on a terminal that is written again and
- * again.  Any thread may add.
+ * progress - the progress of a long flush, as one line on a terminal that is updated in place.  Any
+ * thread may add.
  */
 #ifndef SIGNALBUS_PROGRESS_H
 #define SIGNALBUS_PROGRESS_H
@@ -15,10 +15,10 @@ struct progress {
 	pthread_mutex_t lock;
 	size_t sent;
 	size_t total; /* signals that were pending at the start */
-	bool shown;   /* whether there is a terminal to show it on */
+	bool shown;   /* whether there is a terminal */
 	bool drawn;
 	struct instant start;
-	struct instant next; /* when to draw again */
+	struct instant next; /* when to update it */
 };
 
 void progress_init(struct progress *p, bool shown);
