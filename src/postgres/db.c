@@ -17,7 +17,7 @@
 bool db_check(const char *conninfo, struct error *e)
 {
 	if (strchr(conninfo, '=') == NULL && strstr(conninfo, "://") == NULL)
-		return true;
+		return db_check_options(conninfo, e);
 	char *reason = NULL;
 	PQconninfoOption *options = PQconninfoParse(conninfo, &reason);
 	if (options == NULL)
@@ -25,7 +25,7 @@ bool db_check(const char *conninfo, struct error *e)
 			e, ERROR_CONFIG, "database: %s", reason != NULL ? reason : "out of memory");
 	PQfreemem(reason);
 	PQconninfoFree(options);
-	return options != NULL;
+	return options != NULL && db_check_options(conninfo, e);
 }
 
 struct db *db_new(const char *conninfo, double timeout)

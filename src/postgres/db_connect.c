@@ -10,12 +10,13 @@
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
+#include "postgres/host_lookup.h"
 
-#include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* How much is said of each address that failed. */
 #define REASON_MAX 300
@@ -44,10 +45,10 @@ struct attempt {
 /* All that libpq would connect with: of the connection string, the service file, the environment,
  * its defaults.  Only a connection knows that, so one is made that is refused before anything is
  * sent. */
-static PQconninfoOption *read_options(const struct db *db)
+static PQconninfoOption *read_options(const char *conninfo)
 {
 	const char *const keywords[] = { "dbname", "sslmode", NULL };
-	const char *const values[] = { db->conninfo, "no mode at all", NULL };
+	const char *const values[] = { conninfo, "no mode at all", NULL };
 	PGconn *conn = PQconnectStartParams(keywords, values, 1);
 	PQconninfoOption *options = PQconninfo(conn);
 	PQfinish(conn);
@@ -63,6 +64,19 @@ static const char *option(const PQconninfoOption *options, const char *keyword)
 			options->val[0] != '\0')
 			return options->val;
 	return NULL;
+}
+
+bool db_check_options(const char *conninfo, struct error *e)
+{
+	PQconninfoOption *options = read_options(conninfo);
+	const char *attrs = option(options, "target_session_attrs");
+	bool ok =
+		attrs == NULL || strcmp(attrs, "prefer-standby") != 0 ||
+		error_set(e, ERROR_CONFIG,
+			"database: target_session_attrs=prefer-standby: a standby takes no writes, "
+			"and signals are deleted; use read-write, which is the default, or any");
+	PQconninfoFree(options);
+	return ok;
 }
 
 static size_t count_items(const char *list)
@@ -176,16 +190,21 @@ bool db_answers(const struct db *db, struct instant deadline)
 	return ok;
 }
 
+/* How many seconds one address has, of which so many are left with it. */
+static double share_of(const struct attempt *a, size_t left)
+{
+	double share = instant_seconds(clock_now(), a->deadline) / (double)(left + a->hosts_left);
+	return a->limit > 0 && a->limit < share ? a->limit : share;
+}
+
 /* Try one address, of which so many are left with it. */
 static bool try_target(struct attempt *a, const struct target *t, size_t left)
 {
 	struct db *db = a->db;
-	struct instant now = clock_now();
-	double share = instant_seconds(now, a->deadline) / (double)(left + a->hosts_left);
-	if (a->limit > 0 && a->limit < share)
-		share = a->limit;
+	double share = share_of(a, left);
+	struct instant until = instant_after(clock_now(), share);
 	db->conn = start(db, t);
-	if (PQstatus(db->conn) != CONNECTION_BAD && finish(db, instant_after(now, share), true))
+	if (PQstatus(db->conn) != CONNECTION_BAD && finish(db, until, true))
 		return true;
 	if (PQstatus(db->conn) == CONNECTION_BAD)
 		note_failure(a, PQerrorMessage(db->conn));
@@ -198,14 +217,10 @@ static bool try_target(struct attempt *a, const struct target *t, size_t left)
 /* Try the addresses of a name, beginning with the one whose turn it is. */
 static bool try_name(struct attempt *a, const struct target *t)
 {
-	const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
-	struct addrinfo *found = NULL;
-	int failure = getaddrinfo(t->host, NULL, &hints, &found);
-	if (failure != 0) {
-		char *reason = text_format(
-			"host name \"%s\" has no address: %s", t->host, gai_strerror(failure));
-		note_failure(a, reason);
-		free(reason);
+	struct addrinfo *found;
+	struct error e;
+	if (!host_lookup(t->host, instant_after(clock_now(), share_of(a, 1)), &found, &e)) {
+		note_failure(a, e.text);
 		return false;
 	}
 	size_t count = 0;
@@ -241,10 +256,22 @@ static bool try_host(struct attempt *a, const struct hosts *h, size_t number)
 	return ok;
 }
 
+/* Where the hosts are to share the load, begin with any one. */
+static void choose_first(struct db *db, const PQconninfoOption *options)
+{
+	const char *order = option(options, "load_balance_hosts");
+	if (order == NULL || strcmp(order, "random") != 0)
+		return;
+	if (getrandom(&db->next_host, sizeof db->next_host, 0) < 0)
+		abort();
+	db->next_address = db->next_host / 2;
+}
+
 bool db_open(struct db *db, struct instant deadline, struct error *e)
 {
-	PQconninfoOption *options = read_options(db);
+	PQconninfoOption *options = read_options(db->conninfo);
 	struct hosts h = find_hosts(options);
+	choose_first(db, options);
 	struct attempt a = { .db = db, .deadline = deadline, .limit = h.limit };
 	bool ok = false;
 	for (size_t tried = 0; !ok && tried < h.count && !stop_requested(); tried++) {

@@ -43,6 +43,10 @@ bool db_wait(struct db *db, short events, struct instant deadline, bool or_stop)
  * is shorter; the next call does not begin with one that has failed.  (db_connect.c) */
 bool db_open(struct db *db, struct instant deadline, struct error *e);
 
+/* Whether what a connection string that can be read comes to, with the environment, can be used:
+ * ERROR_CONFIG where it cannot. */
+bool db_check_options(const char *conninfo, struct error *e);
+
 /* Whether the server that the session is with says anything to a newcomer. */
 bool db_answers(const struct db *db, struct instant deadline);
 

@@ -99,6 +99,54 @@ def test_the_addresses_of_a_name(signalbus, schema, postgres, table):
     assert f'server at "many.test" (127.0.0.9), port {postgres.port} failed: timed out' in reason
 
 
+@pytest.mark.skipif(is_sanitized(), reason="a sanitizer stands before the same calls")
+def test_a_resolver_that_does_not_answer(signalbus, schema, postgres, table):
+    """It takes its share of the time only, and holds up no shutdown."""
+    environment = {"LD_PRELOAD": str(injector("addresses.so"))}
+    table(postgres.conninfo(host="stuck.test,127.0.0.1", connect_timeout=1), timeout=4.0)
+    run = signalbus("flushmany", environment=environment).expect(0)
+    assert schema.count("t") == 0 and 1 <= run.seconds < 3
+    signalbus.database = postgres.conninfo(host="stuck.test")
+    signalbus.configure(model("A", schema.table("t")), timeout=1.0)
+    assert ('host name "stuck.test": no answer from the resolver for 1.0 s'
+            in signalbus("flushmany", environment=environment).expect_failure())
+    signalbus.configure(model("A", schema.table("t")), timeout=60.0)
+    daemon = signalbus.start("run", environment=environment)
+    daemon.wait_log("started")
+    daemon.stop(timeout=3).expect(0)
+
+
+@pytest.mark.skipif(is_sanitized(), reason="a sanitizer stands before the same calls")
+def test_hosts_in_random_order(signalbus, table):
+    """If that is wanted (load_balance_hosts); else the first one is tried first."""
+    ports = [Ports.take() for _ in range(3)]
+    table("host=127.0.0.1,127.0.0.1,127.0.0.1 port=" + ",".join(map(str, ports)) + " dbname=x")
+
+    def first_port(**environment):
+        running = signalbus.start("pending", environment=environment)
+        running.wait_log("trying again")
+        running.discard()
+        return int(re.search(r"port (\d+) failed", running.log())[1])
+    assert {first_port() for _ in range(3)} == {ports[0]}
+    environment = {"LD_PRELOAD": str(injector("addresses.so")), "PGLOADBALANCEHOSTS": "random"}
+    seen = set()
+    wait_until(lambda: seen.add(first_port(**environment)) or len(seen) == 3, 20, "each of them")
+
+
+@pytest.mark.parametrize("way", ["setting", "environment"])
+def test_a_standby_is_not_preferred(signalbus, schema, table, way):
+    """Nothing could be sent from one."""
+    attributes = "target_session_attrs=prefer-standby"
+    path, environment = signalbus.config, {}
+    if way == "setting":
+        table(f"{signalbus.database} {attributes}")
+    else:
+        table(signalbus.database)
+        environment["PGTARGETSESSIONATTRS"] = "prefer-standby"
+    run = signalbus("check", environment=environment).expect(78)
+    assert re.search(rf"{path}:1: database: {attributes}: a standby takes no writes", run.stderr), run
+
+
 @pytest.mark.parametrize("way", ["service", "environment", "URI", "socket"])
 def test_however_the_hosts_are_named(signalbus, schema, postgres, table, folder, way):
     environment = {}
