@@ -78,6 +78,16 @@ static bool describe_table(
 	return ok;
 }
 
+/* Whether values of base.oid have xml in them, and are neither xml (142) nor an array of it (143).
+ */
+#define HAS_INNER_XML                                                                              \
+	"base.oid NOT IN (142, 143) AND EXISTS (WITH RECURSIVE part AS ("                          \
+	"SELECT base.oid UNION SELECT inner_type.oid FROM part"                                    \
+	" JOIN pg_catalog.pg_type p ON p.oid = part.oid CROSS JOIN LATERAL ("                      \
+	"SELECT p.typbasetype UNION ALL SELECT p.typelem UNION ALL SELECT a.atttypid"              \
+	" FROM pg_catalog.pg_attribute a WHERE a.attrelid = p.typrelid AND a.attnum > 0"           \
+	" AND NOT a.attisdropped) AS inner_type (oid)) SELECT FROM part WHERE part.oid = 142)"
+
 static void add_column(struct model *m, const struct rows *rows, size_t row)
 {
 	struct column *c =
@@ -88,6 +98,7 @@ static void add_column(struct model *m, const struct rows *rows, size_t row)
 	c->operators = text_copy(rows_value(rows, row, 5));
 	c->attnum = (int)number(rows_value(rows, row, 6));
 	c->has_binary = rows_value(rows, row, 7)[0] == 't';
+	c->has_inner_xml = rows_value(rows, row, 8)[0] == 't';
 }
 
 /* Columns in their order, each with the type that its domain comes down to. */
@@ -116,7 +127,7 @@ static bool describe_columns(
 		"  JOIN pg_catalog.pg_operator o ON o.oid = a.amopopr"
 		"  JOIN pg_catalog.pg_namespace s ON s.oid = o.oprnamespace"
 		"  WHERE m.amname = 'btree' AND c.opcdefault AND c.opcintype = base.oid),"
-		"  'pg_catalog'), base.attnum, t.typsend <> 0"
+		"  'pg_catalog'), base.attnum, t.typsend <> 0, " HAS_INNER_XML
 		" FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid"
 		" JOIN pg_catalog.pg_type d ON d.oid = base.declared"
 		" JOIN pg_catalog.pg_namespace n ON n.oid = d.typnamespace"

@@ -29,13 +29,14 @@ enum value_form {
 
 struct column {
 	char *name;
-	char *type;        /* for people */
-	char *cast;        /* the same with its schema, for SQL */
-	char *operators;   /* the schema of those that compare its values, for SQL */
-	unsigned type_oid; /* a domain's base type */
-	int attnum;        /* in its table */
-	bool has_binary;   /* the server knows a binary form of its type */
-	bool is_serial;    /* a sequence gives its values; never NULL */
+	char *type;         /* for people */
+	char *cast;         /* the same with its schema, for SQL */
+	char *operators;    /* the schema of those that compare its values, for SQL */
+	unsigned type_oid;  /* a domain's base type */
+	int attnum;         /* in its table */
+	bool has_binary;    /* the server knows a binary form of its type */
+	bool has_inner_xml; /* in composite values: their text leaves out its declaration */
+	bool is_serial;     /* a sequence gives its values; never NULL */
 	enum value_form form;
 };
 

@@ -1,5 +1,7 @@
 #include "model/sql.h"
 
+#include "postgres/types.h"
+
 #include <string.h>
 
 /* An operator of PostgreSQL's own, whatever the search_path is. */
@@ -415,7 +417,19 @@ static bool loses_in_json(const struct column *c)
 	return c->form == FORM_JSON || c->form == FORM_SERVER;
 }
 
-/* The text of a column, by its type's output function, where the row's JSON has another one. */
+/* The text of a column that its type's input function makes the same value of.  The output function
+ * of xml leaves out a declaration, the cast does not. */
+static void add_text(struct text *t, const struct model *m, size_t column)
+{
+	unsigned type_oid = m->columns[column].type_oid;
+	bool is_xml = type_oid == XML_OID || type_oid == XML_ARRAY_OID;
+	add_string(t, is_xml ? "" : "pg_catalog.format('%s', ");
+	add_column(t, m, column);
+	add_string(t, type_oid == XML_ARRAY_OID ? "::pg_catalog.text[]" : "");
+	add_string(t, is_xml ? "::pg_catalog.text" : ")");
+}
+
+/* The text of a column, where the row's JSON has another one. */
 static void add_exact_text(struct text *t, const struct model *m, size_t column)
 {
 	add_string(t, "(SELECT CASE WHEN pg_catalog.num_nulls(");
@@ -423,9 +437,9 @@ static void add_exact_text(struct text *t, const struct model *m, size_t column)
 	add_string(t, ")" OP("=") "0 AND COALESCE(pg_catalog.jsonb_extract_path_text(r.json, ");
 	add_constant(t, m->columns[column].name);
 	add_string(t, ")" OP("<>") "x.text, true) THEN x.text END"
-				   " FROM (SELECT pg_catalog.format('%s', ");
-	add_column(t, m, column);
-	add_string(t, ") AS text) AS x)");
+				   " FROM (SELECT ");
+	add_text(t, m, column);
+	add_string(t, " AS text) AS x)");
 }
 
 /* The texts of the columns that need one, as an object. */
@@ -464,6 +478,16 @@ static void add_image(struct text *t, const struct model *m)
 	add_string(t, " AS texts) AS x)");
 }
 
+/* The condition that a column's text says all of its value. */
+static void add_text_suffices(struct text *t, const struct model *m, size_t column)
+{
+	add_string(t, " AND pg_catalog.record_image_eq(ROW(");
+	add_column(t, m, column);
+	add_string(t, "), ROW(");
+	add_text(t, m, column);
+	text_addf(t, "::%s))", m->columns[column].cast);
+}
+
 char *sql_bury(const struct model *m)
 {
 	struct text t = { 0 };
@@ -474,6 +498,9 @@ char *sql_bury(const struct model *m)
 			"=") "$3::pg_catalog.tid"
 			     " AND signal.tableoid" OP("=") "$4::pg_catalog.oid",
 		m->relation);
+	for (size_t i = 0; i < m->column_count; i++)
+		if (m->columns[i].has_inner_xml)
+			add_text_suffices(&t, m, i);
 	return t.text;
 }
 

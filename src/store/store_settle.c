@@ -8,6 +8,21 @@ static bool savepoint(struct store *s, const char *sql, struct error *e)
 	return store_query(s, (struct db_call){ .sql = sql }, e);
 }
 
+/* A row was not copied.  Always returns false. */
+static bool not_copied(const struct model *m, struct error *e)
+{
+	for (size_t i = 0; i < m->column_count; i++)
+		if (m->columns[i].has_inner_xml)
+			return error_set(e, ERROR_DATABASE,
+				"table %s did not accept them; does XML within column \"%s\" have a "
+				"declaration, which would be lost, or does a trigger or a rule prevent "
+				"the INSERT?",
+				m->dead_letters, m->columns[i].name);
+	return error_set(e, ERROR_DATABASE,
+		"table %s did not accept them; does a trigger or a rule prevent the INSERT?",
+		m->dead_letters);
+}
+
 /* Copy one row to the dead letters. */
 static bool bury_row(struct store *s, const struct model *m, const char *const *values,
 	const char *statement, struct error *e)
@@ -21,10 +36,7 @@ static bool bury_row(struct store *s, const struct model *m, const char *const *
 			"model \"%s\": a signal that was rejected cannot be moved to "
 			"table %s",
 			m->config->name, m->dead_letters);
-	return copied == 1 ||
-	       error_set(e, ERROR_DATABASE,
-		       "table %s did not accept them; does a trigger or a rule prevent the INSERT?",
-		       m->dead_letters);
+	return copied == 1 || not_copied(m, e);
 }
 
 static bool bury_all(struct store *s, const struct model *m, const struct claim *claim,

@@ -1,0 +1,33 @@
+/*
+ * types - the numbers of PostgreSQL's own types, which are those of pg_type.dat and never change.
+ */
+#ifndef SIGNALBUS_TYPES_H
+#define SIGNALBUS_TYPES_H
+
+enum {
+	BOOL_OID = 16,
+	BYTEA_OID = 17,
+	NAME_OID = 19,
+	INT8_OID = 20,
+	INT2_OID = 21,
+	INT4_OID = 23,
+	TEXT_OID = 25,
+	OID_OID = 26,
+	TID_OID = 27,
+	JSON_OID = 114,
+	XML_OID = 142,
+	XML_ARRAY_OID = 143,
+	FLOAT4_OID = 700,
+	FLOAT8_OID = 701,
+	BPCHAR_OID = 1042,
+	VARCHAR_OID = 1043,
+	DATE_OID = 1082,
+	TIMESTAMP_OID = 1114,
+	TIMESTAMPTZ_OID = 1184,
+	NUMERIC_OID = 1700,
+	UUID_OID = 2950,
+	JSONB_OID = 3802,
+	FIRST_NORMAL_OID = 16384, /* from here on they are not PostgreSQL's own */
+};
+
+#endif
