@@ -3,6 +3,7 @@
 #include "base/stop.h"
 #include "base/text.h"
 #include "model/sql.h"
+#include "model/triggers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -276,27 +277,21 @@ static bool check_sequences(struct examination *x, struct error *e)
 	return ok;
 }
 
-/* The trigger that wakes the daemon, with the configuration's channel as its argument, which the
- * catalog keeps with a NUL behind it. */
+/* The trigger that wakes the daemon: $2 is the channel, NULL if it needs none. */
 static bool check_trigger(struct examination *x, struct error *e)
 {
 	static const char sql[] =
-		"WITH found AS (SELECT t.tgargs FROM pg_catalog.pg_trigger t"
-		" JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid"
-		" WHERE t.tgrelid = $1::pg_catalog.oid AND p.proname = 'signalbus_notify'"
-		" AND t.tgenabled IN ('O', 'A') AND t.tgtype & 4 <> 0)" /* INSERT */
+		"WITH found AS (" TRIGGERS_FOUND ") SELECT foreign_owner FROM found"
+		" WHERE foreign_owner IS NOT NULL UNION ALL"
 		" SELECT pg_catalog.format(CASE WHEN EXISTS (SELECT FROM found)"
 		"  THEN 'table %s: its trigger does not notify channel %L'"
 		"  ELSE 'table %s: no trigger notifies channel %L' END"
 		"  || ', so the daemon finds signals only by polling (poll_interval);"
-		" signalbus triggers | psql', $1::pg_catalog.regclass, $2::pg_catalog.text)"
-		" WHERE NOT EXISTS (SELECT FROM found WHERE tgargs ="
-		"  pg_catalog.convert_to($2, pg_catalog.getdatabaseencoding()) || "
-		"'\\x00'::pg_catalog.bytea)";
+		" signalbus triggers | psql', $1::pg_catalog.regclass, $2)"
+		" WHERE $2 IS NOT NULL AND NOT EXISTS (SELECT FROM found WHERE is_heard)";
 	const char *channel = x->config->notify_channel;
-	if (!x->config->autoflush || !x->model->config->autoflush || channel[0] == '\0')
-		return true;
-	return report_lines(x, sql, channel, warning, e);
+	bool is_needed = x->config->autoflush && x->model->config->autoflush && channel[0] != '\0';
+	return report_lines(x, sql, is_needed ? channel : NULL, warning, e);
 }
 
 /* $2: the table for dead letters. */

@@ -1,7 +1,7 @@
 #include "base/error.h"
 #include "base/stop.h"
 #include "cli/command.h"
-#include "model/sql.h"
+#include "model/triggers.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -21,14 +21,14 @@ static bool add_triggers(struct store *s, const struct wanted *w, struct text *t
 {
 	if (!command_read_models(s, w->models, w->count, e))
 		return false;
-	sql_triggers_begin(t, w->drop);
+	triggers_begin(t, w->drop);
 	for (size_t i = 0; i < w->count; i++) {
 		const struct model *m = store_model(s, w->models[i], e);
 		if (m == NULL)
 			return false;
-		sql_trigger(t, m, w->drop);
+		triggers_add(t, m, w->drop);
 	}
-	sql_triggers_end(t, w->drop && w->count == w->config->model_count);
+	triggers_end(t, w->drop, w->count == w->config->model_count);
 	return true;
 }
 

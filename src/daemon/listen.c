@@ -4,6 +4,7 @@
 #include "base/retry.h"
 #include "base/text.h"
 #include "catalog/catalog.h"
+#include "model/triggers.h"
 #include "postgres/db.h"
 
 #include <math.h>
@@ -77,12 +78,10 @@ static bool hear(struct listener *l, struct instant deadline, struct error *e)
 static bool look_up(struct listener *l, size_t model, bool *has_trigger, struct error *e)
 {
 	static const char sql[] =
-		"SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), EXISTS (SELECT FROM "
-		"pg_catalog.pg_trigger t"
-		" JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid WHERE t.tgrelid = c.oid"
-		" AND p.proname = 'signalbus_notify' AND t.tgenabled IN ('O', 'A'))"
-		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
-		"c.relnamespace"
+		"SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),"
+		" EXISTS (SELECT FROM (" TRIGGERS_FOUND ") AS found WHERE is_heard)"
+		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+		" ON n.oid = c.relnamespace"
 		" WHERE c.oid = $1::pg_catalog.oid";
 	struct rows *rows;
 	char *oid;
@@ -92,9 +91,9 @@ static bool look_up(struct listener *l, size_t model, bool *has_trigger, struct 
 	*has_trigger = false;
 	if (!catalog_find_table(l->db, l->config->models[model].table, deadline, &oid, e))
 		return db_connected(l->db); /* a wrong name is the workers' to tell */
-	const char *const values[] = { oid };
+	const char *const values[] = { oid, l->config->notify_channel };
 	struct db_call call = {
-		.sql = sql, .values = values, .value_count = 1, .rows = &rows, .never_null = 2
+		.sql = sql, .values = values, .value_count = 2, .rows = &rows, .never_null = 2
 	};
 	bool ok = db_call(l->db, call, deadline, e);
 	free(oid);

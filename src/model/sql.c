@@ -6,10 +6,11 @@
 
 /* An operator of PostgreSQL's own, whatever the search_path is. */
 #define OP(symbol) " OPERATOR(pg_catalog." symbol ") "
+#define EQ         OP("=")
 
 const char sql_table_state[] =
-	"SELECT " SQL_TABLE_STATE
-	" FROM pg_catalog.pg_class c WHERE c.oid" OP("=") "pg_catalog.to_regclass($1)";
+	"SELECT " SQL_TABLE_STATE " FROM pg_catalog.pg_class c WHERE c.oid" EQ
+	"pg_catalog.to_regclass($1)";
 
 static void add_string(struct text *t, const char *s)
 {
@@ -27,8 +28,8 @@ static void add_quoted(struct text *t, const char *name)
 	add_string(t, "\"");
 }
 
-/* A constant in SQL.  Standard strings: only quotes are doubled. */
-static void add_constant(struct text *t, const char *s)
+/* Standard strings: only quotes are doubled. */
+void sql_constant(struct text *t, const char *s)
 {
 	add_string(t, "'");
 	for (; *s != '\0'; s++) {
@@ -127,6 +128,13 @@ static void add_where(struct text *t, const struct model *m, bool is_first)
 		return;
 	add_string(t, is_first ? " WHERE " : " AND ");
 	add_expression(t, m->config->where);
+}
+
+/* All rows of the model. */
+static void add_rows(struct text *t, const struct model *m)
+{
+	text_addf(t, " FROM %s AS signal", m->relation);
+	add_where(t, m, true);
 }
 
 static void add_primary_key(struct text *t, const struct model *m)
@@ -240,6 +248,17 @@ static void add_floor(struct text *t, const struct model *m)
 	text_addf(t, "$1::%s", c->cast);
 }
 
+/* The rows of two arrays: their tableoids are the parameter number n, the next one is their ctids.
+ */
+static void add_among(struct text *t, size_t n)
+{
+	text_addf(t,
+		"(signal.tableoid, signal.ctid)" EQ "ANY (SELECT p.t, p.c FROM"
+		" ROWS FROM (pg_catalog.unnest($%zu::pg_catalog.oid[]),"
+		" pg_catalog.unnest($%zu::pg_catalog.tid[])) AS p (t, c))",
+		n, n + 1);
+}
+
 /* A plan that joins would not keep the order of a parent's key: this one hashes the rows. */
 static void add_passed_over(struct text *t, const struct model *m, enum claim_kind kind)
 {
@@ -247,12 +266,9 @@ static void add_passed_over(struct text *t, const struct model *m, enum claim_ki
 			: kind == CLAIM_STRETCH ? 2
 			: kind == CLAIM_NEXT    ? sql_position_count(m)
 						: 0;
-	text_addf(t,
-		"%s NOT ((signal.tableoid, signal.ctid)" OP(
-			"=") "ANY (SELECT p.t, p.c FROM"
-			     " ROWS FROM (pg_catalog.unnest($%zu::pg_catalog.oid[]),"
-			     " pg_catalog.unnest($%zu::pg_catalog.tid[])) AS p (t, c)))",
-		kind == CLAIM_FIRST && m->is_parent ? " WHERE" : " AND", before + 1, before + 2);
+	add_string(t, kind == CLAIM_FIRST && m->is_parent ? " WHERE NOT (" : " AND NOT (");
+	add_among(t, before + 1);
+	add_string(t, ")");
 }
 
 char *sql_claim(const struct model *m, enum claim_kind kind, size_t count, unsigned how)
@@ -326,51 +342,30 @@ char *sql_list(const struct model *m, size_t count, bool floor)
 	return t.text;
 }
 
-/* The table $1 and all that inherit from it. */
-#define FAMILY                                                                                     \
-	"WITH RECURSIVE family AS ("                                                               \
-	"SELECT $1::pg_catalog.regclass::pg_catalog.oid AS oid"                                    \
-	" UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i"                                   \
-	" JOIN family ON i.inhparent" OP("=") "family.oid)"
-
 /* RowExclusiveLock is what INSERT, COPY, UPDATE, DELETE and MERGE take, in addition to whatever
  * stronger lock their transaction may hold; an insert into a partition that is addressed directly
  * holds it on that partition only. */
 char *sql_writers(const struct model *m, bool among)
 {
-	static const char plain[] = " AND l.relation" OP("=") "$1::pg_catalog.regclass";
+	static const char plain[] = " AND l.relation" EQ "$1::pg_catalog.regclass";
 	static const char with_children[] =
-		" AND l.relation" OP("=") "ANY (" FAMILY " SELECT oid FROM family)";
-	return text_format(
-		"SELECT DISTINCT l.virtualtransaction, l.pid FROM pg_catalog.pg_locks l"
-		" WHERE l.locktype" OP(
-			"=") "'relation'"
-			     " AND l.mode" OP(
-				     "=") "'RowExclusiveLock' AND l.granted"
-					  " AND (l.pid" OP(
-						  "=") "pg_catalog.pg_backend_pid()) IS NOT TRUE"
-						       " AND l.database" OP(
-							       "=") "(SELECT d.oid FROM "
-								    "pg_catalog.pg_database d"
-								    " WHERE d.datname" OP(
-									    "=") "pg_catalog."
-										 "current_database("
-										 "))%s%s",
+		" AND l.relation" EQ "ANY (" SQL_FAMILY_OF_1 " SELECT oid FROM family)";
+	return text_format("SELECT DISTINCT l.virtualtransaction, l.pid FROM pg_catalog.pg_locks l"
+			   " WHERE l.locktype" EQ "'relation'"
+			   " AND l.mode" EQ "'RowExclusiveLock' AND l.granted"
+			   " AND (l.pid" EQ "pg_catalog.pg_backend_pid()) IS NOT TRUE"
+			   " AND l.database" EQ "(SELECT d.oid FROM pg_catalog.pg_database d"
+			   " WHERE d.datname" EQ "pg_catalog.current_database())%s%s",
 		m->is_parent ? with_children : plain,
-		among ? " AND l.virtualtransaction" OP("=") "ANY ($2::pg_catalog.text[])" : "");
+		among ? " AND l.virtualtransaction" EQ "ANY ($2::pg_catalog.text[])" : "");
 }
 
 /* The rows of two arrays: by their ctids, which is fast, and of these the right ones. */
 static void add_located(struct text *t, const struct model *m)
 {
-	text_addf(t,
-		" FROM %s AS signal WHERE signal.ctid" OP(
-			"=") "ANY ($2::pg_catalog.tid[])"
-			     " AND (signal.tableoid, signal.ctid)" OP(
-				     "=") "ANY (SELECT p.t, p.c FROM"
-					  " ROWS FROM (pg_catalog.unnest($1::pg_catalog.oid[]),"
-					  " pg_catalog.unnest($2::pg_catalog.tid[])) AS p (t, c))",
+	text_addf(t, " FROM %s AS signal WHERE signal.ctid" EQ "ANY ($2::pg_catalog.tid[]) AND ",
 		m->relation);
+	add_among(t, 1);
 }
 
 char *sql_read(const struct model *m)
@@ -392,21 +387,18 @@ char *sql_read_output(const struct model *m, size_t output)
 
 char *sql_delete(const struct model *m)
 {
-	return text_format(
-		"DELETE FROM %s AS signal"
-		" WHERE signal.ctid" OP("=") "ANY ($1::pg_catalog.tid[])"
-					     " AND signal.tableoid" OP("=") "$2::pg_catalog.oid",
+	return text_format("DELETE FROM %s AS signal"
+			   " WHERE signal.ctid" EQ "ANY ($1::pg_catalog.tid[])"
+			   " AND signal.tableoid" EQ "$2::pg_catalog.oid",
 		m->relation);
 }
 
 char *sql_lock_again(const struct model *m)
 {
-	return text_format(
-		"SELECT FROM %s AS signal"
-		" WHERE signal.ctid" OP("=") "ANY ($1::pg_catalog.tid[])"
-					     " AND signal.xmax" OP(
-						     "=") "$2::pg_catalog.xid"
-							  " FOR UPDATE OF signal SKIP LOCKED",
+	return text_format("SELECT FROM %s AS signal"
+			   " WHERE signal.ctid" EQ "ANY ($1::pg_catalog.tid[])"
+			   " AND signal.xmax" EQ "$2::pg_catalog.xid"
+			   " FOR UPDATE OF signal SKIP LOCKED",
 		m->relation);
 }
 
@@ -434,8 +426,8 @@ static void add_exact_text(struct text *t, const struct model *m, size_t column)
 {
 	add_string(t, "(SELECT CASE WHEN pg_catalog.num_nulls(");
 	add_column(t, m, column);
-	add_string(t, ")" OP("=") "0 AND COALESCE(pg_catalog.jsonb_extract_path_text(r.json, ");
-	add_constant(t, m->columns[column].name);
+	add_string(t, ")" EQ "0 AND COALESCE(pg_catalog.jsonb_extract_path_text(r.json, ");
+	sql_constant(t, m->columns[column].name);
 	add_string(t, ")" OP("<>") "x.text, true) THEN x.text END"
 				   " FROM (SELECT ");
 	add_text(t, m, column);
@@ -447,20 +439,15 @@ static void add_exact_texts(struct text *t, const struct model *m)
 {
 	const char *gap = "";
 	add_string(t, "pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_object(ARRAY[");
-	for (size_t i = 0; i < m->column_count; i++)
-		if (loses_in_json(&m->columns[i])) {
-			add_string(t, gap);
-			add_constant(t, m->columns[i].name);
-			gap = ", ";
-		}
-	add_string(t, "]::pg_catalog.text[], ARRAY[");
-	gap = "";
-	for (size_t i = 0; i < m->column_count; i++)
-		if (loses_in_json(&m->columns[i])) {
-			add_string(t, gap);
-			add_exact_text(t, m, i);
-			gap = ", ";
-		}
+	for (size_t i = 0; i < m->column_count; i++) {
+		if (!loses_in_json(&m->columns[i]))
+			continue;
+		add_string(t, gap);
+		sql_constant(t, m->columns[i].name);
+		add_string(t, ", ");
+		add_exact_text(t, m, i);
+		gap = ", ";
+	}
 	add_string(t, "]::pg_catalog.text[]))");
 }
 
@@ -494,9 +481,8 @@ char *sql_bury(const struct model *m)
 	text_addf(&t, "INSERT INTO %s (model, signal, error) SELECT $1, ", m->dead_letters);
 	add_image(&t, m);
 	text_addf(&t,
-		", $2 FROM %s AS signal WHERE signal.ctid" OP(
-			"=") "$3::pg_catalog.tid"
-			     " AND signal.tableoid" OP("=") "$4::pg_catalog.oid",
+		", $2 FROM %s AS signal WHERE signal.ctid" EQ "$3::pg_catalog.tid"
+		" AND signal.tableoid" EQ "$4::pg_catalog.oid",
 		m->relation);
 	for (size_t i = 0; i < m->column_count; i++)
 		if (m->columns[i].has_inner_xml)
@@ -510,7 +496,7 @@ static void add_image_key(struct text *t, const struct model *m, const char *ima
 	add_string(t, "pg_catalog.jsonb_build_array(");
 	for (size_t i = 0; i < m->primary_key_count; i++) {
 		text_addf(t, "%spg_catalog.jsonb_extract_path(%s, ", i > 0 ? ", " : "", image);
-		add_constant(t, m->columns[m->primary_key[i]].name);
+		sql_constant(t, m->columns[m->primary_key[i]].name);
 		add_string(t, ")");
 	}
 	add_string(t, ")");
@@ -522,7 +508,7 @@ static void add_returning(struct text *t, const struct model *m, size_t column)
 	bool is_json = m->columns[column].form == FORM_JSON;
 	if (is_json) {
 		add_string(t, "COALESCE(pg_catalog.jsonb_extract_path_text(t.signal, '', ");
-		add_constant(t, m->columns[column].name);
+		sql_constant(t, m->columns[column].name);
 		text_addf(t, ")::%s, ", m->columns[column].cast);
 	}
 	add_string(t, "r.");
@@ -532,22 +518,18 @@ static void add_returning(struct text *t, const struct model *m, size_t column)
 
 static void add_insert(struct text *t, const struct model *m, const bool *writable)
 {
-	const char *gap = "";
+	struct text values = { 0 };
 	text_addf(t, "INSERT INTO %s AS signal (", m->relation);
-	for (size_t i = 0; i < m->column_count; i++)
-		if (writable[i]) {
-			add_string(t, gap);
-			add_quoted(t, m->columns[i].name);
-			gap = ", ";
-		}
-	add_string(t, ") OVERRIDING SYSTEM VALUE SELECT ");
-	gap = "";
-	for (size_t i = 0; i < m->column_count; i++)
-		if (writable[i]) {
-			add_string(t, gap);
-			add_returning(t, m, i);
-			gap = ", ";
-		}
+	for (size_t i = 0; i < m->column_count; i++) {
+		if (!writable[i])
+			continue;
+		add_string(t, values.length > 0 ? ", " : "");
+		add_quoted(t, m->columns[i].name);
+		add_string(&values, values.length > 0 ? ", " : "");
+		add_returning(&values, m, i);
+	}
+	text_addf(t, ") OVERRIDING SYSTEM VALUE SELECT %s", values.text);
+	text_free(&values);
 }
 
 /* What is missing now counts as NULL: columns that are gone. */
@@ -556,8 +538,8 @@ static const char sql_first_difference[] =
 	"SELECT j.key, j.value, pg_catalog.jsonb_extract_path(b.image, j.key)"
 	" FROM pg_catalog.jsonb_each(t.signal) AS j WHERE j.key" OP(
 		"<>") "''"
-		      " UNION ALL"
-		      " SELECT j.key, j.value, pg_catalog.jsonb_extract_path(b.image, '', j.key)"
+		      " UNION ALL SELECT j.key, j.value, pg_catalog.jsonb_extract_path(b.image, "
+		      "'', j.key)"
 		      " FROM pg_catalog.jsonb_each(pg_catalog.jsonb_extract_path(t.signal, '')) AS "
 		      "j"
 		      ") AS e (name, was, is_now)"
@@ -567,11 +549,10 @@ char *sql_put_back(const struct model *m, const char *table, const bool *writabl
 {
 	struct text t = { 0 };
 	text_addf(&t,
-		"WITH taken AS (DELETE FROM %s AS d WHERE d.model" OP(
-			"=") "$1"
-			     " AND d.id" OP(">=") "$2::pg_catalog.int8 AND d.id" OP(
-				     "<=") "$3::pg_catalog.int8"
-					   " RETURNING d.id, d.signal), back AS (",
+		"WITH taken AS (DELETE FROM %s AS d WHERE d.model" EQ "$1"
+		" AND d.id" OP(">=") "$2::pg_catalog.int8"
+				     " AND d.id" OP("<=") "$3::pg_catalog.int8"
+							  " RETURNING d.id, d.signal), back AS (",
 		table);
 	add_insert(&t, m, writable);
 	text_addf(&t,
@@ -587,7 +568,7 @@ char *sql_put_back(const struct model *m, const char *table, const bool *writabl
 		" END AS wrong FROM taken AS t LEFT JOIN back AS b ON ",
 		sql_first_difference);
 	add_image_key(&t, m, "t.signal");
-	add_string(&t, OP("="));
+	add_string(&t, EQ);
 	add_image_key(&t, m, "b.image");
 	add_string(&t, ") AS c");
 	return t.text;
@@ -599,8 +580,7 @@ char *sql_note(const struct model *m, const char *session)
 	text_addf(&t, "DECLARE noted_%zu_%s NO SCROLL CURSOR WITH HOLD FOR SELECT ", m->index,
 		session);
 	add_primary_key(&t, m);
-	text_addf(&t, " FROM %s AS signal", m->relation);
-	add_where(&t, m, true);
+	add_rows(&t, m);
 	return t.text;
 }
 
@@ -612,8 +592,8 @@ char *sql_noted(const struct model *m, const char *session, size_t count)
 char *sql_count(const struct model *m)
 {
 	struct text t = { 0 };
-	text_addf(&t, "SELECT pg_catalog.count(*) FROM %s AS signal", m->relation);
-	add_where(&t, m, true);
+	add_string(&t, "SELECT pg_catalog.count(*)");
+	add_rows(&t, m);
 	return t.text;
 }
 
@@ -633,60 +613,14 @@ char *sql_probe_where(const struct model *m)
 char *sql_count_some(const struct model *m, size_t bound)
 {
 	struct text t = { 0 };
-	text_addf(&t, "SELECT pg_catalog.count(*) FROM (SELECT FROM %s AS signal", m->relation);
-	add_where(&t, m, true);
+	add_string(&t, "SELECT pg_catalog.count(*) FROM (SELECT");
+	add_rows(&t, m);
 	text_addf(&t, " LIMIT %zu) AS bounded", bound);
 	return t.text;
 }
 
-const char sql_live_rows[] =
-	FAMILY " SELECT pg_catalog.sum(pg_catalog.pg_stat_get_live_tuples(oid)) FROM family";
-
-void sql_triggers_begin(struct text *t, bool drop)
-{
-	if (drop)
-		return;
-	add_string(t, "CREATE OR REPLACE FUNCTION signalbus_notify() RETURNS "
-		      "pg_catalog.trigger LANGUAGE plpgsql AS $$\n"
-		      "BEGIN\n"
-		      "  PERFORM pg_catalog.pg_notify(TG_ARGV[0],"
-		      " pg_catalog.format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME));\n"
-		      "  RETURN NULL;\n"
-		      "END $$;\n");
-}
-
-void sql_dead_letter_table(struct text *t, const char *name)
-{
-	text_addf(t,
-		"CREATE TABLE IF NOT EXISTS %s (\n"
-		"  id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,\n"
-		"  model     pg_catalog.text NOT NULL,\n"
-		"  signal    pg_catalog.jsonb NOT NULL,\n"
-		"  error     pg_catalog.text NOT NULL,\n"
-		"  failed_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now()\n"
-		");\n",
-		name);
-}
-
-void sql_trigger(struct text *t, const struct model *m, bool drop)
-{
-	if (drop) {
-		text_addf(t, "DROP TRIGGER IF EXISTS signalbus_notify ON %s;\n", m->relation);
-		return;
-	}
-	text_addf(t,
-		"CREATE OR REPLACE TRIGGER signalbus_notify AFTER INSERT ON %s\n"
-		"  FOR EACH STATEMENT EXECUTE FUNCTION signalbus_notify(",
-		m->relation);
-	add_constant(t, m->file->notify_channel);
-	add_string(t, ");\n");
-}
-
-void sql_triggers_end(struct text *t, bool with_function)
-{
-	if (with_function)
-		add_string(t, "DROP FUNCTION IF EXISTS signalbus_notify();\n");
-}
+const char sql_live_rows[] = SQL_FAMILY_OF_1
+	" SELECT pg_catalog.sum(pg_catalog.pg_stat_get_live_tuples(oid)) FROM family";
 
 size_t sql_position_count(const struct model *m)
 {

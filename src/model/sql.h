@@ -52,10 +52,13 @@ char *sql_list(const struct model *m, size_t count, bool floor);
  * of them whose virtualtransactions are in the array $2. */
 char *sql_writers(const struct model *m, bool among);
 
-/* Of the row c of pg_class: it, and all tables that inherit from it. */
-#define SQL_FAMILY                                                                                 \
-	"WITH RECURSIVE family AS (SELECT c.oid UNION SELECT i.inhrelid"                           \
-	" FROM pg_catalog.pg_inherits i JOIN family ON i.inhparent = family.oid)"
+/* A table, that of the row c of pg_class or $1, and all that inherit from it. */
+#define SQL_FAMILY "WITH RECURSIVE family AS (SELECT c.oid" SQL_CHILDREN
+#define SQL_FAMILY_OF_1                                                                            \
+	"WITH RECURSIVE family AS (SELECT $1::pg_catalog.regclass::pg_catalog.oid" SQL_CHILDREN
+#define SQL_CHILDREN                                                                               \
+	" UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i"                                   \
+	" JOIN family ON i.inhparent OPERATOR(pg_catalog.=) family.oid)"
 
 /* Whether the server may refuse to delete a row of it, or keep the row: triggers, which foreign
  * keys of other tables have as well, rules, policies. */
@@ -133,14 +136,6 @@ char *sql_count_some(const struct model *m, size_t bound); /* counts bound at mo
 /* How many rows the table $1 and those that inherit from it have, by the server's statistics. */
 extern const char sql_live_rows[];
 
-/* Add to t the statements that install (drop: remove) the triggers which announce new rows, one for
- * each table and a function that they share; safe to run twice.  with_function: remove it too. */
-void sql_triggers_begin(struct text *t, bool drop);
-void sql_trigger(struct text *t, const struct model *m, bool drop);
-void sql_triggers_end(struct text *t, bool with_function);
-
-/* Add to t the definition of a table for dead letters. */
-void sql_dead_letter_table(struct text *t, const char *name);
 /* The index that would serve the model's order: for people to execute. */
 char *sql_order_index(const struct model *m);
 
@@ -155,6 +150,9 @@ char *sql_probe_where(const struct model *m);
  * ctid is not unique it is the primary key. */
 size_t sql_position_count(const struct model *m);
 size_t sql_position_field(const struct model *m, size_t i);
+
+/* Add a text as a constant. */
+void sql_constant(struct text *t, const char *s);
 
 /* Make an array literal: begin with an empty text, add values (NULL: a NULL), end. */
 void sql_array_add(struct text *array, const char *value);

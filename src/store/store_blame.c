@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "model/sql.h"
 #include "store/store_own.h"
 
 #include <string.h>
@@ -9,14 +10,10 @@ static const char database[] = "database";
  * a lock with us behind it. */
 static bool ask_for_holder(struct store *s, const char *table, struct rows **rows)
 {
-	static const char sql[] =
-		"WITH RECURSIVE tables AS ("
-		" SELECT pg_catalog.to_regclass($1)::pg_catalog.oid AS oid"
-		" UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i"
-		" JOIN tables t ON t.oid = i.inhparent)"
+	static const char sql[] = SQL_FAMILY_OF_1
 		" SELECT l.pid, a.usename, a.application_name, l.mode, pg_catalog.round(EXTRACT("
 		"epoch FROM pg_catalog.clock_timestamp() - a.xact_start))"
-		" FROM pg_catalog.pg_locks l JOIN tables t ON t.oid = l.relation"
+		" FROM pg_catalog.pg_locks l JOIN family ON family.oid = l.relation"
 		" LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid"
 		" WHERE l.locktype = 'relation' AND l.database ="
 		" (SELECT d.oid FROM pg_catalog.pg_database d"

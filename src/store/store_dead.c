@@ -63,7 +63,15 @@ bool store_define_dead_letters(struct store *s, struct text *t, struct error *e)
 	if (!find_table(s, false, &name, e))
 		/* uncovered: the session is lost at just this call */
 		return false;
-	sql_dead_letter_table(t, name);
+	text_addf(t,
+		"CREATE TABLE IF NOT EXISTS %s (\n"
+		"  id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,\n"
+		"  model     pg_catalog.text NOT NULL,\n"
+		"  signal    pg_catalog.jsonb NOT NULL,\n"
+		"  error     pg_catalog.text NOT NULL,\n"
+		"  failed_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now()\n"
+		");\n",
+		name);
 	free(name);
 	return true;
 }

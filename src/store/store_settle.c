@@ -14,9 +14,9 @@ static bool not_copied(const struct model *m, struct error *e)
 	for (size_t i = 0; i < m->column_count; i++)
 		if (m->columns[i].has_inner_xml)
 			return error_set(e, ERROR_DATABASE,
-				"table %s did not accept them; does XML within column \"%s\" have a "
-				"declaration, which would be lost, or does a trigger or a rule prevent "
-				"the INSERT?",
+				"table %s did not accept them; does XML within column \"%s\" "
+				"have a declaration, which would be lost, or does a trigger or a "
+				"rule prevent the INSERT?",
 				m->dead_letters, m->columns[i].name);
 	return error_set(e, ERROR_DATABASE,
 		"table %s did not accept them; does a trigger or a rule prevent the INSERT?",

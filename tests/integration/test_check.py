@@ -394,6 +394,29 @@ def test_triggers(signalbus, schema, make_topic, check, install):
     assert check() == []
 
 
+def test_the_triggers_function_of_somebody_else(signalbus, schema, make_topic, check, install, role):
+    """Its owner could have all who insert execute what he likes."""
+    table = schema.make_signals("t")
+    signalbus.configure(model("A", table, make_topic()), autoflush=False)
+    schema.execute(f"GRANT CREATE ON SCHEMA {schema} TO {role}; SET ROLE {role}; "
+                   "CREATE FUNCTION signalbus_notify() RETURNS trigger LANGUAGE plpgsql "
+                   "AS 'BEGIN RETURN NULL; END'; RESET ROLE")
+    with pytest.raises(Exception, match=f"belongs to user {role}, who may not create triggers"):
+        install()
+    schema.execute("ROLLBACK")
+    assert schema.value("SELECT count(*) FROM pg_trigger WHERE tgrelid = 't'::regclass") == 0
+    schema.execute("CREATE TRIGGER signalbus_notify AFTER INSERT ON t FOR EACH STATEMENT "
+                   "EXECUTE FUNCTION signalbus_notify('signalbus')")
+    function = f"{schema}.signalbus_notify()"
+    assert check() == [
+        f'warning: model "A": table {table}: its trigger executes function {function}, which '
+        f"belongs to user {role}, who may not create triggers on the table; DROP FUNCTION "
+        f"{function} CASCADE, then signalbus triggers | psql"]
+    schema.execute(f"DROP FUNCTION {function} CASCADE")
+    install()
+    assert check() == []
+
+
 def test_topics(signalbus, schema, make_topic, check):
     table, topic = schema.make_signals("t"), make_topic(partitions=2)
     missing = Topics.unique_name()

@@ -66,6 +66,11 @@ def test_single_rows_are_gone_with_the_next_poll_without_a_trigger(signalbus, sc
     assert max(seconds) < 2, seconds
     assert "no wake-up trigger on the tables of A" in daemon.log()
     daemon.stop().expect(0)
+    install_triggers(signalbus, schema)
+    signalbus.configure(model("A", table, make_topic()), notify_channel="another")
+    daemon = signalbus.start("-v", "run")
+    daemon.wait_log("no wake-up trigger on the tables of A")
+    daemon.stop().expect(0)
 
 
 class DeadRows:

@@ -1,5 +1,6 @@
 #include "model/sql.h"
 
+#include "model/triggers.h"
 #include "model_fixture.h"
 
 static const struct told_column simple[] = {
@@ -198,7 +199,7 @@ START_TEST(triggers_quote_the_channel)
 	fixture_init(&f);
 	f.config.notify_channel = "it's";
 	struct model *m = fixture_resolved(&f, columns, 1, "id");
-	sql_trigger(&t, m, false);
+	triggers_add(&t, m, false);
 	ck_assert_str_eq(t.text, "CREATE OR REPLACE TRIGGER signalbus_notify AFTER INSERT ON "
 				 "shop.\"order\"\n  FOR EACH STATEMENT EXECUTE FUNCTION "
 				 "signalbus_notify('it''s');\n");
@@ -214,9 +215,9 @@ START_TEST(triggers_are_dropped_before_their_function)
 	struct text t = { 0 };
 	fixture_init(&f);
 	struct model *m = fixture_resolved(&f, columns, 1, "id");
-	sql_triggers_begin(&t, true);
-	sql_trigger(&t, m, true);
-	sql_triggers_end(&t, true);
+	triggers_begin(&t, true);
+	triggers_add(&t, m, true);
+	triggers_end(&t, true, true);
 	ck_assert_str_eq(t.text, "DROP TRIGGER IF EXISTS signalbus_notify ON shop.\"order\";\n"
 				 "DROP FUNCTION IF EXISTS signalbus_notify();\n");
 	text_free(&t);

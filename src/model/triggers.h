@@ -1,0 +1,40 @@
+/*
+ * triggers - those that wake the daemon when a table has got new rows: a function, and for each
+ * table a trigger that calls it.  Pure: text.
+ */
+#ifndef SIGNALBUS_TRIGGERS_H
+#define SIGNALBUS_TRIGGERS_H
+
+#include "base/text.h"
+#include "model/model.h"
+
+#include <stdbool.h>
+
+/* Add to t the statements, for people to execute in one transaction, that install (drop: remove)
+ * the triggers; safe to run twice.  They fail if the function belongs to a user who may not create
+ * triggers on one of its tables: its owner decides what is executed as whoever inserts.
+ * with_function: remove it, too. */
+void triggers_begin(struct text *t, bool drop);
+void triggers_add(struct text *t, const struct model *m, bool drop);
+void triggers_end(struct text *t, bool drop, bool with_function);
+
+/* What is wrong with the owner of the function p (pg_proc) that the trigger t (pg_trigger) calls;
+ * NULL: nothing. */
+#define TRIGGERS_FOREIGN                                                                           \
+	"CASE WHEN NOT pg_catalog.has_table_privilege(p.proowner, t.tgrelid, 'TRIGGER') THEN"      \
+	" pg_catalog.format('table %1$s: its trigger executes function %2$s, which belongs to"     \
+	" user %3$s, who may not create triggers on the table; DROP FUNCTION %2$s CASCADE, then"   \
+	" signalbus triggers | psql', t.tgrelid::pg_catalog.regclass, "                            \
+	"p.oid::pg_catalog.regprocedure,"                                                          \
+	" p.proowner::pg_catalog.regrole) END"
+
+/* The enabled ones of the table $1, a number: is_heard, by who listens to the channel $2, which the
+ * catalog keeps with a NUL at its end; and what is foreign. */
+#define TRIGGERS_FOUND                                                                             \
+	"SELECT t.tgargs = pg_catalog.convert_to($2, pg_catalog.getdatabaseencoding())"            \
+	" || '\\x00'::pg_catalog.bytea AS is_heard, " TRIGGERS_FOREIGN " AS foreign_owner"         \
+	" FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid"              \
+	" WHERE t.tgrelid = $1::pg_catalog.oid AND p.proname = 'signalbus_notify'"                 \
+	" AND t.tgenabled IN ('O', 'A') AND t.tgtype & 4 <> 0" /* INSERT */
+
+#endif
