@@ -284,7 +284,7 @@ ODD_COLUMNS = {
 
 
 def test_rows_of_all_types_come_back_as_they_were(signalbus, schema, make_topic, configure):
-    schema.execute("CREATE EXTENSION hstore; "
+    schema.execute("CREATE EXTENSION IF NOT EXISTS hstore SCHEMA public; "
                    "CREATE TYPE mood AS ENUM ('sad', 'it''s ok'); "
                    "CREATE TYPE pair AS (x int, y text); "
                    "CREATE TYPE nested AS (p pair, j json); "
@@ -334,7 +334,7 @@ def test_the_declaration_of_xml_comes_back(signalbus, schema, make_topic, config
 
 def test_dead_letters_of_before(signalbus, schema, make_topic, configure):
     """Those without the texts come back as far as JSON has them."""
-    schema.execute("CREATE EXTENSION hstore")
+    schema.execute("CREATE EXTENSION IF NOT EXISTS hstore SCHEMA public")
     schema.execute("CREATE TABLE t (id int PRIMARY KEY, many int[], h hstore, j json NOT NULL)")
     configure(model("A", schema.table("t"), make_topic()))
     schema.execute("""INSERT INTO dead (model, signal, error) SELECT 'A', s::jsonb, 'why' FROM

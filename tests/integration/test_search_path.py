@@ -82,7 +82,7 @@ VALUE = {"good": True, "tags": ["a"], "f": 1.5, "i": "1 day", "at": "2026-11-23T
 def evil(schema, signalbus):
     """A schema of traps that signalbus's search_path begins with, before pg_catalog even."""
     name = f"{schema}_evil"
-    sources = "".join(path.read_text() for path in (ROOT / "src").glob("*.c"))
+    sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.c"))
     called = sorted(set(re.findall(r"\b([a-z_0-9]+)\(", sources)) | {"version"})
     schema.execute(f"CREATE SCHEMA {name}")
     schema.connection().cursor().execute(TRAPS.format(evil=name),
