@@ -72,6 +72,15 @@ START_TEST(an_outage_is_told_once)
 	connect_one();
 	check_lines("warning: database: connected, after 12 s\n");
 	check_view("");
+	health_lost(world.health);
+	ck_assert(health_has_worker(world.health));
+	health_lost(world.health);
+	ck_assert(!health_has_worker(world.health));
+	refuse("database: away again");
+	check_lines("warning: database: away again; waiting for it\n");
+	pass(3);
+	connect_one();
+	check_lines("warning: database: connected, after 3 s\n");
 	health_free(world.health);
 }
 END_TEST
@@ -130,6 +139,13 @@ START_TEST(too_few_connections_are_told_once)
 	check_lines("");
 	connect_one();
 	check_lines("warning: all 3 connections to the database are established\n");
+	health_lost(world.health);
+	connect_one();
+	check_lines("");
+	health_lost(world.health);
+	refuse("too many connections");
+	answer();
+	check_lines("warning: only 2 of 3 connections to the database: too many connections\n");
 	health_free(world.health);
 }
 END_TEST

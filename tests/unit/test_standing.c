@@ -42,15 +42,20 @@ static void pass(double seconds)
 	world.now_ns += (int64_t)(seconds * 1e9);
 }
 
-/* A visit that takes so long, and fails. */
-static double fail_after(double seconds, enum error_kind kind, const char *text)
+/* A visit of a model that takes so long, and fails. */
+static double fail_model(size_t model, double seconds, enum error_kind kind, const char *text)
 {
 	struct error e;
 	struct instant start = { world.now_ns };
 	error_set(&e, kind, "%s", text);
-	standing_begin(world.standing, 0);
+	standing_begin(world.standing, model);
 	pass(seconds);
-	return standing_failure(world.standing, 0, &e, start, 0);
+	return standing_failure(world.standing, model, &e, start, 0);
+}
+
+static double fail_after(double seconds, enum error_kind kind, const char *text)
+{
+	return fail_model(0, seconds, kind, text);
 }
 
 static void succeed(bool has_sent)
@@ -128,8 +133,10 @@ START_TEST(each_reason_is_told_once)
 		fail_after(0, ERROR_DATABASE, "3 of 10 signals, process 4711");
 		fail_after(0, ERROR_DATABASE, "10 of 10 signals, process 4");
 		fail_after(0, ERROR_TOPIC, "no topic");
+		fail_after(0, ERROR_TOPIC, "no table");
 	}
-	check_logged(BEGINNING "3 of 10 signals, process 4711\n" BEGINNING "no topic\n");
+	check_logged(BEGINNING "3 of 10 signals, process 4711\n" BEGINNING "no topic\n" BEGINNING
+			       "no table\n");
 	for (int i = 0; i < 20; i++) {
 		snprintf(many, sizeof many, "%.*s", i, "aaaaaaaaaaaaaaaaaaaaaaa");
 		fail_after(0, ERROR_DATABASE, many);
@@ -177,11 +184,16 @@ START_TEST(standing_by_is_no_failure)
 {
 	begin();
 	ck_assert_double_eq_tol(fail_after(0, ERROR_BUSY, "model \"A\": by another"), 1, 1e-6);
+	check_logged("info: model \"A\": stands by: by another\n");
 	fail_after(60, ERROR_BUSY, "by another");
 	ck_assert(!standing_is_stopped(world.standing, 0));
 	succeed(false);
 	check_logged("info: model \"A\": stands by: by another\n"
 		     "info: model \"A\": took over the ordered lock\n");
+	succeed(false);
+	logged[0] = '\0';
+	fail_after(0, ERROR_BUSY, "by another");
+	check_logged("info: model \"A\": stands by: by another\n");
 	end();
 }
 END_TEST
@@ -197,6 +209,11 @@ START_TEST(those_that_fail_are_described)
 	fail_after(0, ERROR_BROKER, "not stored");
 	standing_describe(world.standing, (struct instant){ world.now_ns }, &t);
 	ck_assert_str_eq(t.text, "A (broker, 75 s)");
+	text_free(&t);
+	pass(5);
+	fail_model(1, 0, ERROR_DATABASE, "no");
+	standing_describe(world.standing, (struct instant){ world.now_ns }, &t);
+	ck_assert_str_eq(t.text, "A (broker, 80 s), B (database, 0 s)");
 	text_free(&t);
 	end();
 }
@@ -226,6 +243,7 @@ static void check_held(bool sees_rows, bool is_stopped)
 START_TEST(rows_that_others_keep_locked_stop_a_model)
 {
 	struct text t = { 0 };
+	struct sighting row;
 	begin();
 	standing_counted(world.standing, 0);
 	ck_assert(!visit(false, "(0,1)"));
@@ -233,6 +251,10 @@ START_TEST(rows_that_others_keep_locked_stop_a_model)
 	ck_assert(!visit(true, "(0,1)")); /* not again at once */
 	check_held(true, false);
 	pass(1);
+	standing_begin(world.standing, 0);
+	ck_assert(standing_looks(world.standing, 0, false, &row));
+	ck_assert_str_eq(row.ctid, "(0,1)"); /* the one to look at again */
+	standing_leave(world.standing, 0);
 	ck_assert(visit(true, "(0,1)"));
 	check_held(true, false);
 	pass(28.9);
@@ -358,6 +380,26 @@ START_TEST(rows_that_are_put_off_stop_a_model)
 }
 END_TEST
 
+START_TEST(rows_without_number_are_told_of_together)
+{
+	struct error e;
+	begin();
+	for (int i = 0; i < 100; i++) {
+		error_set(&e, ERROR_DATABASE, "signal %d", i);
+		deferral_add(standing_deferral(world.standing, 0), "16384", "(0,3)", &e);
+	}
+	size_t errors = 0, warnings = 0;
+	for (const char *p = logged; (p = strstr(p, "error: ")) != NULL; p++)
+		errors++;
+	for (const char *p = logged; (p = strstr(p, "warning: ")) != NULL; p++)
+		warnings++;
+	ck_assert_uint_eq(errors, DEFERRAL_TOLD_MAX);
+	ck_assert_uint_eq(warnings, 1);
+	ck_assert_ptr_nonnull(strstr(logged, "warning: model \"A\""));
+	end();
+}
+END_TEST
+
 START_TEST(a_model_resumes_once_whatever_was_wrong)
 {
 	begin();
@@ -403,6 +445,7 @@ int main(void)
 		{ rows_that_stay_for_a_failure_are_not_held, 1, 0 },
 		{ rows_that_are_sent_in_pieces_are_not_held, 1, 0 },
 		{ rows_that_are_put_off_stop_a_model, 1, 0 },
+		{ rows_without_number_are_told_of_together, 1, 0 },
 		{ a_model_resumes_once_whatever_was_wrong, 1, 0 },
 		{ what_is_sent_ends_a_failure_though_rows_are_put_off, 1, 0 },
 	};
