@@ -33,6 +33,7 @@ UNIT_BINARIES := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit
 # Doubles of what objects that a test needs, or the C library, have; the test has scripted_....
 test_flusher_DOUBLES  := clock_now pthread_create pthread_join
 test_health_DOUBLES   := clock_now
+test_cmd_run_DOUBLES  := clock_now
 test_deferral_DOUBLES := clock_now
 test_standing_DOUBLES := clock_now
 
@@ -146,7 +147,7 @@ check-integration: deps-test ## run the tests on real servers; T= chooses some (
 	@$(MAKE) --no-print-directory all inject
 	tests/kafka/fetch build/kafka/lib
 	SIGNALBUS=$(abspath $(BINARY)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration \
-		-m "not long" $(if $(T),-k "$(T)") -n $(TEST_JOBS) --dist load
+		-m "not long" $(if $(T),-k "$(T)") -n $(TEST_JOBS) --dist loadgroup
 
 check-faults: deps-test ## run the tests of faults that are too long for make check
 	@$(MAKE) --no-print-directory all

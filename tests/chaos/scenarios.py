@@ -14,7 +14,7 @@ from signals import Table
 from world import Looker, Reader, World
 from writers import Writers
 
-EMPTY_LIMIT = 15  # seconds after the last fault, until the tables are empty
+EMPTY_LIMIT = 30  # seconds after the last fault, until the tables are empty
 WARM_SECONDS = 3
 
 

@@ -14,8 +14,8 @@ from servers import wait_until
 STARTING = {"kafka-kill": 5, "postgres-fast": 1, "postgres-immediate": 1, "postgres-kill": 1}
 RECOVERING = 1        # seconds that a recovery may take in a schedule; if longer, all comes later
 OVERLAP = 0.25        # the share of faults that come amid the one before
-RECOVERY_LIMIT = 15   # seconds after it is mended, of a fault that came alone
-RECOVERY_PATIENCE = 40
+RECOVERY_LIMIT = 45   # seconds after it is mended, of a fault that came alone
+RECOVERY_PATIENCE = 90
 
 
 class Planned(NamedTuple):

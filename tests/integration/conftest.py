@@ -21,11 +21,18 @@ from schemas import Schema  # noqa: E402
 from servers import Kafka, Postgres, TempFolder  # noqa: E402
 from topics import Topics  # noqa: E402
 
-TEST_SECONDS = 240
+TEST_SECONDS = 400
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: too long for make check; make check-faults has it")
+    config.addinivalue_line("markers", "early: takes long, so that no other should be before it")
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that take long come first: else processes would wait for the last of them at the end."""
+    items.sort(key=lambda item: not (item.get_closest_marker("early")
+                                     or "killed_servers" in item.fixturenames))
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +65,17 @@ def schema(postgres):
     own = Schema(postgres)
     yield own
     own.drop()
+
+
+@pytest.fixture
+def killed_servers(schema, postgres, kafka):
+    """For tests that stop servers: however they end, the next one has both, and the schema goes."""
+    yield
+    if not postgres.process.is_alive():
+        postgres.start()
+    for broker in kafka.brokers:
+        if not broker.is_running():
+            kafka.start(broker.node)
 
 
 @pytest.fixture

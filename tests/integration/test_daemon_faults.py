@@ -1,7 +1,6 @@
 """What a daemon survives on its own machine: a clock that is set, noise on its channel, and a server
 that waits for it to leave."""
 
-import contextlib
 import os
 import struct
 import time
@@ -10,24 +9,12 @@ from datetime import datetime
 import pytest
 
 from inject import injector
-from runner import Signalbus, ids, is_sanitized, model
+from runner import ids, is_sanitized, model
 from schemas import Schema
-from servers import Kafka, Postgres, wait_until
-from topics import Topics
+from servers import wait_until
 
 SLOWER = 5 if is_sanitized() else 1
 HOUR = 3600
-
-
-@pytest.fixture
-def own_servers(folder):
-    """A database with a table t, a broker and a signalbus."""
-    with contextlib.ExitStack() as stack:
-        postgres, kafka = stack.enter_context(Postgres()), stack.enter_context(Kafka())
-        postgres.create_database()
-        signalbus = Signalbus(folder, postgres.conninfo(), kafka.bootstrap)
-        stack.callback(signalbus.discard)
-        yield postgres, kafka, signalbus
 
 
 class Clock:
@@ -53,8 +40,8 @@ def start(signalbus, environment=None):
     return daemon
 
 
-def wait_gone(schema, limit, table="t"):
-    wait_until(lambda: schema.count(table) == 0, limit * SLOWER, f"{table} empty", pause=0.005)
+def wait_gone(schema, table="t"):
+    wait_until(lambda: schema.count(table) == 0, 20 * SLOWER, f"{table} empty", pause=0.005)
 
 
 def cpu_seconds(daemon):
@@ -62,7 +49,7 @@ def cpu_seconds(daemon):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def check_quiet(daemon, seconds=2):
+def check_quiet(daemon, seconds=1):
     before = cpu_seconds(daemon)
     time.sleep(seconds)
     assert cpu_seconds(daemon) - before < 0.2 * seconds * SLOWER
@@ -71,8 +58,8 @@ def check_quiet(daemon, seconds=2):
 class Load:
     """Rows for a table t, in any order, and for a table o, in its own."""
 
-    def __init__(self, postgres, kafka):
-        self.schema, self.topics = Schema(postgres), Topics(kafka)
+    def __init__(self, schema, topics):
+        self.schema, self.topics = schema, topics
         self.topic = {table: self.topics.make() for table in "to"}
         self.models = [model("T", self.schema.make_signals("t"), self.topic["t"]),
                        model("O", self.schema.make_signals("o"), self.topic["o"],
@@ -84,9 +71,9 @@ class Load:
             self.schema.insert_signals(table, 3, self.count + 1)
         self.count += 3
 
-    def wait_sent(self, limit):
+    def wait_sent(self):
         for table in "to":
-            wait_gone(self.schema, limit, table)
+            wait_gone(self.schema, table)
 
     def check(self):
         found = {table: ids(self.topics.read(self.topic[table], self.count)) for table in "to"}
@@ -94,27 +81,26 @@ class Load:
 
 
 @pytest.mark.skipif(is_sanitized(), reason="a sanitizer stands before the same calls")
-def test_the_clock_is_set(own_servers, folder):
+def test_the_clock_is_set(signalbus, schema, kafka, topics, folder, killed_servers):
     """An hour either way, while rows come, and while the broker is away."""
-    postgres, kafka, signalbus = own_servers
-    load, clock = Load(postgres, kafka), Clock(folder)
+    load, clock = Load(schema, topics), Clock(folder)
     signalbus.configure(*load.models, poll_interval=0.2)
     daemon = start(signalbus, clock.environment())
     for off in (0, HOUR, -HOUR, 0):
         clock.set(off)
         for _ in range(3):
             load.insert()
-            load.wait_sent(2)
-        check_quiet(daemon, 1)
+            load.wait_sent()
+        check_quiet(daemon)
     for times, off in enumerate((-HOUR, HOUR), 1):
         kafka.kill()
         wait_until(lambda: daemon.log().count("does not answer") == times, 20, "that it is noticed")
         load.insert()
-        time.sleep(2)  # so that each thread waits for something, librdkafka's, too
+        time.sleep(1)  # so that each thread waits for something, librdkafka's, too
         clock.set(off)
         check_quiet(daemon)
         kafka.start()
-        load.wait_sent(10)
+        load.wait_sent()
     daemon.stop().expect(0)
     times = [datetime.fromisoformat(line.split()[0]) for line in daemon.log().splitlines()]
     assert len(times) < 40, daemon.log()
@@ -135,7 +121,7 @@ def test_a_flooded_channel_delays_nothing(signalbus, schema, make_topic, topics)
         schema.execute("SELECT pg_notify(%s, %s || repeat(' ', n)) FROM generate_series(1, 2000) n",
                        channel, table)
         schema.insert_signals("t", 1, number)
-        wait_gone(schema, 2)
+        wait_gone(schema)
     check_quiet(daemon)
     assert len(daemon.log().splitlines()) < 20, daemon.log()
     daemon.stop().expect(0)
@@ -156,28 +142,28 @@ def test_a_privilege_is_revoked_and_granted_again(signalbus, schema, postgres, m
     daemon.wait_log("permission denied for table t")
     for number in range(5):
         schema.insert_signals("good", 1, number)
-        wait_gone(schema, 2, "good")
+        wait_gone(schema, "good")
     assert schema.count("t") == 1
     schema.execute(f"GRANT DELETE ON t TO {role}")
-    wait_gone(schema, 10)
+    wait_gone(schema)
     daemon.wait_log('model "t": resumed after')
     daemon.stop().expect(0)
     assert daemon.log().count("permission denied") == 1
     schema.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
-def test_a_server_that_waits_for_its_clients_to_leave(own_servers):
+def test_a_server_that_waits_for_its_clients_to_leave(signalbus, schema, postgres, make_topic, topics,
+                                                      killed_servers):
     """A smart shutdown: sessions that are there go on, and the server ends when the last one has
     left."""
-    postgres, kafka, signalbus = own_servers
-    schema, topic = Schema(postgres), Topics(kafka).make()
+    topic = make_topic()
     signalbus.configure(model("A", schema.make_signals("t"), topic), poll_interval=0.2)
     daemon = start(signalbus)
     connection = schema.connection()
     postgres.process.send(postgres.STOP_SIGNALS["smart"])
     wait_until(lambda: not postgres.is_ready(), 20, "that nobody else is let in", pause=0.1)
     schema.insert_signals("t", 10, 1, connection)
-    wait_gone(schema, 5)
+    wait_gone(schema)
     assert "away" not in daemon.log()
     connection.close()
     time.sleep(1)  # it could end now, were it not for the daemon
@@ -186,4 +172,4 @@ def test_a_server_that_waits_for_its_clients_to_leave(own_servers):
     wait_until(lambda: not postgres.process.is_alive(), 20, "the server's end")
     postgres.start()
     assert Schema(postgres).value("SELECT 1") == 1
-    assert sorted(ids(Topics(kafka).read(topic, 10))) == list(range(1, 11))
+    assert sorted(ids(topics.read(topic, 10))) == list(range(1, 11))

@@ -12,10 +12,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from runner import Signalbus, is_sanitized, model
-from schemas import Schema
-from servers import Kafka, Meanwhile, Ports, Postgres, wait_until
-from topics import Topics
+from runner import is_sanitized, model
+from servers import Meanwhile, Ports, wait_until
 
 SLOWER = 5 if is_sanitized() else 1
 
@@ -280,15 +278,6 @@ def test_one_of_two_daemons_leads(signalbus, schema, make_topic, site):
     follower.stop().expect(0)
 
 
-@pytest.fixture
-def own_servers(folder):
-    with Postgres() as postgres, Kafka() as kafka:
-        postgres.create_database()
-        signalbus = Signalbus(folder, postgres.conninfo(), kafka.bootstrap)
-        yield postgres, kafka, signalbus
-        signalbus.discard()
-
-
 def expect_unready(site, *reasons):
     """One line for each that is away, and only for these."""
     def lines():
@@ -315,12 +304,10 @@ def test_reasons_have_no_control_characters(signalbus, schema, site):
     assert "\x1b" not in site.ask("/readyz").text + daemon.stop().expect(0).stderr
 
 
-def test_readiness_is_that_of_database_and_broker(own_servers, site):
-    postgres, kafka, signalbus = own_servers
-    schema = Schema(postgres)
-    table, topic = schema.make_signals("t"), Topics(kafka).make()
-    signalbus.configure(model("A", table, topic, order_by=["id"]), metrics_listen=str(site),
-                        poll_interval=0.2)
+def test_readiness_is_that_of_database_and_broker(signalbus, schema, postgres, kafka, make_topic, site,
+                                                  killed_servers):
+    signalbus.configure(model("A", schema.make_signals("t"), make_topic(), order_by=["id"]),
+                        metrics_listen=str(site), poll_interval=0.2)
     postgres.stop()
     daemon = signalbus.start("-v", "run")
     wait_until(site.is_answering, 20, "an answer while the database is away")
@@ -517,7 +504,7 @@ def test_bad_clients_delay_nothing(signalbus, schema, make_topic, site):
         for number in range(1, 21):
             schema.insert_signals("t", 1, number)
             wait_until(lambda: schema.count("t") == 0, 10, "row gone", pause=0.002)
-        assert (time.monotonic() - begin) / 20 < 0.1 * SLOWER
+        assert (time.monotonic() - begin) / 20 < 0.5 * SLOWER
         assert descriptors(daemon.pid) <= open_before + 128 + 4  # … and what it opens itself
         wait_value(site, 21, "signalbus_sent_total", 40, model="A")  # the silent ones are let go
     wait_until(lambda: descriptors(daemon.pid) <= open_before + 2, 20, "descriptors closed")

@@ -1,0 +1,274 @@
+/*
+ * The main thread of the daemon by a clock that does not wait, and with doubles of all that it
+ * steers: what is logged once a minute, and what a reload does.
+ */
+#include "base/clock.h"
+#include "base/stop.h"
+#include "cli/command.h"
+#include "daemon/daemon.h"
+#include "daemon/monitor.h"
+#include "daemon/service.h"
+#include "kafka/bus.h"
+
+#include "log_doubles.h"
+
+#include "suite.h"
+
+static struct {
+	int64_t now_ns, end_ns;
+	char statuses[4096];
+	size_t sent; /* that the next report of the daemon says */
+	double worst_ack;
+	const char *stopped;
+	bool is_away;
+	bool takes_reload, is_wrong; /* the file that is loaded next */
+	int started, ready, reloading, stopping;
+} world;
+
+static struct config config;
+
+struct instant scripted_clock_now(void);
+struct instant scripted_clock_now(void)
+{
+	return (struct instant){ world.now_ns };
+}
+
+void log_problem(const char *text)
+{
+	log_error("%s", text);
+}
+
+struct config *command_load(const struct command_line *line, enum log_level level)
+{
+	(void)line, (void)level;
+	return world.is_wrong ? NULL : &config;
+}
+
+void config_free(struct config *c)
+{
+	ck_assert_ptr_eq(c, &config);
+}
+
+struct bus *bus_new(const struct config *c, struct error *e)
+{
+	(void)c, (void)e;
+	return (struct bus *)&world;
+}
+
+void bus_free(struct bus *bus)
+{
+	ck_assert_ptr_eq(bus, &world);
+}
+
+void bus_watch(struct bus *bus)
+{
+	ck_assert_ptr_eq(bus, &world);
+}
+
+void metrics_configure(struct metrics *m, const struct config *c, struct instant now)
+{
+	(void)m, (void)c, (void)now;
+}
+
+struct daemon *daemon_start(const struct config *c, struct bus *bus, struct metrics *m)
+{
+	(void)c, (void)bus, (void)m;
+	world.started++;
+	return (struct daemon *)&world;
+}
+
+void daemon_stop(struct daemon *d)
+{
+	ck_assert_ptr_eq(d, &world);
+	world.started--;
+}
+
+struct daemon_report daemon_report(struct daemon *d)
+{
+	ck_assert_ptr_eq(d, &world);
+	struct daemon_report report = { .sent = world.sent,
+		.worst_ack = world.worst_ack,
+		.is_ready = !world.is_away,
+		.has_database = !world.is_away,
+		.is_alive = true };
+	world.sent = 0;
+	world.worst_ack = 0;
+	return report;
+}
+
+bool daemon_count(struct daemon *d, size_t *pending, bool *more)
+{
+	ck_assert_ptr_eq(d, &world);
+	*pending = 7;
+	*more = true;
+	return !world.is_away;
+}
+
+void daemon_describe_stopped(struct daemon *d, struct text *t)
+{
+	ck_assert_ptr_eq(d, &world);
+	if (world.stopped != NULL)
+		text_addf(t, "%s", world.stopped);
+}
+
+struct monitor *monitor_new(void)
+{
+	return (struct monitor *)&world;
+}
+
+void monitor_free(struct monitor *m)
+{
+	ck_assert_ptr_eq(m, &world);
+}
+
+struct metrics *monitor_metrics(const struct monitor *m)
+{
+	(void)m;
+	return NULL;
+}
+
+bool monitor_listen(struct monitor *m, const struct config *c, struct error *e)
+{
+	(void)m, (void)c, (void)e;
+	return true;
+}
+
+void monitor_attach(struct monitor *m, struct daemon *d)
+{
+	(void)m, (void)d;
+}
+
+void monitor_detach(struct monitor *m)
+{
+	(void)m;
+}
+
+void monitor_show_alive(struct monitor *m)
+{
+	(void)m;
+}
+
+void service_ready(void)
+{
+	world.ready++;
+}
+
+void service_reloading(void)
+{
+	world.reloading++;
+}
+
+void service_stopping(void)
+{
+	world.stopping++;
+}
+
+void service_status(const char *status)
+{
+	size_t end = strlen(world.statuses);
+	snprintf(world.statuses + end, sizeof world.statuses - end, "%s\n", status);
+}
+
+void service_alive(void)
+{
+}
+
+double service_watchdog_interval(void)
+{
+	return 0;
+}
+
+bool stop_install_reload(void)
+{
+	return true;
+}
+
+bool stop_take_reload(void)
+{
+	bool takes = world.takes_reload;
+	world.takes_reload = false;
+	return takes;
+}
+
+bool stop_requested(void)
+{
+	return world.now_ns >= world.end_ns;
+}
+
+void stop_wait_reload(struct instant deadline)
+{
+	world.now_ns = deadline.ns;
+}
+
+/* Run the daemon's main thread for so long; what it logs and what systemd is told are in world. */
+static void run(double seconds)
+{
+	const struct command_line line = { 0 };
+	world.now_ns = INT64_C(1000000000000);
+	world.end_ns = world.now_ns + (int64_t)(seconds * 1e9);
+	ck_assert_int_eq(cmd_run(&line), 0);
+	ck_assert_int_eq(world.started, 0);
+	ck_assert_int_eq(world.stopping, 1);
+}
+
+START_TEST(a_statistics_line_comes_once_a_minute)
+{
+	world.sent = 600;
+	world.worst_ack = 0.25;
+	run(125);
+	check_logged("info: started\n"
+		     "info: 600 sent, 7+ pending, 10/s, slowest acknowledgement 0.250 s\n"
+		     "info: 600 sent, 7+ pending, 0/s, slowest acknowledgement 0.000 s\n"
+		     "info: stopped\n");
+}
+END_TEST
+
+START_TEST(it_names_the_models_that_are_stopped)
+{
+	world.stopped = "A (database, 5 s)";
+	run(65);
+	ck_assert_ptr_nonnull(strstr(logged, " s; stopped: A (database, 5 s)\n"));
+}
+END_TEST
+
+START_TEST(systemd_is_told_every_ten_seconds)
+{
+	world.sent = 3;
+	run(25);
+	ck_assert_str_eq(
+		world.statuses, "3 sent, 7+ pending\n3 sent, 7+ pending\n3 sent, 7+ pending\n");
+	check_logged("info: started\ninfo: stopped\n");
+	ck_assert_int_eq(world.ready, 1);
+}
+END_TEST
+
+START_TEST(nothing_is_told_before_the_servers_answer)
+{
+	world.is_away = true;
+	run(130);
+	ck_assert_str_eq(world.statuses, "");
+	check_logged("info: started\ninfo: stopped\n");
+	ck_assert_int_eq(world.ready, 0);
+}
+END_TEST
+
+START_TEST(a_reload_loses_no_count)
+{
+	world.sent = 5;
+	world.takes_reload = true;
+	run(1);
+	check_logged("info: started\ninfo: configuration reloaded\ninfo: stopped\n");
+	ck_assert_str_eq(world.statuses, "5 sent, 7+ pending\n");
+	ck_assert_int_eq(world.reloading, 1);
+}
+END_TEST
+
+int main(void)
+{
+	const struct test tests[] = { { a_statistics_line_comes_once_a_minute, 1, 0 },
+		{ it_names_the_models_that_are_stopped, 1, 0 },
+		{ systemd_is_told_every_ten_seconds, 1, 0 },
+		{ nothing_is_told_before_the_servers_answer, 1, 0 },
+		{ a_reload_loses_no_count, 1, 0 } };
+	return suite_run("cmd_run", tests, COUNT(tests));
+}
