@@ -266,7 +266,7 @@ class Postgres:
                     "unix_socket_directories": self.sockets, **self.settings}
         return [f"-c{name}={value}" for name, value in settings.items()]
 
-    def start(self, timeout=60):
+    def start(self, timeout=120):
         """Starts the server, without waiting where timeout is 0."""
         # SIGQUIT is the immediate shutdown: the postmaster takes its children along.
         self.process = Process(
@@ -276,7 +276,7 @@ class Postgres:
             self.wait_ready(timeout)
         return self
 
-    def wait_ready(self, timeout=60):
+    def wait_ready(self, timeout=120):
         wait_until(self.is_ready, timeout, "PostgreSQL accepts connections")
 
     def is_ready(self):
@@ -304,7 +304,7 @@ class Postgres:
         connection.autocommit = autocommit
         return connection
 
-    def stop(self, mode="fast", timeout=60):
+    def stop(self, mode="fast", timeout=120):
         if self.process:
             self.process.end(self.STOP_SIGNALS[mode], timeout)
 
@@ -319,7 +319,7 @@ class Postgres:
         for child in children:
             end_by_pidfd(child)
 
-    def restart(self, mode="fast", timeout=60):
+    def restart(self, mode="fast", timeout=120):
         """Stops with smart, fast, immediate or kill, and starts again on the same port."""
         if mode == "kill":
             self.kill()
@@ -497,7 +497,7 @@ class Kafka:
     def chosen(self, node):
         return self.brokers if node is None else [self.brokers[node - 1]]
 
-    def start(self, node=None, timeout=60):
+    def start(self, node=None, timeout=120):
         """Starts brokers that are down, and waits until they serve, unless timeout is 0."""
         for broker in self.chosen(node):
             broker.start()
@@ -505,7 +505,7 @@ class Kafka:
             self.wait_ready(timeout)
         return self
 
-    def wait_ready(self, timeout=60):
+    def wait_ready(self, timeout=120):
         """Waits until every broker whose process runs is a member of the cluster."""
         wait_until(self.is_ready, timeout, "Kafka serves", pause=0.1)
         self.wait_idempotent(timeout)
@@ -545,7 +545,7 @@ class Kafka:
         return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0,
                             "socket.timeout.ms": 5000, "reconnect.backoff.ms": 50})
 
-    def stop(self, node=None, timeout=60):
+    def stop(self, node=None, timeout=120):
         """
         A controlled shutdown by SIGTERM.  Of a cluster that stops as a whole, the last brokers
         find no controller to sign off from: they are killed in the end.
@@ -568,7 +568,7 @@ class Kafka:
         for broker in running:
             broker.process.end(number, timeout)
 
-    def restart(self, mode="stop", node=None, timeout=60):
+    def restart(self, mode="stop", node=None, timeout=120):
         """Stops (or kills) and starts again on the same ports."""
         if mode == "kill":
             self.kill(node)

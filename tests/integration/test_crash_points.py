@@ -73,6 +73,7 @@ def crashes(request, signalbus, schema, make_topic, kafka):
         yield Crashes(signalbus, rounds, FLUSHES[request.param])
 
 
+@pytest.mark.early
 def test_killed_at_every_call(crashes):
     calls = crashes.count_calls()
     assert calls > 30, "these are too few for a burst"

@@ -117,7 +117,7 @@ def test_broker_away(signalbus, schema, make_topic, flush):
     signalbus.configure(model("A", schema.make_signals("t", 5), "any", burst_count=5), timeout=1.5)
     run = signalbus(*flush)
     run.expect_failure()
-    assert 1 <= run.seconds < 8 and run.stdout == ""
+    assert 1 <= run.seconds < 20 and run.stdout == ""
     assert schema.count("t") == 5
 
 
@@ -131,7 +131,7 @@ def test_broker_that_does_not_answer(signalbus, schema, kafka, make_topic, topic
     finally:
         kafka.thaw()
     run.expect_failure()
-    assert run.seconds < 12 and schema.count("t") == 5
+    assert run.seconds < 20 and schema.count("t") == 5
     signalbus("flushmany").expect(0)
     assert set(ids(topics.read(topic, 5))) == {1, 2, 3, 4, 5}
 
@@ -152,6 +152,7 @@ def test_broker_frozen_and_thawed_in_time(signalbus, schema, kafka, make_topic, 
     assert sorted(ids(consume(topic, 2000))) == list(range(1, 2001))
 
 
+@pytest.mark.early
 def test_broker_killed_amid_the_backlog(signalbus, schema, kafka, make_topic, topics):
     """Killed with messages in flight and back before the time-out: nothing lost, no repeats."""
     count, topic = 30_000, make_topic(partitions=2)
@@ -167,6 +168,7 @@ def test_broker_killed_amid_the_backlog(signalbus, schema, kafka, make_topic, to
     assert repeats(numbers) == 0
 
 
+@pytest.mark.early
 def test_broker_gone_amid_the_backlog(signalbus, schema, kafka, make_topic, topics):
     """Away for longer than the time-out: exit status 1, and at most a burst is repeated later."""
     count, topic = 20_000, make_topic()
@@ -195,7 +197,7 @@ def test_missing_topic(signalbus, schema, make_topic, count_in_log, flush):
                         model("Good", schema.make_signals("good", 3), good), timeout=2)
     run = signalbus(*flush)
     assert "no-such-topic" in run.expect_failure()
-    assert run.seconds < 10
+    assert run.seconds < 20
     assert schema.count("bad") == 3 and schema.count("good") == 0 and count_in_log(good) == 3
 
 

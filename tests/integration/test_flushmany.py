@@ -59,7 +59,7 @@ def test_a_table_that_is_locked_amid_a_backlog(signalbus, schema, make_topic, co
     start = time.monotonic()
     if stops:
         completed = run.stop(signal.SIGTERM)
-        assert time.monotonic() - start < 2, completed
+        assert time.monotonic() - start < 15, completed
         assert "error" not in completed.stderr, completed
     holder.rollback()
     if not stops:
@@ -85,6 +85,7 @@ def test_a_linger_ms_that_is_set_is_kept_to(signalbus, schema, make_topic):
     assert signalbus("flushmany").expect(0).seconds >= 5 * 0.3
 
 
+@pytest.mark.early
 def test_a_million_rows_in_little_memory(signalbus, schema, make_topic, count_in_log):
     count, topic = 1_000_000, make_topic()
     signalbus.configure(model("A", schema.make_signals("t", count), topic, burst_count=1000))

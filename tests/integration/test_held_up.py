@@ -83,12 +83,12 @@ def test_a_locked_table_keeps_no_worker(signalbus, schema, three):
         daemon = signalbus.start("run")
         wait_gone(schema, "b", 20)
         daemon.wait_log(f"table {schema}.a: locked by server process {pid}")
-        assert site.value("signalbus_stopped", model="A") == 1
+        wait_value(site, 1, "signalbus_stopped", model="A")
         assert site.value("signalbus_stopped", model="B") == 0
         for number in range(10, 15):
             schema.insert_signals("c", 1, number)
-            wait_gone(schema, "c", 3)
-    wait_gone(schema, "a", 15)
+            wait_gone(schema, "c", 10)
+    wait_gone(schema, "a", 20)
     daemon.wait_log('model "A": resumed after')
     wait_value(site, 0, "signalbus_stopped", model="A")
     log = daemon.stop().expect(0).stderr
@@ -107,15 +107,15 @@ def test_locked_rows_are_told(signalbus, schema, three):
     for name, table, connection in zip(NAMES, ("a", "b"), connections):
         daemon.wait_log(f'model "{name}": table {schema}.{table}: signals have been locked for')
         assert f" by server process {connection.info.backend_pid} (user " in daemon.log()
-        assert re.search("for [23] s by", daemon.log())
-        assert site.value("signalbus_stopped", model=name) == 1
+        assert re.search(r"for \d+ s by", daemon.log())
+        wait_value(site, 1, "signalbus_stopped", model=name)
         assert site.value("signalbus_oldest_pending_seconds", model=name) >= 1.5
     schema.insert_signals("a", 2, 10)  # the others go on
-    wait_until(lambda: schema.count("a") == 3, 5, "new signals sent")
+    wait_until(lambda: schema.count("a") == 3, 20, "new signals sent")
     assert site.value("signalbus_oldest_pending_seconds", model="A") >= 1.5
     for name, table, connection in zip(NAMES, ("a", "b"), connections):
         connection.rollback()
-        wait_gone(schema, table, 5)
+        wait_gone(schema, table, 20)
         daemon.wait_log(f'model "{name}": resumed after')
         wait_value(site, 0, "signalbus_stopped", model=name)
         wait_value(site, 0, "signalbus_oldest_pending_seconds", model=name)
@@ -138,13 +138,13 @@ def test_a_lock_that_a_deletion_meets(signalbus, schema, make_topic, count_in_lo
     schema.execute("CREATE TABLE child (id bigint)")
     signalbus.configure(model("A", schema.make_signals("a", 30), topic, burst_count=10),
                         model("B", schema.make_signals("b"), make_topic()),
-                        timeout=6.0, poll_interval=0.1, workers=2)
+                        timeout=60.0, poll_interval=0.1, workers=2)
     schema.execute("ALTER TABLE child ADD FOREIGN KEY (id) REFERENCES a (id) ON DELETE CASCADE")
     with locked(schema, "child"):
         daemon = signalbus.start("run")
         for number in range(1, 5):
             schema.insert_signals("b", 1, number)
-            wait_gone(schema, "b", 4)
+            wait_gone(schema, "b", 20)
         assert schema.count("a") == 30 and count_in_log(topic) == 0
     wait_gone(schema, "a", 20)
     daemon.stop().expect(0)
@@ -202,7 +202,8 @@ def test_what_takes_longer_than_the_timeout_is_told(signalbus, schema, three, fo
     daemon = signalbus.start("run", environment={"NOTIFY_SOCKET": systemd.path})
     daemon.wait_log(f'{FAILED}model "A": table {schema}.a: database: canceling statement due to '
                     "statement timeout (")
-    assert "pg_sleep" in daemon.log() and site.value("signalbus_stopped", model="A") == 1
+    assert "pg_sleep" in daemon.log()
+    wait_value(site, 1, "signalbus_stopped", model="A")
     wait_value(site, lambda seconds: seconds > 2, "signalbus_oldest_pending_seconds", model="A")
     wait_gone(schema, "b", 10)
     wait_until(lambda: any("; stopped: A (database, " in message for message in systemd.messages),
@@ -232,6 +233,7 @@ def sessions(schema, condition="true"):
         f"AND application_name = 'signalbus' AND {condition}")]
 
 
+@pytest.mark.early
 def test_commits_that_hang_leave_no_sessions_behind(signalbus, schema, make_topic, topics, hanging):
     """They are cancelled, which commits what is sent, and not begun as fast as ever."""
     topic = make_topic()
@@ -255,7 +257,7 @@ def test_commits_that_hang_leave_no_sessions_behind(signalbus, schema, make_topi
     wait_gone(schema, "t", 15)
     daemon.wait_log('model "A": resumed after')
     log = daemon.stop().expect(0).stderr
-    assert len(lines(log, 'model "A"')) == 2 and len(lines(log, "no answer within 2.")) == 1
+    assert len(lines(log, 'model "A"')) == 2 and len(lines(log, "no answer within ")) == 1
     assert "canceling wait for synchronous replication" in log
     assert sorted(ids(topics.read(topic, 20))) == list(range(1, 21))
 

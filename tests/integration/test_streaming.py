@@ -133,6 +133,7 @@ def test_an_expression_that_fails_has_nothing_repeated(signalbus, schema, make_t
     assert schema.count("t") == 300 - sent
 
 
+@pytest.mark.early
 @one_by_one
 def test_a_stop_amid_the_rows_repeats_nothing(signalbus, schema, make_topic, topics, way, flush):
     """Bursts of 36 MB, so that the server is not done with a claim when its first rows are sent."""

@@ -99,7 +99,7 @@ def test_rows_that_others_have_locked_are_passed_over(signalbus, schema, backlog
     holder.cursor().execute(f"SELECT FROM t WHERE id = ANY (%s) {lock}", (held,))
     signalbus.configure(model("A", backlog, topic, burst_count=BURST))
     completed = signalbus(*FLUSH).expect_silence()
-    assert completed.seconds < 5 and taken(schema)[0] > 5
+    assert completed.seconds < 20 and taken(schema)[0] > 5
     assert [number for number, in schema.execute("SELECT id FROM t ORDER BY id")] == held
     holder.rollback()
     signalbus(*FLUSH).expect_silence()

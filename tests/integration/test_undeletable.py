@@ -64,7 +64,7 @@ def test_a_slow_trigger_is_not_the_rows_fault(signalbus, schema, make_topic, cou
                         timeout=0.5)
     schema.on_delete("t", "PERFORM pg_sleep(60)", by_trigger=True)
     run = signalbus("flushordered" if order else "flushmany").expect(1)
-    assert run.seconds < 10 and "statement timeout" in run.stderr
+    assert run.seconds < 30 and "statement timeout" in run.stderr
     assert count_in_log(topic) == 0 and schema.count("t") == 10
 
 
@@ -205,14 +205,13 @@ def test_a_privilege_that_goes(signalbus, schema, make_topic, count_in_log, weak
     schema.execute(f"GRANT DELETE ON t TO {weak}")
     signalbus.configure(model("A", schema.table("t"), topic, burst_count=100, **order),
                         poll_interval=0.05, workers=1)
-    daemon = signalbus.start("run")
+    daemon = signalbus.start("run", "-vv")
     schema.wait_until(lambda: schema.count("t") == 0)
     schema.execute(f"REVOKE DELETE ON t FROM {weak}")
     schema.insert_signals("t", 50, first=101)
     daemon.wait_log("permission denied for table t")
     schema.insert_signals("t", 50, first=151)
-    schema.wait_until(lambda: schema.value(
-        "SELECT count(*) > 2 FROM pg_stat_activity WHERE query LIKE 'EXPLAIN%%DELETE%%'") or True)
+    schema.wait_until(lambda: daemon.log().count("permission denied for table t") > 3, what="tries")
     assert count_in_log(topic) <= 150
     schema.execute(f"GRANT DELETE ON t TO {weak}")
     schema.wait_until(lambda: schema.count("t") == 0)
