@@ -1,5 +1,6 @@
 #include "catalog/catalog.h"
 
+#include "base/limits.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "model/sql.h"
@@ -7,9 +8,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-/* The server's limits (see db.c) come first, so that what is heard is its reason. */
-#define GRACE_S 1.0
 
 /* A model that is being checked. */
 struct examination {
@@ -28,7 +26,7 @@ struct examination {
 
 static struct instant deadline_of(const struct config *config)
 {
-	return instant_after(clock_now(), config->timeout + GRACE_S);
+	return instant_after(clock_now(), limit_answer(config->timeout));
 }
 
 static bool query(struct examination *x, struct db_call call, struct error *e)

@@ -1,13 +1,13 @@
 #include "daemon/census.h"
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "store/store.h"
 
 #include <stdlib.h>
 
-#define CONNECT_S     5.0
 #define PENDING_BOUND 100000
 #define COUNT_S       1.0 /* for one table */
 #define COUNT_ALL_S   5.0 /* for all of them */

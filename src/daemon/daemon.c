@@ -1,5 +1,6 @@
 #include "daemon/daemon.h"
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/retry.h"
 #include "base/stop.h"
@@ -19,14 +20,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TICK_S        1.0   /* a worker shows that it is alive at least so often */
-#define CONNECT_S     5.0   /* for one try to connect */
-#define HELD_PAUSE_S  0.005 /* between looks at writers that hold an order back */
-#define PING_S        5.0   /* a session that is not used is looked after so often */
-#define ALIVE_GRACE_S 10.0
-#define ROOM_PAUSE_S  0.1 /* between looks whether the listener has had its turn to connect */
-#define WATCH_S       1.0 /* between looks whether others keep signals locked */
-#define LOCK_S        0.5 /* a model waits so long for others' locks: there are others to serve */
+#define TICK_S       1.0   /* a worker shows that it is alive at least so often */
+#define HELD_PAUSE_S 0.005 /* between looks at writers that hold an order back */
+#define ROOM_PAUSE_S 0.1   /* between looks whether the listener has had its turn to connect */
+#define WATCH_S      1.0   /* between looks whether others keep signals locked */
+#define LOCK_S       0.5   /* a model waits so long for others' locks: there are others to serve */
 
 struct worker {
 	struct daemon *daemon;
@@ -96,7 +94,7 @@ static void connect_once(struct worker *w)
 	struct daemon *d = w->daemon;
 	struct error e;
 	double delay = 0;
-	double limit = d->config->timeout < CONNECT_S ? d->config->timeout : CONNECT_S;
+	double limit = fmin(d->config->timeout, CONNECT_S);
 	lose_session(w);
 	if (!health_try(d->health)) {
 		due_wait_closed(d->due, instant_after(clock_now(), ROOM_PAUSE_S));
@@ -408,7 +406,7 @@ void daemon_stop(struct daemon *d)
 /* A worker waits for a database and a broker within a burst for a few times `timeout` at most. */
 static double patience(const struct daemon *d)
 {
-	return 4 * d->config->timeout + ALIVE_GRACE_S;
+	return limit_alive(d->config->timeout);
 }
 
 /* For how many seconds the most silent of the workers has not shown that it makes progress. */

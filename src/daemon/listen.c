@@ -1,5 +1,6 @@
 #include "daemon/listen.h"
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/retry.h"
 #include "base/text.h"
@@ -16,10 +17,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define CONNECT_S   5.0
 #define ANSWER_S    10.0
 #define SELF_TEST_S 2.0
-#define PING_S      5.0 /* a session that hears nothing is looked after so often */
 #define WORKERS_S   0.1 /* between looks whether a worker is connected: they come first */
 #define DEAF_TRIES  2   /* that fail, while workers are connected, until that is told */
 

@@ -1,5 +1,6 @@
 #include "kafka/bus.h"
 
+#include "base/limits.h"
 #include "base/text.h"
 #include "kafka/bus_own.h"
 #include "kafka/bus_producer.h"
@@ -17,7 +18,6 @@
 
 #define QUEUE_FULL_RETRY_S 0.1
 #define TURN_S             1.0
-#define DIAGNOSIS_S        1.0 /* before the end of a burst's time, in which to find out why */
 
 static void *opaque_of(const struct ledger *l, size_t slot, const struct message *message)
 {
@@ -359,7 +359,7 @@ static void await_complete(struct bus *bus, const struct ledger *l, struct insta
 /* When to find out why a burst is not complete, if it is not. */
 static struct instant diagnosis_time(const struct bus *bus, struct instant deadline)
 {
-	return instant_after(deadline, -fmin(DIAGNOSIS_S, bus->config->timeout / 4));
+	return instant_after(deadline, -limit_diagnosis(bus->config->timeout));
 }
 
 void bus_await(struct bus *bus, struct ledger *l, struct instant deadline)

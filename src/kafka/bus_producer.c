@@ -1,5 +1,6 @@
 #include "kafka/bus_producer.h"
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -17,9 +18,7 @@
 #include <linux/sockios.h>
 
 #define ASK_MS         500
-#define PROPAGATION_S  1.0
 #define SEND_NOW_MS    1
-#define LINGER_S       1.0
 #define SHORT_LINGER_S 0.005
 
 struct producer {
@@ -100,7 +99,7 @@ static bool is_overruled(const struct config *config, const char *by)
  * bus_report.c).  It has to be less than the time that a message has in all. */
 static bool set_linger(rd_kafka_conf_t *conf, const struct config *config, struct error *e)
 {
-	double seconds = config->timeout / 2 < LINGER_S ? config->timeout / 2 : LINGER_S;
+	double seconds = limit_linger(config->timeout);
 	if (is_overruled(config, "message.timeout.ms") ||
 		is_overruled(config, "delivery.timeout.ms"))
 		seconds = SHORT_LINGER_S;
@@ -116,7 +115,7 @@ static bool configure(rd_kafka_conf_t *conf, const struct config *config, struct
 			return false;
 	/* Rows are locked while their messages are on the way: not for librdkafka's five
 	 * minutes.  That a topic is missing shall be known before time is up. */
-	double propagation = fmin(config->timeout / 4, PROPAGATION_S);
+	double propagation = limit_propagation(config->timeout);
 	if (!set_linger(conf, config, e) ||
 		!set_milliseconds(conf, "message.timeout.ms", config->timeout, e) ||
 		!set_milliseconds(conf, "topic.metadata.propagation.max.ms", propagation, e))

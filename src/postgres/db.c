@@ -1,5 +1,6 @@
 #include "postgres/db_own.h"
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
@@ -8,9 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A lock is waited for somewhat shorter than for the statement. */
-#define LOCK_PART 0.9
 
 /* What is neither a list of settings nor a URI is the name of a database (expand_dbname of
  * PQconnectStartParams). */
@@ -33,7 +31,7 @@ struct db *db_new(const char *conninfo, double timeout)
 	struct db *db = memory_new(1, sizeof *db);
 	db->conninfo = text_copy(conninfo);
 	db->timeout = timeout;
-	db->lock_wait = timeout * LOCK_PART;
+	db->lock_wait = limit_lock(timeout);
 	return db;
 }
 

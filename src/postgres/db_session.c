@@ -1,6 +1,7 @@
 /*
  * What each session is set up with, before anything else is done in it.
  */
+#include "base/limits.h"
 #include "base/text.h"
 #include "postgres/db_own.h"
 
@@ -42,9 +43,7 @@ static const char session_settings[] =
 	" ('idle_session_timeout', '0'), ('transaction_timeout', '0')) AS s (name, setting)"
 	" WHERE pg_catalog.current_setting(name, true) IS NOT NULL";
 
-/* The server's own limit for an idle transaction: a burst waits for acknowledgements meanwhile. */
-#define IDLE_TIMEOUT_FACTOR 2
-#define KEEPALIVES          6 /* of the server, within timeout */
+#define KEEPALIVES 6 /* of the server, within timeout */
 
 /* The setting that only this session has. */
 #define MARK   "'signalbus.session_%s'"
@@ -175,7 +174,7 @@ bool db_set_up(struct db *db, struct instant deadline, struct error *e)
 {
 	char limit[32], idle_limit[32], keepalive[32], lock_limit[32];
 	snprintf(limit, sizeof limit, "%.0f", db->timeout * 1000);
-	snprintf(idle_limit, sizeof idle_limit, "%.0f", db->timeout * IDLE_TIMEOUT_FACTOR * 1000);
+	snprintf(idle_limit, sizeof idle_limit, "%.0f", limit_burst(db->timeout) * 1000);
 	snprintf(keepalive, sizeof keepalive, "%.0f", ceil(db->timeout / KEEPALIVES));
 	snprintf(lock_limit, sizeof lock_limit, "%.0f", ceil(db->lock_wait * 1000));
 	const char *const values[] = { limit, idle_limit, keepalive, lock_limit };

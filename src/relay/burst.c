@@ -1,3 +1,4 @@
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "relay/burst_own.h"
@@ -188,7 +189,7 @@ static bool claim(struct burst *b, struct burst_result *result, struct error *e)
 		ok = claim_in(b, &stretch, result, e);
 	/* By then the server has ended the transaction, so that others may send the rows.  A claim
 	 * may have waited long for others' locks; that takes nothing from the broker. */
-	struct instant limit = instant_after(b->claim.since, 2 * b->config->timeout);
+	struct instant limit = instant_after(b->claim.since, limit_burst(b->config->timeout));
 	b->deadline = instant_earlier(limit, instant_after(clock_now(), b->config->timeout));
 	result->claimed = b->claim.count;
 	result->held_back = b->claim.held_back;

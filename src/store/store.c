@@ -1,18 +1,12 @@
 #include "store/store.h"
 
+#include "base/limits.h"
 #include "base/text.h"
 #include "catalog/catalog.h"
 #include "store/store_own.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-/* The server's limits (see db.c) come first, so that what is heard is its reason. */
-#define GRACE_S 1.0
-
-/* With claimed rows a lock is waited for so long: for this part of `timeout`, so that the lock is
- * the reason that is given. */
-#define LOCK_PART 0.9
 
 static char *set_lock_wait(double seconds)
 {
@@ -25,9 +19,9 @@ struct store *store_new(const struct config *config)
 	s->config = config;
 	s->db = db_new(config->database, config->timeout);
 	s->models = memory_new(config->model_count, sizeof *s->models);
-	s->patience = set_lock_wait(config->timeout * LOCK_PART);
+	s->patience = set_lock_wait(limit_lock(config->timeout));
 	s->haste = text_copy(s->patience);
-	s->lock_wait = config->timeout * LOCK_PART;
+	s->lock_wait = limit_lock(config->timeout);
 	return s;
 }
 
@@ -50,7 +44,7 @@ void store_free(struct store *s)
 
 struct instant store_deadline(const struct store *s)
 {
-	return instant_after(clock_now(), s->config->timeout + GRACE_S);
+	return instant_after(clock_now(), limit_answer(s->config->timeout));
 }
 
 void store_limit_locks(struct store *s, double seconds)

@@ -1,3 +1,4 @@
+#include "base/limits.h"
 #include "store/store_own.h"
 
 #include <stdio.h>
@@ -8,11 +9,8 @@
 #define LOCK_KEY "pg_catalog.hashtextextended('signalbus ordered ' || $1 || ' ' || $2, 0)"
 
 /* A process that is frozen between two bursts must not keep the lock: the server ends a session
- * that has one and is silent for so long, as it ends one that is silent in a transaction.  A
- * daemon's session is used every PING_S (daemon.c) and a TICK_S at least, however little there is
- * to do. */
-#define SILENCE_FACTOR 2.0
-#define SILENCE_LEAST  15.0
+ * that has one and is silent for long, as it ends one that is silent in a transaction (limits.h).
+ */
 
 /* Limits the session's silence to $3 milliseconds; 0: to nothing.  Known since PostgreSQL 14. */
 #define LIMIT_SILENCE                                                                              \
@@ -69,9 +67,7 @@ bool store_lock(struct store *s, const struct model *m, struct error *e)
 	struct rows *rows;
 	bool *locked = &s->models[m->index].locked;
 	char limit[32];
-	double seconds = SILENCE_FACTOR * s->config->timeout;
-	snprintf(limit, sizeof limit, "%.0f",
-		1000 * (seconds > SILENCE_LEAST ? seconds : SILENCE_LEAST));
+	snprintf(limit, sizeof limit, "%.0f", 1000 * limit_silence(s->config->timeout));
 	const char *const values[] = { s->config->instance, m->scope, limit };
 	struct db_call calls[2];
 	size_t count = db_prove(s->db, &calls[0]) ? 1 : 0;

@@ -1,0 +1,73 @@
+/*
+ * limits - the limits of time that hang together, in seconds, by `timeout` of the configuration.
+ * Pure.
+ *
+ *     lock < timeout < answer         a lock is the first reason that is heard, then the server's
+ *                                     own limit (statement_timeout); then the statement is
+ * cancelled burst <= idle transaction       the broker is waited for only while the rows are still
+ * ours: burst counts from the beginning of the claim, the server's limit from its end diagnosis <
+ * burst               the cluster is asked why messages wait while they still do linger,
+ * propagation < timeout   what librdkafka holds back has time to be sent answer + burst + answer a
+ * worker's longest silence: the claim, the broker, the < alive                       commit; after
+ * that the daemon counts as stuck PING_S + a tick < silence       a session that keeps an ordered
+ * model is used more often than the server ends it for its silence
+ */
+#ifndef SIGNALBUS_LIMITS_H
+#define SIGNALBUS_LIMITS_H
+
+#include <math.h>
+
+#define CONNECT_S 5.0 /* for one try of the daemon to connect */
+#define PING_S    5.0 /* a session that is not used is looked after so often */
+
+/* How long a statement waits for others' locks. */
+static inline double limit_lock(double timeout)
+{
+	return 0.9 * timeout;
+}
+
+/* How long the server's answer to a statement is waited for. */
+static inline double limit_answer(double timeout)
+{
+	return timeout + 1;
+}
+
+/* From the beginning of a claim, how long the broker is waited for; and when the server ends the
+ * transaction since it is idle. */
+static inline double limit_burst(double timeout)
+{
+	return 2 * timeout;
+}
+
+/* Before the end of a burst's time, when the cluster is asked why messages wait. */
+static inline double limit_diagnosis(double timeout)
+{
+	return fmin(timeout / 4, 1);
+}
+
+/* How long librdkafka fills a batch; a flush ends that. */
+static inline double limit_linger(double timeout)
+{
+	return fmin(timeout / 2, 1);
+}
+
+/* How long librdkafka waits for a topic that is unknown to it. */
+static inline double limit_propagation(double timeout)
+{
+	return fmin(timeout / 4, 1);
+}
+
+/* After so long without progress of a worker the daemon counts as stuck. */
+static inline double limit_alive(double timeout)
+{
+	return 4 * timeout + 10;
+}
+
+/* When the server ends the session that keeps an ordered model, since it is silent: a process that
+ * is frozen loses the model to another one. */
+static inline double limit_silence(double timeout)
+{
+	return fmax(2 * timeout, 15);
+}
+
+#endif
