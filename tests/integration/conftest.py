@@ -29,8 +29,15 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "early: takes long, so that no other should be before it")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Tests that take long come first: else processes would wait for the last of them at the end."""
+    """
+    Tests that take long come first: else processes would wait for the last of them at the end.
+    Those with a broker that only they have share it.
+    """
+    for item in items:
+        if "guarded" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("guarded"))
     items.sort(key=lambda item: not (item.get_closest_marker("early")
                                      or "killed_servers" in item.fixturenames))
 
