@@ -39,7 +39,8 @@ static inline double limit_burst(double timeout)
 	return 2 * timeout;
 }
 
-/* Before the end of a burst's time, when the cluster is asked why messages wait. */
+/* Before the end of a burst's time, and after its beginning, when the cluster is asked why it
+ * waits. */
 static inline double limit_diagnosis(double timeout)
 {
 	return fmin(timeout / 4, 1);

@@ -15,6 +15,7 @@ struct entry {
 	bool ordered;
 	bool announced;
 	bool more;
+	bool failing;    /* it was to be left alone for a while: one worker is enough to try it */
 	unsigned active; /* workers that serve it now */
 	unsigned holder; /* the worker that holds its ordered lock, or NOBODY */
 	uint64_t served; /* when it was served last, as a running number */
@@ -90,7 +91,8 @@ static bool is_free(const struct due *d, const struct entry *m, unsigned worker)
 		return false;
 	if (m->ordered)
 		return m->active == 0 && (m->holder == NOBODY || m->holder == worker);
-	return m->active == 0 || ((m->more || m->announced) && m->active < d->workers);
+	return m->active == 0 ||
+	       (!m->failing && (m->more || m->announced) && m->active < d->workers);
 }
 
 /* When the model is due: at once for what is known to be there. */
@@ -160,6 +162,7 @@ void due_done(struct due *d, size_t model, enum due_outcome outcome, double dela
 	pthread_mutex_lock(&d->lock);
 	m->active--;
 	m->more = outcome == DUE_FULL;
+	m->failing = outcome == DUE_LATER && delay > 0;
 	if (outcome == DUE_LATER) {
 		m->pause = instant_after(clock_now(), delay);
 		m->look = m->pause; /* then all of it */

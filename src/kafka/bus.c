@@ -7,7 +7,6 @@
 #include "kafka/bus_verdict.h"
 
 #include <errno.h>
-#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -33,6 +32,7 @@ static void discard(struct bus *bus)
 	bus_forget_starts(bus);
 	free(bus->starts);
 	bus_forget_topics(bus);
+	free(bus->brokers);
 	free(bus->ordered);
 	if (bus->wake_fd >= 0)
 		close(bus->wake_fd);
@@ -178,7 +178,7 @@ static const char *lateness(const struct bus *bus, const struct ledger *l)
 {
 	for (size_t i = 0; i < l->count; i++) {
 		const struct entry *entry = &l->entries[i];
-		if (entry->verdict == VERDICT_LATE)
+		if (entry->verdict == VERDICT_LATE || entry->verdict == VERDICT_AWAY)
 			return entry->reason != NULL ? entry->reason : "";
 		if (bus->in_order && entry->verdict != VERDICT_STORED)
 			break;
@@ -194,6 +194,8 @@ static void note_end(struct bus *bus, const struct ledger *l)
 	pthread_mutex_lock(&main->lock);
 	main->open_bursts--;
 	main->last_burst_end = clock_now();
+	if (why == NULL)
+		main->unanswered[0] = '\0';
 	if (why != NULL) {
 		main->has_failed = true;
 		snprintf(main->lateness, sizeof main->lateness, "%s", why);
@@ -238,7 +240,8 @@ void bus_end(struct bus *bus, struct ledger *l)
 void bus_refuse(struct bus *bus, struct ledger *l, size_t slot, enum verdict v, const char *reason)
 {
 	pthread_mutex_lock(&bus->lock);
-	bus_record(bus, l, slot, &(struct judgement){ .verdict = v, .reason = reason });
+	bus_record(bus, l, slot,
+		&(struct judgement){ .verdict = v, .blame = BLAME_SOLE, .reason = reason });
 	pthread_mutex_unlock(&bus->lock);
 }
 
@@ -254,11 +257,19 @@ static void wait_for_room(struct bus *bus, struct instant deadline)
 	pthread_mutex_unlock(&bus->lock);
 }
 
-static void refuse_late(struct bus *bus, struct ledger *l, size_t slot, const char *what)
+static struct destination destination_of(const struct message *message)
 {
-	struct judgement j = { .verdict = VERDICT_LATE };
-	bus_late(bus, what, &j);
-	bus_refuse(bus, l, slot, VERDICT_LATE, j.reason);
+	return (struct destination){ message->topic,
+		message->has_partition ? message->partition : BUS_ANY_PARTITION };
+}
+
+static void refuse_late(struct bus *bus, struct ledger *l, size_t slot,
+	const struct message *message, const char *what)
+{
+	const struct destination to = destination_of(message);
+	struct judgement j;
+	bus_late(bus, &to, what, &j);
+	bus_refuse(bus, l, slot, j.verdict, j.reason);
 }
 
 /* Whether a message that the queue has no room for has none in an empty one either. */
@@ -276,7 +287,7 @@ static bool hand_over(struct bus *bus, struct ledger *l, size_t slot, const stru
 	for (;;) {
 		/* A process that was frozen for long must not send what others may have sent. */
 		if (!instant_before(clock_now(), deadline)) {
-			refuse_late(bus, l, slot,
+			refuse_late(bus, l, slot, message,
 				is_full ? "the queue of the producer stayed full"
 					: "no time left to send it");
 			return false;
@@ -303,7 +314,7 @@ static bool hand_over(struct bus *bus, struct ledger *l, size_t slot, const stru
 	bus_judge_refusal(bus, code, message, &j);
 	pthread_mutex_lock(&bus->lock);
 	if (j.verdict == VERDICT_TOPIC)
-		bus_topic_refused(bus, message->topic, &j);
+		bus_topic_note(bus, message->topic, BUS_ANY_PARTITION, &j);
 	bus_record(bus, l, slot, &j);
 	pthread_mutex_unlock(&bus->lock);
 	return false;
@@ -314,7 +325,8 @@ bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct messa
 {
 	if (message->timestamp_ms != 0 && !atomic_load(&bus->has_own_times))
 		atomic_store(&bus->has_own_times, true);
-	if (!bus_topic_may_be_tried(bus, message->topic, l, slot))
+	const struct destination to = destination_of(message);
+	if (!bus_topic_may_be_tried(bus, &to, l, slot))
 		return false;
 	bool is_first = bus_await_first(bus, message->topic, deadline);
 	bool is_sent = hand_over(bus, l, slot, message, deadline);
@@ -328,15 +340,6 @@ static void break_off(struct bus *bus)
 {
 	atomic_store(&bus->is_broken, true);
 	bus_wake(bus);
-}
-
-/* Under the lock: what has no verdict by now is late. */
-static void give_up(struct bus *bus, struct ledger *l, const char *reason)
-{
-	for (size_t slot = 0; slot < l->count; slot++)
-		ledger_record(l, slot, VERDICT_LATE, reason);
-	if (bus->in_order)
-		break_off(bus);
 }
 
 /* Under the lock: wait for a ledger to be complete. */
@@ -356,31 +359,72 @@ static void await_complete(struct bus *bus, const struct ledger *l, struct insta
 	pthread_cond_destroy(&w.complete);
 }
 
-/* When to find out why a burst is not complete, if it is not. */
-static struct instant diagnosis_time(const struct bus *bus, struct instant deadline)
+/* The next message, from *slot on, that has no verdict; false: there is none. */
+static bool next_open(struct bus *bus, const struct ledger *l, size_t *slot)
 {
-	return instant_after(deadline, -limit_diagnosis(bus->config->timeout));
+	pthread_mutex_lock(&bus->lock);
+	while (*slot < l->count && l->entries[*slot].verdict != VERDICT_NONE)
+		++*slot;
+	pthread_mutex_unlock(&bus->lock);
+	return *slot < l->count;
 }
 
-void bus_await(struct bus *bus, struct ledger *l, struct instant deadline)
+/* Find out why messages wait: look at the topic of each. */
+static void diagnose(
+	struct bus *bus, const struct ledger *l, struct instant until, const struct bus_memory *m)
 {
-	struct judgement j = { .verdict = VERDICT_LATE };
+	char last[256] = "";
+	for (size_t slot = 0; next_open(bus, l, &slot) && instant_before(clock_now(), until);
+		slot++) {
+		const struct message *message = m->message_of(m->arg, slot);
+		if (message == NULL || strcmp(message->topic, last) == 0)
+			continue;
+		bus_look(bus, message->topic);
+		snprintf(last, sizeof last, "%s", message->topic);
+	}
+}
+
+/* What has no verdict by now is late. */
+static void give_up(struct bus *bus, struct ledger *l, const struct bus_memory *m)
+{
+	static const struct message unknown = { 0 };
+	for (size_t slot = 0; next_open(bus, l, &slot); slot++) {
+		const struct message *message = m->message_of(m->arg, slot);
+		refuse_late(bus, l, slot, message != NULL ? message : &unknown,
+			"not acknowledged in time");
+	}
+	if (bus->in_order)
+		break_off(bus);
+}
+
+/* Wait for a ledger to be complete.  Returns whether it is. */
+static bool is_complete(struct bus *bus, const struct ledger *l, struct instant deadline)
+{
+	pthread_mutex_lock(&bus->lock);
+	if (!ledger_complete(l))
+		await_complete(bus, l, deadline);
+	bool is = ledger_complete(l);
+	pthread_mutex_unlock(&bus->lock);
+	return is;
+}
+
+void bus_await(
+	struct bus *bus, struct ledger *l, struct instant deadline, const struct bus_memory *m)
+{
+	double pause = limit_diagnosis(bus->config->timeout);
+	struct instant early = instant_earlier(instant_after(clock_now(), pause), deadline);
+	struct instant late = instant_after(deadline, -pause);
 	pthread_mutex_lock(&bus->lock);
 	bus->filling--;
 	bus_wake(bus); /* what is awaited may be hurried now */
-	if (!ledger_complete(l))
-		await_complete(bus, l, diagnosis_time(bus, deadline));
-	bool is_complete = ledger_complete(l);
 	pthread_mutex_unlock(&bus->lock);
-	if (is_complete)
+	if (is_complete(bus, l, early))
 		return;
-	bus_diagnose(bus);
-	pthread_mutex_lock(&bus->lock);
-	await_complete(bus, l, deadline);
-	pthread_mutex_unlock(&bus->lock);
-	bus_late(bus, "not acknowledged in time", &j);
-	pthread_mutex_lock(&bus->lock);
-	if (!ledger_complete(l))
-		give_up(bus, l, j.reason);
-	pthread_mutex_unlock(&bus->lock);
+	if (bus->main->broker_count > 0) /* so that others need not wait as long, in vain */
+		diagnose(bus, l, late, m);
+	if (is_complete(bus, l, late))
+		return;
+	diagnose(bus, l, deadline, m);
+	if (!is_complete(bus, l, deadline))
+		give_up(bus, l, m);
 }

@@ -70,6 +70,10 @@ void bus_watch(struct bus *bus);
 bool bus_is_up(struct bus *bus);
 bool bus_await_up(struct bus *bus, struct instant deadline);
 
+/* Whether any broker answered when the cluster was asked last, which is done when messages are
+ * late, or all were acknowledged since then. */
+bool bus_is_answered(struct bus *bus);
+
 /* Put into reason, which has room for size bytes, why the broker does not answer, or why nothing
  * was stored for longer than a burst has time though something was sent; an empty text where
  * neither is so. */
@@ -82,7 +86,8 @@ void bus_begin(struct bus *bus, struct ledger *l, size_t count);
 
 /* Send a message, whose bytes are copied, for a slot.  A topic that is known to be missing or
  * forbidden is refused at once (VERDICT_TOPIC), and tried again after waits that double from 0.1 to
- * 10 seconds.  Waits while the producer's queue is full,
+ * 10 seconds; one whose partitions have no leader, or lost ones, or too few replicas, too
+ * (VERDICT_AWAY), for as long as that is so.  Waits while the producer's queue is full,
  * until deadline; nothing is sent after it.  Returns false where the producer refused it; the
  * verdict is in the ledger. */
 bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct message *message,
@@ -94,9 +99,16 @@ void bus_shorten(struct bus *bus, struct ledger *l, size_t count);
 /* Note a verdict that did not come from the producer. */
 void bus_refuse(struct bus *bus, struct ledger *l, size_t slot, enum verdict v, const char *reason);
 
-/* Wait until each slot of l has a verdict.  Those that have none at deadline become
- * VERDICT_LATE, with the last trouble that the producer told of as their reason. */
-void bus_await(struct bus *bus, struct ledger *l, struct instant deadline);
+/* Who knows the message of a slot, which is good until the next is asked for; NULL: nobody. */
+struct bus_memory {
+	const struct message *(*message_of)(void *arg, size_t slot);
+	void *arg;
+};
+
+/* Wait until each slot of l has a verdict.  Those that have none at deadline become VERDICT_LATE,
+ * or VERDICT_AWAY where it is known what keeps their topic from being stored. */
+void bus_await(
+	struct bus *bus, struct ledger *l, struct instant deadline, const struct bus_memory *m);
 
 /* Close l: it belongs to the caller again, and reports that still come for it are ignored. */
 void bus_end(struct bus *bus, struct ledger *l);

@@ -55,42 +55,59 @@ struct topic_settings ask_topic_settings(rd_kafka_t *handle, const char *topic, 
 	return settings;
 }
 
-/* The partition with the fewest replicas in sync, if some of its replicas are not. */
-static const struct rd_kafka_metadata_partition *thinnest(
-	const struct rd_kafka_metadata_topic *topic)
+bool ask_partition_trouble(const struct rd_kafka_metadata_partition *p,
+	const struct topic_settings *s, char *text, size_t size)
 {
-	const struct rd_kafka_metadata_partition *thinnest = NULL;
-	for (int i = 0; i < topic->partition_cnt; i++) {
-		const struct rd_kafka_metadata_partition *p = &topic->partitions[i];
-		if (p->isr_cnt < p->replica_cnt &&
-			(thinnest == NULL || p->isr_cnt < thinnest->isr_cnt))
-			thinnest = p;
-	}
-	return thinnest;
+	if (p->leader < 0)
+		snprintf(text, size,
+			"partition %d has no leader; start a broker that has a replica of it",
+			(int)p->id);
+	else if (s->is_known && p->isr_cnt < s->min_insync_replicas)
+		snprintf(text, size,
+			"partition %d has %d of %d replicas in sync, fewer than "
+			"min.insync.replicas (%d); start the brokers that have the other replicas",
+			(int)p->id, p->isr_cnt, p->replica_cnt, s->min_insync_replicas);
+	else
+		return false;
+	return true;
 }
 
-bool ask_partitions(rd_kafka_t *handle, const struct rd_kafka_metadata_topic *topic, char *text,
-	size_t size, int wait_ms)
+struct topic_settings ask_replica_settings(
+	rd_kafka_t *handle, const struct rd_kafka_metadata_topic *topic, int wait_ms)
 {
 	for (int i = 0; i < topic->partition_cnt; i++)
-		if (topic->partitions[i].leader < 0) {
-			snprintf(text, size,
-				"partition %d has no leader; start a broker that has a replica of "
-				"it",
-				(int)topic->partitions[i].id);
-			return true;
-		}
-	const struct rd_kafka_metadata_partition *p = thinnest(topic);
-	if (p == NULL)
-		return false;
-	struct topic_settings s = ask_topic_settings(handle, topic->topic, wait_ms);
-	if (!s.is_known || p->isr_cnt >= s.min_insync_replicas)
-		return false;
+		if (topic->partitions[i].isr_cnt < topic->partitions[i].replica_cnt)
+			return ask_topic_settings(handle, topic->topic, wait_ms);
+	return (struct topic_settings){ 0 };
+}
+
+bool ask_leader(rd_kafka_t *handle, const char *topic, int32_t partition, int wait_ms)
+{
+	rd_kafka_topic_partition_list_t *where = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_list_add(where, topic, partition)->offset = 0;
+	rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(handle, where, wait_ms);
+	rd_kafka_topic_partition_list_destroy(where);
+	return code >= RD_KAFKA_RESP_ERR_UNKNOWN; /* the others are librdkafka's own */
+}
+
+void ask_address(char *text, size_t size, const struct rd_kafka_metadata *cluster, int32_t broker)
+{
+	snprintf(text, size, "an unknown address");
+	for (int i = 0; i < cluster->broker_cnt; i++)
+		if (cluster->brokers[i].id == broker)
+			snprintf(text, size, "%s:%d", cluster->brokers[i].host,
+				cluster->brokers[i].port);
+}
+
+void ask_say_unreached(char *text, size_t size, const struct rd_kafka_metadata *cluster,
+	const struct rd_kafka_metadata_partition *p, const char *why)
+{
+	char address[256];
+	ask_address(address, sizeof address, cluster, p->leader);
 	snprintf(text, size,
-		"partition %d has %d of %d replicas in sync, fewer than min.insync.replicas (%d); "
-		"start the brokers that have the other replicas",
-		(int)p->id, p->isr_cnt, p->replica_cnt, s.min_insync_replicas);
-	return true;
+		"the leader of partition %d, broker %d at %s (advertised.listeners), cannot be "
+		"reached: %s",
+		(int)p->id, (int)p->leader, address, why);
 }
 
 /* What a reason may come from that it does not say. */

@@ -58,21 +58,27 @@ static size_t next_batch_size(struct bus *bus, const struct topic_settings *s)
 	return tried / 2 > BUS_BATCH_MIN ? tried / 2 : BUS_BATCH_MIN;
 }
 
+/* What a message adds to a batch in which it is alone, at most, without headers. */
+#define FRAMING 100
+
 static void too_large(
 	struct bus *bus, rd_kafka_t *handle, const rd_kafka_message_t *report, struct judgement *j)
 {
 	const char *topic = rd_kafka_topic_name(report->rkt);
 	const struct topic_settings *s = settings_of(bus, handle, topic);
+	size_t size = report->len + report->key_len;
 	if (bus->in_order)
 		bus->next_batch_size = next_batch_size(bus, s);
+	if (s->is_known && size + FRAMING > s->max_message_bytes && j->blame == BLAME_SHARED)
+		j->blame = BLAME_LIKELY;
 	if (s->is_known)
 		snprintf(j->text, sizeof j->text,
 			"%s: it has %zu bytes, and max.message.bytes of topic %s is %zu", j->reason,
-			report->len + report->key_len, topic, s->max_message_bytes);
+			size, topic, s->max_message_bytes);
 	else
 		snprintf(j->text, sizeof j->text,
 			"%s: it has %zu bytes; is max.message.bytes of topic %s less?", j->reason,
-			report->len + report->key_len, topic);
+			size, topic);
 	j->reason = j->text;
 }
 
@@ -120,6 +126,7 @@ void bus_judge(
 {
 	j->verdict = bus_verdict_of(report->err);
 	j->cause = bus_verdict_cause(report->err);
+	j->blame = BLAME_SHARED;
 	j->is_models = false;
 	j->reason = bus_verdict_text(report->err);
 	if (is_hosts_time(bus, report)) {
@@ -127,13 +134,17 @@ void bus_judge(
 		j->reason = "the broker refuses this host's time (Broker: Invalid timestamp); "
 			    "is a clock wrong?";
 	} else if (report->err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT) {
-		bus_late(bus, "not acknowledged in time", j);
+		const struct destination at = { rd_kafka_topic_name(report->rkt),
+			report->partition };
+		bus_late(bus, &at, "not acknowledged in time", j);
 	} else if (is_for_the_key(bus, handle, report)) {
 		j->verdict = VERDICT_TOPIC;
 		j->is_models = true;
 		j->reason = "the broker does not accept messages without a key and the model has "
 			    "none; set key, or set cleanup.policy of the topic to delete";
 	} else if (j->verdict == VERDICT_REJECTED) {
+		if (is_by_itself(bus, report))
+			j->blame = BLAME_SOLE;
 		explain(bus, handle, report, j);
 	}
 }
@@ -146,9 +157,11 @@ void bus_judge_refusal(struct bus *bus, rd_kafka_resp_err_t code, const struct m
 		bytes += strlen(message->headers[i].name) + message->headers[i].length;
 	j->verdict = bus_verdict_of(code);
 	j->cause = bus_verdict_cause(code);
+	j->blame = BLAME_SOLE;
 	j->reason = bus_verdict_text(code);
 	if (code == RD_KAFKA_RESP_ERR__FATAL) {
-		bus_late(bus, "the producer had a fatal error and was replaced", j);
+		bus_late(bus, &(struct destination){ 0 },
+			"the producer had a fatal error and was replaced", j);
 	} else if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
 		snprintf(j->text, sizeof j->text,
 			"a message of %zu bytes%s is larger than kafka.message_max_bytes (%zu)",

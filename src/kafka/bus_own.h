@@ -72,13 +72,16 @@ struct bus {
 	unsigned waiting_for_room;
 	struct topic_start *starts; /* where bursts are sent in order: topics that were sent to */
 	size_t start_count;
-	struct refused_topic *refused; /* the oldest first */
+	struct topic_trouble *refused; /* the oldest first */
 	atomic_size_t refused_count;   /* may be read without the lock */
-	char trouble[512]; /* the last that the producer told of; empty after a success */
-	char cause[512];   /* what the cluster said of itself; the same */
-	struct instant next_diagnosis; /* it is not asked for that before */
+	char trouble[512]; /* the last that the producer told of itself; empty after a success */
+	_Atomic int64_t looked_ns; /* when it was seen last which leaders are lost */
 	/* The main one's: */
-	bool is_up;              /* the broker answered when it was last asked */
+	char unanswered[512]; /* why no broker answered when one was asked last; or empty */
+	struct broker_trouble *brokers; /* with which something is wrong */
+	_Atomic int64_t troubled_ns;    /* when something was found wrong with one last */
+	atomic_size_t broker_count;     /* may be read without the lock */
+	bool is_up;                     /* the broker answered when it was last asked */
 	bool is_storing_nothing; /* … but for longer than a burst has time nothing was stored */
 	char silence[512];       /* why it does not answer; empty: it does, or was not asked */
 	unsigned open_bursts;    /* of the whole family */
@@ -110,9 +113,19 @@ struct topic_start {
 	bool is_stored; /* something; before that, one message is on the way */
 };
 
-/* A topic that is known to be missing or forbidden. */
-struct refused_topic {
+enum { BUS_ANY_PARTITION = -1 };
+
+/* Where a message goes to. */
+struct destination {
+	const char *topic; /* NULL: not known */
+	int32_t partition; /* or BUS_ANY_PARTITION */
+};
+
+/* A topic, or a partition of it, that does not take messages, or did not take the last one. */
+struct topic_trouble {
 	char *name;
+	int32_t partition;
+	enum verdict verdict; /* nothing is sent before the next try: VERDICT_TOPIC, _AWAY */
 	char *reason;
 	int cause;
 	unsigned failures;
@@ -120,10 +133,25 @@ struct refused_topic {
 	bool is_tried; /* it is there again, it seems; the next report says */
 };
 
+/* A broker that a connection to failed, or that does not answer as a leader. */
+struct broker_trouble {
+	int32_t id; /* -1: not known yet */
+	char address[256];
+	char text[512];    /* why a connection failed; empty: it did not */
+	bool was_up;       /* it worked before: perhaps nobody needed it for long */
+	struct instant at; /* when */
+	bool is_lost;      /* it did not answer when it was asked last, … */
+	char topic[256];   /* … as the leader of this … */
+	int32_t partition;
+	unsigned failures; /* … for so many times … */
+	struct instant next_ask;
+};
+
 /* What is made of an error. */
 struct judgement {
 	enum verdict verdict;
-	int cause;      /* bus_verdict_cause() of librdkafka's code */
+	int cause; /* bus_verdict_cause() of librdkafka's code */
+	enum blame blame;
 	bool is_models; /* VERDICT_TOPIC: the topic takes messages of other models */
 	const char *reason;
 	char text[BUS_REASON_MAX]; /* where reason may be kept */
@@ -164,14 +192,24 @@ bool bus_is_first(struct bus *bus, const char *topic);
 void bus_start_stored(struct bus *bus, const char *topic);
 void bus_forget_starts(struct bus *bus);
 
-/* Whether to send to a topic: not if it is known to be missing or forbidden, until its next try;
- * then that is the verdict of slot.  For that try the broker is asked, which takes half a second at
- * most (bus_refused.c). */
-bool bus_topic_may_be_tried(struct bus *bus, const char *name, struct ledger *l, size_t slot);
+/* Whether to send to a place: not if it is known to be missing, forbidden, or away, until its next
+ * try; then that is the verdict of slot.  For that try the broker is asked, which takes half a
+ * second at most (bus_refused.c). */
+bool bus_topic_may_be_tried(
+	struct bus *bus, const struct destination *to, struct ledger *l, size_t slot);
 
-/* Under the lock: what the broker has said of a topic, VERDICT_TOPIC or VERDICT_STORED. */
-void bus_topic_refused(struct bus *bus, const char *name, const struct judgement *j);
-void bus_topic_taken(struct bus *bus, const char *name);
+/* Under the lock: what is wrong with a topic or a partition of it, why its last message was not
+ * stored, that one was stored, or that its leaders answer. */
+void bus_topic_note(
+	struct bus *bus, const char *name, int32_t partition, const struct judgement *j);
+void bus_topic_taken(struct bus *bus, const char *name, int32_t partition);
+void bus_topic_is_back(struct bus *bus, const char *name);
+
+/* Under the lock: what is known to be wrong with a place, and in v whether it is away. */
+const char *bus_topic_reason(struct bus *bus, const struct destination *to, enum verdict *v);
+
+/* Not under the lock. */
+bool bus_topic_is_away(struct bus *bus, const char *name);
 void bus_forget_topics(struct bus *bus);
 
 /* The reporter's: put a new producer in the place of the one that is there. */
@@ -183,11 +221,19 @@ void bus_doubt(struct bus *bus);
 /* End the thread of the watch, if there is one; the bus is leaving. */
 void bus_end_watch(struct bus *bus);
 
-/* Ask the cluster, for about half a second, why messages wait; bus_late() has it then. */
-void bus_diagnose(struct bus *bus);
+/* Note what librdkafka says of a connection to a broker, or that a broker does its work.  Returns
+ * whether that is about a broker.  Not under a lock, as all that follows. */
+bool bus_broker_failed(struct bus *bus, const char *reason);
+void bus_broker_works(struct bus *bus, int32_t id);
 
-/* Judge that a message is late: what has come of it, and why as far as is known.  Not under the
- * lock. */
-void bus_late(struct bus *bus, const char *what, struct judgement *j);
+/* A leader that is to be asked now whether it answers.  Of the main bus. */
+bool bus_lost_broker(struct bus *main, struct broker_trouble *lost);
+
+/* Ask the cluster, for about half a second, what keeps it from storing messages to a topic, and
+ * which others that are known have lost a leader; that is noted. */
+void bus_look(struct bus *bus, const char *topic);
+
+/* Judge that a message is late: what has come of it, and why as far as is known. */
+void bus_late(struct bus *bus, const struct destination *to, const char *what, struct judgement *j);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Topics that are known to be missing or forbidden: nothing is sent to one before its next try, so
- * that who meets it does not wait to learn that again.  Each bus keeps its own, since each producer
- * has its own view of the cluster.
+ * Topics that are known to be missing or forbidden, or whose partitions' leaders are away: nothing
+ * is sent to one before its next try, so that who meets it does not wait to learn that again.  Each
+ * bus keeps its own, since each producer has its own view of the cluster.
  */
 #include "base/text.h"
 #include "kafka/bus_own.h"
@@ -13,11 +13,12 @@
 #include <string.h>
 
 #define TOPICS_MAX                                                                                 \
-	1000     /* names made from columns may be any: beyond that the oldest is forgotten */
-#define DICE 0.5 /* many topics are not tried at the same time anyway */
+	1000       /* names made from columns may be any: beyond that the oldest is forgotten */
+#define DICE   0.5 /* many topics are not tried at the same time anyway */
+#define AWAY_S 1.0 /* between looks whether a leader is back */
 
 /* Under the lock. */
-static struct refused_topic *find(const struct bus *bus, const char *name)
+static struct topic_trouble *find(const struct bus *bus, const char *name)
 {
 	for (size_t i = 0; i < bus->refused_count; i++)
 		if (strcmp(bus->refused[i].name, name) == 0)
@@ -26,7 +27,7 @@ static struct refused_topic *find(const struct bus *bus, const char *name)
 }
 
 /* Under the lock. */
-static void forget(struct bus *bus, struct refused_topic *t)
+static void forget(struct bus *bus, struct topic_trouble *t)
 {
 	free(t->name);
 	free(t->reason);
@@ -37,7 +38,7 @@ static void forget(struct bus *bus, struct refused_topic *t)
 }
 
 /* Under the lock. */
-static struct refused_topic *add(struct bus *bus, const char *name)
+static struct topic_trouble *add(struct bus *bus, const char *name)
 {
 	size_t count = atomic_load(&bus->refused_count);
 	if (count == TOPICS_MAX) {
@@ -45,34 +46,71 @@ static struct refused_topic *add(struct bus *bus, const char *name)
 		count--;
 	}
 	bus->refused = memory_resize(bus->refused, count + 1, sizeof *bus->refused);
-	bus->refused[count] = (struct refused_topic){ .name = text_copy(name), .is_tried = true };
+	bus->refused[count] = (struct topic_trouble){ .name = text_copy(name), .is_tried = true };
 	atomic_store(&bus->refused_count, count + 1);
 	return &bus->refused[count];
 }
 
 /* Under the lock: put the topic off, for longer each time.  One failed try has many reports. */
-static void put_off(struct refused_topic *t, int cause, const char *reason)
+static void put_off(struct topic_trouble *t, int32_t partition, const struct judgement *j)
 {
-	if (!t->is_tried)
+	if (!t->is_tried && (t->verdict == VERDICT_TOPIC || j->verdict != VERDICT_AWAY))
 		return;
+	t->partition = partition;
 	free(t->reason);
-	t->reason = text_copy(reason);
-	t->cause = cause;
-	t->is_tried = false;
-	t->next_try = instant_after(clock_now(), clock_backoff_delay(++t->failures, DICE));
+	t->reason = text_copy(j->reason);
+	t->verdict = j->verdict;
+	t->cause = j->cause;
+	t->is_tried = j->verdict != VERDICT_TOPIC && j->verdict != VERDICT_AWAY;
+	double wait =
+		j->verdict == VERDICT_AWAY ? AWAY_S : clock_backoff_delay(++t->failures, DICE);
+	t->next_try = instant_after(clock_now(), wait);
 }
 
-void bus_topic_refused(struct bus *bus, const char *name, const struct judgement *j)
+void bus_topic_note(struct bus *bus, const char *name, int32_t partition, const struct judgement *j)
 {
-	struct refused_topic *t = find(bus, name);
-	put_off(t != NULL ? t : add(bus, name), j->cause, j->reason);
+	struct topic_trouble *t = find(bus, name);
+	put_off(t != NULL ? t : add(bus, name), partition, j);
 }
 
-void bus_topic_taken(struct bus *bus, const char *name)
+void bus_topic_taken(struct bus *bus, const char *name, int32_t partition)
 {
-	struct refused_topic *t = bus->refused_count > 0 ? find(bus, name) : NULL;
-	if (t != NULL)
+	struct topic_trouble *t = bus->refused_count > 0 ? find(bus, name) : NULL;
+	if (t != NULL && (t->partition == BUS_ANY_PARTITION || t->partition == partition))
 		forget(bus, t);
+}
+
+void bus_topic_is_back(struct bus *bus, const char *name)
+{
+	struct topic_trouble *t = find(bus, name);
+	if (t != NULL && t->verdict == VERDICT_AWAY)
+		forget(bus, t);
+}
+
+bool bus_topic_is_away(struct bus *bus, const char *name)
+{
+	pthread_mutex_lock(&bus->lock);
+	const struct topic_trouble *t = find(bus, name);
+	bool is = t != NULL && t->verdict == VERDICT_AWAY;
+	pthread_mutex_unlock(&bus->lock);
+	return is;
+}
+
+/* Whether what is known of a topic concerns a place in it. */
+static bool concerns(const struct topic_trouble *t, const struct destination *to)
+{
+	return t->partition == BUS_ANY_PARTITION || t->partition == to->partition;
+}
+
+const char *bus_topic_reason(struct bus *bus, const struct destination *to, enum verdict *v)
+{
+	const struct topic_trouble *t = to->topic != NULL ? find(bus, to->topic) : NULL;
+	*v = VERDICT_LATE;
+	if (t == NULL || (to->partition != BUS_ANY_PARTITION && !concerns(t, to)))
+		return NULL;
+	if (t->verdict == VERDICT_AWAY)
+		*v = VERDICT_AWAY;
+	return t->reason;
 }
 
 void bus_forget_topics(struct bus *bus)
@@ -80,6 +118,16 @@ void bus_forget_topics(struct bus *bus)
 	while (bus->refused_count > 0)
 		forget(bus, &bus->refused[bus->refused_count - 1]);
 	free(bus->refused);
+}
+
+/* Under the lock: what the cluster says of a topic that was asked for. */
+static void note_code(struct bus *bus, const char *name, rd_kafka_resp_err_t code)
+{
+	const struct judgement j = { .verdict = bus_verdict_of(code),
+		.cause = bus_verdict_cause(code),
+		.reason = bus_verdict_text(code) };
+	if (j.verdict == VERDICT_TOPIC)
+		bus_topic_note(bus, name, BUS_ANY_PARTITION, &j);
 }
 
 /* Ask for a topic that is due for a try; that makes the producer use it as soon as it is there. */
@@ -102,54 +150,70 @@ static bool is_new(struct bus *bus, const char *name)
 }
 
 /* Under the lock, which is given up meanwhile: the same of a topic of which nothing is known, while
- * others are missing: a message to it that waits in vain costs its burst a second. */
-static bool is_there(struct bus *bus, const char *name)
+ * others are missing or away: a message to it that waits in vain costs its burst a second. */
+static void look_at_new(struct bus *bus, const char *name)
 {
 	pthread_mutex_unlock(&bus->lock);
-	rd_kafka_resp_err_t code = is_new(bus, name) ? ask(bus, name) : RD_KAFKA_RESP_ERR_NO_ERROR;
+	bool is = is_new(bus, name);
+	rd_kafka_resp_err_t code = is ? ask(bus, name) : RD_KAFKA_RESP_ERR_NO_ERROR;
+	if (is && bus->main->broker_count > 0)
+		bus_look(bus, name);
 	pthread_mutex_lock(&bus->lock);
-	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-		return true;
-	const struct judgement j = { .verdict = bus_verdict_of(code),
-		.cause = bus_verdict_cause(code),
-		.reason = bus_verdict_text(code) };
-	if (j.verdict == VERDICT_TOPIC)
-		bus_topic_refused(bus, name, &j);
-	return j.verdict != VERDICT_TOPIC;
+	note_code(bus, name, code);
 }
 
-/* Under the lock, which is given up meanwhile: whether the topic is to be tried now. */
-static bool is_to_be_tried(struct bus *bus, const char *name)
+/* Under the lock, which is given up meanwhile: it is time to try the topic again. */
+static void look_again(struct bus *bus, const char *name, enum verdict v)
 {
-	struct refused_topic *t = find(bus, name);
-	if (t == NULL)
-		return is_there(bus, name);
-	if (t->is_tried)
-		return true;
-	if (instant_before(clock_now(), t->next_try))
-		return false;
-	t->is_tried = true;
+	rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
 	pthread_mutex_unlock(&bus->lock);
-	rd_kafka_resp_err_t code = ask(bus, name);
+	if (v == VERDICT_AWAY)
+		bus_look(bus, name);
+	else
+		code = ask(bus, name);
 	pthread_mutex_lock(&bus->lock);
-	t = find(bus, name);
-	if (t != NULL && bus_verdict_of(code) == VERDICT_TOPIC)
-		put_off(t, code, bus_verdict_text(code));
-	return t == NULL || t->is_tried;
+	note_code(bus, name, code);
 }
 
-bool bus_topic_may_be_tried(struct bus *bus, const char *name, struct ledger *l, size_t slot)
+/* Whether something was found wrong with a broker since this bus looked: then see which topics have
+ * lost their leaders, before messages are sent that wait in vain. */
+static bool must_look(const struct bus *bus)
 {
-	if (bus->refused_count == 0)
-		return true;
-	pthread_mutex_lock(&bus->lock);
-	bool may = is_to_be_tried(bus, name);
-	const struct refused_topic *t = find(bus, name);
-	if (!may && t != NULL) {
-		struct judgement j = { .verdict = VERDICT_TOPIC, .cause = t->cause };
-		j.reason = t->reason;
-		bus_record(bus, l, slot, &j);
+	return atomic_load(&bus->looked_ns) < atomic_load(&bus->main->troubled_ns);
+}
+
+/* Under the lock, which is given up meanwhile: what keeps messages from being sent to a place now;
+ * NULL: nothing. */
+static const struct topic_trouble *obstacle(struct bus *bus, const struct destination *to)
+{
+	if (must_look(bus)) {
+		pthread_mutex_unlock(&bus->lock);
+		bus_look(bus, to->topic);
+		pthread_mutex_lock(&bus->lock);
 	}
+	struct topic_trouble *t = find(bus, to->topic);
+	if (t == NULL) {
+		look_at_new(bus, to->topic);
+	} else if (!t->is_tried && concerns(t, to) && !instant_before(clock_now(), t->next_try)) {
+		t->is_tried = t->verdict == VERDICT_TOPIC;
+		t->next_try = instant_after(clock_now(), AWAY_S);
+		look_again(bus, to->topic, t->verdict);
+	}
+	t = find(bus, to->topic);
+	return t == NULL || t->is_tried || !concerns(t, to) ? NULL : t;
+}
+
+bool bus_topic_may_be_tried(
+	struct bus *bus, const struct destination *to, struct ledger *l, size_t slot)
+{
+	if (bus->refused_count == 0 && !must_look(bus))
+		return true;
+	pthread_mutex_lock(&bus->lock);
+	const struct topic_trouble *t = obstacle(bus, to);
+	if (t != NULL)
+		bus_record(bus, l, slot,
+			&(struct judgement){
+				.verdict = t->verdict, .cause = t->cause, .reason = t->reason });
 	pthread_mutex_unlock(&bus->lock);
-	return may;
+	return t == NULL;
 }

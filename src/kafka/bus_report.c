@@ -30,7 +30,7 @@ static void wake_waiter(struct bus *bus, const struct ledger *l)
 void bus_record(struct bus *bus, struct ledger *l, size_t slot, const struct judgement *j)
 {
 	if (ledger_record(l, slot, j->verdict, j->reason))
-		ledger_set_cause(l, slot, j->cause);
+		ledger_explain(l, slot, j->cause, j->blame);
 	if (ledger_complete(l))
 		wake_waiter(bus, l);
 	if (bus->waiting_for_room > 0)
@@ -38,27 +38,28 @@ void bus_record(struct bus *bus, struct ledger *l, size_t slot, const struct jud
 }
 
 /* The reporter's.  The usual way: nothing changes, so nothing is written. */
-static void note_stored(struct bus *bus)
+static void note_stored(struct bus *bus, const rd_kafka_message_t *report)
 {
+	bus_broker_works(bus, rd_kafka_message_broker_id(report));
 	if (!atomic_load_explicit(&bus->main->has_stored, memory_order_relaxed))
 		atomic_store(&bus->main->has_stored, true);
 	bus->failed_producers = 0;
 }
 
 /* Under the lock. */
-static void note_verdict(struct bus *bus, const char *topic, const struct judgement *j)
+static void note_verdict(
+	struct bus *bus, const rd_kafka_message_t *report, const struct judgement *j)
 {
+	const char *topic = rd_kafka_topic_name(report->rkt);
 	if (j->verdict == VERDICT_STORED) {
 		bus->trouble[0] = '\0';
-		bus->cause[0] = '\0';
 		bus_start_stored(bus, topic);
-		bus_topic_taken(bus, topic);
-		return;
+		bus_topic_taken(bus, topic, report->partition);
+	} else if ((j->verdict == VERDICT_TOPIC && !j->is_models) ||
+		   /* For what cannot be sent again, as there is no time. */
+		   (j->verdict == VERDICT_REJECTED && bus->in_order)) {
+		bus_topic_note(bus, topic, BUS_ANY_PARTITION, j);
 	}
-	if (j->verdict == VERDICT_TOPIC && !j->is_models)
-		bus_topic_refused(bus, topic, j);
-	if (j->verdict != VERDICT_LATE) /* for what cannot be sent again, as there is no time */
-		snprintf(bus->trouble, sizeof bus->trouble, "%s", j->reason);
 }
 
 /* A message's own report.  Reports of bursts that were given up find no ledger. */
@@ -74,7 +75,7 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void
 		/* uncovered: on_error() has been told so before */
 		bus->is_fatal = true;
 	if (report->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-		note_stored(bus);
+		note_stored(bus, report);
 	} else {
 		bus_judge(bus, handle, report, &failed);
 		j = &failed;
@@ -82,7 +83,7 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void
 			atomic_store(&bus->is_broken, true);
 	}
 	pthread_mutex_lock(&bus->lock);
-	note_verdict(bus, rd_kafka_topic_name(report->rkt), j);
+	note_verdict(bus, report, j);
 	for (size_t i = 0; i < bus->ledger_count; i++)
 		if (bus->ledgers[i]->burst == word >> BUS_BURST_BITS)
 			bus_record(bus, bus->ledgers[i], word & BUS_SLOT_MASK, j);
@@ -103,6 +104,8 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg
 		bus_doubt(bus);
 		return; /* which broker cannot be reached, and why, says more than that none can */
 	}
+	if (bus_broker_failed(bus, reason))
+		return; /* that is no trouble for those that other brokers lead */
 	pthread_mutex_lock(&bus->lock);
 	ask_plain_reason(bus->trouble, sizeof bus->trouble, reason);
 	pthread_mutex_unlock(&bus->lock);
@@ -114,7 +117,7 @@ static const struct producer_callbacks callbacks = { on_report, on_error };
 static void settle_lost(struct bus *bus)
 {
 	struct judgement j = { .verdict = VERDICT_LATE };
-	bus_late(bus, "the producer was replaced", &j);
+	bus_late(bus, &(struct destination){ 0 }, "the producer was replaced", &j);
 	pthread_mutex_lock(&bus->lock);
 	bus->lost_burst = bus->last_burst;
 	bus_forget_starts(bus);

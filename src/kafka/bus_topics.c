@@ -36,12 +36,6 @@ struct inquiry {
 	size_t leader_count;
 };
 
-/* Errors that librdkafka makes itself where no broker answers. */
-static bool is_unanswered(rd_kafka_resp_err_t code)
-{
-	return code < RD_KAFKA_RESP_ERR_UNKNOWN;
-}
-
 static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg)
 {
 	(void)handle;
@@ -119,22 +113,19 @@ static void judge(struct bus_topic *t, const struct rd_kafka_metadata_topic *fou
 static char *reach(struct inquiry *q, const char *topic, int32_t partition)
 {
 	struct instant deadline = instant_after(clock_now(), LEADER_S);
-	rd_kafka_resp_err_t code;
+	bool answers = false;
 	q->trouble[0] = '\0';
-	do {
-		rd_kafka_topic_partition_list_t *where = rd_kafka_topic_partition_list_new(1);
-		rd_kafka_topic_partition_list_add(where, topic, partition)->offset = 0;
-		code = rd_kafka_offsets_for_times(q->consumer, where, (int)(SLICE_S * 1000));
-		rd_kafka_topic_partition_list_destroy(where);
+	while (!answers && !stop_requested() && instant_before(clock_now(), deadline)) {
+		answers = ask_leader(q->consumer, topic, partition, (int)(SLICE_S * 1000));
 		rd_kafka_poll(q->consumer, 0); /* calls on_error() */
-	} while (is_unanswered(code) && !stop_requested() && instant_before(clock_now(), deadline));
-	if (!is_unanswered(code))
+	}
+	if (answers)
 		return NULL;
 	return text_copy(q->trouble[0] != '\0' ? q->trouble : "no answer");
 }
 
 /* What came of asking the leader of a partition; each is asked once. */
-static const struct leader *ask_leader(
+static const struct leader *ask_leader_once(
 	struct inquiry *q, const char *topic, const struct rd_kafka_metadata_partition *p)
 {
 	for (size_t i = 0; i < q->leader_count; i++)
@@ -145,36 +136,19 @@ static const struct leader *ask_leader(
 	return &q->leaders[q->leader_count++];
 }
 
-static const char *address_of(
-	const struct rd_kafka_metadata *answer, int32_t broker, char *text, size_t size)
-{
-	snprintf(text, size, "an unknown address");
-	for (int i = 0; i < answer->broker_cnt; i++)
-		if (answer->brokers[i].id == broker)
-			snprintf(text, size, "%s:%d", answer->brokers[i].host,
-				answer->brokers[i].port);
-	return text;
-}
-
 /* Whether the leaders of the topic's partitions can be reached at the addresses that they have told
  * the cluster. */
 static void ask_leaders(
 	struct inquiry *q, struct bus_topic *t, const struct rd_kafka_metadata *answer)
 {
 	const struct rd_kafka_metadata_topic *found = &answer->topics[0];
-	char address[256];
 	for (int i = 0; i < found->partition_cnt && t->problem[0] == '\0' && !stop_requested();
 		i++) {
 		const struct rd_kafka_metadata_partition *p = &found->partitions[i];
-		const struct leader *leader = ask_leader(q, t->name, p);
+		const struct leader *leader = ask_leader_once(q, t->name, p);
 		if (leader->trouble != NULL)
-			snprintf(t->problem, sizeof t->problem,
-				"the leader of partition %d, broker %d at %s "
-				"(advertised.listeners), "
-				"cannot be reached: %s",
-				(int)p->id, (int)leader->id,
-				address_of(answer, leader->id, address, sizeof address),
-				leader->trouble);
+			ask_say_unreached(
+				t->problem, sizeof t->problem, answer, p, leader->trouble);
 	}
 }
 
@@ -200,9 +174,14 @@ static void judge_settings(struct inquiry *q, struct bus_topic *t)
 
 static void examine(struct inquiry *q, struct bus_topic *t, const struct rd_kafka_metadata *answer)
 {
-	judge(t, &answer->topics[0]);
-	if (t->problem[0] != '\0' || ask_partitions(q->consumer, &answer->topics[0], t->problem,
-					     sizeof t->problem, SETTINGS_MS))
+	const struct rd_kafka_metadata_topic *found = &answer->topics[0];
+	judge(t, found);
+	struct topic_settings s = { 0 };
+	if (t->problem[0] == '\0')
+		s = ask_replica_settings(q->consumer, found, SETTINGS_MS);
+	for (int i = 0; i < found->partition_cnt && t->problem[0] == '\0'; i++)
+		ask_partition_trouble(&found->partitions[i], &s, t->problem, sizeof t->problem);
+	if (t->problem[0] != '\0')
 		return;
 	ask_leaders(q, t, answer);
 	if (t->problem[0] == '\0')

@@ -214,6 +214,15 @@ static void ask(struct watch *w)
 	note_up(w);
 }
 
+/* Ask a leader that did not answer, in the place of the workers. */
+static void ask_lost(struct watch *w)
+{
+	struct broker_trouble lost;
+	if (w->handle != NULL && bus_lost_broker(w->bus, &lost) &&
+		ask_leader(w->handle, lost.topic, lost.partition, (int)(SLICE_MAX_S * 1000)))
+		bus_broker_works(w->bus, lost.id);
+}
+
 /* Under the lock: bursts were given up, and since then there was none. */
 static bool is_forgotten(struct bus *bus, struct instant now)
 {
@@ -277,6 +286,7 @@ static void *watch(void *arg)
 	struct watch w = { .bus = bus, .slice = SLICE_S, .down_since = clock_now() };
 	while (!atomic_load(&bus->leaving)) {
 		ask(&w);
+		ask_lost(&w);
 		look_at_bursts(&w);
 		await_doubt(&w);
 	}

@@ -50,9 +50,10 @@ bool ledger_record(struct ledger *l, size_t slot, enum verdict v, const char *re
 	return true;
 }
 
-void ledger_set_cause(struct ledger *l, size_t slot, int cause)
+void ledger_explain(struct ledger *l, size_t slot, int cause, enum blame blame)
 {
-	l->entries[slot].cause = cause;
+	l->entries[slot].cause = (int16_t)cause;
+	l->entries[slot].blame = (uint8_t)blame;
 }
 
 void ledger_replace(struct ledger *l, size_t slot, const struct ledger *from, size_t from_slot)
@@ -62,8 +63,7 @@ void ledger_replace(struct ledger *l, size_t slot, const struct ledger *from, si
 	if (entry->verdict == VERDICT_NONE || better->verdict == VERDICT_NONE)
 		abort(); /* an attempt that is not over has found nothing */
 	free(entry->reason);
-	entry->verdict = better->verdict;
-	entry->cause = better->cause;
+	*entry = *better;
 	entry->reason = better->reason != NULL ? text_copy(better->reason) : NULL;
 }
 

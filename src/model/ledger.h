@@ -18,6 +18,7 @@ enum verdict {
 	VERDICT_STORED,     /* the broker has it */
 	VERDICT_UNSENT,     /* kept back, since one before it failed */
 	VERDICT_LATE,       /* no answer in time, or lost: the broker may have it or not */
+	VERDICT_AWAY,       /* the same, or not sent at all: who would store it is away */
 	VERDICT_TOPIC,      /* the topic is missing or forbidden */
 	VERDICT_HELD,       /* not sent, since the database will not delete its row, or … */
 	VERDICT_UNREADABLE, /* … there is something in the row that cannot be read */
@@ -32,9 +33,17 @@ struct ledger {
 	size_t capacity;
 };
 
+/* Of a VERDICT_REJECTED that the broker has given to a whole batch: whose fault it is. */
+enum blame {
+	BLAME_SHARED, /* that of any message of the batch */
+	BLAME_LIKELY, /* this one's, by its size */
+	BLAME_SOLE,   /* this one's: it was judged by itself */
+};
+
 struct entry {
 	enum verdict verdict;
-	int cause;    /* of a reason that several rows may share; 0: it is the row's own */
+	int16_t cause; /* of a reason that several rows may share; 0: it is the row's own */
+	uint8_t blame;
 	char *reason; /* for people; NULL where the verdict says it all */
 };
 
@@ -49,8 +58,8 @@ void ledger_shorten(struct ledger *l, size_t count);
  * nothing, where slot is out of range or already has a verdict. */
 bool ledger_record(struct ledger *l, size_t slot, enum verdict v, const char *reason);
 
-/* Add to the verdict of a slot the number of the broker's reason. */
-void ledger_set_cause(struct ledger *l, size_t slot, int cause);
+/* Add to the verdict of a slot the number of the broker's reason, and whose fault it is. */
+void ledger_explain(struct ledger *l, size_t slot, int cause, enum blame blame);
 
 /* Put what a second attempt has found in the place of a failure: the verdict of slot from_slot in
  * from, with its reason, as it is. */

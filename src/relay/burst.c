@@ -84,9 +84,21 @@ void burst_open(struct burst *b, struct ledger *l, size_t count)
 	bus_begin(b->via, l, count);
 }
 
+/* The message of a slot of the open ledger. */
+static const struct message *message_of(void *arg, size_t slot)
+{
+	struct burst *b = arg;
+	struct error e;
+	size_t row = b->again != NULL ? b->again[slot] : slot;
+	if (b->claim.rows == NULL || row >= rows_count(b->claim.rows))
+		return NULL; /* the claim failed amid its rows */
+	rows_fields(b->claim.rows, row, b->fields, ROW_FIXED_FIELDS + b->model->output_count);
+	return encode_row(b->encoder, b->fields, &b->message, &e) ? &b->message : NULL;
+}
+
 void burst_close(struct burst *b, struct ledger *l)
 {
-	bus_await(b->via, l, b->deadline);
+	bus_await(b->via, l, b->deadline, &(struct bus_memory){ message_of, b });
 	bus_end(b->via, l);
 }
 
@@ -227,6 +239,8 @@ static bool set_failure(const struct burst *b, size_t row, size_t left, struct e
 	const struct entry *entry = &b->ledger.entries[row];
 	const char *reason = entry->reason != NULL ? entry->reason : "";
 	const struct model_config *m = b->model->config;
+	if (entry->verdict == VERDICT_AWAY)
+		return error_set(e, ERROR_BROKER, "model \"%s\": %s", m->name, reason);
 	if (entry->verdict == VERDICT_TOPIC)
 		return error_set(e, ERROR_TOPIC, "model \"%s\": topic \"%s\": %s", m->name,
 			topic_of(b, row), reason);
@@ -313,8 +327,9 @@ static bool dispose(struct burst *b, struct settlement *st, struct error *e)
 static bool is_of_row(const struct burst *b, size_t row)
 {
 	enum verdict v = b->ledger.entries[row].verdict;
+	bool is_of_topic = v == VERDICT_TOPIC || v == VERDICT_AWAY;
 	return v == VERDICT_REJECTED || v == VERDICT_HELD || v == VERDICT_UNREADABLE ||
-	       (v == VERDICT_TOPIC && !template_is_constant(&b->model->topic));
+	       (is_of_topic && !template_is_constant(&b->model->topic));
 }
 
 /* Put off the rows that stay for a reason of their own. */

@@ -7,33 +7,55 @@
 
 #include <stdlib.h>
 
-/* Which of the rows to send again: those that were rejected.  In order, where one was rejected, all
- * from the first that is not stored: what is late before it may be so for its sake. */
+static bool is_to_blame(const struct burst *b, size_t row, enum blame blame)
+{
+	const struct entry *entry = &b->ledger.entries[row];
+	return entry->verdict == VERDICT_REJECTED && entry->blame == blame;
+}
+
+/* Which of the rows to send again: those that were rejected along with others.  In order, where one
+ * was rejected, all from the first that is not stored: what is late before it may be so for its
+ * sake; but none from one on that was judged by itself. */
 static size_t rejected_among(
 	const struct burst *b, const size_t *rows, size_t count, size_t *rejected)
 {
 	size_t n = 0;
-	bool any = false;
-	for (size_t i = 0; i < count; i++) {
+	bool any = false, is_over = false;
+	for (size_t i = 0; i < count && !is_over; i++) {
 		enum verdict v = b->ledger.entries[rows[i]].verdict;
+		bool is_sole = is_to_blame(b, rows[i], BLAME_SOLE);
 		any = any || v == VERDICT_REJECTED;
-		if (v == VERDICT_REJECTED || (b->in_order && (v != VERDICT_STORED || n > 0)))
+		is_over = b->in_order && is_sole;
+		if (!is_sole &&
+			(v == VERDICT_REJECTED || (b->in_order && (v != VERDICT_STORED || n > 0))))
 			rejected[n++] = rows[i];
 	}
 	return any ? n : 0;
 }
 
+/* How many of the rows to send together: one that is likely to blame by itself, what is before it,
+ * or half of them. */
+static size_t part_of(const struct burst *b, const size_t *rows, size_t count, size_t half)
+{
+	size_t n = 1;
+	if (!is_to_blame(b, rows[0], BLAME_LIKELY))
+		while (n < count && n < half && !is_to_blame(b, rows[n], BLAME_LIKELY))
+			n++;
+	return n;
+}
+
 static bool isolate(struct burst *b, const size_t *rows, size_t count);
 
-/* Send the rejected ones among the rows again, by halves.  Returns whether all are stored then. */
+/* Send the rejected ones among the rows again, in parts.  Returns whether all are stored then. */
 static bool isolate_rejected(struct burst *b, const size_t *rows, size_t count)
 {
 	size_t *rejected = memory_new(count, sizeof *rejected);
 	size_t n = rejected_among(b, rows, count, rejected);
-	size_t half = (n + 1) / 2;
-	bool ok = n > 0 && isolate(b, rejected, half);
-	if (n > half && (ok || !b->in_order))
-		ok = isolate(b, rejected + half, n - half) && ok;
+	bool ok = n > 0;
+	for (size_t i = 0, part = 0; i < n && (ok || !b->in_order); i += part) {
+		part = part_of(b, rejected + i, n - i, (n + 1) / 2);
+		ok = isolate(b, rejected + i, part) && ok;
+	}
 	free(rejected);
 	return ok;
 }
@@ -47,6 +69,7 @@ static void send_again(struct burst *b, const size_t *rows, size_t count)
 	if (count == 1 && !b->in_order)
 		via = bus_alone(b->bus, &e);
 	b->via = via != NULL ? via : usual;
+	b->again = rows;
 	burst_open(b, &b->attempt, count);
 	for (size_t slot = 0; slot < count; slot++)
 		if (via == NULL)
@@ -55,6 +78,7 @@ static void send_again(struct burst *b, const size_t *rows, size_t count)
 		else
 			burst_hand_over(b, rows[slot], &b->attempt, slot);
 	burst_close(b, &b->attempt);
+	b->again = NULL;
 	b->via = usual;
 }
 

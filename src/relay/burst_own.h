@@ -29,7 +29,9 @@ struct burst {
 	struct instant deadline; /* for the broker's answers */
 	bool is_refused;         /* one of the rows that were handed over */
 	bool is_open;            /* the ledger of all rows */
+	const size_t *again;     /* or that of these rows */
 	size_t handed_over;      /* rows of it */
+	struct message message;  /* that was asked for again */
 	struct instant start;    /* of the sending */
 };
 

@@ -144,7 +144,8 @@ static void fail(struct flusher *f, struct target *t, const struct error *e)
 {
 	if (e->kind == ERROR_STOPPED || atomic_exchange(&t->failed, true))
 		return;
-	if (e->kind == ERROR_CONNECTION || e->kind == ERROR_POOLED || e->kind == ERROR_BROKER)
+	if (e->kind == ERROR_CONNECTION || e->kind == ERROR_POOLED ||
+		(e->kind == ERROR_BROKER && !bus_is_answered(f->plan->bus)))
 		if (atomic_exchange(&f->aborted, true))
 			return;
 	pthread_mutex_lock(&f->lock);
@@ -207,6 +208,14 @@ static void lose_keys(struct worker *w, const struct target *t)
 	drop_keys(w);
 }
 
+/* Whether a model waits for what others need not wait for. */
+static bool is_own_trouble(const struct worker *w, enum error_kind kind)
+{
+	const struct flush_plan *plan = w->flusher->plan;
+	return kind == ERROR_TEMPORARY || kind == ERROR_TOPIC ||
+	       (kind == ERROR_BROKER && plan->model_count > 1 && bus_is_answered(plan->bus));
+}
+
 /* Whether to try again, now or later, after an error that the flushing of a model met. */
 static bool recover(struct worker *w, const struct target *t, const struct error *e)
 {
@@ -215,7 +224,7 @@ static bool recover(struct worker *w, const struct target *t, const struct error
 		store_forget(w->store, t->index);
 		lose_keys(w, t);
 	}
-	if (e->kind != ERROR_TEMPORARY && e->kind != ERROR_TOPIC)
+	if (!is_own_trouble(w, e->kind))
 		return wait_to_retry(w, e);
 	if (!plan_retry(w, e, &due))
 		return false;

@@ -1,9 +1,11 @@
 """What a broker, or the way to it, does to messages is told once, with the true reason."""
 
+import itertools
 import json
 import time
 
 import pytest
+from confluent_kafka.admin import NewTopic
 
 from proxy import Proxy
 from runner import every_flush, ids, is_sanitized, model
@@ -60,8 +62,9 @@ def test_an_advertised_address_that_refuses(signalbus, schema, kafka, make_topic
     assert "Connection refused" in line
     daemon = start(signalbus, site)
     schema.insert_signals("t", 1)
-    wait_unready(site, "the broker answers, but stores nothing: not acknowledged in time: ", nobody,
-                 "Connection refused")
+    wait_unready(site, f"the broker answers, but stores nothing: topic {topic}: the leader of "
+                       f"partition 0, broker 1 at {nobody} (advertised.listeners), cannot be "
+                       "reached: ", "Connection refused")
     [line] = warnings(daemon)
     assert nobody in line and "Connection refused" in line and "(after" not in line
     with Proxy(broker.byway_port, broker.proxy_port):
@@ -73,30 +76,85 @@ def test_an_advertised_address_that_refuses(signalbus, schema, kafka, make_topic
     assert set(ids(consume(topic, 1))) == {1}
 
 
-@pytest.mark.early
-def test_too_few_replicas_in_sync(signalbus, schema, folder, site):
-    """Told by check, by a flush and by the daemon; it goes on when they are back."""
+@pytest.fixture(scope="module")
+def trio():
+    """A cluster of three brokers; each test leaves all of them as they were."""
     with Kafka(brokers=3) as kafka:
-        topic = Topics(kafka).make(config={"min.insync.replicas": "3"}, replicas=3)
-        signalbus.bootstrap = kafka.bootstrap
-        signalbus.configure(model("A", schema.make_signals("t", 1), topic), timeout=TIMEOUT,
-                            metrics_listen=str(site), poll_interval=0.1, notify_channel="")
-        kafka.kill(3)
-        reason = ("partition 0 has 2 of 3 replicas in sync, fewer than min.insync.replicas (3); "
-                  "start the brokers that have the other replicas")
-        wait_until(lambda: signalbus("check").stdout.splitlines()
-                   == [f'model "A": topic {topic}: {reason}'], 30, "what check says")
-        assert f"topic {topic}: {reason}" in signalbus("flushmany").expect_failure()
-        daemon = start(signalbus, site)
-        wait_unready(site, f"the broker answers, but stores nothing: not acknowledged in time: "
-                           f"topic {topic}: {reason}")
-        kafka.start(3)
-        wait_until(site.is_ready, 30 * SLOWER, "readiness")
-        wait_until(lambda: schema.count("t") == 0, 20, "t empty")
-        daemon.stop().expect(0)
-        assert len(warnings(daemon, reason)) == 1
-        assert daemon.log().count("kafka: the broker stores messages again") == 1
-        signalbus.discard()
+        yield kafka
+
+
+@pytest.mark.early
+def test_too_few_replicas_in_sync(signalbus, schema, trio, site):
+    """Told by check, by a flush and by the daemon; it goes on when they are back."""
+    topic = Topics(trio).make(config={"min.insync.replicas": "3"}, replicas=3)
+    signalbus.bootstrap = trio.bootstrap
+    signalbus.configure(model("A", schema.make_signals("t", 1), topic), timeout=TIMEOUT,
+                        metrics_listen=str(site), poll_interval=0.1, notify_channel="")
+    trio.kill(3)
+    reason = ("partition 0 has 2 of 3 replicas in sync, fewer than min.insync.replicas (3); "
+              "start the brokers that have the other replicas")
+    wait_until(lambda: signalbus("check").stdout.splitlines()
+               == [f'model "A": topic {topic}: {reason}'], 30, "what check says")
+    assert f"topic {topic}: {reason}" in signalbus("flushmany").expect_failure()
+    daemon = start(signalbus, site)
+    wait_unready(site, f"the broker answers, but stores nothing: topic {topic}: {reason}")
+    trio.start(3)
+    wait_until(site.is_ready, 30 * SLOWER, "readiness")
+    wait_until(lambda: schema.count("t") == 0, 20, "t empty")
+    daemon.stop().expect(0)
+    assert len(warnings(daemon, reason)) == 1
+    assert daemon.log().count("kafka: the broker stores messages again") == 1
+    signalbus.discard()
+
+
+def gone(schema, table, limit=20):
+    wait_until(lambda: schema.count(table) == 0, limit * SLOWER, f"{table} empty")
+
+
+def stored_by(kafka, schema, name, broker):
+    """A model whose topic one of the brokers stores alone; in order if it is named so."""
+    topic = Topics.unique_name()
+    new = NewTopic(topic, 1, replica_assignment=[[broker]])
+    admin = kafka.admin()  # it has to live until the answer is there
+    admin.create_topics([new], operation_timeout=20)[topic].result(timeout=30)
+    return model(name, schema.make_signals(name.lower()), topic,
+                 **({"order_by": ["id"]} if name.startswith("Order") else {}))
+
+
+@pytest.mark.early
+def test_a_leader_that_is_away_holds_up_its_own_topics_only(signalbus, schema, trio, site):
+    """With one worker, too; each model's failure is told once, with the true reason."""
+    names = ("A", "C", "Order1", "Order2")
+    signalbus.bootstrap = trio.bootstrap
+    signalbus.configure(*(stored_by(trio, schema, name, 3) for name in names),
+                        stored_by(trio, schema, "Z", 1), timeout=5, poll_interval=0.1, workers=1,
+                        metrics_listen=str(site), notify_channel="")
+    daemon = start(signalbus, site)
+    for name in names:
+        schema.insert_signals(name.lower(), 1)
+    for name in names:
+        gone(schema, name.lower())
+    trio.kill(3)
+    for name in names:
+        schema.insert_signals(name.lower(), 3, 2)
+    for number in itertools.count(1):
+        schema.insert_signals("z", 1, number)
+        gone(schema, "z", 4)
+        if all(f'model "{name}": topic' in daemon.log() for name in names):
+            break
+    run = signalbus("flushmany", "A", "Z").expect(1)
+    assert ": partition 0 has no leader; start a broker that has a replica of it" in run.expect_failure()
+    trio.start(3)
+    for name in names:
+        gone(schema, name.lower(), 30)
+        daemon.wait_log(f'model "{name}": resumed after')
+    log = daemon.stop().expect(0).stderr
+    for name in names:
+        lines = [line for line in log.splitlines() if f'model "{name}"' in line]
+        assert len(lines) <= 3, lines  # at first it cannot be reached, then there is none
+        assert all("partition 0" in line and "broker" in line for line in lines[:-1]), lines
+    assert 'model "Z"' not in log
+    signalbus.discard()
 
 
 def test_a_frozen_broker_is_noticed_without_signals(signalbus, schema, kafka, make_topic, site):
@@ -177,6 +235,20 @@ def test_in_order_a_topic_takes_less_than_a_batch(signalbus, schema, make_topic,
     run = signalbus("flushordered").expect_silence()
     assert run.seconds < 30 * SLOWER  # it was 90
     assert ids(consume(topic, 3000)) == list(range(1, 3001))
+
+
+def test_in_order_a_message_that_is_too_large_is_found_at_once(signalbus, schema, make_topic, consume):
+    """With few new producers, which cost more than all else, not by halves."""
+    topic = make_topic(config={"max.message.bytes": "20000"})
+    table = rows(schema, 1000, 100)
+    schema.execute("UPDATE t SET payload = repeat('x', 30000) WHERE id = 437")
+    signalbus.configure(model("A", table, topic, burst_count=1000, order_by=["id"],
+                              on_reject="dead-letter"), timeout=10, log_level="debug",
+                        dead_letter_table=schema.table("dead"))
+    schema.execute(signalbus("triggers").expect(0).stdout)
+    run = signalbus("flushordered").expect(0)
+    assert run.stderr.count("the producer for ordered bursts is replaced") <= 3
+    assert ids(consume(topic, 999)) == [n for n in range(1, 1001) if n != 437]
 
 
 @every_flush

@@ -42,6 +42,7 @@ struct script {
 	bool poisoned[ROWS_MAX];             /* the broker rejects all that go with it */
 	enum verdict broker[ROWS_MAX];       /* else says this; VERDICT_LATE: never arrives */
 	enum verdict broker_again[ROWS_MAX]; /* and this from the second attempt on */
+	enum blame blame[ROWS_MAX];          /* where it is rejected */
 	enum verdict producer[ROWS_MAX];     /* refuses it; VERDICT_NONE: takes it */
 	/* Says what the broker is to say of a row, in the place of broker and broker_again. */
 	enum verdict (*oracle)(size_t row);
@@ -273,6 +274,11 @@ void store_abandon(struct store *s)
 	seen.in_transaction = false;
 }
 
+size_t rows_count(const struct rows *r)
+{
+	return r->count;
+}
+
 const char *rows_value(const struct rows *r, size_t row, size_t column)
 {
 	static char values[4][32];
@@ -425,16 +431,29 @@ static inline enum verdict answer(const struct attempt *a, size_t row)
 	return v == VERDICT_NONE ? VERDICT_STORED : v;
 }
 
-/* The reports come last row first, and twice, the second time with another verdict. */
-void bus_await(struct bus *bus, struct ledger *l, struct instant deadline)
+/* The messages that were sent can be had again, as long as there are rows. */
+static inline void check_memory(const struct attempt *a, const struct bus_memory *m)
 {
-	static const char *const reasons[] = {
-		[VERDICT_TOPIC] = "no such topic", [VERDICT_REJECTED] = "bad message"
-	};
+	for (size_t i = 0; i < a->sent; i++) {
+		const struct message *message = m->message_of(m->arg, a->slots[i]);
+		ck_assert_int_eq(message == NULL, script.claim_error != ERROR_NONE);
+		if (message != NULL)
+			ck_assert_uint_eq(row_of(message), a->rows[i]);
+	}
+}
+
+/* The reports come last row first, and twice, the second time with another verdict. */
+void bus_await(
+	struct bus *bus, struct ledger *l, struct instant deadline, const struct bus_memory *m)
+{
+	static const char *const reasons[] = { [VERDICT_AWAY] = "topic orders: nobody leads it",
+		[VERDICT_TOPIC] = "no such topic",
+		[VERDICT_REJECTED] = "bad message" };
 	const struct attempt *a = this_attempt();
 	(void)deadline;
 	ck_assert_ptr_nonnull(bus);
 	ck_assert_ptr_eq(l, seen.open);
+	check_memory(a, m);
 	for (size_t i = a->sent; i-- > 0;) {
 		enum verdict v = answer(a, a->rows[i]);
 		if (v == VERDICT_LATE)
@@ -443,6 +462,7 @@ void bus_await(struct bus *bus, struct ledger *l, struct instant deadline)
 		seen.rejected_alone[a->rows[i]] = v == VERDICT_REJECTED && a->count == 1;
 		ck_assert(
 			ledger_record(l, a->slots[i], v, v == VERDICT_STORED ? NULL : reasons[v]));
+		ledger_explain(l, a->slots[i], 0, script.blame[a->rows[i]]);
 		ck_assert(!ledger_record(l, a->slots[i], VERDICT_REJECTED, "again"));
 	}
 	for (size_t slot = 0; slot < l->count; slot++)

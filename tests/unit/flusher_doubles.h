@@ -46,6 +46,7 @@ struct script {
 	const char *bursts[MODELS];
 	size_t noted[MODELS]; /* keys that a note has */
 	unsigned threads;     /* that can be made */
+	bool is_answered;     /* some broker answers */
 	unsigned last_wait;   /* stop is wished when so many are over; 0: never */
 };
 
@@ -238,6 +239,12 @@ void progress_add(struct progress *p, size_t sent)
 void progress_end(struct progress *p)
 {
 	p->shown = false;
+}
+
+bool bus_is_answered(struct bus *bus)
+{
+	(void)bus;
+	return script.is_answered;
 }
 
 size_t rows_count(const struct rows *r)

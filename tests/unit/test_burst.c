@@ -158,9 +158,9 @@ START_TEST(rows_that_cannot_be_kept_fail_the_burst)
 }
 END_TEST
 
-/* What the broker says of each row: s it has it, l nothing, t the topic is missing, r it rejects
- * the row, p and all that goes with it; in capitals, the producer refuses the row for that.  Then
- * what is deleted (d), in how many attempts (0: no matter), and why the rest is not. */
+/* What the broker says of each row: s it has it, l nothing, a it is away, t the topic is missing, r
+ * it rejects the row, p and all that goes with it; in capitals, the producer refuses the row for
+ * that.  Then what is deleted (d), in how many attempts (0: no matter), and why the rest is not. */
 static const struct {
 	const char *what;
 	enum claim_kind kind;
@@ -177,6 +177,10 @@ static const struct {
 	{ "nothing stored is nothing deleted", CLAIM_FIRST, "llll", "", "....", 1, ERROR_BROKER,
 		"4 of 4 signals" },
 	{ "the same in order", CLAIM_ORDERED, "llll", "", "....", 1, ERROR_BROKER, "4 of 4" },
+	{ "why nobody stores them is told by itself", CLAIM_FIRST, "slas", "", "d..d", 1,
+		ERROR_BROKER, "model \"Order\": topic orders: nobody leads it" },
+	{ "also before anything is sent", CLAIM_ORDERED, "sAss", "", "d...", 1, ERROR_BROKER,
+		"model \"Order\": refused" },
 	{ "a missing topic is not its rows' fault", CLAIM_NOTED, "tttt", "", "....", 1, ERROR_TOPIC,
 		"model \"Order\": topic \"orders\": no such topic" },
 	{ "nor in order", CLAIM_ORDERED, "sttt", "", "d...", 1, ERROR_TOPIC, "\"orders\"" },
@@ -214,9 +218,35 @@ static const struct {
 	{ "also for the topic", CLAIM_ORDERED, "Tsssss", "", "......", 1, ERROR_TOPIC, "refused" },
 };
 
+/* Of which message of a rejected batch is at fault something may be known. */
+static const struct {
+	enum claim_kind kind;
+	enum blame blame;
+	size_t attempts;
+} blames[] = {
+	{ CLAIM_ORDERED, BLAME_SHARED, 9 },
+	{ CLAIM_ORDERED, BLAME_LIKELY, 4 }, /* all; the two halves of what is before it; it */
+	{ CLAIM_ORDERED, BLAME_SOLE, 3 },
+	{ CLAIM_FIRST, BLAME_LIKELY, 5 },
+};
+
+START_TEST(the_row_that_is_likely_to_blame_is_sent_by_itself)
+{
+	begin();
+	script.rows = 64;
+	script.poisoned[40] = true;
+	script.blame[40] = blames[_i].blame;
+	ck_assert(!run(blames[_i].kind));
+	ck_assert_int_eq(world.error.kind, ERROR_REJECTED);
+	ck_assert_uint_eq(seen.attempt_count, blames[_i].attempts);
+	ck_assert_uint_eq(seen.deleted_count, blames[_i].kind == CLAIM_ORDERED ? 40 : 63);
+	end();
+}
+END_TEST
+
 static void write_script(const char *first, const char *again)
 {
-	static const char letters[] = "-sulth?r", capitals[] = "-SULTH?R";
+	static const char letters[] = "-sulath?r", capitals[] = "-SULATH?R";
 	script.rows = strlen(first);
 	for (size_t row = 0; row < script.rows; row++) {
 		const char *said = strchr(letters, first[row]);
@@ -779,6 +809,7 @@ int main(void)
 		{ rows_that_are_deleted_ahead_and_all_stored_are_just_settled, 1, 0 },
 		{ where_no_row_is_stored_there_is_nothing_to_keep, 1, 0 },
 		{ rows_that_cannot_be_kept_fail_the_burst, COUNT(database_errors), 0 },
+		{ the_row_that_is_likely_to_blame_is_sent_by_itself, COUNT(blames), 0 },
 		{ what_becomes_of_a_burst_depends_on_what_the_broker_says, COUNT(outcomes), 0 },
 		{ a_bad_row_fails_alone, 8, 0 },
 		{ in_order_a_bad_row_stops_what_comes_behind_it, 8, 0 },

@@ -18,6 +18,8 @@ enum { TIMEOUT_S = 20, PRODUCE = 0, INIT_PRODUCER_ID = 22 /* among Kafka's reque
 /* A bus of librdkafka's own broker, which says what it is told to say: a real one has such errors
  * only when something is badly wrong. */
 static struct {
+	int brokers;    /* 0: one */
+	double timeout; /* 0: TIMEOUT_S */
 	rd_kafka_t *host;
 	rd_kafka_mock_cluster_t *cluster;
 	struct property properties[2];
@@ -59,7 +61,8 @@ static void make_cluster(void)
 	rd_kafka_conf_set(conf, "log_level", "0", NULL, 0); /* that it has no other broker */
 	world.host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
 	ck_assert_msg(world.host != NULL, "%s", reason);
-	world.cluster = rd_kafka_mock_cluster_new(world.host, 1);
+	world.cluster =
+		rd_kafka_mock_cluster_new(world.host, world.brokers > 0 ? world.brokers : 1);
 	ck_assert_ptr_nonnull(world.cluster);
 }
 
@@ -72,7 +75,7 @@ static void make_bus(const char *property, const char *value)
 	world.config = (struct config){ .kafka = world.properties,
 		.kafka_count = property != NULL ? 2 : 1,
 		.model_count = 1,
-		.timeout = TIMEOUT_S };
+		.timeout = world.timeout > 0 ? world.timeout : TIMEOUT_S };
 	world.bus = bus_new(&world.config, &e);
 	ck_assert_msg(world.bus != NULL, "%s", e.text);
 }
@@ -91,6 +94,21 @@ static void end(void)
 	rd_kafka_destroy(world.host);
 }
 
+/* All messages of a burst are alike. */
+static const struct message *same_message(void *arg, size_t slot)
+{
+	(void)slot;
+	return arg;
+}
+
+static void await(
+	struct bus *bus, struct ledger *l, const struct message *message, struct instant deadline)
+{
+	struct message copy = *message;
+	bus_await(bus, l, deadline, &(struct bus_memory){ same_message, &copy });
+	bus_end(bus, l);
+}
+
 /* Send a burst of count messages, and await it.  Returns whether all are stored. */
 static bool send_and_await(struct ledger *l, const char *topic, size_t count)
 {
@@ -101,12 +119,11 @@ static bool send_and_await(struct ledger *l, const char *topic, size_t count)
 		.headers = &header,
 		.header_count = 1,
 		.has_partition = true };
-	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
+	struct instant deadline = instant_after(clock_now(), world.config.timeout);
 	bus_begin(world.bus, l, count);
 	for (size_t slot = 0; slot < count; slot++)
 		bus_send(world.bus, l, slot, &message, deadline);
-	bus_await(world.bus, l, deadline);
-	bus_end(world.bus, l);
+	await(world.bus, l, &message, deadline);
 	return ledger_all_stored(l);
 }
 
@@ -268,8 +285,7 @@ START_TEST(a_burst_does_not_go_on_over_a_new_producer)
 	while (atomic_load(&world.bus->is_broken) && instant_before(clock_now(), deadline))
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	ck_assert(!bus_send(world.bus, &world.ledger, 1, &message, deadline));
-	bus_await(world.bus, &world.ledger, deadline);
-	bus_end(world.bus, &world.ledger);
+	await(world.bus, &world.ledger, &message, deadline);
 	ck_assert_int_eq(world.ledger.entries[1].verdict, VERDICT_LATE);
 	ck_assert(send_burst(2));
 	end();
@@ -369,8 +385,7 @@ static const struct entry *send_timed(struct bus *bus, int64_t timestamp_ms)
 	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
 	bus_begin(bus, &world.ledger, 1);
 	bus_send(bus, &world.ledger, 0, &message, deadline);
-	bus_await(bus, &world.ledger, deadline);
-	bus_end(bus, &world.ledger);
+	await(bus, &world.ledger, &message, deadline);
 	return &world.ledger.entries[0];
 }
 
@@ -462,6 +477,138 @@ START_TEST(a_topic_that_may_not_be_written_to_is_put_off)
 }
 END_TEST
 
+/* Two brokers, each with topics of one partition that it leads. */
+static void begin_with_two(double timeout)
+{
+	static const char *const topics[] = { "well", "away", "away too" };
+	world.brokers = 2;
+	world.timeout = timeout;
+	make_cluster();
+	for (size_t i = 0; i < COUNT(topics); i++) {
+		rd_kafka_mock_topic_create(world.cluster, topics[i], 1, 1);
+		rd_kafka_mock_partition_set_leader(world.cluster, topics[i], 0, i > 0 ? 2 : 1);
+	}
+	make_bus(NULL, NULL);
+	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
+	for (size_t i = 0; i < COUNT(topics); i++)
+		while (!send_burst_to(topics[i], 1))
+			ck_assert(instant_before(clock_now(), deadline));
+}
+
+/* Have brokers refuse all messages, as when too few replicas are in sync, and be asked again. */
+static void refuse_all(void)
+{
+	for (int i = 0; i < 100; i++)
+		rd_kafka_mock_push_request_errors(
+			world.cluster, PRODUCE, 1, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS);
+}
+
+static void check_away(const char *topic, const char *reason)
+{
+	const struct entry *entry = &world.ledger.entries[0];
+	ck_assert(!send_burst_to(topic, 1));
+	ck_assert_msg(entry->verdict == VERDICT_AWAY, "%d: %s", entry->verdict, entry->reason);
+	char *start = text_format("topic %s: %s", topic, reason);
+	ck_assert_msg(strncmp(entry->reason, start, strlen(start)) == 0, "%s", entry->reason);
+	free(start);
+}
+
+#define LOST "the leader of partition 0, broker 2 at 127.0.0.1:"
+
+static double seconds_of_away(const char *topic)
+{
+	struct instant start = clock_now();
+	check_away(topic, LOST);
+	return instant_seconds(start, clock_now());
+}
+
+/* It costs one burst its time, and from then on nobody waits for it, nor a topic that others lead,
+ * or a bus in order. */
+START_TEST(a_leader_that_is_away_is_waited_for_once)
+{
+	struct error e;
+	begin_with_two(5);
+	struct bus *main = world.bus;
+	rd_kafka_mock_broker_set_down(world.cluster, 2);
+	seconds_of_away("away");
+	ck_assert_ptr_nonnull(strstr(world.ledger.entries[0].reason, "Connection refused"));
+	ck_assert_double_lt(seconds_of_away("away"), 2.5);
+	ck_assert_double_lt(seconds_of_away("away too"), 2.5);
+	world.bus = bus_ordered(main, 0, &e);
+	ck_assert_double_lt(seconds_of_away("away too"), 2.5);
+	world.bus = main;
+	struct instant start = clock_now();
+	for (int i = 0; i < 10; i++)
+		ck_assert(send_burst_to("well", 1));
+	ck_assert_double_lt(instant_seconds(start, clock_now()), 2.5);
+	rd_kafka_mock_broker_set_up(world.cluster, 2);
+	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
+	while (!send_burst_to("away", 1) || !send_burst_to("away too", 1))
+		ck_assert(instant_before(clock_now(), deadline));
+	ck_assert_uint_eq(main->refused_count, 0);
+	ck_assert_uint_eq(main->broker_count, 0);
+	end();
+}
+END_TEST
+
+START_TEST(a_partition_without_a_leader_is_told)
+{
+	begin_with_two(2);
+	rd_kafka_mock_partition_set_leader(world.cluster, "away", 0, -1);
+	check_away("away", "partition 0 has no leader; start a broker that has a replica of it");
+	ck_assert(send_burst_to("well", 1));
+	end();
+}
+END_TEST
+
+/* Neither what is wrong with another topic's leader is told, nor what was wrong with its own. */
+START_TEST(the_reason_is_that_of_the_own_topic)
+{
+	begin_with_two(2);
+	rd_kafka_mock_broker_set_down(world.cluster, _i == 0 ? 2 : 1);
+	check_away(_i == 0 ? "away" : "well", "the leader of partition 0, broker ");
+	if (_i == 1) {
+		rd_kafka_mock_broker_set_up(world.cluster, 1);
+		struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
+		while (world.bus->broker_count > 0)
+			ck_assert(
+				!send_burst_to("well", 1) || instant_before(clock_now(), deadline));
+	}
+	refuse_all();
+	ck_assert(!send_burst_to("well", 1));
+	ck_assert_int_eq(world.ledger.entries[0].verdict, VERDICT_LATE);
+	ck_assert_str_eq(world.ledger.entries[0].reason, "not acknowledged in time");
+	end();
+}
+END_TEST
+
+/* Of a topic with several partitions the others are sent to. */
+START_TEST(other_partitions_of_a_topic_are_sent_to)
+{
+	const struct message message = { .topic = "both",
+		.value = "signal",
+		.value_length = 6,
+		.has_partition = true,
+		.partition = 1 };
+	begin_with_two(2);
+	rd_kafka_mock_topic_create(world.cluster, "both", 2, 1);
+	for (int i = 0; i < 2; i++)
+		rd_kafka_mock_partition_set_leader(world.cluster, "both", i, 1 + i);
+	rd_kafka_mock_broker_set_down(world.cluster, 2);
+	for (int i = 0; i < 2; i++) {
+		struct instant deadline = instant_after(clock_now(), world.config.timeout);
+		bus_begin(world.bus, &world.ledger, 1);
+		bus_send(world.bus, &world.ledger, 0, &message, deadline);
+		await(world.bus, &world.ledger, &message, deadline);
+		ck_assert_int_eq(world.ledger.entries[0].verdict, VERDICT_AWAY);
+		ck_assert_ptr_nonnull(
+			strstr(world.ledger.entries[0].reason, "of partition 1, broker 2"));
+		ck_assert(send_burst_to("both", 1));
+	}
+	end();
+}
+END_TEST
+
 static const struct {
 	const char *name, *value;
 	const char *problem; /* NULL: none */
@@ -523,6 +670,10 @@ int main(void)
 		{ a_time_that_is_refused_is_the_rows_or_the_hosts, 1, 0 },
 		{ a_topic_that_is_missing_is_put_off, 1, 0 },
 		{ a_topic_that_may_not_be_written_to_is_put_off, 1, 0 },
+		{ a_leader_that_is_away_is_waited_for_once, 1, 0 },
+		{ a_partition_without_a_leader_is_told, 1, 0 },
+		{ the_reason_is_that_of_the_own_topic, 2, 0 },
+		{ other_partitions_of_a_topic_are_sent_to, 1, 0 },
 		{ properties_are_checked, COUNT(properties), 0 },
 	};
 	return suite_run("bus", tests, COUNT(tests));

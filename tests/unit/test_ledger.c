@@ -10,7 +10,7 @@
 /* Verdicts by letter: s stored, u unsent, l late, t topic, r rejected, - none yet. */
 static enum verdict verdict_of(char letter)
 {
-	static const char letters[] = "-sulth?r";
+	static const char letters[] = "-sulath?r";
 	return (enum verdict)(strchr(letters, letter) - letters);
 }
 
@@ -219,7 +219,7 @@ START_TEST(what_is_rejected_alike_does_not_die)
 	char fates[SLOTS_MAX + 1];
 	struct ledger l = ledger_of(alikes[_i].verdicts);
 	for (size_t i = 0; i < l.count; i++)
-		ledger_set_cause(&l, i, alikes[_i].causes[i] - '0');
+		ledger_explain(&l, i, alikes[_i].causes[i] - '0', BLAME_SHARED);
 	ck_assert_int_eq(ledger_rejected_alike(&l), alikes[_i].any[0] == '.');
 	size_t failure = dispose(&l, (struct ledger_rules){ false, true }, fates);
 	ck_assert_str_eq(fates, alikes[_i].any);
@@ -237,9 +237,9 @@ START_TEST(a_second_attempt_replaces_the_verdict_and_the_reason)
 	struct ledger attempt = ledger_of("-s");
 	ledger_record(&l, 0, VERDICT_REJECTED, "with others");
 	ledger_record(&l, 1, VERDICT_REJECTED, "with others");
-	ledger_set_cause(&l, 1, 7);
+	ledger_explain(&l, 1, 7, BLAME_SHARED);
 	ledger_record(&attempt, 0, VERDICT_LATE, "no answer");
-	ledger_set_cause(&attempt, 0, 9);
+	ledger_explain(&attempt, 0, 9, BLAME_SOLE);
 	ledger_replace(&l, 1, &attempt, 0);
 	ck_assert_int_eq(l.entries[1].verdict, VERDICT_LATE);
 	ck_assert_str_eq(l.entries[1].reason, "no answer");
