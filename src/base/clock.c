@@ -53,6 +53,15 @@ int instant_poll_ms(struct instant deadline, struct instant now)
 	return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
+void clock_condition_init(pthread_cond_t *condition)
+{
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(condition, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
 struct timespec instant_timespec(struct instant i)
 {
 	return (struct timespec){ .tv_sec = (time_t)(i.ns / NS_PER_SECOND),

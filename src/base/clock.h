@@ -7,6 +7,7 @@
 #ifndef SIGNALBUS_CLOCK_H
 #define SIGNALBUS_CLOCK_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
@@ -34,7 +35,8 @@ double instant_seconds(struct instant a, struct instant b);
  * for INSTANT_NEVER. */
 int instant_poll_ms(struct instant deadline, struct instant now);
 
-/* The time for pthread_cond_timedwait(3) on a condition that uses CLOCK_MONOTONIC. */
+/* Make a condition whose timed waits are on CLOCK_MONOTONIC, and the time for such a wait. */
+void clock_condition_init(pthread_cond_t *condition);
 struct timespec instant_timespec(struct instant i);
 
 /* Seconds to wait before retry number n (from 1) after a serialization failure or a deadlock, on

@@ -35,11 +35,7 @@ struct due {
 struct due *due_new(size_t count, unsigned workers, double poll_interval)
 {
 	struct due *d = memory_new(1, sizeof *d);
-	pthread_condattr_t monotonic;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&d->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_condition_init(&d->changed);
 	pthread_mutex_init(&d->lock, NULL);
 	d->entries = memory_new(count, sizeof *d->entries);
 	for (size_t i = 0; i < count; i++)

@@ -283,8 +283,7 @@ void listener_stop(struct listener *l)
 {
 	if (l == NULL)
 		return;
-	const uint64_t one = 1;
-	if (write(l->stop_fd, &one, sizeof one) < 0)
+	if (eventfd_write(l->stop_fd, 1) != 0)
 		abort();
 	pthread_join(l->thread, NULL);
 	close(l->stop_fd);

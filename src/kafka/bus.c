@@ -43,19 +43,10 @@ static void discard(struct bus *bus)
 	free(bus);
 }
 
-static void make_condition(pthread_cond_t *condition)
-{
-	pthread_condattr_t monotonic;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(condition, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-}
-
 static void make_locks(struct bus *bus)
 {
-	make_condition(&bus->changed);
-	make_condition(&bus->doubtful);
+	clock_condition_init(&bus->changed);
+	clock_condition_init(&bus->doubtful);
 	pthread_mutex_init(&bus->lock, NULL);
 	pthread_rwlock_init(&bus->producer_lock, NULL);
 }
@@ -348,7 +339,7 @@ static void await_complete(struct bus *bus, const struct ledger *l, struct insta
 	struct timespec until = instant_timespec(deadline);
 	struct waiter w = { .ledger = l, .next = bus->waiters };
 	struct waiter **place = &bus->waiters;
-	make_condition(&w.complete);
+	clock_condition_init(&w.complete);
 	/* cppcheck-suppress autoVariables ; it is taken off before it goes */
 	bus->waiters = &w;
 	while (!ledger_complete(l) && instant_before(clock_now(), deadline))

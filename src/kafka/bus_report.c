@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define TICK_MS        100
@@ -255,8 +256,7 @@ static bool must_replace(struct bus *bus)
 /* Make the reporter look around now. */
 void bus_wake(struct bus *bus)
 {
-	const uint64_t one = 1;
-	if (write(bus->wake_fd, &one, sizeof one) < 0)
+	if (eventfd_write(bus->wake_fd, 1) != 0)
 		abort(); /* an eventfd takes far more ones than it gets */
 }
 
