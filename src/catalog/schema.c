@@ -8,9 +8,7 @@
 
 #define DRAFT "https://json-schema.org/draft/2020-12/schema"
 
-enum { BYTEA_OID = 17, JSON_OID = 114, JSONB_OID = 3802 };
-
-/* Types that are not simply strings; the numbers are those of pg_type.dat, which never change. */
+/* Types that are not simply strings. */
 static const struct simple_type {
 	unsigned oid;
 	const char *types[2]; /* JSON's */
@@ -18,18 +16,19 @@ static const struct simple_type {
 	const char *minimum, *maximum;
 	const char *pattern; /* of those that are strings */
 } simple_types[] = {
-	{ 16, .types = { "boolean" } },
-	{ 17, .types = { "string" }, .pattern = "^\\\\x([0-9a-f]{2})*$" }, /* inside of others */
-	{ 20, .types = { "integer" }, .minimum = "-9223372036854775808",
+	{ BOOL_OID, .types = { "boolean" } },
+	{ BYTEA_OID, .types = { "string" },
+		.pattern = "^\\\\x([0-9a-f]{2})*$" }, /* inside of others */
+	{ INT8_OID, .types = { "integer" }, .minimum = "-9223372036854775808",
 		.maximum = "9223372036854775807" },
-	{ 21, .types = { "integer" }, .minimum = "-32768", .maximum = "32767" },
-	{ 23, .types = { "integer" }, .minimum = "-2147483648", .maximum = "2147483647" },
-	{ 700, .types = { "number", "string" }, .pattern = "^(NaN|-?Infinity)$" },
-	{ 701, .types = { "number", "string" }, .pattern = "^(NaN|-?Infinity)$" },
-	{ 1082, .types = { "string" }, .format = "date" },
-	{ 1184, .types = { "string" }, .format = "date-time" },
-	{ 1700, .types = { "number", "string" }, .pattern = "^(NaN|-?Infinity)$" },
-	{ 2950, .types = { "string" }, .format = "uuid" },
+	{ INT2_OID, .types = { "integer" }, .minimum = "-32768", .maximum = "32767" },
+	{ INT4_OID, .types = { "integer" }, .minimum = "-2147483648", .maximum = "2147483647" },
+	{ FLOAT4_OID, .types = { "number", "string" }, .pattern = "^(NaN|-?Infinity)$" },
+	{ FLOAT8_OID, .types = { "number", "string" }, .pattern = "^(NaN|-?Infinity)$" },
+	{ DATE_OID, .types = { "string" }, .format = "date" },
+	{ TIMESTAMPTZ_OID, .types = { "string" }, .format = "date-time" },
+	{ NUMERIC_OID, .types = { "number", "string" }, .pattern = "^(NaN|-?Infinity)$" },
+	{ UUID_OID, .types = { "string" }, .format = "uuid" },
 };
 
 static cJSON *type_schema(const struct facts *f, unsigned oid);

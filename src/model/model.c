@@ -13,42 +13,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* Types whose text is enough to write what to_json() writes; the numbers are those of pg_type.dat,
- * which never change.  For all others the server is asked for to_json(), which costs it more; but
- * for floats less than if all had to come as text for their sake (binary.h). */
-static const struct {
-	unsigned oid;
-	enum value_form form;
-} forms[] = {
-	{ 16, FORM_BOOLEAN },       /* bool */
-	{ 17, FORM_BYTES },         /* bytea */
-	{ 19, FORM_STRING },        /* name */
-	{ 20, FORM_NUMBER },        /* int8 */
-	{ 21, FORM_NUMBER },        /* int2 */
-	{ 23, FORM_NUMBER },        /* int4 */
-	{ 25, FORM_STRING },        /* text */
-	{ 114, FORM_JSON },         /* json */
-	{ 1042, FORM_STRING },      /* bpchar */
-	{ 1043, FORM_STRING },      /* varchar */
-	{ 1082, FORM_STRING },      /* date */
-	{ 1114, FORM_TIMESTAMP },   /* timestamp */
-	{ 1184, FORM_TIMESTAMPTZ }, /* timestamptz */
-	{ 1700, FORM_NUMBER },      /* numeric */
-	{ 2950, FORM_STRING },      /* uuid */
-	{ 3802, FORM_JSON },        /* jsonb */
-};
-
-/* Types that are not PostgreSQL's own are numbered from here on (FirstNormalObjectId). */
-#define FIRST_NORMAL_OID 16384
-
-static enum value_form form_of(unsigned type_oid)
-{
-	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
-		if (forms[i].oid == type_oid)
-			return forms[i].form;
-	return FORM_SERVER;
-}
-
 struct model *model_new(const struct config *file, size_t index)
 {
 	struct model *m = memory_new(1, sizeof *m);
@@ -101,7 +65,7 @@ struct column *model_add_column(struct model *m, const char *name, unsigned type
 	m->columns = memory_resize(m->columns, m->column_count + 1, sizeof *m->columns);
 	struct column *c = &m->columns[m->column_count++];
 	*c = (struct column){
-		.name = text_copy(name), .type_oid = type_oid, .form = form_of(type_oid)
+		.name = text_copy(name), .type_oid = type_oid, .form = binary_form(type_oid)
 	};
 	return c;
 }
@@ -111,7 +75,7 @@ void model_add_expression(struct model *m, const char *sql, unsigned type_oid)
 	size_t count = m->expression_count + 1;
 	m->expressions = memory_resize(m->expressions, count, sizeof *m->expressions);
 	m->expressions[m->expression_count++] =
-		(struct expression){ sql, form_of(type_oid), type_oid };
+		(struct expression){ sql, binary_form(type_oid), type_oid };
 }
 
 static size_t column_find(const struct model *m, const char *name)
@@ -253,7 +217,6 @@ static bool resolve_order(struct model *m, struct error *e)
 
 static bool is_integer(const struct column *c)
 {
-	enum { INT8_OID = 20, INT2_OID = 21, INT4_OID = 23 };
 	return c->type_oid == INT8_OID || c->type_oid == INT2_OID || c->type_oid == INT4_OID;
 }
 
@@ -312,7 +275,6 @@ static struct row_column column_of(const struct model *m, const struct output *o
 
 static void resolve_claimed(struct model *m)
 {
-	enum { TID_OID = 27, OID_OID = 26 };
 	size_t count = ROW_FIXED_FIELDS + m->output_count;
 	m->claimed = memory_new(count + m->output_count, sizeof *m->claimed);
 	m->claimed[ROW_CTID].type_oid = TID_OID;

@@ -10,22 +10,11 @@
 #include "config/config.h"
 #include "config/template.h"
 #include "postgres/rows.h"
+#include "postgres/types.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* How a value that PostgreSQL printed becomes JSON that equals PostgreSQL's to_json(). */
-enum value_form {
-	FORM_STRING,      /* escape it */
-	FORM_NUMBER,      /* as it is; NaN and infinities are strings */
-	FORM_BOOLEAN,     /* t and f */
-	FORM_JSON,        /* as it is: json and jsonb */
-	FORM_BYTES,       /* \x…: base64 */
-	FORM_TIMESTAMP,   /* in ISO style: T in the place of the space … */
-	FORM_TIMESTAMPTZ, /* … and +00:00 in the place of +00, which is UTC */
-	FORM_SERVER,      /* to_json() on the server, then as it is */
-};
 
 struct column {
 	char *name;

@@ -5,18 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Types; the numbers are those of pg_type.dat, which never change. */
-#define INT8_OID 20
-#define JSON_OID 114
-
 /* Types that a column may have. */
 struct family {
 	const char *what;
 	unsigned oids[3];
 };
 
-static const struct family integers = { "an integer", { 20, 21, 23 } }; /* int8, int2, int4 */
-static const struct family timestamps = { "a timestamp", { 1082, 1114, 1184 } }; /* date, … tz */
+static const struct family integers = { "an integer", { INT8_OID, INT2_OID, INT4_OID } };
+static const struct family timestamps = { "a timestamp",
+	{ DATE_OID, TIMESTAMP_OID, TIMESTAMPTZ_OID } };
 
 static bool same_output(const struct output *a, const struct output *b)
 {

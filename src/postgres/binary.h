@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "postgres/rows.h"
+#include "postgres/types.h"
 
 #include <stdbool.h>
 
@@ -20,6 +21,9 @@ struct binary_type;
 
 /* The type of a number of pg_type; NULL where its values cannot be printed. */
 const struct binary_type *binary_type(unsigned type_oid);
+
+/* How a value of the type becomes JSON. */
+enum value_form binary_form(unsigned type_oid);
 
 /* Where a value is printed: one whose length is bounded, and any other.  Zero-initialised is empty;
  * who has it frees text. */

@@ -1,5 +1,6 @@
 /*
- * types - the numbers of PostgreSQL's own types, which are those of pg_type.dat and never change.
+ * types - PostgreSQL's own types: their numbers, which are those of pg_type.dat and never change,
+ * and how their values become JSON.
  */
 #ifndef SIGNALBUS_TYPES_H
 #define SIGNALBUS_TYPES_H
@@ -27,7 +28,20 @@ enum {
 	NUMERIC_OID = 1700,
 	UUID_OID = 2950,
 	JSONB_OID = 3802,
-	FIRST_NORMAL_OID = 16384, /* from here on they are not PostgreSQL's own */
+	FIRST_NORMAL_OID =
+		16384, /* types that are not PostgreSQL's own are numbered from here on */
+};
+
+/* How a value that PostgreSQL printed becomes JSON that equals PostgreSQL's to_json(). */
+enum value_form {
+	FORM_STRING,      /* escape it */
+	FORM_NUMBER,      /* as it is; NaN and infinities are strings */
+	FORM_BOOLEAN,     /* t and f */
+	FORM_JSON,        /* as it is: json and jsonb */
+	FORM_BYTES,       /* \x…: base64 */
+	FORM_TIMESTAMP,   /* in ISO style: T in the place of the space … */
+	FORM_TIMESTAMPTZ, /* … and +00:00 in the place of +00, which is UTC */
+	FORM_SERVER,      /* to_json() on the server, then as it is */
 };
 
 #endif

@@ -11,23 +11,6 @@
 
 #include <string.h>
 
-/* What pg_type.dat numbers the types that tests use. */
-enum {
-	BOOL_OID = 16,
-	BYTEA_OID = 17,
-	INT8_OID = 20,
-	INT2_OID = 21,
-	INT4_OID = 23,
-	TEXT_OID = 25,
-	JSON_OID = 114,
-	FLOAT8_OID = 701,
-	DATE_OID = 1082,
-	TIMESTAMP_OID = 1114,
-	TIMESTAMPTZ_OID = 1184,
-	NUMERIC_OID = 1700,
-	JSONB_OID = 3802,
-};
-
 struct told_column {
 	const char *name;
 	unsigned type_oid;
