@@ -208,38 +208,56 @@ static bool check_where(struct db *db, struct instant deadline, struct model *m,
 	return ok || model_tolerates(m, e);
 }
 
-/* The table for dead letters, where the model's go there. */
-static bool describe_dead_letters(
-	struct db *db, struct instant deadline, struct model *m, struct error *e)
+bool catalog_dead_letters(struct db *db, const struct config *config, struct instant deadline,
+	char **name, struct error *e)
 {
 	static const char sql[] =
-		"SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), 5 = ("
+		"SELECT CASE WHEN c.oid IS NULL THEN written.name"
+		" ELSE pg_catalog.format('%I.%I', n.nspname, c.relname) END, c.oid IS NOT NULL, 5 "
+		"= ("
 		"SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid"
 		" AND NOT a.attisdropped"
-		" AND a.attname IN ('id', 'model', 'signal', 'error', 'failed_at'))"
-		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
-		" ON n.oid = c.relnamespace WHERE c.oid = $1::pg_catalog.oid";
+		" AND a.attname IN ('id', 'model', 'signal', 'error', 'failed_at')) FROM ("
+		"SELECT pg_catalog.string_agg(pg_catalog.quote_ident(part), '.' ORDER BY place)"
+		" FROM pg_catalog.unnest(pg_catalog.parse_ident($1))"
+		" WITH ORDINALITY AS p (part, place)) AS written (name)"
+		" LEFT JOIN pg_catalog.pg_class c ON c.oid = $2::pg_catalog.oid"
+		" LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
+	const struct place at = config_place(config, NULL, "dead_letter_table");
+	const char *values[] = { config->dead_letter_table, NULL };
 	struct rows *rows;
+	struct db_call call = {
+		.sql = sql, .values = values, .value_count = 2, .rows = &rows, .never_null = 3
+	};
 	char *oid;
-	const struct place at = config_place(m->file, NULL, "dead_letter_table");
-	if (m->config->on_reject != ON_REJECT_DEAD_LETTER)
-		return true;
-	if (!catalog_find_table(db, m->file->dead_letter_table, deadline, &oid, e))
+	*name = NULL;
+	if (!catalog_find_table(db, values[0], deadline, &oid, e))
 		return blame(at, e);
-	const char *const values[] = { oid };
-	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
+	values[1] = oid;
 	bool ok = db_call(db, call, deadline, e);
 	free(oid);
-	if (!ok)
-		return false;
-	bool found = rows_count(rows) == 1, is_fit = found && rows_value(rows, 0, 1)[0] == 't';
-	if (is_fit)
-		m->dead_letters = text_copy(rows_value(rows, 0, 0));
+	if (!ok) /* a name that only parse_ident() refuses, or a session lost here */
+		return blame(at, e);
+	bool exists = rows_value(rows, 0, 1)[0] == 't', is_fit = rows_value(rows, 0, 2)[0] == 't';
+	if (is_fit || !exists)
+		*name = text_copy(rows_value(rows, 0, 0));
 	rows_free(rows);
 	return is_fit || error_set(e, ERROR_CONFIG,
 				 "%s:%u: table %s %s; \"signalbus triggers\" prints its definition",
-				 at.file, at.line, m->file->dead_letter_table,
-				 found ? "is not a dead letter table" : "does not exist");
+				 at.file, at.line, config->dead_letter_table,
+				 exists ? "is not a dead letter table" : "does not exist");
+}
+
+/* If the model's signals go there. */
+static bool describe_dead_letters(
+	struct db *db, struct instant deadline, struct model *m, struct error *e)
+{
+	if (m->config->on_reject != ON_REJECT_DEAD_LETTER ||
+		catalog_dead_letters(db, m->file, deadline, &m->dead_letters, e))
+		return true;
+	free(m->dead_letters);
+	m->dead_letters = NULL;
+	return false;
 }
 
 /* What was read in several statements has to be of one and the same table. */

@@ -15,6 +15,12 @@
 bool catalog_find_table(
 	struct db *db, const char *name, struct instant deadline, char **oid, struct error *e);
 
+/* Find the dead letter table: its name, quoted for SQL and to be freed, in *name.  Returns false
+ * with e if it does not exist, but sets the name by which it can be created; or if it is another
+ * kind of table, with the name NULL.  Blocks until deadline. */
+bool catalog_dead_letters(struct db *db, const struct config *config, struct instant deadline,
+	char **name, struct error *e);
+
 /* Make the model number index of the configuration from the catalog; blocks until deadline.
  * Returns NULL with e, ERROR_CONFIG where table and configuration do not fit. */
 struct model *catalog_read(struct db *db, const struct config *config, size_t index,

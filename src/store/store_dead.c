@@ -17,50 +17,20 @@ static bool query(struct store *s, char *sql, struct db_call call, struct error 
 	return ok;
 }
 
-/* Set *name to the configured table's name, quoted for SQL, to be freed.  wanted: it has to exist.
- */
-static bool find_table(struct store *s, bool wanted, char **name, struct error *e)
+/* The configured table's name, quoted for SQL, to be freed; NULL with e if it does not fit. */
+static char *find_table(struct store *s, struct error *e)
 {
-	static const char sql[] =
-		"SELECT COALESCE((SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)"
-		"  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
-		"  ON n.oid = c.relnamespace WHERE c.oid = $2::pg_catalog.oid),"
-		" (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(part), '.' ORDER BY place)"
-		"  FROM pg_catalog.unnest(pg_catalog.parse_ident($1))"
-		"  WITH ORDINALITY AS p (part, place)))";
-	const struct place at = config_place(s->config, NULL, "dead_letter_table");
-	const char *values[] = { s->config->dead_letter_table, NULL };
-	struct rows *rows;
-	struct db_call call = {
-		.sql = sql, .values = values, .value_count = 2, .rows = &rows, .never_null = 1
-	};
-	char *oid = NULL;
-	bool ok = catalog_find_table(s->db, values[0], store_deadline(s), &oid, e);
-	values[1] = oid;
-	ok = ok && store_query(s, call, e);
-	bool exists = oid != NULL;
-	free(oid);
-	if (!ok) {
-		/* uncovered: a name that parse_ident() refuses, or a session lost here */
-		struct error own = *e;
-		return own.kind == ERROR_DATABASE
-			       ? error_set(e, ERROR_CONFIG, "%s:%u: %s", at.file, at.line, own.text)
-			       : false;
-	}
-	if (exists || !wanted)
-		*name = text_copy(rows_value(rows, 0, 0));
-	rows_free(rows);
-	return exists || !wanted ||
-	       error_set(e, ERROR_CONFIG,
-		       "%s:%u: table %s does not exist; \"signalbus triggers\" prints its "
-		       "definition",
-		       at.file, at.line, s->config->dead_letter_table);
+	char *name;
+	if (catalog_dead_letters(s->db, s->config, store_deadline(s), &name, e))
+		return name;
+	free(name);
+	return NULL;
 }
 
 bool store_define_dead_letters(struct store *s, struct text *t, struct error *e)
 {
-	char *name = NULL;
-	if (!find_table(s, false, &name, e))
+	char *name;
+	if (!catalog_dead_letters(s->db, s->config, store_deadline(s), &name, e) && name == NULL)
 		/* uncovered: the session is lost at just this call */
 		return false;
 	text_addf(t,
@@ -91,8 +61,8 @@ static char *key_columns(struct store *s, size_t index)
 bool store_dead_letters(struct store *s, size_t index, const struct dead_letter_page *page,
 	struct rows **rows, struct error *e)
 {
-	char *table = NULL;
-	if (!find_table(s, true, &table, e))
+	char *table = find_table(s, e);
+	if (table == NULL)
 		return false;
 	char *key = key_columns(s, index);
 	const char *const values[] = { s->config->models[index].name, page->behind, key };
@@ -265,8 +235,8 @@ static bool requeue_model(struct return_trip r, size_t index, size_t *count, str
 bool store_requeue(struct store *s, const size_t *models, size_t count, struct requeued *requeued,
 	struct error *e)
 {
-	char *table = NULL;
-	if (!find_table(s, true, &table, e))
+	char *table = find_table(s, e);
+	if (table == NULL)
 		return false;
 	const struct return_trip trip = { .s = s, .table = table, .requeued = requeued };
 	const struct db_call begin[] = { { .sql = "BEGIN" }, db_role_path(s->db),
@@ -288,8 +258,8 @@ bool store_requeue(struct store *s, const size_t *models, size_t count, struct r
 
 bool store_discard(struct store *s, size_t index, size_t *count, struct error *e)
 {
-	char *table = NULL;
-	if (!find_table(s, true, &table, e))
+	char *table = find_table(s, e);
+	if (table == NULL)
 		return false;
 	const char *const values[] = { s->config->models[index].name };
 	size_t gone = 0;

@@ -465,7 +465,8 @@ class TestConfiguration:
         table = make_rows(schema, 1)
         signalbus.configure(model("A", table, make_topic(), on_reject="dead-letter"),
                             dead_letter_table=table)
-        assert "is not a dead letter table" in signalbus("flushmany").expect(78).stderr
+        for command in ("flushmany", "dead-letters", "triggers"):
+            assert "is not a dead letter table" in signalbus(command).expect(78).stderr
 
     def test_without_a_table_there_are_none(self, signalbus, schema, make_topic):
         config = signalbus.configure(model("A", make_rows(schema, 1), make_topic()))
