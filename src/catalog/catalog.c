@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CATALOG_CHANGING "table %s is being changed"
+
 static unsigned number(const char *s)
 {
 	return (unsigned)strtoul(s, NULL, 10);
@@ -39,54 +41,81 @@ static bool check_children(struct model *m, const char *unfit, struct error *e)
 	return model_tolerates(m, e);
 }
 
-/* A row of facts about the table. */
-static bool set_table(struct model *m, const struct rows *row, struct error *e)
+/* A row of the table's state, its columns from first on. */
+static bool set_state(struct model *m, const struct rows *row, size_t first, struct error *e)
 {
-	if (rows_value(row, 0, 2)[0] != 't')
+	const char *rule = rows_value(row, 0, first + STATE_RULE);
+	m->table_state = rows_join(row, 0, first);
+	m->may_refuse = rows_value(row, 0, first + STATE_HAS_TRIGGER)[0] == 't' ||
+			rows_value(row, 0, first + STATE_HAS_POLICY)[0] == 't' ||
+			(rule != NULL && rule[0] == 't');
+	m->has_rule = rule != NULL;
+	return check_children(m, rows_value(row, 0, first + STATE_UNFIT), e);
+}
+
+/* The state of a table as it is now; NULL with e where there is none. */
+static struct rows *read_state(
+	struct db *db, struct instant deadline, const struct model *m, struct error *e)
+{
+	struct rows *rows;
+	const char *const values[] = { m->relation };
+	const struct db_call call = { .sql = sql_table_state[m->is_parent],
+		.values = values,
+		.value_count = 1,
+		.rows = &rows,
+		.never_null = STATE_COLUMNS };
+	if (!db_call(db, call, deadline, e))
+		return NULL;
+	if (rows_count(rows) == 1)
+		return rows;
+	rows_free(rows);
+	error_set(e, ERROR_PLAN, CATALOG_CHANGING, m->relation);
+	return NULL;
+}
+
+/* A row of facts about the table: its name, whether it is one, and its state. */
+static bool set_table(struct db *db, struct instant deadline, struct model *m,
+	const struct rows *row, struct error *e)
+{
+	enum { NAME, IS_TABLE, STATE };
+	if (rows_value(row, 0, IS_TABLE)[0] != 't')
 		return model_error(m, "table", e, "%s is not a table", m->config->table);
-	model_set_table(m, rows_value(row, 0, 0), rows_value(row, 0, 1)[0] == 't');
-	m->table_state = text_copy(rows_value(row, 0, 3));
-	m->may_refuse = rows_value(row, 0, 4)[0] == 't';
-	m->has_rule = rows_value(row, 0, 5)[0] == 't';
-	return check_children(m, rows_value(row, 0, 6), e);
+	model_set_table(
+		m, rows_value(row, 0, NAME), rows_value(row, 0, STATE + STATE_IS_PARENT)[0] == 't');
+	if (!m->is_parent)
+		return set_state(m, row, STATE, e);
+	struct rows *state = read_state(db, deadline, m, e);
+	bool ok = state != NULL && set_state(m, state, 0, e);
+	rows_free(state);
+	return ok;
 }
 
 static bool describe_table(
 	struct db *db, struct instant deadline, struct model *m, char **oid, struct error *e)
 {
 	static const char sql[] =
-		"SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),"
-		" c.relkind = 'p' OR c.relhassubclass, c.relkind IN ('r', 'p'),"
-		" " SQL_TABLE_STATE ", " SQL_MAY_REFUSE ", " SQL_HAS_RULE ", " SQL_UNFIT_CHILD
-		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
-		" ON n.oid = c.relnamespace WHERE c.oid = $1::pg_catalog.oid";
+		"SELECT pg_catalog.format('%s.%I', c.relnamespace::pg_catalog.regnamespace,"
+		" c.relname), c.relkind IN ('r', 'p'), " SQL_PLAIN_STATE
+		" FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog.oid";
 	struct rows *rows;
 	if (!catalog_find_table(db, m->config->table, deadline, oid, e))
 		return e->kind == ERROR_DATABASE ? model_error(m, "table", e, "%s", e->text)
 						 : false;
 	const char *const values[] = { *oid };
-	struct db_call call = {
-		.sql = sql, .values = values, .value_count = 1, .rows = &rows, .never_null = 5
-	};
+	struct db_call call = { .sql = sql,
+		.values = values,
+		.value_count = 1,
+		.rows = &rows,
+		.never_null = 2 + STATE_COLUMNS };
 	if (!db_call(db, call, deadline, e))
 		return false;
 	m->table_oid = *oid != NULL ? number(*oid) : 0;
 	bool ok = rows_count(rows) == 1
-			  ? set_table(m, rows, e)
+			  ? set_table(db, deadline, m, rows, e)
 			  : model_error(m, "table", e, "table %s does not exist", m->config->table);
 	rows_free(rows);
 	return ok;
 }
-
-/* Whether values of base.oid have xml in them, and are neither xml (142) nor an array of it (143).
- */
-#define HAS_INNER_XML                                                                              \
-	"base.oid NOT IN (142, 143) AND EXISTS (WITH RECURSIVE part AS ("                          \
-	"SELECT base.oid UNION SELECT inner_type.oid FROM part"                                    \
-	" JOIN pg_catalog.pg_type p ON p.oid = part.oid CROSS JOIN LATERAL ("                      \
-	"SELECT p.typbasetype UNION ALL SELECT p.typelem UNION ALL SELECT a.atttypid"              \
-	" FROM pg_catalog.pg_attribute a WHERE a.attrelid = p.typrelid AND a.attnum > 0"           \
-	" AND NOT a.attisdropped) AS inner_type (oid)) SELECT FROM part WHERE part.oid = 142)"
 
 static void add_column(struct model *m, const struct rows *rows, size_t row)
 {
@@ -95,10 +124,9 @@ static void add_column(struct model *m, const struct rows *rows, size_t row)
 	c->is_serial = rows_value(rows, row, 2)[0] == 't';
 	c->type = text_copy(rows_value(rows, row, 3));
 	c->cast = text_copy(rows_value(rows, row, 4));
-	c->operators = text_copy(rows_value(rows, row, 5));
-	c->attnum = (int)number(rows_value(rows, row, 6));
-	c->has_binary = rows_value(rows, row, 7)[0] == 't';
-	c->has_inner_xml = rows_value(rows, row, 8)[0] == 't';
+	c->operators = text_copy("pg_catalog");
+	c->attnum = (int)number(rows_value(rows, row, 5));
+	c->has_binary = rows_value(rows, row, 6)[0] == 't';
 }
 
 /* Columns in their order, each with the type that its domain comes down to. */
@@ -118,19 +146,10 @@ static bool describe_columns(
 		" base.is_serial FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid WHERE "
 		"t.typtype = 'd')"
 		" SELECT base.attname, base.oid, base.is_serial,"
-		" pg_catalog.format_type(d.oid, -1), pg_catalog.format('%I.%I', n.nspname, "
-		"d.typname),"
-		" COALESCE((SELECT pg_catalog.quote_ident(s.nspname)"
-		"  FROM pg_catalog.pg_opclass c JOIN pg_catalog.pg_am m ON m.oid = c.opcmethod"
-		"  JOIN pg_catalog.pg_amop a ON a.amopfamily = c.opcfamily AND a.amopstrategy = 3"
-		"  AND a.amoplefttype = c.opcintype AND a.amoprighttype = c.opcintype"
-		"  JOIN pg_catalog.pg_operator o ON o.oid = a.amopopr"
-		"  JOIN pg_catalog.pg_namespace s ON s.oid = o.oprnamespace"
-		"  WHERE m.amname = 'btree' AND c.opcdefault AND c.opcintype = base.oid),"
-		"  'pg_catalog'), base.attnum, t.typsend <> 0, " HAS_INNER_XML
+		" pg_catalog.format_type(d.oid, -1), pg_catalog.format('%s.%I',"
+		" d.typnamespace::pg_catalog.regnamespace, d.typname), base.attnum, t.typsend <> 0"
 		" FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid"
 		" JOIN pg_catalog.pg_type d ON d.oid = base.declared"
-		" JOIN pg_catalog.pg_namespace n ON n.oid = d.typnamespace"
 		" WHERE t.typtype <> 'd' ORDER BY base.attnum";
 	struct rows *rows;
 	const char *const values[] = { oid };
@@ -141,6 +160,62 @@ static bool describe_columns(
 		add_column(m, rows, i);
 	rows_free(rows);
 	return true;
+}
+
+/* Whether values of base.oid have xml in them, and are neither xml (142) nor an array of it (143).
+ */
+#define HAS_INNER_XML                                                                              \
+	"base.oid NOT IN (142, 143) AND EXISTS (WITH RECURSIVE part AS ("                          \
+	"SELECT base.oid UNION SELECT inner_type.oid FROM part"                                    \
+	" JOIN pg_catalog.pg_type p ON p.oid = part.oid CROSS JOIN LATERAL ("                      \
+	"SELECT p.typbasetype UNION ALL SELECT p.typelem UNION ALL SELECT a.atttypid"              \
+	" FROM pg_catalog.pg_attribute a WHERE a.attrelid = p.typrelid AND a.attnum > 0"           \
+	" AND NOT a.attisdropped) AS inner_type (oid)) SELECT FROM part WHERE part.oid = 142)"
+
+/* The schema of the operators that compare values of base.oid: those of its default operator class.
+ */
+#define OPERATORS                                                                                  \
+	"COALESCE((SELECT pg_catalog.quote_ident(s.nspname)"                                       \
+	" FROM pg_catalog.pg_opclass c JOIN pg_catalog.pg_am m ON m.oid = c.opcmethod"             \
+	" JOIN pg_catalog.pg_amop a ON a.amopfamily = c.opcfamily AND a.amopstrategy = 3"          \
+	" AND a.amoplefttype = c.opcintype AND a.amoprighttype = c.opcintype"                      \
+	" JOIN pg_catalog.pg_operator o ON o.oid = a.amopopr"                                      \
+	" JOIN pg_catalog.pg_namespace s ON s.oid = o.oprnamespace"                                \
+	" WHERE m.amname = 'btree' AND c.opcdefault AND c.opcintype = base.oid), 'pg_catalog')"
+
+/* Of pg_type's numbers the first that is not a type of PostgreSQL itself (FirstNormalObjectId). */
+#define FIRST_OTHER_TYPE 16384
+
+/* What is so for columns of types that are not PostgreSQL's own: a query of its own, since planning
+ * it takes a new session longer than to claim a burst. */
+static bool describe_other_types(
+	struct db *db, struct instant deadline, struct model *m, struct error *e)
+{
+	static const char sql[] = "SELECT " OPERATORS ", " HAS_INNER_XML
+				  " FROM (SELECT $1::pg_catalog.oid AS oid) AS base";
+	bool ok = true;
+	for (size_t i = 0; ok && i < m->column_count; i++) {
+		struct column *c = &m->columns[i];
+		if (c->type_oid < FIRST_OTHER_TYPE)
+			continue;
+		struct rows *rows;
+		char *type = text_format("%u", c->type_oid);
+		const char *const values[] = { type };
+		struct db_call call = { .sql = sql,
+			.values = values,
+			.value_count = 1,
+			.rows = &rows,
+			.never_null = 2 };
+		ok = db_call(db, call, deadline, e);
+		free(type);
+		if (!ok)
+			break;
+		free(c->operators);
+		c->operators = text_copy(rows_value(rows, 0, 0));
+		c->has_inner_xml = rows_value(rows, 0, 1)[0] == 't';
+		rows_free(rows);
+	}
+	return ok;
 }
 
 static bool describe_key(
@@ -263,16 +338,14 @@ static bool describe_dead_letters(
 /* What was read in several statements has to be of one and the same table. */
 static bool check_state(struct db *db, struct instant deadline, struct model *m, struct error *e)
 {
-	struct rows *rows;
-	const char *const values[] = { m->relation };
-	const struct db_call call = {
-		.sql = sql_table_state, .values = values, .value_count = 1, .rows = &rows
-	};
-	if (!db_call(db, call, deadline, e))
+	struct rows *rows = read_state(db, deadline, m, e);
+	if (rows == NULL)
 		return false;
-	bool is_same = rows_count(rows) == 1 && strcmp(rows_value(rows, 0, 0), m->table_state) == 0;
+	char *state = rows_join(rows, 0, 0);
+	bool is_same = strcmp(state, m->table_state) == 0;
 	rows_free(rows);
-	return is_same || error_set(e, ERROR_PLAN, "table %s is being changed", m->relation);
+	free(state);
+	return is_same || error_set(e, ERROR_PLAN, CATALOG_CHANGING, m->relation);
 }
 
 static bool describe(struct db *db, struct instant deadline, struct model *m, struct error *e)
@@ -280,6 +353,7 @@ static bool describe(struct db *db, struct instant deadline, struct model *m, st
 	char *oid = NULL;
 	bool ok = describe_table(db, deadline, m, &oid, e) &&
 		  describe_columns(db, deadline, m, oid, e) &&
+		  describe_other_types(db, deadline, m, e) &&
 		  describe_key(db, deadline, m, oid, e) &&
 		  describe_expressions(db, deadline, m, &m->config->fields, e) &&
 		  describe_expressions(db, deadline, m, &m->config->headers, e) &&

@@ -8,9 +8,10 @@
 #define OP(symbol) " OPERATOR(pg_catalog." symbol ") "
 #define EQ         OP("=")
 
-const char sql_table_state[] =
-	"SELECT " SQL_TABLE_STATE " FROM pg_catalog.pg_class c WHERE c.oid" EQ
-	"pg_catalog.to_regclass($1)";
+#define STATE_FROM " FROM pg_catalog.pg_class c WHERE c.oid" EQ "pg_catalog.to_regclass($1)"
+
+const char *const sql_table_state[2] = { "SELECT " SQL_PLAIN_STATE STATE_FROM,
+	"SELECT " SQL_STATE(SQL_FAMILY_HAS_TRIGGER, SQL_UNFIT_CHILD) STATE_FROM };
 
 static void add_string(struct text *t, const char *s)
 {

@@ -60,21 +60,6 @@ char *sql_writers(const struct model *m, bool among);
 	" UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i"                                   \
 	" JOIN family ON i.inhparent OPERATOR(pg_catalog.=) family.oid)"
 
-/* Whether the server may refuse to delete a row of it, or keep the row: triggers, which foreign
- * keys of other tables have as well, rules, policies. */
-#define SQL_MAY_REFUSE                                                                             \
-	"(EXISTS (" SQL_FAMILY " SELECT FROM family JOIN pg_catalog.pg_trigger t"                  \
-	" ON t.tgrelid = family.oid"                                                               \
-	" WHERE t.tgenabled IN ('O', 'A') AND t.tgtype::pg_catalog.int4 & 8 <> 0)" /* DELETE */    \
-	" OR EXISTS (SELECT FROM pg_catalog.pg_rewrite r"                                          \
-	" WHERE r.ev_class = c.oid AND r.ev_type = '4' AND r.is_instead)"                          \
-	" OR pg_catalog.row_security_active(c.oid))"
-
-/* Whether it runs code of people's, beside triggers and policies: rules for DELETE. */
-#define SQL_HAS_RULE                                                                               \
-	"EXISTS (SELECT FROM pg_catalog.pg_rewrite r"                                              \
-	" WHERE r.ev_class = c.oid AND r.ev_type = '4')"
-
 /* What is wrong with a table that inherits from it, with the remedy; NULL: nothing.  Neither a
  * primary key nor its NOT NULL binds children for good, and rows of a foreign table cannot be
  * locked. */
@@ -92,19 +77,43 @@ char *sql_writers(const struct model *m, bool among);
 	" JOIN pg_catalog.pg_attribute own ON own.attrelid = k.oid AND own.attname = key.attname"  \
 	" WHERE k.relkind = 'f' OR NOT own.attnotnull ORDER BY k.oid, own.attnum LIMIT 1) END"
 
-/* All of a table that a model depends on: whether it is the same table, its columns, its primary
- * key, whether it has got partitions or children, and what is said above.  As one text, of the row
- * c of pg_class. */
-#define SQL_TABLE_STATE                                                                            \
-	"pg_catalog.concat_ws(' ', c.oid, c.relkind = 'p' OR c.relhassubclass, ("                  \
-	"SELECT pg_catalog.hashtextextended(pg_catalog.string_agg(pg_catalog.concat_ws(' ',"       \
+/* Triggers for DELETE, which foreign keys of other tables have as well: of the table itself, or of
+ * any that inherits from it. */
+#define SQL_DELETE_TRIGGERS                                                                        \
+	" pg_catalog.pg_trigger t ON t.tgrelid = family.oid"                                       \
+	" WHERE t.tgenabled IN ('O', 'A') AND t.tgtype::pg_catalog.int4 & 8 <> 0"
+#define SQL_HAS_TRIGGER                                                                            \
+	"c.relhastriggers AND EXISTS (SELECT FROM (SELECT c.oid) AS family "                       \
+	"JOIN" SQL_DELETE_TRIGGERS ")"
+#define SQL_FAMILY_HAS_TRIGGER                                                                     \
+	"EXISTS (" SQL_FAMILY " SELECT FROM family JOIN" SQL_DELETE_TRIGGERS ")"
+
+/* All of a table that a model depends on, of the row c of pg_class, in the order of enum state: it
+ * is asked for with each claim from the beginning of the table, so what only parents have is told
+ * apart. */
+#define SQL_STATE(has_trigger, unfit)                                                              \
+	"c.oid, c.relkind = 'p' OR c.relhassubclass, " has_trigger ","                             \
+	" pg_catalog.row_security_active(c.oid), ("                                                \
+	"SELECT pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(' ',"              \
 	" a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attnotnull,"             \
-	" a.attisdropped), ',' ORDER BY a.attnum), 0)"                                             \
+	" a.attisdropped), 0))"                                                                    \
 	" FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0), ("            \
 	"SELECT i.indexrelid FROM pg_catalog.pg_index i"                                           \
-	" WHERE i.indrelid = c.oid AND i.indisprimary),"                                           \
-	" " SQL_MAY_REFUSE ", " SQL_HAS_RULE ", " SQL_UNFIT_CHILD ")"
-extern const char sql_table_state[]; /* of the table $1 */
+	" WHERE i.indrelid = c.oid AND i.indisprimary), CASE WHEN c.relhasrules THEN ("            \
+	"SELECT pg_catalog.bool_or(r.is_instead) FROM pg_catalog.pg_rewrite r"                     \
+	" WHERE r.ev_class = c.oid AND r.ev_type = '4') END, " unfit
+#define SQL_PLAIN_STATE SQL_STATE(SQL_HAS_TRIGGER, "NULL")
+enum state {
+	STATE_OID,
+	STATE_IS_PARENT, /* it is partitioned, or has children */
+	STATE_HAS_TRIGGER,
+	STATE_HAS_POLICY,
+	STATE_COLUMNS,
+	STATE_KEY,
+	STATE_RULE, /* for DELETE; t: one that keeps the row, NULL: none */
+	STATE_UNFIT /* of a parent: what is wrong with a child; NULL: nothing */
+};
+extern const char *const sql_table_state[2]; /* of the table $1; the second one of a parent */
 
 /* Delete claimed rows: $1 is an array of ctids, $2 the tableoid that they belong to.  Claimed rows
  * are locked, so their ctids cannot change before the transaction ends. */

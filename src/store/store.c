@@ -38,8 +38,18 @@ void store_free(struct store *s)
 	free(s->models);
 	free(s->patience);
 	free(s->haste);
-	free(s->state_statement);
+	free(s->states[0]);
+	free(s->states[1]);
 	free(s);
+}
+
+/* New names for a new session. */
+static void name_states(struct store *s)
+{
+	for (int i = 0; i < 2; i++) {
+		free(s->states[i]);
+		s->states[i] = text_format("table_state_%d_%s", i, db_token(s->db));
+	}
 }
 
 struct instant store_deadline(const struct store *s)
@@ -62,8 +72,7 @@ bool store_connect(struct store *s, struct instant deadline, struct error *e)
 	store_disconnect(s);
 	if (!db_connect(s->db, deadline, e))
 		return false;
-	free(s->state_statement);
-	s->state_statement = text_format("table_state_%s", db_token(s->db));
+	name_states(s);
 	return true;
 }
 
@@ -87,7 +96,7 @@ void store_renew(struct store *s)
 {
 	struct error e;
 	forget_all(s);
-	s->prepared_state = false;
+	s->prepared_states[0] = s->prepared_states[1] = false;
 	if (store_connected(s) && !store_query(s, (struct db_call){ .sql = "DEALLOCATE ALL" }, &e))
 		store_disconnect(s);
 }
@@ -100,7 +109,7 @@ void store_disconnect(struct store *s)
 	deletions_free(&s->deletions);
 	s->ahead = AHEAD_NOT;
 	s->is_claiming = false;
-	s->prepared_state = false;
+	s->prepared_states[0] = s->prepared_states[1] = false;
 	db_disconnect(s->db);
 }
 

@@ -65,33 +65,37 @@ static void free_arrays(char **arrays, size_t count)
 }
 
 static struct db_call state_call(
-	const struct store *s, const char *const *table, struct rows **state)
+	const struct store *s, const struct model *m, const char *const *table, struct rows **state)
 {
-	return (struct db_call){
-		.prepared = s->state_statement, .values = table, .value_count = 1, .rows = state
-	};
+	return (struct db_call){ .prepared = s->states[m->is_parent],
+		.values = table,
+		.value_count = 1,
+		.rows = state };
 }
 
-static bool prepare_state(struct store *s, struct error *e)
+static bool prepare_state(struct store *s, const struct model *m, struct error *e)
 {
-	const struct db_call call = { .prepared = s->state_statement, .sql = sql_table_state };
-	s->prepared_state = s->prepared_state || store_query(s, call, e);
-	return s->prepared_state;
+	bool *done = &s->prepared_states[m->is_parent];
+	const struct db_call call = { .prepared = s->states[m->is_parent],
+		.sql = sql_table_state[m->is_parent] };
+	*done = *done || store_query(s, call, e);
+	return *done;
 }
 
 /* Whether the table is as the model has it, by the answer to the state call. */
-static bool is_same(const struct model *m, const struct rows *state, struct error *e)
+static bool is_same(const struct model *m, const struct rows *rows, struct error *e)
 {
-	if (rows_count(state) == 1 && strcmp(rows_value(state, 0, 0), m->table_state) == 0)
-		return true;
-	return error_set(e, ERROR_PLAN, "table %s has changed", m->relation);
+	char *state = rows_count(rows) == 1 ? rows_join(rows, 0, 0) : NULL;
+	bool same = state != NULL && strcmp(state, m->table_state) == 0;
+	free(state);
+	return same || error_set(e, ERROR_PLAN, "table %s has changed", m->relation);
 }
 
 bool store_check_table(struct store *s, const struct model *m, struct error *e)
 {
 	const char *const table[] = { m->relation };
 	struct rows *state = NULL;
-	if (!prepare_state(s, e) || !store_query(s, state_call(s, table, &state), e))
+	if (!prepare_state(s, m, e) || !store_query(s, state_call(s, m, table, &state), e))
 		return false;
 	bool ok = is_same(m, state, e);
 	rows_free(state);
@@ -185,7 +189,7 @@ static void set_calls(const struct store *s, struct claim_calls *c, const struct
 	if (db_prove(s->db, &c->calls[c->count]))
 		c->count++;
 	if (c->kind == CLAIM_FIRST)
-		c->calls[c->count++] = state_call(s, c->table, &c->state);
+		c->calls[c->count++] = state_call(s, m, c->table, &c->state);
 	if (m->as_role)
 		c->calls[c->count++] = db_role_path(s->db);
 	c->claim = &c->calls[c->count++];
@@ -210,7 +214,7 @@ static void free_calls(struct claim_calls *c, const struct model *m)
 static bool send_claim(struct store *s, const struct model *m, struct claim_calls *c, unsigned how,
 	struct error *e)
 {
-	if (c->kind == CLAIM_FIRST && !prepare_state(s, e))
+	if (c->kind == CLAIM_FIRST && !prepare_state(s, m, e))
 		return false;
 	c->statement = store_prepare_claim(s, m, c->kind, how, e);
 	c->claim->prepared = c->statement;

@@ -77,8 +77,8 @@ struct store {
 	bool is_taking;                       /* … without locks … */
 	size_t claiming_begin;                /* … after this many calls that begin … */
 	struct instant claiming_since;        /* … since then */
-	char *state_statement;                /* the name of sql_table_state … */
-	bool prepared_state;                  /* … which is prepared */
+	char *states[2];                      /* the names of sql_table_state … */
+	bool prepared_states[2];              /* … which are prepared */
 	double lock_wait; /* seconds to wait for locks of other sessions before anything is sent …
 			   */
 	char *haste;      /* … the statement that sets this … */

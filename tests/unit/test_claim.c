@@ -215,7 +215,7 @@ static void begin(void)
 	world.fixture.settings.burst_bytes = 1 << 20;
 	world.model = fixture_resolved(&world.fixture, columns, COUNT(columns), "id");
 	static char state[] = "table_state";
-	world.store.state_statement = state;
+	world.store.states[0] = world.store.states[1] = state;
 	world.model->table_state = text_copy("same");
 	world.store.models = &world.described;
 	world.store.patience = patience;
