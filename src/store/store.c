@@ -8,20 +8,14 @@
 #include <math.h>
 #include <stdlib.h>
 
-static char *set_lock_wait(double seconds)
-{
-	return text_format("SET LOCAL lock_timeout = %.0f", ceil(seconds * 1000));
-}
-
 struct store *store_new(const struct config *config)
 {
 	struct store *s = memory_new(1, sizeof *s);
 	s->config = config;
 	s->db = db_new(config->database, config->timeout);
 	s->models = memory_new(config->model_count, sizeof *s->models);
-	s->patience = set_lock_wait(limit_lock(config->timeout));
-	s->haste = text_copy(s->patience);
 	s->lock_wait = limit_lock(config->timeout);
+	s->patience = text_format("SET LOCAL lock_timeout = %.0f", ceil(s->lock_wait * 1000));
 	return s;
 }
 
@@ -37,7 +31,6 @@ void store_free(struct store *s)
 	}
 	free(s->models);
 	free(s->patience);
-	free(s->haste);
 	free(s->states[0]);
 	free(s->states[1]);
 	free(s);
@@ -60,11 +53,8 @@ struct instant store_deadline(const struct store *s)
 void store_limit_locks(struct store *s, double seconds)
 {
 	db_limit_locks(s->db, seconds);
-	if (seconds >= s->lock_wait)
-		return;
-	s->lock_wait = seconds;
-	free(s->haste);
-	s->haste = set_lock_wait(seconds);
+	s->is_hasty = s->is_hasty || seconds < s->lock_wait;
+	s->lock_wait = fmin(s->lock_wait, seconds);
 }
 
 bool store_connect(struct store *s, struct instant deadline, struct error *e)

@@ -18,7 +18,7 @@ void store_delete_ahead(struct store *s, const struct model *m, const struct cla
 		return;
 	if (!deletions_prepare(s, m, claim, NULL, &e))
 		return; /* to be done, and told, in its time */
-	if (db_send(s->db, s->deletions.calls, s->deletions.count, &e))
+	if (db_send(s->db, s->deletions.calls, s->deletions.first + s->deletions.count, &e))
 		s->ahead = AHEAD_SENT;
 	else /* the session is lost, which is told in its time, too */
 		deletions_free(&s->deletions);
@@ -26,10 +26,11 @@ void store_delete_ahead(struct store *s, const struct model *m, const struct cla
 
 bool store_await_deletion(struct store *s, struct error *e)
 {
+	const struct deletions *d = &s->deletions;
 	bool is_answered = s->ahead != AHEAD_SENT;
 	s->ahead = AHEAD_NOT;
 	return is_answered ||
-	       db_receive(s->db, s->deletions.calls, s->deletions.count, store_deadline(s), e);
+	       db_receive(s->db, d->calls, d->first + d->count, store_deadline(s), e);
 }
 
 /* The number of this session's transaction, which is freed; NULL with e. */
@@ -68,7 +69,7 @@ static bool lock_again(struct store *s, const struct model *m, const struct clai
 		binary_tids_add(&ctids, rows_value(claim->rows, i, ROW_CTID));
 	const char *const values[] = { ctids.text, transaction };
 	const int formats[] = { 1, 0 }, lengths[] = { (int)ctids.length, 0 };
-	struct db_call calls[5] = { { .sql = "ROLLBACK" } };
+	struct db_call calls[2 + STORE_BEGIN_CALLS] = { { .sql = "ROLLBACK" } };
 	size_t count = 1 + store_begin(s, m, "BEGIN ISOLATION LEVEL READ COMMITTED", calls + 1);
 	calls[count++] = (struct db_call){ .prepared = statement,
 		.values = values,
@@ -76,7 +77,6 @@ static bool lock_again(struct store *s, const struct model *m, const struct clai
 		.formats = formats,
 		.lengths = lengths,
 		.rows = &locked };
-	calls[count++] = (struct db_call){ .sql = s->patience };
 	bool ok = db_run(s->db, calls, count, store_deadline(s), e);
 	if (ok && rows_count(locked) != claim->count)
 		ok = error_set(e, ERROR_CONFLICT,

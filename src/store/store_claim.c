@@ -141,7 +141,7 @@ struct db_columns store_claimed(const struct model *m)
 }
 
 /* The calls of a claim in no order: BEGIN, those that prove the session, look at the table
- * and set the path, where there is need; the claim, and how long the deletion waits. */
+ * and set the path, where there is need; the claim, and how long a deletion at once waits. */
 #define CLAIM_CALLS 6
 
 struct claim_calls {
@@ -199,7 +199,8 @@ static void set_calls(const struct store *s, struct claim_calls *c, const struct
 		.binary = m->is_binary,
 		.max_bytes = (size_t)m->config->burst_bytes,
 		.cut_to = &claim->cut_to };
-	c->calls[c->count++] = (struct db_call){ .sql = takes ? TAKE_PATIENCE : s->patience };
+	if (takes)
+		c->calls[c->count++] = (struct db_call){ .sql = TAKE_PATIENCE };
 	set_values(c, m, request);
 }
 
@@ -287,7 +288,7 @@ void store_drop_foreseen(struct store *s)
 	};
 	s->is_claiming = false;
 	db_heed_stop(s->db, true); /* it may take long, with many dead rows for instance */
-	db_receive(s->db, calls, s->claiming_begin + 2, store_deadline(s), &e);
+	db_receive(s->db, calls, s->claiming_begin + 1 + s->is_taking, store_deadline(s), &e);
 	db_heed_stop(s->db, false);
 	claim_free(&dropped);
 }

@@ -65,22 +65,26 @@ bool deletions_prepare(struct store *s, const struct model *m, const struct clai
 		return false;
 	collect(d, claim, disposals);
 	d->calls = memory_new(d->count + 2, sizeof *d->calls);
+	/* What is sent has to go. */
+	d->first = s->is_hasty && !claim->is_taken && d->count > 0;
+	if (d->first > 0)
+		d->calls[0] = (struct db_call){ .sql = s->patience };
 	for (size_t i = 0; i < d->count; i++) {
 		struct deletion *item = &d->items[i];
 		item->values[0] = item->ctids.text;
 		item->values[1] = item->oid;
 		item->lengths[0] = (int)item->ctids.length;
-		d->calls[i] = (struct db_call){ .prepared = d->statement,
+		d->calls[d->first + i] = (struct db_call){ .prepared = d->statement,
 			.values = item->values,
 			.value_count = 2,
 			.formats = formats,
 			.lengths = item->lengths,
 			.affected = &item->affected };
 	}
-	d->all_calls = d->count;
+	d->all_calls = d->first + d->count;
 	/* A commit may wait for others, for those that notify for instance, and all is sent then.
 	 */
-	if (claim->is_taken)
+	if (claim->is_taken || (s->is_hasty && d->count == 0))
 		d->calls[d->all_calls++] = (struct db_call){ .sql = s->patience };
 	d->calls[d->all_calls++] = (struct db_call){ .sql = "COMMIT" };
 	return true;

@@ -97,8 +97,8 @@ static bool delete_rows(struct trial *t, size_t first, size_t count, struct erro
 	for (size_t i = first; i < first + count; i++)
 		part[i].fate = fate_of(t, i);
 	bool ok = deletions_prepare(s, t->model, t->claim, part, e) &&
-		  (s->deletions.count == 0 || db_run(s->db, s->deletions.calls, s->deletions.count,
-						      store_deadline(s), e)) &&
+		  (s->deletions.count == 0 || db_run(s->db, s->deletions.calls + s->deletions.first,
+						      s->deletions.count, store_deadline(s), e)) &&
 		  query(t, "SET CONSTRAINTS ALL IMMEDIATE", e);
 	if (ok && !deletions_check(t->model, &s->deletions, &ignored))
 		ok = error_set(
@@ -153,10 +153,8 @@ bool store_delete_first(
 	struct trial t = {
 		.store = s, .model = m, .claim = claim, .try_rows = delete_rows, .refuse = refuse
 	};
-	if (!query(&t, s->haste, e) || !query(&t, "SAVEPOINT first", e) || !trial_run(&t, e) ||
-		!try_dying(&t, e) || !query(&t, s->patience, e))
-		return false;
-	if (!prepare_commit(s, m, claim, e))
+	if (!query(&t, "SAVEPOINT first", e) || !trial_run(&t, e) || !try_dying(&t, e) ||
+		!prepare_commit(s, m, claim, e))
 		return false;
 	s->ahead = AHEAD_FIRST;
 	return true;
@@ -190,7 +188,7 @@ bool store_restore(struct store *s, struct error *e)
 	s->ahead = AHEAD_RESTORED;
 	deletions_free(&s->deletions);
 	if (store_query(s, (struct db_call){ .sql = "ROLLBACK TO SAVEPOINT first" }, e) &&
-		store_query(s, (struct db_call){ .sql = s->patience }, e)) /* it went, too */
+		store_query(s, (struct db_call){ .sql = s->patience }, e))
 		return true;
 	store_abandon(s);
 	return false;

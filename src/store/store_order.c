@@ -118,7 +118,7 @@ static bool run_begin(struct attempt *a, struct error *e)
 	struct ordering *o = a->ordering;
 	struct rows *list = NULL, *writers = NULL;
 	const char *const table[] = { a->model->relation }, *const floor[] = { o->floor };
-	struct db_call calls[STORE_BEGIN_CALLS + 4];
+	struct db_call calls[STORE_BEGIN_CALLS + 3];
 	size_t count = store_begin(a->store, a->model, BEGIN, calls);
 	calls[count++] = (struct db_call){
 		.prepared = a->list, .values = floor, .value_count = o->from_floor, .rows = &list
@@ -127,9 +127,8 @@ static bool run_begin(struct attempt *a, struct error *e)
 		.prepared = a->writers, .values = table, .value_count = 1, .rows = &writers
 	};
 	calls[count++] = take_call(a, floor);
-	calls[count++] = (struct db_call){ .sql = a->store->patience };
 	struct instant deadline = store_deadline(a->store), start = clock_now();
-	bool ok = o->in_doubt ? db_run(a->store->db, calls + 1, count - 3, deadline, e)
+	bool ok = o->in_doubt ? db_run(a->store->db, calls + 1, count - 2, deadline, e)
 			      : db_run(a->store->db, calls, count, deadline, e);
 	if (ok)
 		note_list(a, list, writers, start);
@@ -154,15 +153,14 @@ static bool take(struct attempt *a, struct error *e)
 	if (!prepare_take(a, e))
 		/* uncovered: the session is lost at just this call */
 		return false;
-	struct db_call calls[STORE_BEGIN_CALLS + 2];
+	struct db_call calls[STORE_BEGIN_CALLS + 1];
 	size_t before = store_begin(a->store, a->model, BEGIN, calls);
 	calls[before] = take_call(a, floor);
-	calls[before + 1] = (struct db_call){ .sql = a->store->patience };
 	if (store_may_stream(a->store, a->model, a->request)) {
 		calls[before].on_row = admit_row;
 		calls[before].arg = a;
 	}
-	return db_run(a->store->db, calls, before + 2, store_deadline(a->store), e);
+	return db_run(a->store->db, calls, before + 1, store_deadline(a->store), e);
 }
 
 /* Give back what is claimed. */

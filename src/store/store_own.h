@@ -52,7 +52,8 @@ struct deletions {
 	char *statement; /* the name of the prepared one */
 	struct deletion *items;
 	struct db_call *calls;
-	size_t count;     /* of items, and of calls that delete */
+	size_t count;     /* of items, and of calls that delete … */
+	size_t first;     /* … of which this is the first */
 	size_t all_calls; /* with those that end the transaction */
 	size_t rows;
 };
@@ -81,8 +82,8 @@ struct store {
 	bool prepared_states[2];              /* … which are prepared */
 	double lock_wait; /* seconds to wait for locks of other sessions before anything is sent …
 			   */
-	char *haste;      /* … the statement that sets this … */
-	char *patience;   /* … and the one that sets a long wait, with claimed rows */
+	bool is_hasty;    /* … which is less than after that … */
+	char *patience;   /* … when this statement sets a long wait for the transaction */
 };
 
 /* The deadline of a call that begins now. */

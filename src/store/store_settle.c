@@ -60,7 +60,8 @@ bool store_bury(struct store *s, const struct model *m, const struct claim *clai
 	const struct disposal *disposals, struct error *e)
 {
 	struct error ignored;
-	if (!savepoint(s, "SAVEPOINT bury", e) || !store_query(s, db_role_path(s->db), e))
+	if (!savepoint(s, "SAVEPOINT bury", e) || !savepoint(s, s->patience, e) ||
+		!store_query(s, db_role_path(s->db), e))
 		/* uncovered: the session is lost at just this call */
 		return false;
 	if (bury_all(s, m, claim, disposals, e))
@@ -101,7 +102,7 @@ static bool finish(struct store *s, const struct model *m, const struct claim *c
 		check_all_go(claim, disposals);
 		if (!store_await_deletion(s, e))
 			return false;
-		done = d->count;
+		done = d->first + d->count;
 	} else if (!deletions_prepare(s, m, claim, disposals, e)) {
 		return false;
 	}

@@ -82,20 +82,22 @@ static bool is_patience(const struct db_call *c)
 	return c->sql != NULL && c->sql == world.store.patience;
 }
 
-/* Sent are the deletion ahead, then COMMIT, or both in one; rows that were not locked have the
- * session wait for others' locks again before that. */
+/* Sent are the deletion ahead, then COMMIT, or both in one.  Before the deletion a hasty session is
+ * told to wait for others' locks; where rows were not locked, before COMMIT. */
 bool db_send(struct db *db, const struct db_call *calls, size_t count, struct error *e)
 {
 	(void)db;
 	for (size_t i = 0; i < count; i++) {
 		bool is_delete =
 			calls[i].prepared != NULL && strcmp(calls[i].prepared, "delete") == 0;
-		ck_assert(i == count - 1 ? is_commit(&calls[i]) || (is_delete && count == 1)
+		ck_assert(i == count - 1 ? is_commit(&calls[i]) || is_delete
 					 : is_delete || is_patience(&calls[i]));
+		ck_assert(!is_delete || world.waits_again == world.store.is_hasty);
 		world.waits_again = world.waits_again || is_patience(&calls[i]);
 	}
 	world.is_committing = is_commit(&calls[count - 1]);
-	ck_assert(!world.is_committing || world.waits_again == world.claim.is_taken);
+	ck_assert(!world.is_committing ||
+		  world.waits_again == (world.claim.is_taken || world.store.is_hasty));
 	world.sends++;
 	return !world.send_fails || error_set(e, ERROR_CONNECTION, "lost");
 }
@@ -115,8 +117,9 @@ bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct
 	(void)deadline;
 	ck_assert_uint_eq(world.foreseen, world.is_committing);
 	world.receives++;
-	if (calls[0].affected != NULL)
-		*calls[0].affected = world.deleted;
+	for (size_t i = 0; i < count; i++)
+		if (calls[i].affected != NULL)
+			*calls[i].affected = world.deleted;
 	if (world.deletion_fails && !is_commit(&calls[0]))
 		return error_set(e, ERROR_DATABASE, "refused");
 	if (world.commit_error != ERROR_NONE)
@@ -274,9 +277,11 @@ static bool keep(void)
 	return store_keep(&world.store, &world.model, &world.claim, &world.error);
 }
 
+/* With others to serve, the session waits long for locks only when it has sent something. */
 START_TEST(what_is_deleted_ahead_is_committed_when_it_is_settled)
 {
 	begin();
+	world.store.is_hasty = _i == 1;
 	delete_ahead();
 	ck_assert_int_eq(world.store.ahead, AHEAD_SENT);
 	ck_assert_uint_eq(world.commits, 0);
@@ -293,6 +298,7 @@ static void delete_at_once(void)
 {
 	world.claim.is_taken = true;
 	ck_assert(deletions_prepare(&world.store, &world.model, &world.claim, NULL, &world.error));
+	ck_assert_uint_eq(world.store.deletions.first, 0);
 	for (size_t i = 0; i < world.store.deletions.count; i++)
 		*world.store.deletions.calls[i].affected = world.deleted;
 	world.store.ahead = AHEAD_DONE;
@@ -501,7 +507,7 @@ END_TEST
 int main(void)
 {
 	const struct test tests[] = {
-		{ what_is_deleted_ahead_is_committed_when_it_is_settled, 1, 0 },
+		{ what_is_deleted_ahead_is_committed_when_it_is_settled, 2, 0 },
 		{ what_is_deleted_at_once_is_only_committed, 1, 0 },
 		{ a_conflict_at_the_commit_is_reason_to_lock_rows_if_they_were_not, 3, 0 },
 		{ rows_that_were_deleted_at_once_and_have_to_stay_are_locked, 1, 0 },
