@@ -2,10 +2,10 @@
 
 # What make bench measures: parts, or all without any; tests/bench/run says what the others do.
 BENCH         ?=
-BENCH_OPTIONS := ROUNDS ROWS QUICK PATIENCE
+BENCH_OPTIONS := ROUNDS ROWS QUICK PATIENCE AGAINST
 BENCH_TOOLS   := $(patsubst %,$(BUILD)/bench/%,timed ceiling producer latency)
 
-bench: deps-bench ## measure throughput and more; BENCH="PART ...", ROUNDS=N, ROWS=N, QUICK=1
+bench: deps-bench ## measure throughput and more; BENCH="PART ...", ROUNDS=N, ROWS=N, QUICK=1; AGAINST=REVISION
 	@$(MAKE) --no-print-directory -s all bench-tools
 	tests/kafka/fetch build/kafka/lib
 	@BUILD=$(BUILD) $(foreach v,$(BENCH_OPTIONS),$(if $($v),$v=$($v))) \
