@@ -130,7 +130,10 @@ class Running:
         self.popen.wait()
 
     def wait_log(self, text, timeout=20):
-        wait_until(lambda: text in self.log() or not self.is_alive(), timeout, f"log of {text!r}")
+        try:
+            wait_until(lambda: text in self.log() or not self.is_alive(), timeout, "a line")
+        except AssertionError as error:
+            raise AssertionError(f"{text!r}: {error}\n{self.completed()}") from None
         assert text in self.log(), self.completed()
 
     def completed(self):

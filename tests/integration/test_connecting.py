@@ -272,7 +272,7 @@ def test_a_daemon_with_fewer_connections(signalbus, schema, make_topic, limited,
         wait_until(lambda: schema.count("t") == 0, 20, "the signal gone")
         assert site.is_ready() and site.value("signalbus_database_up") == 1
     limited(None)
-    daemon.wait_log("all 4 connections to the database are established", 30)
+    daemon.wait_log("all 4 connections to the database are established", 90)
     log = daemon.stop().expect(0).stderr
     assert log.count(" of 4 connections to the database: ") == 1 and "waiting for it" not in log
 

@@ -113,7 +113,7 @@ def test_more_than_are_remembered_stay(signalbus, schema, make_topic):
     schema.execute("INSERT INTO line SELECT id FROM t")
     schema.insert_signals("t", 50, first=count + 1)
     daemon = signalbus.start("run")
-    schema.wait_until(lambda: schema.count("t") == count, 10, "the good rows")
+    schema.wait_until(lambda: schema.count("t") == count, 60, "the good rows")
     tries, since = site.value("signalbus_errors_total", model="A", kind="database"), time.monotonic()
     for n in range(12):
         schema.insert_signals("t", 1, first=2000 + n)
