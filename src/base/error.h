@@ -14,19 +14,20 @@
 
 enum error_kind {
 	ERROR_NONE,
-	ERROR_CONFIG,     /* invalid configuration */
-	ERROR_CONNECTION, /* the database is unavailable, or this session is lost */
-	ERROR_POOLED,     /* a pooler shares the session with other clients */
-	ERROR_TEMPORARY,  /* a statement failed for a temporary reason, such as a lock; the session
-			     is intact */
-	ERROR_CONFLICT,   /* serialization failure or deadlock */
-	ERROR_PLAN,       /* a prepared statement no longer matches its table */
-	ERROR_DATABASE,   /* the database refused; retrying would not help */
-	ERROR_BROKER,     /* not acknowledged in time; the broker may or may not have the message */
-	ERROR_TOPIC,      /* topic missing, or not authorized */
-	ERROR_REJECTED,   /* the broker will never take this message */
-	ERROR_BUSY,       /* another process holds the ordered lock of a model */
-	ERROR_STOPPED,    /* asked to stop while waiting */
+	ERROR_CONFIG,      /* invalid configuration */
+	ERROR_CONNECTION,  /* the database is unavailable, or this session is lost */
+	ERROR_POOLED,      /* a pooler shares the session with other clients */
+	ERROR_TEMPORARY,   /* a statement failed for a temporary reason, such as a lock; the session
+			      is intact */
+	ERROR_UNCONFIRMED, /* it is committed, though no standby has confirmed that */
+	ERROR_CONFLICT,    /* serialization failure or deadlock */
+	ERROR_PLAN,        /* a prepared statement no longer matches its table */
+	ERROR_DATABASE,    /* the database refused; retrying would not help */
+	ERROR_BROKER,   /* not acknowledged in time; the broker may or may not have the message */
+	ERROR_TOPIC,    /* topic missing, or not authorized */
+	ERROR_REJECTED, /* the broker will never take this message */
+	ERROR_BUSY,     /* another process holds the ordered lock of a model */
+	ERROR_STOPPED,  /* asked to stop while waiting */
 	ERROR_KINDS
 };
 

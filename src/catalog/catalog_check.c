@@ -6,6 +6,7 @@
 #include "model/sql.h"
 #include "model/triggers.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -351,19 +352,52 @@ bool catalog_check(struct db *db, const struct config *config, size_t index, str
 	return ok;
 }
 
+/* $1: how many connections the daemon opens. */
+static const char database_sql[] =
+	"SELECT f.is_problem, f.line FROM pg_catalog.pg_roles r JOIN pg_catalog.pg_database d"
+	" ON d.datname = pg_catalog.current_database() CROSS JOIN LATERAL (VALUES"
+	" (true, pg_catalog.current_setting('transaction_read_only') = 'on',"
+	"  'database: the session is read-only; connect to the primary "
+	"(target_session_attrs=read-write), as a user whose default_transaction_read_only is off'),"
+	" (false, NOT r.rolsuper AND r.rolconnlimit BETWEEN 0 AND $1::pg_catalog.int4 - 1,"
+	"  pg_catalog.format('database: role %I may have %s connections, and the daemon opens %s "
+	"(workers, and one each to listen and to count); ALTER ROLE %I CONNECTION LIMIT %s',"
+	"  r.rolname, r.rolconnlimit, $1, r.rolname, $1)),"
+	" (false, NOT r.rolsuper AND d.datconnlimit BETWEEN 0 AND $1::pg_catalog.int4 - 1,"
+	"  pg_catalog.format('database: database %I allows %s connections, and the daemon opens %s "
+	"(workers, and one each to listen and to count); ALTER DATABASE %I CONNECTION LIMIT %s',"
+	"  d.datname, d.datconnlimit, $1, d.datname, $1)),"
+	/* Whether a standby is synchronous only pg_monitor sees. */
+	" (false, pg_catalog.current_setting('synchronous_standby_names') <> ''"
+	"  AND pg_catalog.current_setting('synchronous_commit') NOT IN ('off', 'local')"
+	"  AND (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication s"
+	"   WHERE COALESCE(s.sync_state IN ('sync', 'quorum'), true)) < COALESCE("
+	"   (SELECT m.number[1]::pg_catalog.int4 FROM pg_catalog.regexp_matches("
+	"    pg_catalog.current_setting('synchronous_standby_names'),"
+	"    '^\\s*(?:first\\s+|any\\s+)?(\\d+)\\s*\\(', 'i') AS m (number)), 1),"
+	"  pg_catalog.format('database: too few standbys are connected for "
+	"synchronous_standby_names"
+	" = %L, so each commit waits until it is cancelled; start them, or ALTER ROLE %I SET"
+	" synchronous_commit = local',"
+	"  pg_catalog.current_setting('synchronous_standby_names'), r.rolname)))"
+	" AS f (is_problem, is_so, line) WHERE r.rolname = CURRENT_USER AND f.is_so";
+
 bool catalog_check_database(
 	struct db *db, const struct config *config, struct findings *f, struct error *e)
 {
-	static const char sql[] = "SELECT pg_catalog.current_setting('transaction_read_only')";
+	char wanted[32];
+	snprintf(wanted, sizeof wanted, "%lld",
+		config->workers + (config->notify_channel[0] != '\0') + 1);
+	const char *const values[] = { wanted };
 	struct rows *rows;
-	struct db_call call = { .sql = sql, .rows = &rows };
+	struct db_call call = {
+		.sql = database_sql, .values = values, .value_count = 1, .rows = &rows
+	};
 	if (!db_call(db, call, deadline_of(config), e))
 		return false;
-	if (strcmp(rows_value(rows, 0, 0), "on") == 0)
-		findings_problem(f, NULL,
-			"database: the session is read-only; connect to the primary "
-			"(target_session_attrs=read-write), as a user whose "
-			"default_transaction_read_only is off");
+	for (size_t i = 0; i < rows_count(rows); i++)
+		(rows_value(rows, i, 0)[0] == 't' ? findings_problem : findings_warning)(
+			f, NULL, rows_value(rows, i, 1));
 	rows_free(rows);
 	return true;
 }

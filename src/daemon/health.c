@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 
 /* A worker that is connected finds out within that time whether its connection works; and while
  * none is, a try that is under way need not end first. */
@@ -21,6 +22,7 @@ struct health {
 	bool is_short;          /* that not all are connected was logged */
 	bool is_doubtful;       /* one was refused … */
 	struct instant refused; /* … then, and nobody knows what that means */
+	int listener_fd;        /* written to when no worker is connected any more; -1: none */
 	bool wants_room;
 	struct instant reserved; /* until then no worker connects */
 	char reason[1024];
@@ -31,6 +33,7 @@ struct health *health_new(unsigned workers)
 	struct health *h = memory_new(1, sizeof *h);
 	pthread_mutex_init(&h->lock, NULL);
 	h->workers = workers;
+	h->listener_fd = -1;
 	snprintf(h->reason, sizeof h->reason, "database: not connected yet");
 	return h;
 }
@@ -91,6 +94,15 @@ void health_lost(struct health *h)
 {
 	pthread_mutex_lock(&h->lock);
 	h->connected--;
+	if (h->connected == 0 && h->listener_fd >= 0)
+		eventfd_write(h->listener_fd, 1);
+	pthread_mutex_unlock(&h->lock);
+}
+
+void health_rouse(struct health *h, int fd)
+{
+	pthread_mutex_lock(&h->lock);
+	h->listener_fd = fd;
 	pthread_mutex_unlock(&h->lock);
 }
 
@@ -124,8 +136,9 @@ void health_answered(struct health *h, struct instant start)
 	pthread_mutex_lock(&h->lock);
 	if (h->is_doubtful && !instant_before(start, h->refused)) {
 		h->is_short = true;
-		log_warning("only %u of %u connections to the database: %s", h->connected,
-			h->workers, h->reason);
+		log_warning("only %u of %u connections to the database: %s; allow more connections,"
+			    " or lower workers",
+			h->connected, h->workers, h->reason);
 	}
 	if (!instant_before(start, h->refused))
 		note_up(h, clock_now());
@@ -156,6 +169,14 @@ bool health_has_worker(struct health *h)
 	bool has_worker = h->connected > 0;
 	pthread_mutex_unlock(&h->lock);
 	return has_worker;
+}
+
+bool health_is_short(struct health *h)
+{
+	pthread_mutex_lock(&h->lock);
+	bool is_short = h->is_short;
+	pthread_mutex_unlock(&h->lock);
+	return is_short;
 }
 
 bool health_is_complete(struct health *h)

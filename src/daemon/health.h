@@ -39,6 +39,13 @@ void health_answered(struct health *h, struct instant start);
 void health_want_room(struct health *h);
 bool health_yield(struct health *h);
 
+/* From now on the eventfd is written to when no worker is connected any more: the listener's
+ * connection may be the one that they need.  -1: no longer. */
+void health_rouse(struct health *h, int fd);
+
+/* Whether some workers are refused while others are connected, as was logged. */
+bool health_is_short(struct health *h);
+
 /* Whether a worker is connected; and whether all of them are. */
 bool health_has_worker(struct health *h);
 bool health_is_complete(struct health *h);

@@ -21,6 +21,7 @@
 #define SELF_TEST_S 2.0
 #define WORKERS_S   0.1 /* between looks whether a worker is connected: they come first */
 #define DEAF_TRIES  2   /* that fail, while workers are connected, until that is told */
+#define DEAF_S      3.0 /* … and so long: workers find out meanwhile what they lack */
 
 struct listener {
 	const struct config *config;
@@ -33,9 +34,10 @@ struct listener {
 	pthread_t thread;
 	char self_test[64]; /* the payload that proves that notifications arrive */
 	bool proven;
-	bool told;           /* which models have no trigger was logged */
-	unsigned failures;   /* in a row */
-	struct instant deaf; /* since when it does not listen, as was logged; 0: it was not */
+	bool told;              /* which models have no trigger was logged */
+	unsigned failures;      /* in a row */
+	struct instant failing; /* since when; 0: it has not failed */
+	struct instant deaf;    /* since when it does not listen, as was logged; 0: it was not */
 	unsigned short dice[3];
 };
 
@@ -200,8 +202,10 @@ static bool listen_on(struct listener *l, struct error *e)
 {
 	while (!stopping(l)) {
 		struct db_call ping = { .sql = "SELECT" };
+		eventfd_t ignored;
 		if (!hear(l, instant_after(clock_now(), PING_S), e))
 			return false;
+		eventfd_read(l->stop_fd, &ignored);
 		if (!health_has_worker(l->health))
 			return error_set(e, ERROR_CONNECTION, "no worker is connected");
 		if (stopping(l) || db_call(l->db, ping, answer_deadline(l), e))
@@ -216,13 +220,15 @@ static bool listen_on(struct listener *l, struct error *e)
 static void note_failure(struct listener *l, const struct error *e)
 {
 	log_debug("listener: %s", e->text);
-	l->failures++;
+	if (l->failures++ == 0)
+		l->failing = clock_now();
 	if (!health_has_worker(l->health) || l->deaf.ns != 0)
 		return;
 	if (l->failures <= DEAF_TRIES)
 		health_want_room(l->health);
-	if (l->failures < DEAF_TRIES)
-		return;
+	if (l->failures < DEAF_TRIES || health_is_short(l->health) ||
+		instant_seconds(l->failing, clock_now()) < DEAF_S)
+		return; /* workers may have a shortage to tell, which is the reason for this, too */
 	l->deaf = clock_now();
 	log_warning("cannot receive notifications: %s; polling all tables every %g s", e->text,
 		l->config->poll_interval);
@@ -236,6 +242,7 @@ static void note_success(struct listener *l)
 		log_warning("notifications are received again, after %.0f s",
 			instant_seconds(l->deaf, now));
 	l->failures = 0;
+	l->failing = (struct instant){ 0 };
 	l->deaf = (struct instant){ 0 };
 }
 
@@ -273,7 +280,8 @@ struct listener *listener_start(const struct config *config, struct due *due, st
 	l->relations = memory_new(config->model_count, sizeof *l->relations);
 	l->connecting = retry_new(INFINITY, clock_now());
 	l->dice[0] = (unsigned short)(clock_now().ns >> 8);
-	l->stop_fd = eventfd(0, EFD_CLOEXEC);
+	l->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	health_rouse(health, l->stop_fd);
 	if (l->stop_fd < 0 || pthread_create(&l->thread, NULL, listen_loop, l) != 0)
 		abort();
 	return l;
@@ -286,6 +294,7 @@ void listener_stop(struct listener *l)
 	if (eventfd_write(l->stop_fd, 1) != 0)
 		abort();
 	pthread_join(l->thread, NULL);
+	health_rouse(l->health, -1);
 	close(l->stop_fd);
 	db_free(l->db);
 	for (size_t i = 0; i < l->config->model_count; i++)

@@ -147,7 +147,9 @@ void standing_success(struct standing *s, size_t model, bool has_sent)
 	struct entry *m = &s->entries[model];
 	pthread_mutex_lock(&s->lock);
 	m->active--;
-	if (has_sent || (m->active == 0 && !is_failing_in_part(m)))
+	/* Only a commit shows that commits are confirmed again. */
+	bool awaits_commit = m->failures > 0 && m->kind == ERROR_UNCONFIRMED;
+	if (has_sent || (m->active == 0 && !awaits_commit && !is_failing_in_part(m)))
 		end_failure(m, s->config->models[model].name, clock_now());
 	pthread_mutex_unlock(&s->lock);
 }

@@ -9,10 +9,11 @@
  * with its schema.
  *
  * Calls that talk to the server block until deadline.  Then the statement is cancelled, which the
- * server has some seconds for, and the call fails with ERROR_TEMPORARY; it may have been done all
- * the same.  Where the server does not answer that either the session is closed, and the call fails
- * with ERROR_CONNECTION; the next connection has the process that is left on the server ended
- * first.  A session whose connection failed is closed on the spot.
+ * server has some seconds for.  If the server has done it all the same the call succeeds (see
+ * db_was_late()), else it fails with ERROR_TEMPORARY.  Where the server does not answer that either
+ * the session is closed, and the call fails with ERROR_CONNECTION; the next connection has the
+ * process that is left on the server ended first.  A session whose connection failed is closed on
+ * the spot.
  */
 #ifndef SIGNALBUS_DB_H
 #define SIGNALBUS_DB_H
@@ -96,6 +97,10 @@ struct db_call {
  * NULL).  Calls outside a transaction are one transaction. */
 bool db_run(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
 	struct error *e);
+
+/* Whether the last run succeeded only when it was cancelled at its deadline: e says so then, as
+ * ERROR_UNCONFIRMED, since a commit that waits for a standby is done. */
+bool db_was_late(const struct db *db, struct error *e);
 
 /* The halves of db_run(): send all calls, and await their results.  In between nothing is done with
  * the session but to forget it, or to send another run, which is received behind this one. */

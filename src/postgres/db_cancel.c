@@ -40,20 +40,31 @@ bool db_cancel_late(struct db *db)
 	return true;
 }
 
-bool db_say_late(const struct db *db, const struct error *failure, struct error *e)
+/* Say in e that the run was cancelled, and what the server says of that. */
+static void say_late(const struct db *db, enum error_kind kind, const char *reason, struct error *e)
 {
 	struct text t = { 0 };
 	db_add_place(db, &t);
 	text_addf(&t, ": no answer within %.1f s, and cancelled: ",
 		instant_seconds(db->run_since, db->late_until) - GRACE_S);
-	text_add_short(&t,
-		failure != NULL         ? failure->text
-		: db->notice[0] != '\0' ? db->notice
-					: "it had finished by then",
-		sizeof db->notice);
-	error_set(e, ERROR_TEMPORARY, "%s", t.text);
+	text_add_short(&t, reason, sizeof db->notice);
+	error_set(e, kind, "%s", t.text);
 	text_free(&t);
+}
+
+bool db_say_late(const struct db *db, struct error *e)
+{
+	const struct error own = *e;
+	say_late(db, ERROR_TEMPORARY, own.text, e);
 	return false;
+}
+
+bool db_was_late(const struct db *db, struct error *e)
+{
+	if (db->is_late)
+		say_late(db, ERROR_UNCONFIRMED,
+			db->notice[0] != '\0' ? db->notice : "it had finished by then", e);
+	return db->is_late;
 }
 
 void db_leave(struct db *db)

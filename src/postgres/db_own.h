@@ -58,9 +58,9 @@ void db_cancel(struct db *db);
  * there is no hope. */
 bool db_cancel_late(struct db *db);
 
-/* Say in e that the run was cancelled for its lateness, though it may have been done: failure is
- * how it ended, or NULL.  Always returns false. */
-bool db_say_late(const struct db *db, const struct error *failure, struct error *e);
+/* Say in e, how a run ended that was cancelled because it was late, that it was; it may have been
+ * done.  Always returns false. */
+bool db_say_late(const struct db *db, struct error *e);
 
 /* The session is about to be closed, though the server may be busy with it.  When the next one is
  * connected, have that process ended first; false where it does not end. */

@@ -445,10 +445,8 @@ bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct
 	}
 	if (db->in_doubt)
 		db_disconnect(db);
-	if (db->is_late && db->conn != NULL) {
-		const struct error own = failed ? *e : (struct error){ 0 };
-		return db_say_late(db, failed ? &own : NULL, e);
-	}
+	if (failed && db->is_late && db->conn != NULL)
+		return db_say_late(db, e);
 	if (failed && db->conn == NULL && e->kind == ERROR_TEMPORARY)
 		e->kind = ERROR_CONNECTION; /* it was more than the statement's failure */
 	return !failed;

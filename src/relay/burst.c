@@ -400,7 +400,7 @@ static bool settle(struct burst *b, struct burst_result *result, struct error *e
 		store_abandon(b->store);
 	else
 		ok = ok && store_settle(b->store, b->model, &b->claim, st.disposals, e);
-	ok = ok && conclude(b, &st, result, e);
+	ok = ok && conclude(b, &st, result, e) && !store_is_unconfirmed(b->store, e);
 	free(st.disposals);
 	return ok;
 }

@@ -61,7 +61,8 @@ struct flusher {
 	struct target *targets;
 	struct worker *workers; /* as many as the plan has jobs */
 	struct progress progress;
-	atomic_bool aborted; /* database or broker are away: no model can go on */
+	atomic_bool is_unconfirmed; /* no standby confirms commits, which was logged */
+	atomic_bool aborted;        /* database or broker are away: no model can go on */
 	/* Under lock: */
 	pthread_mutex_t lock;
 	struct error error;          /* what the run failed with; ERROR_NONE: nothing */
@@ -220,6 +221,11 @@ static bool is_own_trouble(const struct worker *w, enum error_kind kind)
 static bool recover(struct worker *w, const struct target *t, const struct error *e)
 {
 	struct instant due;
+	if (e->kind == ERROR_UNCONFIRMED) { /* done all the same */
+		if (!atomic_exchange(&w->flusher->is_unconfirmed, true))
+			log_warning("%s", e->text);
+		return true;
+	}
 	if (error_policy(e->kind) == POLICY_PREPARE) {
 		store_forget(w->store, t->index);
 		lose_keys(w, t);
@@ -555,6 +561,7 @@ bool flusher_run(struct flusher *f, size_t *sent, struct error *e)
 {
 	f->error.kind = ERROR_NONE;
 	atomic_store(&f->aborted, false);
+	atomic_store(&f->is_unconfirmed, false);
 	for (size_t i = 0; i < f->plan->model_count; i++)
 		prepare_target(&f->targets[i]);
 	f->connected = f->refused = 0;

@@ -166,6 +166,10 @@ bool store_bury(struct store *s, const struct model *m, const struct claim *clai
 bool store_settle(struct store *s, const struct model *m, const struct claim *claim,
 	const struct disposal *disposals, struct error *e);
 
+/* Whether the last transaction was committed, though no standby has confirmed that in time, which e
+ * says then (ERROR_UNCONFIRMED). */
+bool store_is_unconfirmed(const struct store *s, struct error *e);
+
 /* The next dead letters of a model (index), oldest first. */
 enum { DEAD_LETTER_COLUMNS = 5 }; /* id, model, failed_at, primary key as JSON, error */
 struct dead_letter_page {

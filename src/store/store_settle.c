@@ -126,6 +126,11 @@ static void be_careful(struct store *s, const struct model *m)
 	store_forget(s, m->index);
 }
 
+bool store_is_unconfirmed(const struct store *s, struct error *e)
+{
+	return db_was_late(s->db, e);
+}
+
 bool store_settle(struct store *s, const struct model *m, const struct claim *claim,
 	const struct disposal *disposals, struct error *e)
 {

@@ -265,6 +265,8 @@ def test_a_daemon_with_fewer_connections(signalbus, schema, make_topic, limited,
     signalbus.configure(model("A", table, make_topic()), workers=4, timeout=5.0,
                         poll_interval=60.0 if limit > 1 else 0.2, metrics_listen=str(site))
     schema.execute(signalbus("triggers").expect(0).stdout)
+    assert (f"warning: database: role limited_{schema} may have {limit} connections, and the daemon "
+            "opens 6" in signalbus("check").stdout)
     daemon = signalbus.start("run")
     daemon.wait_log(REFUSED)
     for number in range(5):
@@ -274,7 +276,8 @@ def test_a_daemon_with_fewer_connections(signalbus, schema, make_topic, limited,
     limited(None)
     daemon.wait_log("all 4 connections to the database are established", 90)
     log = daemon.stop().expect(0).stderr
-    assert log.count(" of 4 connections to the database: ") == 1 and "waiting for it" not in log
+    assert log.count(" of 4 connections to the database: ") == 1 == log.count(REFUSED), log
+    assert "waiting for it" not in log
 
 
 def test_a_listener_that_hears_nothing_is_replaced(signalbus, schema, postgres, make_topic):

@@ -234,32 +234,57 @@ def sessions(schema, condition="true"):
 
 
 @pytest.mark.early
-def test_commits_that_hang_leave_no_sessions_behind(signalbus, schema, make_topic, topics, hanging):
-    """They are cancelled, which commits what is sent, and not begun as fast as ever."""
-    topic = make_topic()
-    signalbus.configure(model("A", schema.make_signals("t"), topic), timeout=1.0, workers=2,
-                        poll_interval=0.1)
+def test_commits_that_hang_are_done_and_counted(signalbus, schema, make_topic, topics, hanging):
+    """They are cancelled, which commits what is sent; no sessions pile up; two lines tell."""
+    topic, site = make_topic(), Site()
+    signalbus.configure(model("A", schema.make_signals("t"), topic), timeout=0.5, workers=2,
+                        poll_interval=0.1, metrics_listen=str(site))
     daemon = signalbus.start("run")
     daemon.wait_log("kafka: the broker answers")
     hanging("'nobody'")
-    schema.insert_signals("t", 20)
     most = 0
+    for number in range(3):  # one by one, with nothing pending in between
+        schema.insert_signals("t", 2, 2 * number)
 
-    def is_told():
-        nonlocal most
-        most = max(most, len(sessions(schema, "wait_event = 'SyncRep'")))
-        assert most <= 2 and len(sessions(schema)) <= 2 + 2 + 2  # listener, counting; for cancelling
-        return schema.count("t") <= 14
-    wait_until(is_told, 30, "six bursts")
+        def is_gone():
+            nonlocal most
+            most = max(most, len(sessions(schema, "wait_event = 'SyncRep'")))
+            assert most <= 2 and len(sessions(schema)) <= 2 + 2 + 2  # listener, counting; cancelling
+            return schema.count("t") == 0
+        wait_until(is_gone, 30, "the signals gone")
+        wait_value(site, lambda sent: sent == 2 * number + 2, "signalbus_sent_total", model="A")
     assert most >= 1  # two, if the second worker joins while the first one waits
     daemon.wait_log(f'{FAILED}model "A": table {schema}.t: database at 127.0.0.1 port')
+    assert "resumed after" not in daemon.log()
     hanging("''")
+    schema.insert_signals("t", 1, 6)
     wait_gone(schema, "t", 15)
     daemon.wait_log('model "A": resumed after')
     log = daemon.stop().expect(0).stderr
     assert len(lines(log, 'model "A"')) == 2 and len(lines(log, "no answer within ")) == 1
     assert "canceling wait for synchronous replication" in log
-    assert sorted(ids(topics.read(topic, 20))) == list(range(1, 21))
+    assert sorted(ids(topics.read(topic, 7))) == list(range(7))
+
+
+def test_a_backlog_whose_commits_hang(signalbus, schema, make_topic, topics, hanging):
+    """It is sent once, with one warning; check knows beforehand."""
+    topic = make_topic()
+    signalbus.configure(model("A", schema.make_signals("t", 4), topic, burst_count=2), timeout=0.5,
+                        notify_channel="")
+    hanging("'nobody'")
+    wait_until(lambda: schema.value("SHOW synchronous_standby_names") == "nobody", 10, "the setting")
+    checked = signalbus("check").expect(0).stdout
+    assert "synchronous_standby_names = 'nobody', so each commit waits" in checked
+    run = signalbus("flushmany").expect(0)
+    assert schema.count("t") == 0 and run.stderr.count("\n") == 1
+    assert "warning: model" in run.stderr and "canceling wait for synchronous" in run.stderr
+    hanging("'ANY 1 (nobody)'")
+    wait_until(lambda: schema.value("SHOW synchronous_standby_names") != "nobody", 10, "the setting")
+    assert "synchronous_standby_names" in signalbus("check").expect(0).stdout
+    hanging("''")
+    wait_until(lambda: schema.value("SHOW synchronous_standby_names") == "", 10, "the setting")
+    assert signalbus("check").expect(0).stdout == ""
+    assert sorted(ids(topics.read(topic, 4))) == [1, 2, 3, 4]
 
 
 def test_a_process_that_does_not_end_is_not_left_behind(signalbus, schema, make_topic):

@@ -38,6 +38,7 @@ struct script {
 	bool no_bus;                         /* for bursts in order */
 	enum error_kind claim_error;         /* ERROR_NONE: it succeeds */
 	enum error_kind settle_error;        /* the same */
+	bool is_unconfirmed;                 /* what is settled */
 	enum error_kind bury_error;          /* the same */
 	bool poisoned[ROWS_MAX];             /* the broker rejects all that go with it */
 	enum verdict broker[ROWS_MAX];       /* else says this; VERDICT_LATE: never arrives */
@@ -241,6 +242,14 @@ bool store_bury(struct store *s, const struct model *m, const struct claim *clai
 }
 
 /* The invariant that everything else serves. */
+bool store_is_unconfirmed(const struct store *s, struct error *e)
+{
+	(void)s;
+	if (script.is_unconfirmed)
+		error_set(e, ERROR_UNCONFIRMED, "no standby has confirmed it");
+	return script.is_unconfirmed;
+}
+
 bool store_settle(struct store *s, const struct model *m, const struct claim *claim,
 	const struct disposal *disposals, struct error *e)
 {

@@ -103,6 +103,19 @@ START_TEST(a_large_burst_takes_its_worker_s_lane)
 }
 END_TEST
 
+START_TEST(an_unconfirmed_commit_is_told_and_counted)
+{
+	begin();
+	script.rows = 3;
+	script.is_unconfirmed = true;
+	ck_assert(!run(CLAIM_FIRST));
+	ck_assert_int_eq(world.error.kind, ERROR_UNCONFIRMED);
+	ck_assert_uint_eq(world.result.sent, 3);
+	ck_assert_uint_eq(seen.deleted_count, 3);
+	end();
+}
+END_TEST
+
 START_TEST(a_settling_that_fails_is_the_burst_s_failure)
 {
 	begin();
@@ -805,6 +818,7 @@ int main(void)
 		{ beside_others_only_rows_in_order_are_sent_as_they_come, COUNT(kinds), 0 },
 		{ what_was_sent_amid_a_claim_that_fails_is_awaited, COUNT(database_errors), 0 },
 		{ a_large_burst_takes_its_worker_s_lane, COUNT(lanes), 0 },
+		{ an_unconfirmed_commit_is_told_and_counted, 1, 0 },
 		{ a_settling_that_fails_is_the_burst_s_failure, COUNT(database_errors), 0 },
 		{ rows_that_are_deleted_ahead_and_all_stored_are_just_settled, 1, 0 },
 		{ where_no_row_is_stored_there_is_nothing_to_keep, 1, 0 },

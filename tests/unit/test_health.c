@@ -4,6 +4,9 @@
 
 #include "suite.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 /* The clock, and what is tested. */
 static struct {
 	int64_t now_ns;
@@ -127,7 +130,9 @@ START_TEST(too_few_connections_are_told_once)
 	health_answered(world.health, before); /* an answer from before proves nothing */
 	check_lines("info: database: connected\n");
 	answer();
-	check_lines("warning: only 1 of 3 connections to the database: too many connections\n");
+	check_lines("warning: only 1 of 3 connections to the database: too many connections; "
+		    "allow more connections, or lower workers\n");
+	ck_assert(health_is_short(world.health));
 	check_view("");
 	for (int i = 0; i < 5; i++) {
 		pass(10);
@@ -145,7 +150,8 @@ START_TEST(too_few_connections_are_told_once)
 	health_lost(world.health);
 	refuse("too many connections");
 	answer();
-	check_lines("warning: only 2 of 3 connections to the database: too many connections\n");
+	check_lines("warning: only 2 of 3 connections to the database: too many connections; "
+		    "allow more connections, or lower workers\n");
 	health_free(world.health);
 }
 END_TEST
@@ -196,6 +202,23 @@ START_TEST(nobody_answers_any_more)
 }
 END_TEST
 
+START_TEST(the_listener_hears_that_no_worker_is_connected)
+{
+	eventfd_t count;
+	int fd = eventfd(0, EFD_NONBLOCK);
+	begin(2);
+	connect_one();
+	connect_one();
+	health_rouse(world.health, fd);
+	health_lost(world.health);
+	ck_assert_int_eq(eventfd_read(fd, &count), -1);
+	health_lost(world.health);
+	ck_assert_int_eq(eventfd_read(fd, &count), 0);
+	close(fd);
+	health_free(world.health);
+}
+END_TEST
+
 START_TEST(one_worker_makes_room)
 {
 	begin(2);
@@ -225,6 +248,7 @@ int main(void)
 		{ one_is_refused_while_another_is_still_trying, 1, 0 },
 		{ none_is_connected_and_all_are_always_trying, 1, 0 },
 		{ nobody_answers_any_more, 1, 0 },
+		{ the_listener_hears_that_no_worker_is_connected, 1, 0 },
 		{ one_worker_makes_room, 1, 0 },
 	};
 	return suite_run("health", tests, COUNT(tests));

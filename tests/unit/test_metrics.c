@@ -155,6 +155,7 @@ static const struct {
 	{ ERROR_CONNECTION, "database" },
 	{ ERROR_POOLED, "database" },
 	{ ERROR_TEMPORARY, "database" },
+	{ ERROR_UNCONFIRMED, "database" },
 	{ ERROR_CONFLICT, "serialization" },
 	{ ERROR_PLAN, "database" },
 	{ ERROR_DATABASE, "database" },

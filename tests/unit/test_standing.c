@@ -113,6 +113,24 @@ START_TEST(what_takes_longer_than_the_timeout_is_told_at_once)
 }
 END_TEST
 
+/* That nothing is left does not show that commits are confirmed again. */
+START_TEST(unconfirmed_commits_are_told_until_one_is_confirmed)
+{
+	begin();
+	for (int i = 0; i < 3; i++) {
+		fail_after(31, ERROR_UNCONFIRMED, "the commit hangs");
+		succeed(false);
+	}
+	ck_assert(standing_is_stopped(world.standing, 0));
+	succeed(true);
+	check_logged(BEGINNING "the commit hangs\nwarning: model \"A\": resumed after 93 s\n");
+	fail_after(31, ERROR_TEMPORARY, "locked");
+	succeed(false);
+	ck_assert(!standing_is_stopped(world.standing, 0));
+	end();
+}
+END_TEST
+
 START_TEST(what_passes_is_not_told)
 {
 	begin();
@@ -433,6 +451,7 @@ int main(void)
 	const struct test tests[] = {
 		{ what_may_pass_is_told_when_it_has_lasted, COUNT(kinds), 0 },
 		{ what_takes_longer_than_the_timeout_is_told_at_once, 1, 0 },
+		{ unconfirmed_commits_are_told_until_one_is_confirmed, 1, 0 },
 		{ what_passes_is_not_told, 1, 0 },
 		{ each_reason_is_told_once, 1, 0 },
 		{ to_see_nothing_proves_nothing_while_another_worker_is_at_it, 1, 0 },
