@@ -240,20 +240,23 @@ static bool describe_key(
 	return true;
 }
 
-/* ERROR_CONFIG with FILE:LINE: where the server refuses what a setting says.  Always returns false.
- */
-static bool blame(struct place at, struct error *e)
+/* ERROR_CONFIG with FILE:LINE: if the server refuses what a setting, or an item of it, says. Always
+ * returns false. */
+static bool blame(struct place at, const char *setting, const char *item, struct error *e)
 {
 	const struct error own = *e;
 	/* Nothing has a plan to be out of date: what is not supported (0A000) never will be. */
 	if (own.kind == ERROR_DATABASE || own.kind == ERROR_PLAN)
-		error_set(e, ERROR_CONFIG, "%s:%u: %s", at.file, at.line, own.text);
+		error_set(e, ERROR_CONFIG, "%s:%u: %s%s%s: %s", at.file, at.line, setting,
+			item != NULL ? ": " : "", item != NULL ? item : "", own.text);
 	return false;
 }
 
 static bool describe_expressions(struct db *db, struct instant deadline, struct model *m,
-	const struct items *items, struct error *e)
+	const char *setting, struct error *e)
 {
+	const struct items *items =
+		strcmp(setting, "fields") == 0 ? &m->config->fields : &m->config->headers;
 	for (size_t i = 0; i < items->count; i++) {
 		const struct item *item = &items->items[i];
 		if (item->sql == NULL)
@@ -261,7 +264,8 @@ static bool describe_expressions(struct db *db, struct instant deadline, struct 
 		struct rows *rows;
 		char *sql = sql_probe(m, item->sql);
 		struct db_call call = { .sql = sql, .rows = &rows };
-		bool ok = db_call_as_role(db, call, deadline, e) || blame(item->place, e);
+		bool ok = db_call_as_role(db, call, deadline, e) ||
+			  blame(item->place, setting, item->name, e);
 		if (ok)
 			model_add_expression(m, item->sql, rows_type(rows, 1));
 		rows_free(rows);
@@ -278,7 +282,7 @@ static bool check_where(struct db *db, struct instant deadline, struct model *m,
 		return true;
 	char *sql = sql_probe_where(m);
 	bool ok = db_call_as_role(db, (struct db_call){ .sql = sql }, deadline, e) ||
-		  blame(config_place(m->file, m->config, "where"), e);
+		  blame(config_place(m->file, m->config, "where"), "where", NULL, e);
 	free(sql);
 	return ok || model_tolerates(m, e);
 }
@@ -307,12 +311,12 @@ bool catalog_dead_letters(struct db *db, const struct config *config, struct ins
 	char *oid;
 	*name = NULL;
 	if (!catalog_find_table(db, values[0], deadline, &oid, e))
-		return blame(at, e);
+		return blame(at, "dead_letter_table", NULL, e);
 	values[1] = oid;
 	bool ok = db_call(db, call, deadline, e);
 	free(oid);
 	if (!ok) /* a name that only parse_ident() refuses, or a session lost here */
-		return blame(at, e);
+		return blame(at, "dead_letter_table", NULL, e);
 	bool exists = rows_value(rows, 0, 1)[0] == 't', is_fit = rows_value(rows, 0, 2)[0] == 't';
 	if (is_fit || !exists)
 		*name = text_copy(rows_value(rows, 0, 0));
@@ -355,8 +359,8 @@ static bool describe(struct db *db, struct instant deadline, struct model *m, st
 		  describe_columns(db, deadline, m, oid, e) &&
 		  describe_other_types(db, deadline, m, e) &&
 		  describe_key(db, deadline, m, oid, e) &&
-		  describe_expressions(db, deadline, m, &m->config->fields, e) &&
-		  describe_expressions(db, deadline, m, &m->config->headers, e) &&
+		  describe_expressions(db, deadline, m, "fields", e) &&
+		  describe_expressions(db, deadline, m, "headers", e) &&
 		  check_where(db, deadline, m, e) &&
 		  (describe_dead_letters(db, deadline, m, e) || model_tolerates(m, e)) &&
 		  check_state(db, deadline, m, e) && model_resolve(m, e);

@@ -36,6 +36,10 @@ bool catalog_facts(struct db *db, const struct model *m, struct facts *f, struct
  * database is away. */
 bool catalog_examine(struct db *db, struct model *m, struct instant deadline, struct error *e);
 
+/* Add to e, if a lock was waited for in vain, who has the table, or one of its children, locked.
+ * Blocks until deadline.  (catalog_holder.c) */
+void catalog_say_holder(struct db *db, const char *table, struct instant deadline, struct error *e);
+
 /* Find out what would keep the session from sending the signals of the model number index, or would
  * make it slow; nothing is locked or changed.  Each statement blocks for `timeout` of the
  * configuration; false with e where the database is away.  (catalog_check.c) */

@@ -158,6 +158,7 @@ static void warn_of_sort(struct examination *x)
 static bool is_refused(struct examination *x, const struct error *e)
 {
 	x->refusal = *e;
+	catalog_say_holder(x->db, x->model->config->table, deadline_of(x->config), &x->refusal);
 	return e->kind != ERROR_CONNECTION;
 }
 
@@ -346,6 +347,8 @@ bool catalog_check(struct db *db, const struct config *config, size_t index, str
 	for (size_t i = 0; ok && !stop_requested() && i < sizeof checks / sizeof checks[0]; i++)
 		if (x.oid != NULL || !checks[i].is_in)
 			ok = checks[i].check(&x, e);
+	if (!ok)
+		catalog_say_holder(db, x.model->config->table, deadline_of(config), e);
 	model_free(x.model);
 	problems_free(&x.mistakes);
 	free(x.oid);

@@ -45,31 +45,31 @@ static int compare_pending(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-static bool read_all(struct store *s, const struct config *config, struct error *e)
+/* Count the signals of each model; *count is for how many that was possible.  Why not for others is
+ * logged.  Returns the exit status. */
+static int count_pending(
+	struct store *s, const struct config *config, struct pending *pending, size_t *count)
 {
-	size_t *models = memory_new(config->model_count, sizeof *models);
-	for (size_t i = 0; i < config->model_count; i++)
-		models[i] = i;
-	bool ok = command_read_models(s, models, config->model_count, e);
-	free(models);
-	return ok;
-}
-
-static bool count_pending(
-	struct store *s, const struct config *config, struct pending *pending, struct error *e)
-{
-	if (!store_connected(s) && !command_connect_store(s, config, e))
-		return false;
-	if (!read_all(s, config, e))
-		return false;
-	for (size_t i = 0; i < config->model_count; i++) {
-		const struct model *m = store_model(s, i, e);
-		pending[i].name = config->models[i].name;
-		if (m == NULL || !store_count(s, m, &pending[i].count, e))
-			return store_blame(s, i, e);
+	static const char failure[] = "Cannot count pending signals: ";
+	struct error e;
+	int status = 0;
+	*count = 0;
+	if (!store_connected(s) && !command_connect_store(s, config, &e))
+		return command_failed(failure, &e);
+	for (size_t i = 0; i < config->model_count && store_connected(s); i++) {
+		const struct model *m = store_model(s, i, &e);
+		struct pending *p = &pending[*count];
+		p->name = config->models[i].name;
+		if (m != NULL && store_count(s, m, &p->count, &e)) {
+			(*count)++;
+			continue;
+		}
+		store_blame(s, i, &e);
+		int failed = command_failed(failure, &e);
+		status = failed > status ? failed : status;
 	}
-	qsort(pending, config->model_count, sizeof *pending, compare_pending);
-	return true;
+	qsort(pending, *count, sizeof *pending, compare_pending);
+	return status;
 }
 
 static void print_pending(const struct pending *pending, size_t count)
@@ -91,18 +91,18 @@ static int watch(const struct command_line *line, const struct config *config, s
 	struct pending *pending = memory_new(config->model_count, sizeof *pending);
 	int status = 0;
 	do {
-		struct error e;
+		size_t count;
 		struct instant start = clock_now();
-		if (count_pending(s, config, pending, &e)) {
+		status = count_pending(s, config, pending, &count);
+		if (count > 0) {
 			if (line->watch >= 0 && isatty(STDOUT_FILENO))
 				printf("\x1b[H\x1b[2J");
-			print_pending(pending, config->model_count);
-			status = command_finish_output();
-		} else {
-			status = command_failed("Cannot count pending signals: ", &e);
-			if (line->watch >= 0 && e.kind != ERROR_CONFIG)
-				status = 0;
+			print_pending(pending, count);
+			int written = command_finish_output();
+			status = written > status ? written : status;
 		}
+		if (line->watch >= 0 && status != EXIT_WRONG_CONFIG && !ferror(stdout))
+			status = 0;
 		if (line->watch >= 0)
 			stop_wait(instant_after(start, line->watch));
 	} while (line->watch >= 0 && status == 0 && !stop_requested());
@@ -116,6 +116,8 @@ int cmd_pending(const struct command_line *line)
 	if (config == NULL)
 		return EXIT_WRONG_CONFIG;
 	struct store *s = store_new(config);
+	/* A locked table takes no time from the others. */
+	store_limit_locks(s, config->timeout / (double)config->model_count);
 	int status = watch(line, config, s);
 	store_free(s);
 	config_free(config);

@@ -6,12 +6,14 @@
 #include "base/text.h"
 #include "store/store.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
 #define PENDING_BOUND 100000
-#define COUNT_S       1.0 /* for one table */
-#define COUNT_ALL_S   5.0 /* for all of them */
-#define LOCK_S        0.1 /* a table that is locked is counted another time */
+#define UNKNOWN       SIZE_MAX /* a count of a table that cannot be read */
+#define COUNT_S       1.0      /* for one table */
+#define COUNT_ALL_S   5.0      /* for all of them */
+#define LOCK_S        0.1      /* a table that is locked is counted another time */
 
 struct census {
 	struct config config; /* as people's, but with less patience */
@@ -71,7 +73,7 @@ static bool count_model(struct census *c, size_t model)
 	}
 	log_debug("counting: %s", e.text); /* a worker tells people what is wrong with it */
 	store_forget(c->store, model);
-	c->counts[model] = 0;
+	c->counts[model] = UNKNOWN;
 	return store_connected(c->store);
 }
 
@@ -99,8 +101,8 @@ bool census_take(struct census *c, size_t *pending, bool *more)
 	if (!health_is_complete(c->health))
 		store_disconnect(c->store); /* a worker may want the connection */
 	for (size_t i = 0; i < c->config.model_count; i++) {
-		*pending += c->counts[i];
-		*more = *more || c->counts[i] == PENDING_BOUND;
+		*more = *more || c->counts[i] >= PENDING_BOUND;
+		*pending += c->counts[i] == UNKNOWN ? 0 : c->counts[i];
 	}
 	return ok;
 }

@@ -219,8 +219,8 @@ def test_what_an_expression_needs(signalbus, schema, role, make_topic, check):
     fields = [{"name": "n", "sql": f"(SELECT count(*) FROM {schema}.other)"}]
     path = signalbus.configure(model("A", table, topic, fields=fields), notify_channel="")
     [line] = check()
-    assert re.fullmatch(rf'model "A": {path}:\d+: database: permission denied for table other '
-                        r"SQLSTATE 42501", line)
+    assert re.fullmatch(rf'model "A": {path}:\d+: fields: n: database: permission denied for table other '
+                        r"SQLSTATE 42501", line), line
 
 
 def test_what_only_the_statements_show(signalbus, schema, make_topic, check):
@@ -253,8 +253,8 @@ def test_all_mistakes_of_a_model(signalbus, schema, make_topic, check):
                    'has no column "payloat"; did you mean "payload"?',
                    'fields: table {t} has no column "field"', 'headers: table {t} has no column',
                    'topic: table {t} has no column "topik"', 'partition: column "payload" is of',
-                   'timestamp: column "id" is of', 'column "nothing" does not exist',
-                   'syntax error at or near "error"', "syntax error at"):
+                   'timestamp: column "id" is of', ': where: database: column "nothing" does not exist',
+                   ': fields: x: database: syntax error at or near', ': headers: h: database: syntax'):
         wanted = wanted.format(t=table)
         assert [line for line in lines if wanted in line], f"{wanted} in {lines}"
     assert len(lines) == 11, lines
@@ -557,7 +557,7 @@ def test_a_locked_table(signalbus, schema, make_topic, check):
                         model("B", schema.table("gone"), make_topic()), notify_channel="",
                         timeout=1)
     lines = check()
-    assert "timeout" in lines[0] and lines[0].startswith('model "A": ')
+    assert "timeout" in lines[0] and lines[0].startswith('model "A": locked by server process ')
     assert lines[-1].startswith('model "B": ')
 
 

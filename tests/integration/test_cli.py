@@ -131,6 +131,22 @@ def test_pending(signalbus, schema):
     assert run.stderr == ""
 
 
+def test_pending_beside_tables_that_cannot_be_counted(signalbus, schema):
+    """The others are; each of those is named, with who has it locked."""
+    holder = schema.connect()
+    schema.make_signals("b", 1)
+    holder.cursor().execute("LOCK TABLE b")
+    signalbus.configure(model("A", schema.make_signals("a", 2)), model("B", schema.table("b")),
+                        timeout=1.0)
+    run = signalbus("pending").expect(1)
+    assert run.stdout == f'2 of type "A"\n{HYPHENS}\nTotal pending: 2\n'
+    [line] = run.stderr.splitlines()
+    assert f'Cannot count pending signals: model "B": table {schema}.b: locked by server ' in line
+    signalbus.configure(model("A", schema.table("a")), model("C", schema.table("gone")))
+    run = signalbus("pending").expect(78)
+    assert "Total pending: 2" in run.stdout and "does not exist" in run.stderr
+
+
 def test_pending_of_nothing(signalbus, schema):
     signalbus.configure(model("A", schema.make_signals("t")))
     run = signalbus("pending").expect(0)
