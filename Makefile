@@ -36,6 +36,7 @@ test_health_DOUBLES   := clock_now
 test_cmd_run_DOUBLES  := clock_now
 test_deferral_DOUBLES := clock_now
 test_standing_DOUBLES := clock_now
+test_due_DOUBLES      := clock_now pthread_cond_timedwait pthread_cond_broadcast
 
 CPPFLAGS_ALL = -D_GNU_SOURCE -DSIGNALBUS_VERSION='"$(VERSION)"' -DSYSCONFDIR='"$(sysconfdir)"' -Isrc \
 	$(if $(HAVE_SYSTEMD),-DHAVE_SYSTEMD) $(shell pkg-config --cflags $(PACKAGES)) $(CPPFLAGS)
