@@ -37,6 +37,7 @@ test_cmd_run_DOUBLES  := clock_now
 test_deferral_DOUBLES := clock_now
 test_standing_DOUBLES := clock_now
 test_due_DOUBLES      := clock_now pthread_cond_timedwait pthread_cond_broadcast
+test_pipeline_DOUBLES := clock_now poll
 
 CPPFLAGS_ALL = -D_GNU_SOURCE -DSIGNALBUS_VERSION='"$(VERSION)"' -DSYSCONFDIR='"$(sysconfdir)"' -Isrc \
 	$(if $(HAVE_SYSTEMD),-DHAVE_SYSTEMD) $(shell pkg-config --cflags $(PACKAGES)) $(CPPFLAGS)

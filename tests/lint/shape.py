@@ -11,8 +11,11 @@ FILE_LINES_MAX = 700
 COLUMNS_MAX = 100
 TAB = 8
 
-# Callbacks whose parameters a library has decided.
-CALLBACKS = {"src/daemon/http.c": {"answer"}}  # libmicrohttpd's MHD_AccessHandlerCallback
+# Functions whose parameters a library has decided.
+GIVEN = {
+    "src/daemon/http.c": {"answer"},  # libmicrohttpd's MHD_AccessHandlerCallback
+    "tests/unit/libpq_script.h": {"PQsendQueryPrepared", "PQsendQueryParams"},
+}
 
 
 def check_functions():
@@ -22,7 +25,7 @@ def check_functions():
             lines = f.last_line - f.line + 1
             if lines > FUNCTION_LINES_MAX:
                 yield f"{name}:{f.line}: {f.name}() has {lines} lines"
-            if f.parameter_count > PARAMETERS_MAX and f.name not in CALLBACKS.get(name, ()):
+            if f.parameter_count > PARAMETERS_MAX and f.name not in GIVEN.get(name, ()):
                 yield f"{name}:{f.line}: {f.name}() has {f.parameter_count} parameters"
             depth, line = Nesting(f).deepest
             if depth > NESTING_MAX:
