@@ -38,6 +38,7 @@ test_deferral_DOUBLES := clock_now
 test_standing_DOUBLES := clock_now
 test_due_DOUBLES      := clock_now pthread_cond_timedwait pthread_cond_broadcast
 test_pipeline_DOUBLES := clock_now poll
+test_claim_ordered_DOUBLES := clock_now
 
 CPPFLAGS_ALL = -D_GNU_SOURCE -DSIGNALBUS_VERSION='"$(VERSION)"' -DSYSCONFDIR='"$(sysconfdir)"' -Isrc \
 	$(if $(HAVE_SYSTEMD),-DHAVE_SYSTEMD) $(shell pkg-config --cflags $(PACKAGES)) $(CPPFLAGS)

@@ -13,9 +13,8 @@
 /* How long a claim waits for writers; the caller may have other models to serve. */
 #define PATIENCE_S 0.02
 
-/* Between two looks at pg_locks. */
-#define PAUSE_MIN_S 0.001
-#define PAUSE_MAX_S 0.02
+/* Before the second look at pg_locks; doubled for each other one, as long as PATIENCE_S lasts. */
+#define PAUSE_S 0.001
 
 #define WARN_AFTER_S 10.0
 
@@ -107,7 +106,7 @@ static void note_list(
 		o->next_sweep = instant_after(now, apart > SWEEP_S ? apart : SWEEP_S);
 	o->in_doubt = rows_count(writers) > 0;
 	o->is_warned = false;
-	o->pause = PAUSE_MIN_S;
+	o->pause = PAUSE_S;
 	barrier_begin(a->barrier, a->model, list, writers, now);
 }
 
@@ -208,7 +207,7 @@ static bool await_writers(struct attempt *a, struct error *e)
 		if (stop_wait(instant_earlier(instant_after(now, o->pause), a->until)))
 			/* uncovered: a signal within a few hundredths of a second */
 			return true;
-		o->pause = o->pause * 2 < PAUSE_MAX_S ? o->pause * 2 : PAUSE_MAX_S;
+		o->pause *= 2;
 	}
 	/* uncovered: the session is lost at just this call */
 	return false;
