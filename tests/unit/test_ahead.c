@@ -275,8 +275,12 @@ static void delete_ahead(void)
 
 static bool settle(void)
 {
-	return store_settle(
+	const struct claim_request next = { .kind = CLAIM_NEXT };
+	world.store.foreseen = &next;
+	bool ok = store_settle(
 		&world.store, &world.model, &world.claim, world.disposals, &world.error);
+	ck_assert_ptr_null(world.store.foreseen); /* it is the caller's, whatever has failed */
+	return ok;
 }
 
 static bool keep(void)

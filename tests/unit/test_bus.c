@@ -203,6 +203,8 @@ static void send_too_large(struct bus *bus, unsigned count)
 	rd_kafka_mock_push_request_errors(
 		world.cluster, PRODUCE, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
 	ck_assert(!send_burst(count));
+	/* Who learns of the gap cannot send over it. */
+	ck_assert(atomic_load(&bus->is_broken) || bus->lost_burst == bus->last_burst);
 	ck_assert_int_eq(world.ledger.entries[0].verdict, VERDICT_REJECTED);
 	ck_assert_ptr_nonnull(strstr(world.ledger.entries[0].reason, "max.message.bytes"));
 	while (atomic_load(&bus->is_broken))
