@@ -14,7 +14,7 @@
  *
  * What the broker says of a batch holds for each message of it, so VERDICT_REJECTED is final only
  * for a message that was sent by itself.  And if all rows of a burst are rejected for one cause it
- * is not theirs, whatever the table says: see ledger_rejected_alike(). */
+ * is not theirs, whatever the table says: see ledger_failed_alike(). */
 enum verdict bus_verdict_of(rd_kafka_resp_err_t code);
 
 /* The code as a cause that several rows may share though none of them is at fault.  0: each row is

@@ -80,45 +80,79 @@ bool ledger_all_stored(const struct ledger *l)
 	return true;
 }
 
-bool ledger_rejected_alike(const struct ledger *l)
+/* The cause of a failure that other rows may share; 0: there is none. */
+static int cause_of(const struct entry *entry)
+{
+	if (entry->verdict == VERDICT_UNREADABLE)
+		return CAUSE_UNREADABLE;
+	return entry->verdict == VERDICT_REJECTED ? entry->cause : 0;
+}
+
+bool ledger_failed_alike(const struct ledger *l, struct ledger_rules rules, enum verdict v)
 {
 	size_t alike = 0;
 	int cause = 0;
-	for (size_t i = 0; i < l->count; i++) {
+	for (size_t i = 0; i < l->count && (alike == 0 || !rules.in_order); i++) {
 		const struct entry *entry = &l->entries[i];
-		if (entry->verdict == VERDICT_HELD || entry->verdict == VERDICT_UNREADABLE ||
-			(entry->verdict == VERDICT_REJECTED && entry->cause == 0))
-			continue; /* says nothing of the others */
-		if (entry->verdict != VERDICT_REJECTED || (alike > 0 && entry->cause != cause))
+		if (entry->verdict != v && entry->verdict < VERDICT_HELD)
 			return false;
-		cause = entry->cause;
-		alike++;
+		if (entry->verdict != v || cause_of(entry) == 0)
+			continue; /* says nothing of the others */
+		if (alike++ > 0 && cause_of(entry) != cause)
+			return false;
+		cause = cause_of(entry);
 	}
-	return alike > 1;
+	return alike > 1 ||
+	       (alike == 1 && rules.before.cause == cause && rules.before.count >= LEDGER_RUN_MAX);
 }
 
-static enum fate fate_of(enum verdict v, struct ledger_rules rules)
+void ledger_run_on(struct ledger_run *run, const struct ledger *l, const struct disposal *d)
 {
+	bool any_stored = false;
+	for (size_t i = 0; i < l->count; i++) {
+		int cause = cause_of(&l->entries[i]);
+		any_stored = any_stored || l->entries[i].verdict == VERDICT_STORED;
+		if (d[i].fate == FATE_DIES && cause != 0)
+			*run = (struct ledger_run){ cause,
+				run->cause == cause ? run->count + 1 : 1 };
+	}
+	if (any_stored)
+		*run = (struct ledger_run){ 0 };
+}
+
+bool fate_leaves(enum fate fate)
+{
+	return fate == FATE_GOES || fate == FATE_DIES;
+}
+
+static enum fate fate_of(const struct entry *entry, struct ledger_rules rules)
+{
+	enum verdict v = entry->verdict;
 	if (v == VERDICT_STORED)
 		return FATE_GOES;
-	bool may_die = v == VERDICT_REJECTED || v == VERDICT_UNREADABLE;
-	return may_die && rules.dead_letters ? FATE_DIES : FATE_STAYS;
+	if (!rules.dead_letters || (v != VERDICT_REJECTED && v != VERDICT_UNREADABLE))
+		return FATE_STAYS;
+	return FATE_DIES;
 }
 
 size_t ledger_dispose(const struct ledger *l, struct ledger_rules rules, struct disposal *d)
 {
 	size_t leaving = 0;
 	bool unbroken = true;
-	bool spares = !rules.in_order && ledger_rejected_alike(l);
+	const bool spares[] = {
+		[VERDICT_UNREADABLE] = ledger_failed_alike(l, rules, VERDICT_UNREADABLE),
+		[VERDICT_REJECTED] = ledger_failed_alike(l, rules, VERDICT_REJECTED),
+	};
 	for (size_t i = 0; i < l->count; i++) {
-		enum fate fate = fate_of(l->entries[i].verdict, rules);
-		if (spares && l->entries[i].cause != 0 && fate == FATE_DIES)
+		const struct entry *entry = &l->entries[i];
+		enum fate fate = fate_of(entry, rules);
+		if (fate == FATE_DIES && cause_of(entry) != 0 && spares[entry->verdict])
 			fate = FATE_STAYS;
 		if (rules.in_order && !unbroken)
 			fate = FATE_STAYS;
 		unbroken = unbroken && fate == FATE_GOES;
-		d[i] = (struct disposal){ fate, fate == FATE_DIES ? l->entries[i].reason : NULL };
-		leaving += fate != FATE_STAYS;
+		d[i] = (struct disposal){ fate, fate == FATE_DIES ? entry->reason : NULL };
+		leaving += fate_leaves(fate);
 	}
 	return leaving;
 }
@@ -126,15 +160,15 @@ size_t ledger_dispose(const struct ledger *l, struct ledger_rules rules, struct 
 size_t ledger_failure(const struct ledger *l, struct ledger_rules rules, const struct disposal *d)
 {
 	size_t worst = l->count;
-	bool is_excused = false;
 	for (size_t i = 0; i < l->count; i++) {
-		is_excused = is_excused || d[i].fate == FATE_DIES;
+		if (rules.in_order && d[i].fate == FATE_DIES)
+			break;
 		if (d[i].fate != FATE_STAYS)
 			continue;
-		if (rules.in_order)
-			return is_excused ? l->count : i;
 		if (worst == l->count || l->entries[i].verdict > l->entries[worst].verdict)
 			worst = i;
+		if (rules.in_order && l->entries[worst].verdict != VERDICT_STORED)
+			break;
 	}
 	return worst;
 }

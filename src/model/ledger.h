@@ -8,6 +8,7 @@
 #ifndef SIGNALBUS_LEDGER_H
 #define SIGNALBUS_LEDGER_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,6 +34,9 @@ struct ledger {
 	size_t capacity;
 };
 
+/* The cause of VERDICT_UNREADABLE, whatever it is in detail; no number of the broker's. */
+#define CAUSE_UNREADABLE INT_MIN
+
 /* Of a VERDICT_REJECTED that the broker has given to a whole batch: whose fault it is. */
 enum blame {
 	BLAME_SHARED, /* that of any message of the batch */
@@ -42,7 +46,7 @@ enum blame {
 
 struct entry {
 	enum verdict verdict;
-	int16_t cause; /* of a reason that several rows may share; 0: it is the row's own */
+	int16_t cause; /* of a rejection, which several rows may share; 0: it is the row's own */
 	uint8_t blame;
 	char *reason; /* for people; NULL where the verdict says it all */
 };
@@ -71,12 +75,15 @@ bool ledger_complete(const struct ledger *l);
 /* Whether the broker has stored all. */
 bool ledger_all_stored(const struct ledger *l);
 
-/* Whether the broker has rejected all of several messages, each by itself, for one reason.  That is
- * not the rows' fault: so it would be with any row of the model.  Rows that were rejected for what
- * is their own, or were never sent, say nothing of the others.  Of a single message nobody can
- * tell: it is the row's.  In order, what is behind the first that is rejected is not judged by
- * itself, so there this says nothing. */
-bool ledger_rejected_alike(const struct ledger *l);
+/* The dead letters of a model, one after another without a signal that was stored between them, for
+ * a cause that may be no row's own. */
+struct ledger_run {
+	int cause;
+	unsigned count;
+};
+
+/* After so many of them, what fails for the same cause stays. */
+enum { LEDGER_RUN_MAX = 2 };
 
 /* What becomes of a row. */
 enum fate {
@@ -86,6 +93,9 @@ enum fate {
 	FATE_WAITS, /* it stays, and is put off */
 };
 
+/* Whether the row leaves the table. */
+bool fate_leaves(enum fate fate);
+
 struct disposal {
 	enum fate fate;
 	const char *reason; /* FATE_DIES: borrowed from the ledger */
@@ -94,16 +104,27 @@ struct disposal {
 struct ledger_rules {
 	bool in_order;     /* a row leaves only with all before it, and none leaves behind a dead
 			      letter: it may have been rejected for that one's sake */
-	bool dead_letters; /* what is rejected dies, unless all are, for one reason (in no order);
-			      else it stays */
+	bool dead_letters; /* what is rejected, or cannot be read, dies; else it stays */
+	struct ledger_run before; /* the dead letters before this burst */
 };
+
+/* Whether the rows with the verdict v, which is VERDICT_REJECTED or VERDICT_UNREADABLE, have failed
+ * for one cause that is not theirs: so it would be with any row of the model.  That is so if it
+ * holds for all of several rows, each by itself, or for one, in order the first one, and for the
+ * dead letters before it.  Rows that failed for what is their own, or were never sent, say nothing
+ * of the others; in order, nor does what is behind the first that failed. */
+bool ledger_failed_alike(const struct ledger *l, struct ledger_rules rules, enum verdict v);
+
+/* Note the dead letters of a burst in the run. */
+void ledger_run_on(struct ledger_run *run, const struct ledger *l, const struct disposal *d);
 
 /* Say in d, which is as long as the ledger, what becomes of each row.  Returns how many leave. */
 size_t ledger_dispose(const struct ledger *l, struct ledger_rules rules, struct disposal *d);
 
 /* The slot that decides what is wrong with the burst, or count where nothing is: the first of those
- * that stay with the heaviest verdict; in order, the first that stays, unless it is behind a dead
- * letter: what is behind one just waits for the next burst. */
+ * that stay with the heaviest verdict; in order, the first that stays (and is not stored, if there
+ * is such a one), unless it is behind a dead letter: what is behind one just waits for the next
+ * burst. */
 size_t ledger_failure(const struct ledger *l, struct ledger_rules rules, const struct disposal *d);
 
 #endif

@@ -18,6 +18,7 @@ struct burst *burst_new(
 	b->bus = bus;
 	b->worker = owner.worker;
 	b->is_sole = owner.workers == 1;
+	b->runs = memory_new(config->model_count, sizeof *b->runs);
 	return b;
 }
 
@@ -28,6 +29,7 @@ void burst_free(struct burst *b)
 	span_free(&b->next.span);
 	ledger_free(&b->ledger);
 	ledger_free(&b->attempt);
+	free(b->runs);
 	free(b);
 }
 
@@ -233,39 +235,69 @@ static const char *topic_of(const struct burst *b, size_t row)
 	return message.topic;
 }
 
+static struct ledger_rules rules_for(const struct burst *b)
+{
+	return (struct ledger_rules){ b->in_order, b->model->dead_letters != NULL,
+		b->runs[b->model->index] };
+}
+
+/* Why the database keeps a row. */
+static bool set_refusal(const struct burst *b, size_t row, const char *identity, struct error *e)
+{
+	const struct refusal *r = &b->claim.refusals[row];
+	bool is_sent = b->ledger.entries[row].verdict == VERDICT_STORED;
+	if (r->what == REFUSED_MOVING)
+		return error_set(e, r->kind,
+			"model \"%s\": signal %s cannot be moved to table %s: %s",
+			b->model->config->name, identity, b->model->dead_letters, r->reason);
+	return error_set(e, r->kind,
+		"model \"%s\": signal %s cannot be %s table %s, so it is %s: %s",
+		b->model->config->name, identity,
+		r->what == REFUSED_READING ? "read from" : "deleted from", b->model->relation,
+		is_sent ? "sent again" : "not sent", r->reason);
+}
+
+/* What is wrong with a row, or with all. */
+static bool set_rejection(const struct burst *b, size_t row, const char *identity, struct error *e)
+{
+	const struct entry *entry = &b->ledger.entries[row];
+	const char *name = b->model->config->name, *table = b->model->relation;
+	if (entry->cause == 0 || !ledger_failed_alike(&b->ledger, rules_for(b), VERDICT_REJECTED))
+		return error_set(e, ERROR_REJECTED,
+			"model \"%s\": the message of signal %s was rejected: %s; it stays in "
+			"table %s",
+			name, identity, entry->reason, table);
+	return error_set(e, ERROR_REJECTED,
+		"model \"%s\": %s rejected for the same reason, so not for their content: %s; the "
+		"signals stay in table %s",
+		name,
+		b->in_order || b->claim.count == 1 ? "several messages in succession were"
+						   : "all messages of a burst were",
+		entry->reason, table);
+}
+
 /* What the verdict that decides means for the burst; left rows have left the table. */
 static bool set_failure(const struct burst *b, size_t row, size_t left, struct error *e)
 {
 	const struct entry *entry = &b->ledger.entries[row];
 	const char *reason = entry->reason != NULL ? entry->reason : "";
-	const struct model_config *m = b->model->config;
+	const char *name = b->model->config->name;
+	bool is_refused = claim_refuses(&b->claim, row);
 	if (entry->verdict == VERDICT_AWAY)
-		return error_set(e, ERROR_BROKER, "model \"%s\": %s", m->name, reason);
+		return error_set(e, ERROR_BROKER, "model \"%s\": %s", name, reason);
 	if (entry->verdict == VERDICT_TOPIC)
-		return error_set(e, ERROR_TOPIC, "model \"%s\": topic \"%s\": %s", m->name,
+		return error_set(e, ERROR_TOPIC, "model \"%s\": topic \"%s\": %s", name,
 			topic_of(b, row), reason);
-	if (entry->verdict < VERDICT_TOPIC)
+	if (entry->verdict < VERDICT_TOPIC && !is_refused)
 		return error_set(e, ERROR_BROKER,
-			"model \"%s\": %zu of %zu signals were not stored within %g s: %s", m->name,
+			"model \"%s\": %zu of %zu signals were not stored within %g s: %s", name,
 			b->claim.count - left, b->claim.count, b->config->timeout, reason);
-	if (!b->in_order && entry->cause != 0 && ledger_rejected_alike(&b->ledger))
-		return error_set(e, ERROR_REJECTED,
-			"model \"%s\": all messages of a burst were rejected for the same reason, "
-			"so not for their content: %s; the signals stay in table %s",
-			m->name, reason, b->model->relation);
 	struct text identity = { 0 };
 	add_row(b, row, &identity);
-	if (claim_refuses(&b->claim, row))
-		error_set(e, ERROR_DATABASE,
-			"model \"%s\": signal %s cannot be %s table %s, so it is not sent: %s",
-			m->name, identity.text,
-			b->claim.refusals[row].is_unreadable ? "read from" : "deleted from",
-			b->model->relation, reason);
+	if (is_refused)
+		set_refusal(b, row, identity.text, e);
 	else
-		error_set(e, ERROR_REJECTED,
-			"model \"%s\": the message of signal %s was rejected: %s; it stays in "
-			"table %s",
-			m->name, identity.text, reason, b->model->relation);
+		set_rejection(b, row, identity.text, e);
 	text_free(&identity);
 	return false;
 }
@@ -281,99 +313,49 @@ static void warn_of_dead_letter(const struct burst *b, size_t row, const char *r
 	text_free(&identity);
 }
 
-/* The settling of a burst. */
-struct settlement {
-	struct ledger_rules rules;
-	struct disposal *disposals;
-	size_t leaving;
-	struct error unburied; /* why the dead letters could not be moved; else ERROR_NONE */
-};
-
-/* Move the dead letters.  Where that is not possible they stay, and the others are settled all the
- * same, so that they are not sent again and again. */
-static void bury(struct burst *b, struct settlement *st)
-{
-	bool any = false;
-	for (size_t i = 0; i < b->claim.count; i++)
-		any = any || st->disposals[i].fate == FATE_DIES;
-	if (!any || store_bury(b->store, b->model, &b->claim, st->disposals, &st->unburied))
-		return;
-	st->rules.dead_letters = false;
-	st->leaving = ledger_dispose(&b->ledger, st->rules, st->disposals);
-}
-
-/* Whether each row that the database lets go has gone. */
-static bool all_go(const struct burst *b, const struct settlement *st)
-{
-	for (size_t i = 0; i < b->claim.count; i++)
-		if (st->disposals[i].fate != (claim_refuses(&b->claim, i) ? FATE_STAYS : FATE_GOES))
-			return false;
-	return true;
-}
-
-/* Decide what becomes of each row. */
-static bool dispose(struct burst *b, struct settlement *st, struct error *e)
-{
-	st->leaving = ledger_dispose(&b->ledger, st->rules, st->disposals);
-	if (st->leaving == 0 || all_go(b, st))
-		return true;
-	if (!store_keep(b->store, b->model, &b->claim, e))
-		return false;
-	bury(b, st);
-	return true;
-}
-
 /* Whether what is wrong with a row is not so with others. */
 static bool is_of_row(const struct burst *b, size_t row)
 {
 	enum verdict v = b->ledger.entries[row].verdict;
 	bool is_of_topic = v == VERDICT_TOPIC || v == VERDICT_AWAY;
-	return v == VERDICT_REJECTED || v == VERDICT_HELD || v == VERDICT_UNREADABLE ||
+	return v == VERDICT_REJECTED || claim_refuses(&b->claim, row) ||
 	       (is_of_topic && !template_is_constant(&b->model->topic));
 }
 
 /* Put off the rows that stay for a reason of their own. */
-static void put_off(struct burst *b, struct settlement *st, struct burst_result *result)
+static void put_off(struct burst *b, struct disposal *disposals, struct burst_result *result)
 {
 	struct error e;
 	for (size_t row = 0; b->order->deferral != NULL && row < b->claim.count; row++) {
-		if (st->disposals[row].fate != FATE_STAYS || !is_of_row(b, row))
+		if (disposals[row].fate != FATE_STAYS || !is_of_row(b, row))
 			continue;
-		bool is_unburied = b->ledger.entries[row].verdict >= VERDICT_UNREADABLE &&
-				   st->unburied.kind == ERROR_DATABASE;
-		if (is_unburied)
-			e = st->unburied;
-		else
-			set_failure(b, row, st->leaving, &e);
+		set_failure(b, row, result->sent + result->dead_lettered, &e);
 		deferral_add(b->order->deferral, rows_value(b->claim.rows, row, ROW_TABLEOID),
 			rows_value(b->claim.rows, row, ROW_CTID), &e);
-		st->disposals[row].fate = FATE_WAITS;
+		disposals[row].fate = FATE_WAITS;
 		result->put_off_for = e.kind;
 		result->put_off++;
 	}
-	if (st->unburied.kind == ERROR_DATABASE && result->put_off > 0)
-		st->unburied.kind = ERROR_NONE;
 }
 
 /* What has become of the burst, now that its rows are gone. */
 static bool conclude(
-	struct burst *b, struct settlement *st, struct burst_result *result, struct error *e)
+	struct burst *b, struct disposal *disposals, struct burst_result *result, struct error *e)
 {
 	for (size_t i = 0; i < b->claim.count; i++) {
-		if (st->disposals[i].fate != FATE_DIES)
+		result->sent += disposals[i].fate == FATE_GOES;
+		if (disposals[i].fate != FATE_DIES)
 			continue;
-		warn_of_dead_letter(b, i, st->disposals[i].reason);
+		warn_of_dead_letter(b, i, disposals[i].reason);
 		result->dead_lettered++;
 	}
-	result->sent = st->leaving - result->dead_lettered;
-	put_off(b, st, result);
-	result->more = result->more || st->leaving + result->put_off < b->claim.count;
-	if (st->unburied.kind != ERROR_NONE) {
-		*e = st->unburied;
-		return false;
-	}
-	size_t failure = ledger_failure(&b->ledger, st->rules, st->disposals);
-	return failure == b->claim.count || set_failure(b, failure, st->leaving, e);
+	size_t left = result->sent + result->dead_lettered;
+	put_off(b, disposals, result);
+	result->more = result->more || left + result->put_off < b->claim.count;
+	size_t failure = ledger_failure(&b->ledger, rules_for(b), disposals);
+	bool ok = failure == b->claim.count || set_failure(b, failure, left, e);
+	ledger_run_on(&b->runs[b->model->index], &b->ledger, disposals);
+	return ok;
 }
 
 /* Where all goes well and there is more, take the next stretch, and let the store know. */
@@ -391,17 +373,17 @@ static void foresee(struct burst *b, const struct burst_result *result, struct c
 
 static bool settle(struct burst *b, struct burst_result *result, struct error *e)
 {
-	struct settlement st = { .rules = { b->in_order, b->model->dead_letters != NULL },
-		.disposals = memory_new(b->claim.count, sizeof *st.disposals) };
+	struct disposal *disposals = memory_new(b->claim.count, sizeof *disposals);
 	struct claim_request next;
-	bool ok = dispose(b, &st, e);
+	bool ok = true;
+	bool any = ledger_dispose(&b->ledger, rules_for(b), disposals) > 0;
 	foresee(b, result, &next);
-	if (ok && st.leaving == 0)
-		store_abandon(b->store);
+	if (any)
+		ok = store_settle(b->store, b->model, &b->claim, disposals, e);
 	else
-		ok = ok && store_settle(b->store, b->model, &b->claim, st.disposals, e);
-	ok = ok && conclude(b, &st, result, e) && !store_is_unconfirmed(b->store, e);
-	free(st.disposals);
+		store_abandon(b->store);
+	ok = ok && conclude(b, disposals, result, e) && !store_is_unconfirmed(b->store, e);
+	free(disposals);
 	return ok;
 }
 

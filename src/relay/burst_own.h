@@ -13,10 +13,11 @@ struct burst {
 	struct store *store;
 	struct bus *bus;
 	unsigned worker;
-	bool is_sole;          /* no other burst runs on the bus at the same time */
-	struct ledger ledger;  /* of all rows */
-	struct ledger attempt; /* of rows that are sent again */
-	struct stretch next;   /* taken for the next burst, whose claim may be in flight */
+	bool is_sole;            /* no other burst runs on the bus at the same time */
+	struct ledger ledger;    /* of all rows */
+	struct ledger attempt;   /* of rows that are sent again */
+	struct ledger_run *runs; /* one for each model of the configuration */
+	struct stretch next;     /* taken for the next burst, whose claim may be in flight */
 	bool has_next;
 	/* Of the current burst: */
 	const struct burst_order *order;

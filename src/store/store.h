@@ -101,19 +101,20 @@ struct claim_request {
 	void *arg;
 };
 
-/* Why a row must not be sent. */
+/* Why a row stays. */
 struct refusal {
-	char *reason;       /* NULL: it may be sent */
-	bool is_unreadable; /* otherwise the database does not delete it */
-	bool may_die;       /* the failure to read it is specific to the row */
+	char *reason; /* NULL: the row does not have to stay */
+	enum { REFUSED_DELETION, REFUSED_READING, REFUSED_MOVING } what;
+	enum error_kind kind;
+	bool may_die; /* the failure to read it is specific to the row */
 };
 
 /* The rows of a burst: locked or deleted, in an open transaction.  Freed by claim_free(). */
 struct claim {
 	struct rows *rows;
 	size_t count;
-	struct refusal *refusals; /* one per row; NULL: none is refused. In order, such a row is the
-				     last one */
+	struct refusal *refusals; /* one per row; NULL: none is refused.  store_claim() in order:
+				     such a row is the last one */
 	bool more; /* as far as is known there are more rows to claim at once; for noted keys, more
 		      with the same keys */
 	size_t cut_to; /* rows after this many do not fit in a burst, and were omitted; 0: none */
@@ -148,23 +149,16 @@ void store_foresee(struct store *s, const struct claim_request *next);
  * unlikely to stay.  Does not block.  store_settle() handles the outcome. */
 void store_delete_ahead(struct store *s, const struct model *m, const struct claim *claim);
 
-/* Whether the database refuses to delete the row. */
+/* Whether the row has to stay.  It must not be sent; if store_settle() says so, it was sent. */
 bool claim_refuses(const struct claim *claim, size_t row);
 
-/* Some rows stay or become dead letters: undo the early deletion.  Call it before anything else is
- * done with them.  The rows are then in a new transaction with new locks: if another session took a
- * row in between, the error is ERROR_CONFLICT, and no transaction is open. */
-bool store_keep(struct store *s, const struct model *m, const struct claim *claim, struct error *e);
-
-/* Copy the rows that become dead letters, in the claim's transaction.  On failure nothing was
- * copied, and the transaction continues unless the session is lost. */
-bool store_bury(struct store *s, const struct model *m, const struct claim *claim,
-	const struct disposal *disposals, struct error *e);
-
-/* Delete the rows that were sent or became dead letters, and commit.  If fewer were deleted than
- * expected (a trigger may keep rows), that is an error, although the others are deleted. */
-bool store_settle(struct store *s, const struct model *m, const struct claim *claim,
-	const struct disposal *disposals, struct error *e);
+/* Delete the rows that were sent, move those that become dead letters, and commit.  If not all
+ * claimed rows are to leave, an early deletion is undone first, and rows that the server refuses to
+ * delete or to move stay: disposals and the refusals of the claim are updated.  If fewer rows were
+ * deleted than expected (a trigger may keep rows), that is an error, although the others are
+ * deleted.  ERROR_CONFLICT if another session took a row in between. */
+bool store_settle(struct store *s, const struct model *m, struct claim *claim,
+	struct disposal *disposals, struct error *e);
 
 /* Whether the last transaction was committed, though no standby has confirmed that in time, which e
  * says then (ERROR_UNCONFIRMED). */

@@ -90,15 +90,18 @@ static bool lock_again(struct store *s, const struct model *m, const struct clai
 
 bool store_keep(struct store *s, const struct model *m, const struct claim *claim, struct error *e)
 {
-	if (s->ahead == AHEAD_NOT)
+	enum ahead was = s->ahead;
+	if (was == AHEAD_NOT)
 		return true;
-	if (s->ahead == AHEAD_FIRST)
-		return store_restore(s, e);
 	bool ok = store_await_deletion(s, e);
 	deletions_free(&s->deletions);
-	char *transaction = ok ? transaction_number(s, e) : NULL;
-	ok = transaction != NULL && lock_again(s, m, claim, transaction, e);
-	free(transaction);
+	if (was == AHEAD_FIRST) {
+		ok = store_query(s, (struct db_call){ .sql = "ROLLBACK TO SAVEPOINT first" }, e);
+	} else {
+		char *transaction = ok ? transaction_number(s, e) : NULL;
+		ok = transaction != NULL && lock_again(s, m, claim, transaction, e);
+		free(transaction);
+	}
 	if (!ok)
 		store_abandon(s);
 	return ok;

@@ -31,7 +31,7 @@ static void collect(
 	struct deletions *d, const struct claim *claim, const struct disposal *disposals)
 {
 	for (size_t i = 0; i < claim->count; i++) {
-		if (disposals != NULL && disposals[i].fate == FATE_STAYS)
+		if (disposals != NULL && !fate_leaves(disposals[i].fate))
 			continue;
 		struct deletion *from = deletion_from(d, rows_value(claim->rows, i, ROW_TABLEOID));
 		binary_tids_add(&from->ctids, rows_value(claim->rows, i, ROW_CTID));
@@ -84,10 +84,19 @@ bool deletions_prepare(struct store *s, const struct model *m, const struct clai
 	d->all_calls = d->first + d->count;
 	/* A commit may wait for others, for those that notify for instance, and all is sent then.
 	 */
-	if (claim->is_taken || (s->is_hasty && d->count == 0))
+	if (claim->is_taken)
 		d->calls[d->all_calls++] = (struct db_call){ .sql = s->patience };
 	d->calls[d->all_calls++] = (struct db_call){ .sql = "COMMIT" };
 	return true;
+}
+
+void deletions_done(struct store *s)
+{
+	struct deletions *d = &s->deletions;
+	*d = (struct deletions){ .calls = memory_new(2, sizeof *d->calls) };
+	if (s->is_hasty)
+		d->calls[d->all_calls++] = (struct db_call){ .sql = s->patience };
+	d->calls[d->all_calls++] = (struct db_call){ .sql = "COMMIT" };
 }
 
 bool deletions_check(const struct model *m, const struct deletions *d, struct error *e)

@@ -4,8 +4,7 @@
  * server refuses some of them, these are found by halves, and the others go without them.
  *
  * All of that is behind a savepoint, so that it can be taken back with the rows still locked: the
- * broker may refuse some, too.  The others are deleted again then, by such parts as the server
- * takes.
+ * broker may refuse some, too.
  */
 #include "base/text.h"
 #include "store/store_own.h"
@@ -62,8 +61,7 @@ static bool try_part(struct trial *t, size_t first, size_t count, struct error *
 	return (t->any && t->claim->in_order) || try_part(t, first + half, count - half, e);
 }
 
-/* In order, nothing behind a row that stays is sent. */
-static void cut_order(struct claim *claim)
+void trial_cut_order(struct claim *claim)
 {
 	for (size_t row = 0; claim->in_order && row < claim->count; row++)
 		if (claim_refuses(claim, row))
@@ -73,11 +71,7 @@ static void cut_order(struct claim *claim)
 bool trial_run(struct trial *t, struct error *e)
 {
 	t->deadline = instant_after(clock_now(), t->store->config->timeout);
-	if (!try_part(t, 0, t->claim->count, e))
-		return false;
-	if (t->any)
-		cut_order(t->claim);
-	return true;
+	return try_part(t, 0, t->claim->count, e);
 }
 
 /* Of a trial, those that are not refused are to go; later, those that the disposals say. */
@@ -88,8 +82,7 @@ static enum fate fate_of(const struct trial *t, size_t row)
 	return claim_refuses(t->claim, row) ? FATE_STAYS : FATE_GOES;
 }
 
-/* Delete some of the rows, and have the triggers run that would wait for the commit. */
-static bool delete_rows(struct trial *t, size_t first, size_t count, struct error *e)
+bool trial_delete(struct trial *t, size_t first, size_t count, struct error *e)
 {
 	struct store *s = t->store;
 	struct error ignored;
@@ -111,85 +104,23 @@ static bool delete_rows(struct trial *t, size_t first, size_t count, struct erro
 static bool refuse(struct trial *t, size_t row, const struct error *why, struct error *e)
 {
 	(void)e;
-	trial_refuse(t, row, (struct refusal){ .reason = text_copy(why->text) });
+	trial_refuse(t, row,
+		(struct refusal){ .reason = text_copy(why->text),
+			.what = REFUSED_DELETION,
+			.kind = ERROR_DATABASE });
 	return true;
-}
-
-/* Rows that cannot be read and are to die are deleted later; those that cannot be deleted stay. */
-static bool try_dying(struct trial *t, struct error *e)
-{
-	struct claim *claim = t->claim;
-	for (size_t row = 0; claim->refusals != NULL && row < claim->count; row++) {
-		struct refusal dying = claim->refusals[row];
-		if (!dying.may_die)
-			continue;
-		claim->refusals[row] = (struct refusal){ 0 };
-		bool ok = query(t, "SAVEPOINT dying", e) && try_part(t, row, 1, e) &&
-			  query(t, "ROLLBACK TO SAVEPOINT dying", e);
-		if (claim_refuses(claim, row)) {
-			free(dying.reason);
-			continue;
-		}
-		claim->refusals[row] = dying;
-		if (!ok)
-			return false;
-	}
-	return true;
-}
-
-/* What is left to do is to commit. */
-static bool prepare_commit(
-	struct store *s, const struct model *m, const struct claim *claim, struct error *e)
-{
-	struct disposal *none = memory_new(claim->count, sizeof *none);
-	bool ok = deletions_prepare(s, m, claim, none, e);
-	free(none);
-	return ok;
 }
 
 bool store_delete_first(
 	struct store *s, const struct model *m, struct claim *claim, struct error *e)
 {
 	struct trial t = {
-		.store = s, .model = m, .claim = claim, .try_rows = delete_rows, .refuse = refuse
+		.store = s, .model = m, .claim = claim, .try_rows = trial_delete, .refuse = refuse
 	};
-	if (!query(&t, "SAVEPOINT first", e) || !trial_run(&t, e) || !try_dying(&t, e) ||
-		!prepare_commit(s, m, claim, e))
+	if (!query(&t, "SAVEPOINT first", e) || !trial_run(&t, e))
 		return false;
+	trial_cut_order(claim);
+	deletions_done(s);
 	s->ahead = AHEAD_FIRST;
 	return true;
-}
-
-/* What is sent has to go: it is not committed without one of the rows. */
-static bool fail(struct trial *t, size_t row, const struct error *why, struct error *e)
-{
-	(void)row;
-	*e = *why;
-	return error_prefix(
-		e, "a signal that was sent cannot be deleted from table %s", t->model->relation);
-}
-
-bool store_delete_again(struct store *s, const struct model *m, const struct claim *claim,
-	const struct disposal *disposals, struct error *e)
-{
-	struct claim same = *claim; /* nothing of it is refused now */
-	struct trial t = { .store = s,
-		.model = m,
-		.claim = &same,
-		.disposals = disposals,
-		.try_rows = delete_rows,
-		.refuse = fail };
-	s->ahead = AHEAD_NOT;
-	return trial_run(&t, e) && prepare_commit(s, m, claim, e);
-}
-
-bool store_restore(struct store *s, struct error *e)
-{
-	s->ahead = AHEAD_RESTORED;
-	deletions_free(&s->deletions);
-	if (store_query(s, (struct db_call){ .sql = "ROLLBACK TO SAVEPOINT first" }, e) &&
-		store_query(s, (struct db_call){ .sql = s->patience }, e))
-		return true;
-	store_abandon(s);
-	return false;
 }

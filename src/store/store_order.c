@@ -344,7 +344,7 @@ void ordering_note_left(struct ordering *o, const struct model *m, const struct 
 	bool *flags = memory_new(claim->count, sizeof *flags);
 	size_t last = 0;
 	for (size_t i = 0; i < claim->count; i++) {
-		flags[i] = disposals[i].fate != FATE_STAYS;
+		flags[i] = fate_leaves(disposals[i].fate);
 		if (flags[i])
 			last = i + 1;
 	}

@@ -63,8 +63,7 @@ enum ahead {
 	AHEAD_NOT,
 	AHEAD_SENT,
 	AHEAD_DONE,
-	AHEAD_FIRST,    /* before anything is sent, after a savepoint … */
-	AHEAD_RESTORED, /* … and undone: the rows are deleted again, in parts */
+	AHEAD_FIRST, /* before anything is sent, after a savepoint */
 };
 
 struct store {
@@ -161,7 +160,7 @@ struct trial {
 	struct instant deadline; /* for refused rows; slow refusals are not specific to rows */
 	bool any;                /* the row is refused */
 	void *arg;
-	const struct disposal *disposals; /* flags of rows that are sent (store_first.c); or NULL */
+	struct disposal *disposals; /* of rows that are settled (store_settle.c); or NULL */
 	/* Try some rows, with RELEASE SAVEPOINT part at the end. */
 	bool (*try_rows)(struct trial *t, size_t first, size_t count, struct error *e);
 	/* A row is isolated, with its error; the savepoint is set again. */
@@ -170,21 +169,27 @@ struct trial {
 	bool (*is_for_row)(const struct error *e);
 };
 
-/* Try all rows of a claim; if that fails for some, in halves until these are isolated (in order,
- * only the first one, which is then the last row of the claim).  (store_first.c) */
+/* Try all rows of a claim; if that fails for some, in halves until these are isolated; in order,
+ * only the first one.  (store_first.c) */
 bool trial_run(struct trial *t, struct error *e);
 void trial_refuse(struct trial *t, size_t row, struct refusal refusal);
 
+/* Delete some of the rows, and run the triggers that are deferred to the commit. */
+bool trial_delete(struct trial *t, size_t first, size_t count, struct error *e);
+
+/* In order, nothing after a refused row is sent: make it the last one of its claim. */
+void trial_cut_order(struct claim *claim);
+
 /* Delete the rows of a claim before they are sent, because the server may refuse to, except those
- * that it refuses, which the claim then names; and undo that (store_first.c). */
+ * that it refuses, which the claim then names (store_first.c). */
 bool store_delete_first(
 	struct store *s, const struct model *m, struct claim *claim, struct error *e);
-bool store_restore(struct store *s, struct error *e);
 
-/* After that: delete the rows that were sent or became dead letters, in parts that the server
- * accepts, and prepare the commit.  Fails if the server refuses one of them by itself. */
-bool store_delete_again(struct store *s, const struct model *m, const struct claim *claim,
-	const struct disposal *disposals, struct error *e);
+/* Some rows stay or become dead letters: undo the early deletion.  Call it before anything else is
+ * done with them.  Unless they were deleted first, the rows are then in a new transaction with new
+ * locks: if another session took a row in between, the error is ERROR_CONFLICT, and no transaction
+ * is open (store_ahead.c). */
+bool store_keep(struct store *s, const struct model *m, const struct claim *claim, struct error *e);
 
 /* Fewer rows are not worth a round trip for an early deletion. */
 #define AHEAD_MIN 50
@@ -194,11 +199,14 @@ bool store_delete_again(struct store *s, const struct model *m, const struct cla
  * refuse a row. */
 bool deletions_plan(struct store *s, const struct model *m, struct error *e);
 
-/* Prepare to delete the rows of a claim that do not stay; all, if there are no disposals.  Free the
+/* Prepare to delete the rows of a claim that leave; all, if there are no disposals.  Free the
  * result with deletions_free() in any case. */
 bool deletions_prepare(struct store *s, const struct model *m, const struct claim *claim,
 	const struct disposal *disposals, struct error *e);
 void deletions_free(struct deletions *d);
+
+/* All rows are deleted; only the commit remains. */
+void deletions_done(struct store *s);
 
 /* Whether as many rows were deleted as expected: rows that a trigger, a rule or a policy keeps
  * would be sent again and again. */
@@ -216,7 +224,7 @@ void store_drop_foreseen(struct store *s);
 bool store_claim_ordered(struct store *s, const struct model *m,
 	const struct claim_request *request, struct claim *claim, struct error *e);
 
-/* The claimed rows that do not stay were deleted from the table. */
+/* The claimed rows that leave were deleted from the table. */
 void ordering_note_left(struct ordering *o, const struct model *m, const struct claim *claim,
 	const struct disposal *disposals);
 

@@ -217,7 +217,8 @@ static bool refuse(struct trial *t, size_t row, const struct error *why, struct 
 		r->general = *why;
 	trial_refuse(t, row,
 		(struct refusal){ .reason = text_copy(why->text),
-			.is_unreadable = true,
+			.what = REFUSED_READING,
+			.kind = ERROR_DATABASE,
 			.may_die = !is_state(why, of_damage) });
 	return true;
 }
@@ -263,10 +264,9 @@ static bool examine_all(struct trial *t, struct error *e)
 	return true;
 }
 
-/* Whose fault it is.  That of rows, if others of the tried ones can be read.  If all of several are
- * refused, it is not the fault of each, so that none dies; for a reason that is not of rows it is
- * the model's, unless other rows of it could be read before.  A row that is all alone stays by
- * itself for such a reason: it may be its own. */
+/* Whose fault a reason is that is none of rows usually: that of rows, if others of the tried ones
+ * can be read, or could be before; else the model's.  A row that is all alone stays by itself: it
+ * may be its own. */
 static bool judge(struct trial *t, size_t tried, struct error *e)
 {
 	struct reading *r = t->arg;
@@ -286,7 +286,7 @@ static bool judge(struct trial *t, size_t tried, struct error *e)
 		*e = r->general;
 		return false;
 	}
-	for (size_t row = 0; !some && (refused > 1 || is_general) && row < claim->count; row++)
+	for (size_t row = 0; is_general && !some && row < claim->count; row++)
 		claim->refusals[row].may_die = false;
 	return examine_all(t, e);
 }
@@ -338,11 +338,11 @@ void store_check_text(const struct model *m, struct claim *claim)
 			free(shown);
 			trial_refuse(&t, row,
 				(struct refusal){ .reason = reason.text,
-					.is_unreadable = true,
+					.what = REFUSED_READING,
+					.kind = ERROR_DATABASE,
 					.may_die = true });
-			if (claim->in_order)
-				claim->count = row + 1;
 		}
+	trial_cut_order(claim);
 }
 
 bool store_read_apart(struct store *s, const struct model *m, struct claim *claim, struct error *e)
@@ -356,7 +356,9 @@ bool store_read_apart(struct store *s, const struct model *m, struct claim *clai
 		.refuse = refuse,
 		.is_for_row = is_for_some };
 	size_t tried = claim->count;
-	bool ok = read_none(&t, e) && trial_run(&t, e) && (!t.any || judge(&t, tried, e));
+	bool ok = read_none(&t, e) && trial_run(&t, e);
+	trial_cut_order(claim);
+	ok = ok && (!t.any || judge(&t, tried, e));
 	if (ok) {
 		take_over(&t);
 		s->models[m->index].reads_apart = t.any;

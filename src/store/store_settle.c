@@ -1,76 +1,12 @@
+/*
+ * The end of a burst.  Usually all of its rows go, and the deletion is one round trip with the
+ * commit, or there already.  Where some stay, the others go by such parts as the server takes: a
+ * row that stays may refer to others, which have to stay as well then, though they were sent.
+ */
 #include "base/text.h"
 #include "store/store_own.h"
 
 #include <stdlib.h>
-
-static bool savepoint(struct store *s, const char *sql, struct error *e)
-{
-	return store_query(s, (struct db_call){ .sql = sql }, e);
-}
-
-/* A row was not copied.  Always returns false. */
-static bool not_copied(const struct model *m, struct error *e)
-{
-	for (size_t i = 0; i < m->column_count; i++)
-		if (m->columns[i].has_inner_xml)
-			return error_set(e, ERROR_DATABASE,
-				"table %s did not accept them; does XML within column \"%s\" "
-				"have a declaration, which would be lost, or does a trigger or a "
-				"rule prevent the INSERT?",
-				m->dead_letters, m->columns[i].name);
-	return error_set(e, ERROR_DATABASE,
-		"table %s did not accept them; does a trigger or a rule prevent the INSERT?",
-		m->dead_letters);
-}
-
-/* Copy one row to the dead letters. */
-static bool bury_row(struct store *s, const struct model *m, const char *const *values,
-	const char *statement, struct error *e)
-{
-	size_t copied = 0;
-	struct db_call call = {
-		.prepared = statement, .values = values, .value_count = 4, .affected = &copied
-	};
-	if (!store_query(s, call, e))
-		return error_prefix(e,
-			"model \"%s\": a signal that was rejected cannot be moved to "
-			"table %s",
-			m->config->name, m->dead_letters);
-	return copied == 1 || not_copied(m, e);
-}
-
-static bool bury_all(struct store *s, const struct model *m, const struct claim *claim,
-	const struct disposal *disposals, struct error *e)
-{
-	bool *done = &s->models[m->index].prepared_bury;
-	struct statement st = { "bury", *done ? NULL : sql_bury(m), done };
-	char *name = store_prepare(s, m, st, e);
-	bool ok = name != NULL;
-	for (size_t i = 0; ok && i < claim->count; i++) {
-		const char *const values[] = { m->config->name, disposals[i].reason,
-			rows_value(claim->rows, i, ROW_CTID),
-			rows_value(claim->rows, i, ROW_TABLEOID) };
-		ok = disposals[i].fate != FATE_DIES || bury_row(s, m, values, name, e);
-	}
-	free(name);
-	return ok;
-}
-
-bool store_bury(struct store *s, const struct model *m, const struct claim *claim,
-	const struct disposal *disposals, struct error *e)
-{
-	struct error ignored;
-	if (!savepoint(s, "SAVEPOINT bury", e) || !savepoint(s, s->patience, e) ||
-		!store_query(s, db_role_path(s->db), e))
-		/* uncovered: the session is lost at just this call */
-		return false;
-	if (bury_all(s, m, claim, disposals, e))
-		return true;
-	if (store_connected(s) && !savepoint(s, "ROLLBACK TO SAVEPOINT bury", &ignored))
-		/* uncovered: the session is lost at just this call */
-		store_disconnect(s);
-	return false;
-}
 
 /* Rows that fill but a part of what a burst may have are small. */
 #define SMALL_PART 8
@@ -81,25 +17,138 @@ static bool is_smooth(const struct model *m, const struct claim *claim, size_t l
 	       rows_bytes(claim->rows) <= (size_t)m->config->burst_bytes / SMALL_PART;
 }
 
-/* Whatever is deleted ahead has to go: else store_keep() was not called. */
-static void check_all_go(const struct claim *claim, const struct disposal *disposals)
+/* Whether each row that was not refused goes. */
+static bool all_go(const struct claim *claim, const struct disposal *disposals)
 {
 	for (size_t i = 0; i < claim->count; i++)
 		if (disposals[i].fate != (claim_refuses(claim, i) ? FATE_STAYS : FATE_GOES))
-			abort();
+			return false;
+	return true;
 }
 
-/* Delete and commit; what is deleted ahead is only committed. */
-static bool finish(struct store *s, const struct model *m, const struct claim *claim,
-	const struct disposal *disposals, struct error *e)
+/* What the trial of a settling is about. */
+struct settling {
+	char *move;     /* the name of the statement that copies a dead letter; NULL: none dies */
+	bool is_moving; /* that is under way: what fails now does not concern the other rows */
+};
+
+/* A row was not copied.  Always returns false. */
+static bool not_copied(const struct model *m, struct error *e)
+{
+	for (size_t i = 0; i < m->column_count; i++)
+		if (m->columns[i].has_inner_xml)
+			return error_set(e, ERROR_DATABASE,
+				"does XML within column \"%s\" have a declaration, which would be "
+				"lost, or does a trigger or a rule prevent the INSERT?",
+				m->columns[i].name);
+	return error_set(e, ERROR_DATABASE, "does a trigger or a rule prevent the INSERT?");
+}
+
+static bool move_row(struct trial *t, size_t row, const char *statement, struct error *e)
+{
+	const struct rows *rows = t->claim->rows;
+	const char *const values[] = { t->model->config->name, t->disposals[row].reason,
+		rows_value(rows, row, ROW_CTID), rows_value(rows, row, ROW_TABLEOID) };
+	size_t copied = 0;
+	const struct db_call call = {
+		.prepared = statement, .values = values, .value_count = 4, .affected = &copied
+	};
+	return store_query(t->store, call, e) && (copied == 1 || not_copied(t->model, e));
+}
+
+static bool try_rows(struct trial *t, size_t first, size_t count, struct error *e)
+{
+	struct settling *own = t->arg;
+	own->is_moving = true;
+	for (size_t row = first; row < first + count; row++)
+		if (t->disposals[row].fate == FATE_DIES && !move_row(t, row, own->move, e))
+			return false;
+	own->is_moving = false;
+	return trial_delete(t, first, count, e);
+}
+
+/* In order, what is behind the row stays as well. */
+static bool keep_row(struct trial *t, size_t row, const struct error *why, struct error *e)
+{
+	*e = *why;
+	if (!fate_leaves(t->disposals[row].fate))
+		return false; /* uncovered: nothing was done with it */
+	bool dies = t->disposals[row].fate == FATE_DIES;
+	trial_refuse(t, row,
+		(struct refusal){ .reason = text_copy(why->text),
+			.what = dies ? REFUSED_MOVING : REFUSED_DELETION,
+			.kind = why->kind });
+	do
+		t->disposals[row].fate = FATE_STAYS;
+	while (t->claim->in_order && ++row < t->claim->count);
+	return true;
+}
+
+/* Find the dead letters, and prepare to move them. */
+static bool prepare_moving(struct trial *t, struct error *e)
+{
+	struct store *s = t->store;
+	struct settling *own = t->arg;
+	bool any = false;
+	for (size_t row = 0; row < t->claim->count; row++)
+		any = any || t->disposals[row].fate == FATE_DIES;
+	if (!any)
+		return true;
+	bool *done = &s->models[t->model->index].prepared_bury;
+	const struct statement st = { "bury", *done ? NULL : sql_bury(t->model), done };
+	own->is_moving = true;
+	own->move = store_prepare(s, t->model, st, e);
+	return own->move != NULL && store_query(s, db_role_path(s->db), e);
+}
+
+/* For a reason that is none of the rows' none can be moved.  They stay, and the others are settled
+ * all the same, so that they are not sent again and again. */
+static bool settle_without_moving(struct trial *t, const struct error *why, struct error *e)
+{
+	for (size_t row = 0; row < t->claim->count; row++)
+		if (t->disposals[row].fate == FATE_DIES && !keep_row(t, row, why, e))
+			return false;
+	t->any = false;
+	const struct db_call back = { .sql = "ROLLBACK TO SAVEPOINT settling" };
+	return store_query(t->store, back, e) && trial_run(t, e);
+}
+
+/* Some of the rows stay, or die. */
+static bool settle_parts(struct store *s, const struct model *m, struct claim *claim,
+	struct disposal *disposals, struct error *e)
+{
+	struct settling own = { 0 };
+	struct trial t = { .store = s,
+		.model = m,
+		.claim = claim,
+		.disposals = disposals,
+		.arg = &own,
+		.try_rows = try_rows,
+		.refuse = keep_row };
+	bool ok = store_query(s, (struct db_call){ .sql = s->patience }, e) &&
+		  store_query(s, (struct db_call){ .sql = "SAVEPOINT settling" }, e) &&
+		  prepare_moving(&t, e) && trial_run(&t, e);
+	if (!ok && own.is_moving && store_connected(s)) {
+		const struct error why = *e;
+		ok = settle_without_moving(&t, &why, e);
+	}
+	free(own.move);
+	if (ok)
+		deletions_done(s);
+	s->models[m->index].is_careful = s->models[m->index].is_careful || t.any;
+	return ok;
+}
+
+/* Delete and commit; what is deleted already is only committed. */
+static bool finish(struct store *s, const struct model *m, struct claim *claim,
+	struct disposal *disposals, struct error *e)
 {
 	struct deletions *d = &s->deletions;
 	size_t done = 0;
-	if (s->ahead == AHEAD_RESTORED) {
-		if (!store_delete_again(s, m, claim, disposals, e))
+	if (!all_go(claim, disposals)) {
+		if (!settle_parts(s, m, claim, disposals, e))
 			return false;
 	} else if (s->ahead != AHEAD_NOT) {
-		check_all_go(claim, disposals);
 		if (!store_await_deletion(s, e))
 			return false;
 		done = d->first + d->count;
@@ -131,9 +180,11 @@ bool store_is_unconfirmed(const struct store *s, struct error *e)
 	return db_was_late(s->db, e);
 }
 
-bool store_settle(struct store *s, const struct model *m, const struct claim *claim,
-	const struct disposal *disposals, struct error *e)
+bool store_settle(struct store *s, const struct model *m, struct claim *claim,
+	struct disposal *disposals, struct error *e)
 {
+	if (!all_go(claim, disposals) && !store_keep(s, m, claim, e))
+		return false;
 	bool ok = finish(s, m, claim, disposals, e) && deletions_check(m, &s->deletions, e);
 	s->foreseen = NULL;
 	s->models[m->index].is_smooth = ok && s->models[m->index].is_smooth;

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner import FLUSHES, ids, model, repeats
+from runner import FLUSHES, every_flush, ids, model, repeats
 
 
 def refer(schema, row=3, clause=""):
@@ -87,6 +87,49 @@ def test_a_broker_that_refuses_some_of_them(signalbus, schema, make_topic, consu
     assert schema.execute("SELECT id FROM p ORDER BY id") == [(120,), (140,)]
     numbers = ids(consume(topic, 96))
     assert len(numbers) == 96 and repeats(numbers) == 0
+
+
+@pytest.fixture
+def dependent(signalbus, schema, make_topic):
+    """Configures a model of 10 rows, of which the broker rejects the 7th, which refers to the 4th."""
+    def configure(**settings):
+        topic = make_topic()
+        schema.make_signals("t", 10)
+        schema.execute("ALTER TABLE t ADD parent bigint REFERENCES t")
+        schema.execute("UPDATE t SET parent = 4, payload = repeat('x', 20000) WHERE id = 7")
+        signalbus.configure(model("A", schema.table("t"), topic, burst_count=100, order_by=["id"],
+                                  fields=["id", "payload"], **settings),
+                            dead_letter_table=schema.table("dead"),
+                            kafka={"message_max_bytes": 10_000})
+        schema.execute(signalbus("triggers").expect(0).stdout)
+        return topic
+    return configure
+
+
+@every_flush
+def test_a_row_that_a_rejected_one_refers_to(signalbus, schema, consume, dependent, flush):
+    """It stays with that one, and is sent again with it; the others are sent once."""
+    topic, is_ordered = dependent(), flush[0] == "flushordered"
+    for _ in range(2):
+        run = signalbus(*flush).expect(1)
+        assert "signal (id)=(7) was rejected" in run.stderr
+        kept = (f"signal (id)=(4) cannot be deleted from table {schema}.t, so it is sent again: "
+                "database: update or delete on table")
+        assert (kept in run.stderr) != is_ordered
+    left = list(range(4, 11)) if is_ordered else [4, 7]
+    assert [n for n, in schema.execute("SELECT id FROM t ORDER BY id")] == left
+    again = [4, 5, 6] if is_ordered else [4]
+    once = [n for n in range(1, 7 if is_ordered else 11) if n != 7]
+    assert sorted(ids(consume(topic, len(once + again)))) == sorted(once + again)
+
+
+@every_flush
+def test_a_dead_letter_that_refers_to_a_row(signalbus, schema, count_in_log, dependent, flush):
+    topic = dependent(on_reject="dead-letter")
+    signalbus(*flush).expect(0)
+    assert schema.execute("SELECT signal ->> 'id' FROM dead") == [("7",)]
+    assert schema.count("t") == 0
+    assert count_in_log(topic) == 9
 
 
 @pytest.fixture

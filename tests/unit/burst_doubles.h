@@ -43,16 +43,17 @@ struct script {
 	bool poisoned[ROWS_MAX];             /* the broker rejects all that go with it */
 	enum verdict broker[ROWS_MAX];       /* else says this; VERDICT_LATE: never arrives */
 	enum verdict broker_again[ROWS_MAX]; /* and this from the second attempt on */
-	enum blame blame[ROWS_MAX];          /* where it is rejected */
+	enum blame blame[ROWS_MAX];          /* where it is rejected, … */
+	int cause;                           /* … and for what */
 	enum verdict producer[ROWS_MAX];     /* refuses it; VERDICT_NONE: takes it */
 	/* Says what the broker is to say of a row, in the place of broker and broker_again. */
 	enum verdict (*oracle)(size_t row);
-	bool ahead;                 /* rows are deleted while they are on the way */
-	enum error_kind keep_error; /* and cannot be kept */
-	bool refused[ROWS_MAX];     /* the database does not delete it … */
-	bool unreadable[ROWS_MAX];  /* … or cannot read it */
-	bool more;                  /* to claim, as a claim has it */
-	double since;               /* so many seconds ago the server was asked */
+	bool ahead;                /* rows are deleted while they are on the way */
+	bool refused[ROWS_MAX];    /* the database does not delete it … */
+	bool unreadable[ROWS_MAX]; /* … or cannot read it */
+	bool kept[ROWS_MAX];       /* … or will not let it go when it was sent, and others stay */
+	bool more;                 /* to claim, as a claim has it */
+	double since;              /* so many seconds ago the server was asked */
 };
 
 /* From bus_begin() to bus_end(). */
@@ -119,7 +120,9 @@ static inline void refuse_some(struct claim *claim)
 		struct refusal *r = &claim->refusals[row];
 		if (script.refused[row] || script.unreadable[row])
 			r->reason = text_copy("it is referred to");
-		r->is_unreadable = r->may_die = script.unreadable[row];
+		r->what = script.unreadable[row] ? REFUSED_READING : REFUSED_DELETION;
+		r->kind = ERROR_DATABASE;
+		r->may_die = script.unreadable[row];
 	}
 }
 
@@ -202,46 +205,28 @@ void store_delete_ahead(struct store *s, const struct model *m, const struct cla
 	seen.is_ahead = script.ahead;
 }
 
-bool store_keep(struct store *s, const struct model *m, const struct claim *claim, struct error *e)
+/* What the server refuses of the rows that go, or die, stays, and says why; in order, with all
+ * behind it. */
+static inline void keep_some(struct claim *claim, struct disposal *disposals)
 {
-	(void)m;
-	ck_assert_ptr_nonnull(s);
-	check_claim(claim);
-	ck_assert_ptr_null(seen.open);
-	seen.is_kept = true;
-	if (!seen.is_ahead)
-		return true;
-	seen.is_ahead = false;
-	if (script.keep_error == ERROR_NONE)
-		return true;
-	seen.in_transaction = false;
-	return error_set(e, script.keep_error, "the rows cannot be kept");
-}
-
-/* Only what the broker has rejected, when it was sent alone, may be buried. */
-bool store_bury(struct store *s, const struct model *m, const struct claim *claim,
-	const struct disposal *disposals, struct error *e)
-{
-	ck_assert_ptr_nonnull(s);
-	ck_assert_ptr_nonnull(m->dead_letters);
-	check_claim(claim);
-	ck_assert(!seen.is_ahead);
-	ck_assert_uint_eq(seen.settles, 0);
-	if (script.bury_error != ERROR_NONE)
-		return error_set(e, script.bury_error, "the burying failed");
+	bool is_over = false;
 	for (size_t row = 0; row < claim->count; row++) {
-		if (disposals[row].fate != FATE_DIES)
+		struct refusal *r = &claim->refusals[row];
+		enum fate fate = disposals[row].fate;
+		bool is_kept = (fate == FATE_DIES && script.bury_error != ERROR_NONE) ||
+			       (fate == FATE_GOES && script.kept[row]);
+		if (is_over || is_kept)
+			disposals[row].fate = FATE_STAYS;
+		is_over = is_over || (is_kept && seen.in_order);
+		if (!is_kept)
 			continue;
-		ck_assert_msg(seen.rejected_alone[row] || script.unreadable[row],
-			"row %zu is no dead letter", row);
-		ck_assert_ptr_nonnull(disposals[row].reason);
-		seen.buried[row] = true;
-		seen.buried_count++;
+		free(r->reason);
+		*r = (struct refusal){ .reason = text_copy("it is kept"),
+			.what = fate == FATE_DIES ? REFUSED_MOVING : REFUSED_DELETION,
+			.kind = fate == FATE_DIES ? script.bury_error : ERROR_DATABASE };
 	}
-	return true;
 }
 
-/* The invariant that everything else serves. */
 bool store_is_unconfirmed(const struct store *s, struct error *e)
 {
 	(void)s;
@@ -250,27 +235,44 @@ bool store_is_unconfirmed(const struct store *s, struct error *e)
 	return script.is_unconfirmed;
 }
 
-bool store_settle(struct store *s, const struct model *m, const struct claim *claim,
-	const struct disposal *disposals, struct error *e)
+/* The invariant that everything else serves.  Only what the broker has rejected, when it was sent
+ * alone, or what cannot be read dies. */
+static inline void check_leaves(const struct model *m, const struct disposal *d, size_t row)
 {
-	(void)m;
+	if (d->fate == FATE_GOES)
+		ck_assert_msg(seen.stored[row], "row %zu is deleted and was not stored", row);
+	if (d->fate != FATE_DIES)
+		return;
+	ck_assert_ptr_nonnull(m->dead_letters);
+	ck_assert_msg(seen.rejected_alone[row] || script.unreadable[row],
+		"row %zu is no dead letter", row);
+	ck_assert_ptr_nonnull(d->reason);
+}
+
+bool store_settle(struct store *s, const struct model *m, struct claim *claim,
+	struct disposal *disposals, struct error *e)
+{
 	ck_assert_ptr_nonnull(s);
 	check_claim(claim);
 	ck_assert_ptr_null(seen.open);
-	for (size_t row = 0; row < claim->count; row++)
-		ck_assert_msg(disposals[row].fate == FATE_STAYS || seen.stored[row] ||
-				      (disposals[row].fate == FATE_DIES && seen.buried[row]),
-			"row %zu is deleted and was not stored", row);
-	for (size_t row = 0; row < claim->count; row++)
-		ck_assert_msg(!seen.is_ahead || script.refused[row] || script.unreadable[row] ||
-				      disposals[row].fate == FATE_GOES,
-			"row %zu is deleted ahead and has to stay", row);
+	bool all_go = true;
+	for (size_t row = 0; row < claim->count; row++) {
+		check_leaves(m, &disposals[row], row);
+		all_go = all_go && disposals[row].fate ==
+					   (claim_refuses(claim, row) ? FATE_STAYS : FATE_GOES);
+	}
+	seen.is_kept = !all_go;
+	seen.is_ahead = false;
 	seen.settles++;
 	seen.in_transaction = false;
 	if (script.settle_error != ERROR_NONE)
 		return error_set(e, script.settle_error, "the settling failed");
+	if (!all_go)
+		keep_some(claim, disposals);
 	for (size_t row = 0; row < claim->count; row++) {
-		seen.deleted[row] = disposals[row].fate != FATE_STAYS;
+		seen.buried[row] = disposals[row].fate == FATE_DIES;
+		seen.buried_count += seen.buried[row];
+		seen.deleted[row] = fate_leaves(disposals[row].fate);
 		seen.deleted_count += seen.deleted[row];
 	}
 	return true;
@@ -471,7 +473,7 @@ void bus_await(
 		seen.rejected_alone[a->rows[i]] = v == VERDICT_REJECTED && a->count == 1;
 		ck_assert(
 			ledger_record(l, a->slots[i], v, v == VERDICT_STORED ? NULL : reasons[v]));
-		ledger_explain(l, a->slots[i], 0, script.blame[a->rows[i]]);
+		ledger_explain(l, a->slots[i], script.cause, script.blame[a->rows[i]]);
 		ck_assert(!ledger_record(l, a->slots[i], VERDICT_REJECTED, "again"));
 	}
 	for (size_t slot = 0; slot < l->count; slot++)

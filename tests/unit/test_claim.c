@@ -24,11 +24,9 @@ static struct {
 	bool send_fails, receive_fails, is_unprepared, deletion_fails, is_lost, plan_fails,
 		has_null;
 	size_t rows, kept;
-	size_t limit;  /* so many are deleted by one statement, at most; 0: any */
-	bool is_stuck; /* and not even one */
 	/* What happened: */
 	char calls[256];
-	size_t prepared, planned, forgotten, gone;
+	size_t prepared, planned, forgotten;
 	bool heeds_stop;
 } world;
 
@@ -94,10 +92,7 @@ bool db_run(struct db *db, const struct db_call *calls, size_t count, struct ins
 	ck_assert_uint_eq(count, 1);
 	write_down(&calls[0], false);
 	write_down(&calls[0], true);
-	if (world.is_stuck || (world.limit > 0 && rows_of(calls) > world.limit))
-		return error_set(e, ERROR_DATABASE, "too many");
 	*calls[0].affected = rows_of(calls) - world.kept;
-	world.gone += *calls[0].affected;
 	return !world.deletion_fails || error_set(e, ERROR_CONFLICT, "lock timeout");
 }
 
@@ -571,51 +566,6 @@ START_TEST(a_foreseen_claim_is_deleted_when_it_is_asked_for)
 }
 END_TEST
 
-/* What is sent of a claim of 30 rows, which was deleted and has been taken back. */
-static bool delete_again(size_t stays)
-{
-	static const struct config config = { .timeout = 5 };
-	struct disposal disposals[30];
-	world.store.config = &config;
-	world.rows = COUNT(disposals);
-	ck_assert(claim(CLAIM_NEXT));
-	world.calls[0] = '\0';
-	for (size_t i = 0; i < COUNT(disposals); i++)
-		disposals[i].fate = i == stays ? FATE_STAYS : i == 0 ? FATE_DIES : FATE_GOES;
-	world.store.ahead = AHEAD_RESTORED;
-	bool ok = store_delete_again(
-		&world.store, world.model, &world.claim, disposals, &world.error);
-	ck_assert_int_eq(world.store.ahead, AHEAD_NOT);
-	return ok;
-}
-
-START_TEST(what_was_sent_is_deleted_by_parts_that_the_server_takes)
-{
-	static const size_t limits[] = { 0, 5, 1 };
-	begin();
-	world.limit = limits[_i];
-	ck_assert(delete_again(17));
-	ck_assert_uint_eq(world.gone, 29);
-	ck_assert_uint_eq(world.store.deletions.count, 0);
-	ck_assert_uint_eq(world.store.deletions.all_calls, 1);
-	ck_assert_str_eq(world.store.deletions.calls[0].sql, "COMMIT");
-	end();
-}
-END_TEST
-
-START_TEST(what_was_sent_and_is_refused_by_itself_fails_the_deletion)
-{
-	begin();
-	world.is_stuck = _i == 0;
-	world.kept = _i == 1; /* by a trigger that says nothing */
-	ck_assert(!delete_again(17));
-	ck_assert_int_eq(world.error.kind, ERROR_DATABASE);
-	ck_assert_ptr_nonnull(strstr(world.error.text, "that was sent cannot be deleted"));
-	ck_assert_ptr_null(world.store.deletions.calls);
-	end();
-}
-END_TEST
-
 int main(void)
 {
 	const struct test tests[] = {
@@ -640,8 +590,6 @@ int main(void)
 		{ a_session_that_is_lost_is_not_asked_again, 1, 0 },
 		{ a_stretch_without_rows_is_not_deleted, 1, 0 },
 		{ a_foreseen_claim_is_deleted_when_it_is_asked_for, 2, 0 },
-		{ what_was_sent_is_deleted_by_parts_that_the_server_takes, 3, 0 },
-		{ what_was_sent_and_is_refused_by_itself_fails_the_deletion, 2, 0 },
 	};
 	return suite_run("claim", tests, COUNT(tests));
 }

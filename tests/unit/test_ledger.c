@@ -32,7 +32,7 @@ START_TEST(a_new_ledger_has_no_verdicts)
 	ck_assert_uint_eq(l.burst, 42);
 	ck_assert_uint_eq(l.count, 5);
 	ck_assert(!ledger_complete(&l));
-	ck_assert_uint_eq(ledger_dispose(&l, (struct ledger_rules){ false, true }, d), 0);
+	ck_assert_uint_eq(ledger_dispose(&l, (struct ledger_rules){ .dead_letters = true }, d), 0);
 	ledger_free(&l);
 	ck_assert_ptr_null(l.entries);
 }
@@ -58,7 +58,10 @@ START_TEST(an_empty_ledger_is_complete)
 	ck_assert(ledger_complete(&l));
 	ck_assert(ledger_all_stored(&l));
 	ck_assert_uint_eq(ledger_failure(&l, (struct ledger_rules){ 0 }, NULL), 0);
-	ck_assert_uint_eq(ledger_dispose(&l, (struct ledger_rules){ true, true }, &d), 0);
+	ck_assert_uint_eq(
+		ledger_dispose(
+			&l, (struct ledger_rules){ .in_order = true, .dead_letters = true }, &d),
+		0);
 	ledger_free(&l);
 }
 END_TEST
@@ -149,10 +152,9 @@ START_TEST(only_what_is_stored_is_deleted)
 {
 	char fates[SLOTS_MAX + 1];
 	struct ledger l = ledger_of(books[_i].verdicts);
-	ck_assert_uint_eq(
-		dispose(&l, (struct ledger_rules){ false, false }, fates), books[_i].failure);
+	ck_assert_uint_eq(dispose(&l, (struct ledger_rules){ 0 }, fates), books[_i].failure);
 	ck_assert_str_eq(fates, books[_i].any);
-	ck_assert_uint_eq(dispose(&l, (struct ledger_rules){ true, false }, fates),
+	ck_assert_uint_eq(dispose(&l, (struct ledger_rules){ .in_order = true }, fates),
 		strspn(books[_i].verdicts, "s"));
 	ck_assert_str_eq(fates, books[_i].in_order);
 	ck_assert_int_eq(ledger_all_stored(&l), books[_i].failure == strlen(books[_i].verdicts));
@@ -185,49 +187,100 @@ START_TEST(what_is_rejected_dies_and_in_order_nothing_overtakes)
 {
 	char fates[SLOTS_MAX + 1];
 	struct ledger l = ledger_of(burials[_i].verdicts);
-	ck_assert_uint_eq(
-		dispose(&l, (struct ledger_rules){ false, true }, fates), burials[_i].failure);
+	ck_assert_uint_eq(dispose(&l, (struct ledger_rules){ .dead_letters = true }, fates),
+		burials[_i].failure);
 	ck_assert_str_eq(fates, burials[_i].any);
-	ck_assert_uint_eq(dispose(&l, (struct ledger_rules){ true, true }, fates),
+	ck_assert_uint_eq(
+		dispose(&l, (struct ledger_rules){ .in_order = true, .dead_letters = true }, fates),
 		burials[_i].failure_in_order);
 	ck_assert_str_eq(fates, burials[_i].in_order);
 	ledger_free(&l);
 }
 END_TEST
 
-/* With causes by digit, 0 for none. */
+/* With causes by digit, 0 for none; and those of the dead letters before. */
 static const struct {
 	const char *verdicts, *causes;
 	const char *any, *in_order;
+	const char *before;
 } alikes[] = {
-	{ "r", "7", "x", "x" }, /* nobody can tell of a single one */
-	{ "rr", "77", "..", "x." },
-	{ "rrrr", "7777", "....", "x..." },
-	{ "rr", "78", "xx", "x." },
-	{ "rrr", "770", "..x", "x.." },
-	{ "r?r", "707", ".x.", "x.." },
-	{ "rhr", "707", "...", "x.." },
-	{ "r?", "70", "xx", "x." },
-	{ "rr", "00", "xx", "x." }, /* the columns make no message: the rows' own */
-	{ "rrs", "770", "xxd", "x.." },
-	{ "rrl", "777", "xx.", "x.." },
-	{ "rrt", "777", "xx.", "x.." },
+	{ "r", "7", "x", "x", "" }, /* nobody can tell of a single one … */
+	{ "r", "7", "x", "x", "7" },
+	{ "r", "7", ".", ".", "77" }, /* … but of several, one after another */
+	{ "r", "7", "x", "x", "88" },
+	{ "r", "7", "x", "x", "778" },
+	{ "r", "0", "x", "x", "77" },
+	{ "rr", "70", ".x", "..", "77" },
+	{ "sr", "77", "dx", "dx", "77" },
+	{ "lr", "77", ".x", "..", "77" },
+	{ "rr", "77", "..", "x.", "" },
+	{ "rrrr", "7777", "....", "x...", "" },
+	{ "rr", "78", "xx", "..", "77" },
+	{ "rrr", "770", "..x", "x..", "" },
+	{ "r?r", "707", ".x.", "x..", "" },
+	{ "rhr", "707", "...", "x..", "" },
+	{ "r?", "70", "xx", "x.", "" },
+	{ "rr", "00", "xx", "x.", "" }, /* the columns make no message: the rows' own */
+	{ "rrs", "770", "xxd", "x..", "" },
+	{ "rrl", "777", "xx.", "x..", "" },
+	{ "rrt", "777", "xx.", "x..", "" },
+	{ "?", "0", "x", "x", "?" }, /* the same of what cannot be read */
+	{ "?", "0", ".", ".", "??" },
+	{ "?", "0", "x", "x", "77" },
+	{ "??", "00", "..", "x.", "" },
+	{ "??s", "000", "xxd", "x..", "" },
+	{ "??r", "007", "..x", "x..", "" },
 };
 
-START_TEST(what_is_rejected_alike_does_not_die)
+/* The dead letters before a burst, each in one of its own. */
+static struct ledger_run run_of(const char *causes)
+{
+	const struct disposal dies = { FATE_DIES, NULL };
+	struct ledger_run run = { 0 };
+	for (; *causes != '\0'; causes++) {
+		struct ledger l = ledger_of(*causes == '?' ? "?" : "r");
+		ledger_explain(&l, 0, *causes == '?' ? 0 : *causes - '0', BLAME_SHARED);
+		ledger_run_on(&run, &l, &dies);
+		ledger_free(&l);
+	}
+	return run;
+}
+
+START_TEST(what_fails_alike_does_not_die)
 {
 	char fates[SLOTS_MAX + 1];
-	struct ledger l = ledger_of(alikes[_i].verdicts);
+	const struct ledger_run before = run_of(alikes[_i].before);
+	struct ledger_rules rules = { .dead_letters = true, .before = before };
+	const char *verdicts = alikes[_i].verdicts;
+	struct ledger l = ledger_of(verdicts);
 	for (size_t i = 0; i < l.count; i++)
 		ledger_explain(&l, i, alikes[_i].causes[i] - '0', BLAME_SHARED);
-	ck_assert_int_eq(ledger_rejected_alike(&l), alikes[_i].any[0] == '.');
-	size_t failure = dispose(&l, (struct ledger_rules){ false, true }, fates);
+	bool is_alike = alikes[_i].any[0] == '.' && verdicts[0] != 'l';
+	ck_assert_int_eq(ledger_failed_alike(&l, rules, verdict_of(verdicts[0])), is_alike);
+	size_t failure = dispose(&l, rules, fates);
 	ck_assert_str_eq(fates, alikes[_i].any);
-	if (ledger_rejected_alike(&l))
+	if (is_alike)
 		ck_assert_uint_eq(failure, 0);
-	dispose(&l, (struct ledger_rules){ true, true }, fates);
+	rules.in_order = true;
+	dispose(&l, rules, fates);
 	ck_assert_str_eq(fates, alikes[_i].in_order);
 	ledger_free(&l);
+}
+END_TEST
+
+START_TEST(what_is_stored_ends_a_run_of_dead_letters)
+{
+	const struct disposal d[] = { { FATE_DIES, NULL }, { FATE_GOES, NULL } };
+	struct ledger_run run = run_of("777");
+	ck_assert_uint_eq(run.count, 3);
+	struct ledger late = ledger_of("l"), both = ledger_of("rs");
+	ledger_run_on(&run, &late, &(struct disposal){ FATE_STAYS, NULL });
+	ck_assert_uint_eq(run.count, 3);
+	ledger_explain(&both, 0, 7, BLAME_SHARED);
+	ledger_run_on(&run, &both, d);
+	ck_assert_uint_eq(run.count, 0);
+	ledger_free(&late);
+	ledger_free(&both);
 }
 END_TEST
 
@@ -280,7 +333,8 @@ START_TEST(a_ledger_is_begun_again_and_again)
 		ledger_begin(&l, k, counts[k]);
 		ck_assert_uint_eq(l.burst, k);
 		ck_assert_uint_eq(l.open, counts[k]);
-		ck_assert_uint_eq(ledger_dispose(&l, (struct ledger_rules){ false, true }, d), 0);
+		ck_assert_uint_eq(
+			ledger_dispose(&l, (struct ledger_rules){ .dead_letters = true }, d), 0);
 		for (size_t i = 0; i < counts[k]; i++) {
 			ck_assert_ptr_null(l.entries[i].reason);
 			ck_assert(ledger_record(&l, i, VERDICT_STORED, "why"));
@@ -317,7 +371,8 @@ int main(void)
 		{ reasons_are_copied, 1, 0 },
 		{ only_what_is_stored_is_deleted, COUNT(books), 0 },
 		{ what_is_rejected_dies_and_in_order_nothing_overtakes, COUNT(burials), 0 },
-		{ what_is_rejected_alike_does_not_die, COUNT(alikes), 0 },
+		{ what_fails_alike_does_not_die, COUNT(alikes), 0 },
+		{ what_is_stored_ends_a_run_of_dead_letters, 1, 0 },
 		{ a_second_attempt_replaces_the_verdict_and_the_reason, 1, 0 },
 		{ an_attempt_that_is_not_over_replaces_nothing, 1, SIGABRT },
 		{ what_has_no_verdict_is_not_replaced, 1, SIGABRT },
