@@ -241,8 +241,10 @@ static bool run_in_no_order(
 	order.position = standing_position(standing, model);
 	order.deferral = standing_deferral(standing, model);
 	deferral_release(order.deferral, clock_now(), true);
+	bool passes_over =
+		deferral_has_rows(order.deferral); /* others may release them meanwhile */
 	bool ok = run_any(w, order, visit, e);
-	if (ok && visit->result.claimed == 0 && visit->result.from_start)
+	if (ok && visit->result.claimed == 0 && visit->result.from_start && !passes_over)
 		standing_emptied(standing, model);
 	if (ok)
 		watch_locks(w, &order, visit);
