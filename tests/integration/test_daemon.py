@@ -285,8 +285,10 @@ def test_clean_stops_repeat_nothing(signalbus, schema, make_topic, consume):
     signalbus.configure(model("A", table, topic, burst_count=10))
     pause = random.Random(1)
     for _ in range(20):
+        before = schema.count("t")
         daemon = start(signalbus)
-        time.sleep(pause.uniform(0, 0.15))  # the moment of the stop is what varies
+        schema.wait_until(lambda: schema.count("t") < before, what="some are sent")
+        time.sleep(pause.uniform(0, 0.1))  # the moment of the stop is what varies
         daemon.stop(pause.choice([signal.SIGTERM, signal.SIGINT])).expect(0)
     assert 0 < schema.count("t") < 60_000
     signalbus("flushmany", "-j", "2", timeout=120).expect(0)
@@ -602,7 +604,8 @@ def test_a_stop_does_not_wait_for_the_next_claim(signalbus, schema, make_topic, 
     schema.on_delete("t", f"IF (SELECT min(id) FROM {table}) > 10 THEN PERFORM pg_sleep(1); END IF")
     signalbus.configure(model("A", table, topic, burst_count=10, where=f"{schema}.slow(id)"))
     run = signalbus.start("flushmany")
-    schema.wait_until(lambda: schema.count("t") == 20, 20, "the first burst is sent")
+    schema.wait_until(lambda: schema.value("SELECT count(*) FROM pg_stat_activity "
+                                           "WHERE wait_event = 'PgSleep'"), 20, "a second deletion")
     start = time.monotonic()
     run.stop(signal.SIGTERM).expect(-signal.SIGTERM)
     assert time.monotonic() - start < 15

@@ -157,11 +157,11 @@ def test_broker_killed_amid_the_backlog(signalbus, schema, kafka, make_topic, to
     """Killed with messages in flight and back before the time-out: nothing lost, no repeats."""
     count, topic = 30_000, make_topic(partitions=2)
     signalbus.configure(model("A", schema.make_signals("t", count), topic, burst_count=100),
-                        timeout=60)
+                        timeout=180)
     running = signalbus.start("flushmany")
     schema.wait_until(lambda: schema.count("t") < count - 1000, what="some bursts")
     kafka.restart("kill")
-    run = running.finish(90).expect(0)
+    run = running.finish(200).expect(0)
     assert run.stderr == "" or "warning" in run.stderr
     numbers = ids(topics.read(topic, count))
     assert set(numbers) == set(range(1, count + 1)) and schema.count("t") == 0
