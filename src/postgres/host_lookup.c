@@ -30,25 +30,31 @@ static void leave(struct lookup *l)
 	free(l);
 }
 
-static void *look_up(void *arg)
+static void resolve(struct lookup *l)
 {
 	static const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
-	struct lookup *l = arg;
 	l->failure = getaddrinfo(l->host, NULL, &hints, &l->found);
 	eventfd_write(l->done_fd, 1);
-	leave(l);
+}
+
+static void *look_up(void *arg)
+{
+	resolve(arg);
+	leave(arg);
 	return NULL;
 }
 
-/* Without a thread to spare the caller is the one that waits. */
+/* If no other thread can be started, the caller is the one that waits. */
 static void start(struct lookup *l)
 {
 	pthread_t thread;
 	atomic_store(&l->users, 2);
-	if (l->done_fd < 0 || pthread_create(&thread, NULL, look_up, l) != 0)
-		look_up(l);
-	else
+	if (l->done_fd >= 0 && pthread_create(&thread, NULL, look_up, l) == 0) {
 		pthread_detach(thread);
+		return;
+	}
+	atomic_store(&l->users, 1);
+	resolve(l);
 }
 
 static bool is_done(const struct lookup *l, struct instant deadline)
