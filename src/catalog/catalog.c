@@ -31,7 +31,7 @@ bool catalog_find_table(
 	return true;
 }
 
-/* unfit: what is wrong with a table that inherits from the model's, or NULL. */
+/* unfit: why a table that inherits from the model's is unsuitable, or NULL. */
 static bool check_children(struct model *m, const char *unfit, struct error *e)
 {
 	if (unfit == NULL)
@@ -129,7 +129,7 @@ static void add_column(struct model *m, const struct rows *rows, size_t row)
 	c->has_binary = rows_value(rows, row, 6)[0] == 't';
 }
 
-/* Columns in their order, each with the type that its domain comes down to. */
+/* Columns in order, each with the base type of its domain. */
 static bool describe_columns(
 	struct db *db, struct instant deadline, struct model *m, const char *oid, struct error *e)
 {
@@ -245,7 +245,7 @@ static bool describe_key(
 static bool blame(struct place at, const char *setting, const char *item, struct error *e)
 {
 	const struct error own = *e;
-	/* Nothing has a plan to be out of date: what is not supported (0A000) never will be. */
+	/* There is no plan that could be outdated: what is not supported (0A000) never will be. */
 	if (own.kind == ERROR_DATABASE || own.kind == ERROR_PLAN)
 		error_set(e, ERROR_CONFIG, "%s:%u: %s%s%s: %s", at.file, at.line, setting,
 			item != NULL ? ": " : "", item != NULL ? item : "", own.text);
@@ -339,7 +339,7 @@ static bool describe_dead_letters(
 	return false;
 }
 
-/* What was read in several statements has to be of one and the same table. */
+/* The results of several statements must describe the same table. */
 static bool check_state(struct db *db, struct instant deadline, struct model *m, struct error *e)
 {
 	struct rows *rows = read_state(db, deadline, m, e);

@@ -1,6 +1,6 @@
 /*
- * catalog - what PostgreSQL's system catalog says of a model's table.  For store.c, and for
- * the command that shows it.
+ * catalog - the description of a model's table in PostgreSQL's system catalog.  For store.c, and
+ * for the commands that show it.
  */
 #ifndef SIGNALBUS_CATALOG_H
 #define SIGNALBUS_CATALOG_H
@@ -10,7 +10,7 @@
 #include "model/model.h"
 #include "postgres/db.h"
 
-/* Find the table that people call by name: its number in *oid, to be freed, or NULL.  Blocks until
+/* Find a table by the name that users give it: its oid in *oid, to be freed, or NULL.  Blocks until
  * deadline. */
 bool catalog_find_table(
 	struct db *db, const char *name, struct instant deadline, char **oid, struct error *e);
@@ -21,32 +21,30 @@ bool catalog_find_table(
 bool catalog_dead_letters(struct db *db, const struct config *config, struct instant deadline,
 	char **name, struct error *e);
 
-/* Make the model number index of the configuration from the catalog; blocks until deadline.
- * Returns NULL with e, ERROR_CONFIG where table and configuration do not fit. */
+/* Build the model number index of the configuration from the catalog; blocks until deadline.
+ * Returns NULL with e, ERROR_CONFIG if table and configuration do not match. */
 struct model *catalog_read(struct db *db, const struct config *config, size_t index,
 	struct instant deadline, struct error *e);
 
-/* What the catalog says of the values of m beyond that, to be freed; blocks until deadline.
- * (catalog_facts.c) */
+/* Further facts about the values of m, to be freed; blocks until deadline.  (catalog_facts.c) */
 bool catalog_facts(struct db *db, const struct model *m, struct facts *f, struct instant deadline,
 	struct error *e);
 
-/* Read all that there is to know of a model that has mistakes, and note these, all of them; its
- * relation is NULL where there is no such table.  Blocks until deadline; false with e where the
- * database is away. */
+/* Read everything about a model that has mistakes, and record all of them; its relation is NULL if
+ * there is no such table.  Blocks until deadline; false with e if the database is unavailable. */
 bool catalog_examine(struct db *db, struct model *m, struct instant deadline, struct error *e);
 
 /* Add to e, if a lock was waited for in vain, who has the table, or one of its children, locked.
  * Blocks until deadline.  (catalog_holder.c) */
 void catalog_say_holder(struct db *db, const char *table, struct instant deadline, struct error *e);
 
-/* Find out what would keep the session from sending the signals of the model number index, or would
- * make it slow; nothing is locked or changed.  Each statement blocks for `timeout` of the
- * configuration; false with e where the database is away.  (catalog_check.c) */
+/* Report what would prevent the session from sending the signals of the model number index, or slow
+ * it down; nothing is locked or changed.  Each statement blocks for at most `timeout` of the
+ * configuration; false with e if the database is unavailable.  (catalog_check.c) */
 bool catalog_check(struct db *db, const struct config *config, size_t index, struct findings *f,
 	struct error *e);
 
-/* The same of the database itself. */
+/* The same for the database itself. */
 bool catalog_check_database(
 	struct db *db, const struct config *config, struct findings *f, struct error *e);
 

@@ -18,11 +18,11 @@ struct examination {
 	struct model *model;
 	struct problems mistakes;
 	char *oid;       /* of its table */
-	bool is_visible; /* USAGE of its schema */
-	bool fits;       /* the settings fit the table */
+	bool is_visible; /* USAGE on its schema */
+	bool fits;       /* the settings match the table */
 	bool can_claim;
 	struct error refusal; /* of a statement that sending needs; or ERROR_NONE */
-	size_t problems;      /* that were found before */
+	size_t problems;      /* that were found earlier */
 };
 
 static struct instant deadline_of(const struct config *config)
@@ -45,8 +45,8 @@ static void warning(struct examination *x, const char *text)
 	findings_warning(x->findings, x->model->config->name, text);
 }
 
-/* Run a statement about the table, $1, and something else, $2, that gives a line for each thing
- * that is wrong. */
+/* Execute a statement about the table, $1, and something else, $2, that returns a line for each
+ * problem. */
 static bool report_lines(struct examination *x, const char *sql, const char *parameter,
 	void (*report)(struct examination *, const char *), struct error *e)
 {
@@ -61,8 +61,8 @@ static bool report_lines(struct examination *x, const char *sql, const char *par
 	return true;
 }
 
-/* Find the table also where its schema is closed to the user, to name the schema.  Only what has
- * one can be; how the name is written is for catalog_examine() to judge. */
+/* Find the table even if the user has no privilege on its schema, to name the schema.  This is only
+ * possible for a qualified name; catalog_examine() validates the name. */
 static bool find_table(struct examination *x, struct error *e)
 {
 	static const char sql[] = "SELECT c.oid, pg_catalog.has_schema_privilege(n.oid, 'USAGE')"
@@ -94,7 +94,7 @@ static bool find_table(struct examination *x, struct error *e)
 	return true;
 }
 
-/* Whether settings and table fit. */
+/* Whether settings and table match. */
 static bool check_settings(struct examination *x, struct error *e)
 {
 	if (!x->is_visible)
@@ -107,8 +107,7 @@ static bool check_settings(struct examination *x, struct error *e)
 	return true;
 }
 
-/* Whether the plan sorts rows.  A sort of those that are equal in an index's leading columns is
- * none. */
+/* Whether the plan sorts rows.  An incremental sort does not count. */
 static bool plan_sorts(const struct rows *plan)
 {
 	for (size_t i = 0; i < rows_count(plan); i++) {
@@ -120,8 +119,8 @@ static bool plan_sorts(const struct rows *plan)
 	return false;
 }
 
-/* Have a statement planned, which also finds out whether the user may run it.  What is refused goes
- * to e.  The planner is made to sort only where there is no other way. */
+/* Plan a statement, which also shows whether the user may execute it.  A refusal goes to e.  The
+ * planner only sorts if there is no other way. */
 static bool explain(
 	struct examination *x, char *sql, struct db_call call, bool *sorts, struct error *e)
 {
@@ -154,7 +153,7 @@ static void warn_of_sort(struct examination *x)
 	free(remedy);
 }
 
-/* Note a refusal for check_refusal(), and go on. */
+/* Record a refusal for check_refusal(), and continue. */
 static bool is_refused(struct examination *x, const struct error *e)
 {
 	x->refusal = *e;
@@ -162,7 +161,7 @@ static bool is_refused(struct examination *x, const struct error *e)
 	return e->kind != ERROR_CONNECTION;
 }
 
-/* Whether the server takes the statement that claims. */
+/* Whether the server accepts the claim statement. */
 static bool check_claim(struct examination *x, struct error *e)
 {
 	if (!x->fits)
@@ -186,8 +185,8 @@ static bool check_delete(struct examination *x, struct error *e)
 	return explain(x, sql_delete(x->model), call, NULL, e) || is_refused(x, e);
 }
 
-/* Foreign keys onto the table, or one that inherits from it, that keep a signal from being deleted
- * while rows refer to it. */
+/* Foreign keys that refer to the table, or to one that inherits from it, and prevent a signal from
+ * being deleted while rows refer to it. */
 static bool check_foreign_keys(struct examination *x, struct error *e)
 {
 	static const char sql[] =
@@ -243,8 +242,8 @@ static bool check_privileges(struct examination *x, struct error *e)
 	return report_lines(x, sql, x->can_claim ? "t" : "f", problem, e);
 }
 
-/* Sequences that a session takes several numbers of at once: barrier.h says why that matters.  $2:
- * the columns that are ordered by. */
+/* Sequences that preallocate several numbers for a session: barrier.h says why that matters.  $2:
+ * the columns of the order. */
 static bool check_sequences(struct examination *x, struct error *e)
 {
 	static const char sql[] =
@@ -294,7 +293,7 @@ static bool check_trigger(struct examination *x, struct error *e)
 	return report_lines(x, sql, is_needed ? channel : NULL, warning, e);
 }
 
-/* $2: the table for dead letters. */
+/* $2: the dead letter table. */
 static bool check_dead_letters(struct examination *x, struct error *e)
 {
 	static const char sql[] =
@@ -308,7 +307,7 @@ static bool check_dead_letters(struct examination *x, struct error *e)
 	return report_lines(x, sql, x->model->dead_letters, problem, e);
 }
 
-/* What the server refuses for other reasons than check_privileges() knows and tells better. */
+/* What the server refuses for reasons that check_privileges() does not report better. */
 static bool check_refusal(struct examination *x, struct error *e)
 {
 	(void)e;
@@ -317,8 +316,7 @@ static bool check_refusal(struct examination *x, struct error *e)
 	return true;
 }
 
-/* What is looked at of each model, in this order.  A check of what is_in a table is left out where
- * there is none. */
+/* The checks of each model, in this order.  A check with is_in is omitted if there is no table. */
 static const struct {
 	bool (*check)(struct examination *x, struct error *e);
 	bool is_in;

@@ -29,7 +29,7 @@ static bool read_comment(struct db *db, struct instant deadline, const struct mo
 	return true;
 }
 
-/* Those of the model's columns in their order; what a domain forbids its columns do, too. */
+/* Those of the model's columns in order; the constraints of a domain apply to its columns, too. */
 static bool read_columns(struct db *db, struct instant deadline, const struct model *m,
 	struct facts *f, struct error *e)
 {
@@ -77,8 +77,8 @@ static char *member_types(const struct model *m)
 	return array.text;
 }
 
-/* A cast to json counts for types that are not built in only: json_categorize_type() of
- * PostgreSQL's json.c, which knows those by their number (FirstNormalObjectId). */
+/* Casts to json count only for types that are not built in: json_categorize_type() in PostgreSQL's
+ * json.c, which recognizes the latter by their oid (FirstNormalObjectId). */
 static const char types_sql[] =
 	"WITH RECURSIVE reached AS ("
 	" SELECT pg_catalog.unnest($1::pg_catalog.oid[]) AS oid"

@@ -1,6 +1,6 @@
 /*
- * facts - what the catalog says of the values of a model's columns and expressions, beyond what
- * sending takes: for their JSON Schema.  Pure data.
+ * facts - facts from the catalog about the values of a model's columns and expressions that are not
+ * needed for sending, only for their JSON Schema.  Pure data.
  */
 #ifndef SIGNALBUS_FACTS_H
 #define SIGNALBUS_FACTS_H
@@ -14,18 +14,19 @@ struct column_facts {
 	char *comment;            /* NULL: none */
 };
 
-/* A type, and all that its values are made of is there as well. */
+/* A type; the types of its parts are included as well. */
 struct type_facts {
 	unsigned oid;
 	char kind;        /* pg_type.typtype: b base, c composite, d domain, e enum, … */
 	unsigned base;    /* a domain's type */
-	unsigned element; /* an array's; 0: no array */
-	bool is_any_json; /* has a cast to json of its own, which to_json() uses */
-	char *labels;     /* an enum's, as a JSON array of strings; else NULL */
-	char *attributes; /* a composite's, as a JSON array of [name, type's oid]; else NULL */
+	unsigned element; /* an array's; 0: not an array */
+	bool is_any_json; /* has its own cast to json, which to_json() uses */
+	char *labels;     /* of an enum, as a JSON array of strings; otherwise NULL */
+	char *attributes; /* of a composite type, as a JSON array of [name, type's oid]; otherwise
+			     NULL */
 };
 
-/* Zero-initialised is empty. */
+/* Zero-initialized is empty. */
 struct facts {
 	char *comment;                /* the table's; NULL: none */
 	struct column_facts *columns; /* those of the model, in its order */
@@ -36,7 +37,7 @@ struct facts {
 
 void facts_free(struct facts *f);
 
-/* What is known of a type, or NULL. */
+/* The facts about a type, or NULL. */
 const struct type_facts *facts_type(const struct facts *f, unsigned oid);
 
 #endif

@@ -18,7 +18,7 @@ static const struct simple_type {
 } simple_types[] = {
 	{ BOOL_OID, .types = { "boolean" } },
 	{ BYTEA_OID, .types = { "string" },
-		.pattern = "^\\\\x([0-9a-f]{2})*$" }, /* inside of others */
+		.pattern = "^\\\\x([0-9a-f]{2})*$" }, /* within others */
 	{ INT8_OID, .types = { "integer" }, .minimum = "-9223372036854775808",
 		.maximum = "9223372036854775807" },
 	{ INT2_OID, .types = { "integer" }, .minimum = "-32768", .maximum = "32767" },
@@ -85,13 +85,13 @@ static cJSON *simple_schema(unsigned oid)
 	return schema;
 }
 
-/* Have schema, which is taken, allow values of one more type of JSON's. */
+/* Make schema, whose ownership is taken, allow values of one more JSON type. */
 static cJSON *allow(cJSON *schema, const char *type)
 {
 	cJSON *types = cJSON_GetObjectItemCaseSensitive(schema, "type");
 	cJSON *values = cJSON_GetObjectItemCaseSensitive(schema, "enum");
 	if (types == NULL && values == NULL)
-		return schema; /* allows all */
+		return schema; /* allows any value */
 	if (values != NULL && strcmp(type, "null") == 0 && types == NULL) {
 		cJSON_AddItemToArray(values, must(cJSON_CreateNull()));
 		return schema;
@@ -111,7 +111,7 @@ static cJSON *allow(cJSON *schema, const char *type)
 	return schema;
 }
 
-/* PostgreSQL's array types say neither how many dimensions there are nor that none is NULL. */
+/* PostgreSQL's array types specify neither the number of dimensions nor that no element is NULL. */
 static cJSON *array_schema(const struct facts *f, unsigned element)
 {
 	cJSON *schema = of_type("array");
@@ -139,7 +139,7 @@ static cJSON *composite_schema(const struct facts *f, const char *attributes)
 	return schema;
 }
 
-/* What to_json() makes of a value of the type that is not NULL. */
+/* The result of to_json() for a value of the type that is not NULL. */
 static cJSON *type_schema(const struct facts *f, unsigned oid)
 {
 	const struct type_facts *t = facts_type(f, oid);

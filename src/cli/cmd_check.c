@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What there is to look at. */
+/* What to check. */
 struct check {
 	const struct config *config;
 	const size_t *models; /* indexes */
@@ -27,7 +27,7 @@ static const char *name_of(const struct check *c, size_t i)
 	return c->config->models[c->models[i]].name;
 }
 
-/* What failed on the way is a problem, too, but not that somebody stopped it. */
+/* A failure of the check itself is a problem, too, except a request to stop. */
 static void note_error(struct check *c, const char *model, const struct error *e)
 {
 	if (e->kind != ERROR_STOPPED)
@@ -54,8 +54,8 @@ static void check_database(struct check *c)
 	db_free(db);
 }
 
-/* The topic of a model's signals; NULL where it differs from row to row.  It is a name that Kafka
- * allows, or the configuration would not have been read. */
+/* The topic of a model's signals; NULL if it differs from row to row.  Its name is valid, or the
+ * configuration would have been refused. */
 static const char *topic_of(const struct check *c, size_t i)
 {
 	const char *topic = c->config->models[c->models[i]].topic;
@@ -104,7 +104,7 @@ static void check_broker(struct check *c)
 	free(topics);
 }
 
-/* All of it: what one part lacks does not hide what another one does. */
+/* Check everything: a problem in one part does not hide those in another. */
 static int check(struct check *c)
 {
 	static void (*const parts[])(struct check *) = { check_database, check_broker };

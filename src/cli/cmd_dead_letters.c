@@ -8,17 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* So many are fetched at a time: there may be any number. */
+/* How many are fetched at a time: there may be any number. */
 #define PAGE_ROWS 1000
 
-/* The models that the command is for. */
+/* The models of the command. */
 struct chosen {
 	const struct config *config;
 	const size_t *models;
 	size_t count;
 };
 
-/* Print a line for each of a page, its columns apart by tabs, whatever is in them. */
+/* Print a line for each of a page, with tabs between its columns, whatever they contain. */
 static void print_page(const struct rows *page)
 {
 	for (size_t i = 0; i < rows_count(page); i++)
@@ -59,7 +59,7 @@ static bool list(struct store *s, const struct chosen *c, struct error *e)
 	return true;
 }
 
-/* Say what became of them.  Returns false with e where some stay. */
+/* Report the result.  Returns false with e if some stay. */
 static bool report_requeued(const struct chosen *c, const struct requeued *r, struct error *e)
 {
 	for (size_t i = 0; i < c->count; i++)

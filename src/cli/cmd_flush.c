@@ -26,8 +26,7 @@ static void log_sent(size_t sent)
 		log_info("%zu signals have been successfully processed.", sent);
 }
 
-/* Flush, again and again where that is wanted.  While repeating, a failure is for the next time
- * to make good. */
+/* Flush, repeatedly if requested.  When repeating, the next flush makes up for a failure. */
 static int flush_repeatedly(const struct command_line *line, const struct flush_plan *plan)
 {
 	struct flusher *f = flusher_new(plan);
@@ -77,7 +76,7 @@ static int flush(const struct command_line *line, enum discipline discipline)
 	free(models);
 	config_free(config);
 	if (line->repeat < 0)
-		stop_by_signal(); /* a flush that was cut short is not done */
+		stop_by_signal(); /* a flush that was interrupted is not done */
 	return status;
 }
 

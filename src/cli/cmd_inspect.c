@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Print line, which is freed; no name of a model makes two lines of it. */
+/* Print line, which is freed; no model name can make two lines of it. */
 static void print_line(char *line)
 {
 	char *shown = utf8_shown(line);
@@ -36,7 +36,7 @@ struct pending {
 	size_t count;
 };
 
-/* Fewest first; names decide between equals, so that the output is the same each time. */
+/* Fewest first; names break ties, so that the output is the same each time. */
 static int compare_pending(const void *a, const void *b)
 {
 	const struct pending *x = a, *y = b;
@@ -85,7 +85,7 @@ static void print_pending(const struct pending *pending, size_t count)
 	printf("-------------------------\nTotal pending: %zu\n", total);
 }
 
-/* Print, and with --watch again and again, on a terminal always in the same place. */
+/* Print; with --watch repeatedly, on a terminal in place. */
 static int watch(const struct command_line *line, const struct config *config, struct store *s)
 {
 	struct pending *pending = memory_new(config->model_count, sizeof *pending);

@@ -19,16 +19,16 @@
 #define STATISTICS_S 60.0
 #define STATUS_S     10.0
 
-#define EXIT_CANNOT_LISTEN 1 /* not that of a wrong configuration: the port may be free later */
+#define EXIT_CANNOT_LISTEN 1 /* not EX_CONFIG: the port may be free later */
 
-/* What runs under one configuration. */
+/* The objects that run under one configuration. */
 struct running {
 	struct config *config;
 	struct bus *bus;
 	struct daemon *daemon;
 };
 
-/* What is told of it, in the log, to systemd and over HTTP. */
+/* The state of the reports: in the log, to systemd and over HTTP. */
 struct telling {
 	struct monitor *monitor;
 	bool ready;
@@ -38,7 +38,7 @@ struct telling {
 	struct instant next_statistics, next_status, next_alive, last_statistics;
 };
 
-/* Make ready to run under the configuration as it is now; problems have been printed. */
+/* Prepare to run under the current configuration; problems have been printed. */
 static int load(const struct command_line *line, struct running *r)
 {
 	struct error e;
@@ -74,7 +74,7 @@ static void stop(struct running *r, struct monitor *monitor)
 	unload(r);
 }
 
-/* Listen as the configuration that was loaded wants it; where that cannot be, unload it. */
+/* Listen at the address of the loaded configuration; if that fails, unload it. */
 static bool listen_for(struct running *r, struct monitor *monitor)
 {
 	struct error e;
@@ -85,7 +85,7 @@ static bool listen_for(struct running *r, struct monitor *monitor)
 	return false;
 }
 
-/* A wrong file leaves everything as it is. */
+/* An invalid file leaves everything unchanged. */
 static void reload(const struct command_line *line, struct running *r, struct telling *t)
 {
 	struct running next;
@@ -158,7 +158,7 @@ static void tell(const struct running *r, struct telling *t)
 		service_alive();
 		t->next_alive = instant_after(now, watchdog / 3);
 	}
-	/* Also while the broker is away from the start: what waits for it is what people ask. */
+	/* Also while the broker is unavailable from the start: people ask what is pending. */
 	if ((t->ready || report.has_database) && !instant_before(now, t->next_status))
 		tell_status(r, t, report.has_database);
 }

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Unlike the others this command does one model only, so a wrong NAME leaves nothing to do. */
+/* Unlike the other commands, this one handles a single model, so a wrong NAME leaves nothing to
+ * do. */
 static size_t find_model(const struct config *config, const char *name)
 {
 	for (size_t i = 0; i < config->model_count; i++)

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What is to be printed, and for which models. */
+/* What to print, and for which models. */
 struct wanted {
 	const struct config *config;
 	bool drop;
@@ -42,7 +42,7 @@ static bool add_statements(struct store *s, const struct wanted *w, struct text 
 	return ok;
 }
 
-/* Print the statements, or log why that cannot be done. */
+/* Print the statements, or log why that is not possible. */
 static int print_statements(const struct wanted *w)
 {
 	struct error e;
@@ -72,7 +72,7 @@ int cmd_triggers(const struct command_line *line)
 		config_free(config);
 		return status;
 	}
-	/* The table for dead letters need not be there yet. */
+	/* The dead letter table need not exist yet. */
 	for (size_t i = 0; i < config->model_count; i++)
 		config->models[i].on_reject = ON_REJECT_STOP;
 	size_t *models = command_select(line, config, &w.count);

@@ -41,7 +41,7 @@ struct config *command_load(const struct command_line *line, enum log_level leve
 	for (size_t i = 0; i < problems.count; i++)
 		log_problem(problems.lines[i]);
 	problems_free(&problems);
-	if (config == NULL) /* a wrong file changes nothing, also when it is read again */
+	if (config == NULL) /* an invalid file changes nothing, even on a reload */
 		return NULL;
 	log_set_level(level_of(line, config, level));
 	log_set_format((enum log_format)config->log_format);
@@ -87,7 +87,7 @@ size_t *command_select(const struct command_line *line, const struct config *con
 	return models;
 }
 
-/* One try to connect a session. */
+/* One attempt to connect a session. */
 typedef bool connect_once(void *session, struct instant deadline, struct error *e);
 
 static bool connect_db(void *session, struct instant deadline, struct error *e)

@@ -1,5 +1,5 @@
 /*
- * command - what a command of the command line gets, and the commands.  Main thread only.
+ * command - the parsed command line, and the commands.  Main thread only.
  */
 #ifndef SIGNALBUS_COMMAND_H
 #define SIGNALBUS_COMMAND_H
@@ -22,7 +22,7 @@ struct command_line {
 	unsigned jobs;
 	double watch; /* seconds; negative: once */
 	bool drop;
-	bool requeue, discard; /* one of them at most */
+	bool requeue, discard; /* at most one of them */
 	const char **names;
 	size_t name_count;
 	const char **excluded;
@@ -40,37 +40,37 @@ command cmd_triggers;                               /* cmd_triggers.c */
 command cmd_dead_letters;                           /* cmd_dead_letters.c */
 command cmd_check;                                  /* cmd_check.c */
 
-/* Exit statuses, beside those of error_exit_status(). */
+/* Exit statuses, in addition to those of error_exit_status(). */
 enum { EXIT_WRONG_USAGE = 2, EXIT_WRONG_CONFIG = 78 };
 
-/* Load the configuration that the command line names, and set the log level by both, and its
- * format; level is for where neither says.  NULL where the configuration is wrong; each problem has
- * been printed. */
+/* Load the configuration that the command line names, and set the log level from both, and the log
+ * format; level is the default.  NULL if the configuration is invalid; each problem has been
+ * printed. */
 struct config *command_load(const struct command_line *line, enum log_level level);
 
-/* The models (indexes) that NAMEs and --exclude leave, in configuration order, to be freed.  An
+/* The models (indexes) that NAMEs and --exclude select, in configuration order, to be freed.  An
  * unknown name is a warning. */
 size_t *command_select(const struct command_line *line, const struct config *config, size_t *count);
 
-/* Connect for a command that ends: where the database is away, the first failure is a warning, and
- * it is tried again until `timeout` of the configuration has passed.  Returns false with e,
- * ERROR_STOPPED as soon as the process is asked to stop. */
+/* Connect for a one-shot command: if the database is unavailable, the first failure is a warning,
+ * and the attempt is repeated until `timeout` of the configuration has passed.  Returns false with
+ * e, ERROR_STOPPED as soon as the process is asked to stop. */
 bool command_connect(struct db *db, const struct config *config, struct error *e);
 bool command_connect_store(struct store *s, const struct config *config, struct error *e);
 
-/* Read the models (indexes), all of them, so that store_model() has them.  Where some do not fit
- * their tables, the first mistake of each is printed, but for the last one, which is e's. */
+/* Read all the models (indexes), so that store_model() has them.  If some do not match their
+ * tables, the first mistake of each is printed, except the last one, which is in e. */
 bool command_read_models(struct store *s, const size_t *models, size_t count, struct error *e);
 
-/* Log why a command could not do its work, behind text, as the configuration's reader would where
- * that is wrong; nothing where it was asked to stop.  Returns the exit status. */
+/* Log why a command failed, after text, or in the format of configuration errors if it is one;
+ * nothing if it was asked to stop.  Returns the exit status. */
 int command_failed(const char *text, const struct error *e);
 
-/* Print, at its place in the file, what is wrong with a setting of the top level for this command.
- * Returns the exit status. */
+/* Print, with its place in the file, an error in a top-level setting for this command.  Returns the
+ * exit status. */
 int command_refuse(const struct config *config, const char *setting, const char *text);
 
-/* Flush standard output.  Returns the exit status, which says whether all of it was written. */
+/* Flush standard output.  Returns the exit status, which reflects whether all of it was written. */
 int command_finish_output(void);
 
 #endif

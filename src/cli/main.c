@@ -83,7 +83,7 @@ static int unknown_command(const char *name)
 	return usage_error("unknown command \"%s\", did you mean \"%s\"?", name, nearest.best);
 }
 
-/* NAMEs, or what stands in their place: the seconds of --watch. */
+/* NAMEs, or the seconds of --watch in their place. */
 static int take_names(struct options *o, size_t command_index, char **names, size_t count)
 {
 	if (commands[command_index].takes_names) {
@@ -115,8 +115,9 @@ static int run(struct options *o)
 	return status == 0 ? commands[i].run(&o->line) : status;
 }
 
-/* Where standard input, output or error is closed, what is opened next would get its number, and
- * have the log written to it.  Read-only, so that a command still finds that it cannot print. */
+/* If standard input, output or error is closed, the next file that is opened would get its
+ * number, and have the log written to it.  Read-only, so that a command still detects that it
+ * cannot print. */
 static bool fill_standard_descriptors(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -129,7 +130,7 @@ int main(int argc, char **argv)
 {
 	struct options o;
 	if (!fill_standard_descriptors())
-		return EXIT_FAILURE; /* and nowhere to say why */
+		return EXIT_FAILURE; /* and nowhere to report it */
 	if (!stop_install()) {
 		char *line = text_format("signalbus: cannot wait for signals: %s", strerror(errno));
 		log_problem(line);

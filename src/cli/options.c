@@ -29,7 +29,7 @@ static const struct {
 	bool is_short;
 	bool global;
 	const char *name;
-	const char *argument; /* NULL: takes none; in brackets: may be left out */
+	const char *argument; /* NULL: takes none; in brackets: optional */
 	const char *help;
 } options[] = {
 	{ 'c', true, true, "config", "FILE",
@@ -52,8 +52,8 @@ static const struct {
 
 #define OPTION_COUNT (sizeof options / sizeof options[0])
 
-/* What getopt gives for a long option is its place in the table, behind all characters: what is
- * wrong with "--drop=1" is told from what is wrong with "-D". */
+/* getopt returns the index in the table for a long option, above all characters, so that errors
+ * about "--drop=1" are distinguished from those about "-D". */
 #define LONG_FIRST (UCHAR_MAX + 1)
 
 /* Options that take a number, and its limits. */
@@ -85,7 +85,7 @@ int usage_error(const char *format, ...)
 	return EXIT_WRONG_USAGE;
 }
 
-/* NULL where the option takes no number. */
+/* NULL if the option takes no number. */
 static const struct number *number_of(char letter)
 {
 	for (size_t i = 0; i < NUMBER_COUNT; i++)
@@ -94,8 +94,8 @@ static const struct number *number_of(char letter)
 	return NULL;
 }
 
-/* The number that an option takes.  strtod(3) alone would take exponents, signs, white space,
- * hexadecimals and "nan", too. */
+/* The number that an option takes.  strtod(3) alone would also accept exponents, signs, white
+ * space, hexadecimals and "nan". */
 static bool parse_number(char letter, const char *text, double *number)
 {
 	const struct number *kind = number_of(letter);
@@ -118,7 +118,7 @@ static bool parse_jobs(const char *text, unsigned *jobs)
 	return true;
 }
 
-/* The flag that an option sets, if it does no more; else NULL. */
+/* The flag that an option sets, if it does nothing else; otherwise NULL. */
 static bool *flag_of(struct options *o, char letter)
 {
 	switch (letter) {
@@ -137,7 +137,7 @@ static bool *flag_of(struct options *o, char letter)
 	}
 }
 
-/* Apply an option's argument.  Returns false where the argument is wrong. */
+/* Apply an option's argument.  Returns false if the argument is wrong. */
 static bool apply_option(struct options *o, char letter, const char *argument)
 {
 	struct command_line *line = &o->line;
@@ -173,7 +173,7 @@ static bool apply_option(struct options *o, char letter, const char *argument)
 	}
 }
 
-/* The option that getopt names by its letter, or by its place; OPTION_COUNT where none is meant. */
+/* The option that getopt names by its letter, or by its index; OPTION_COUNT if there is none. */
 static size_t option_of(int letter)
 {
 	if (letter >= LONG_FIRST)
@@ -184,10 +184,10 @@ static size_t option_of(int letter)
 	return OPTION_COUNT;
 }
 
-/* Make getopt's tables of ours. */
+/* Convert our table to getopt's. */
 static void fill_getopt(char *shorts, struct option *longs)
 {
-	*shorts++ = ':'; /* tell a missing argument from an unknown option */
+	*shorts++ = ':'; /* distinguish a missing argument from an unknown option */
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
 		bool has_argument = options[i].argument != NULL;
 		int takes = !has_argument                   ? no_argument
@@ -226,7 +226,7 @@ static int wrong_argument(size_t i, const char *argument)
 		kind->max, kind->unit, argument);
 }
 
-/* A word that begins with "--" and is no option, or short for several. */
+/* A word that begins with "--" and is not an option, or an ambiguous abbreviation. */
 static int wrong_long_option(const char *word)
 {
 	const char *name = word + 2;
@@ -243,8 +243,9 @@ static int wrong_long_option(const char *word)
 	return status;
 }
 
-/* What getopt does not take: optopt has the letter, the place of a long option that has an argument
- * without taking one, or 0 for another long one, which is the last word that was read. */
+/* An option that getopt does not accept: optopt has the letter, the index of a long option that
+ * has an argument without taking one, or 0 for another long one, which is the last word that was
+ * read. */
 static int wrong_option(char **argv)
 {
 	if (optopt == 0)
@@ -263,7 +264,7 @@ int options_parse(struct options *o, int argc, char **argv)
 	set_defaults(o, (size_t)argc);
 	fill_getopt(shorts, longs);
 	opterr = 0;
-	unsetenv("POSIXLY_CORRECT"); /* which has getopt end the options at the command */
+	unsetenv("POSIXLY_CORRECT"); /* which makes getopt end the options at the command */
 	for (int letter; (letter = getopt_long(argc, argv, shorts, longs, NULL)) != -1;) {
 		if (letter == ':')
 			return usage_error(

@@ -1,5 +1,5 @@
 /*
- * options - the options of the command line, as rows of a table, and what was given of them.  Main
+ * options - the options of the command line, as rows of a table, and those that were given.  Main
  * thread only.
  */
 #ifndef SIGNALBUS_OPTIONS_H
@@ -11,24 +11,24 @@
 #include <stddef.h>
 
 struct options {
-	struct command_line line; /* but for its names */
+	struct command_line line; /* except for its names */
 	bool help, version;
 	unsigned used; /* options that were given: a bit for each row of the table */
-	char **words;  /* all else, of argv; the first one is the command */
+	char **words;  /* all other arguments, of argv; the first one is the command */
 	size_t word_count;
 };
 
-/* Say on standard error what is wrong with the command line.  Returns the exit status. */
+/* Print an error in the command line on standard error.  Returns the exit status. */
 int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Fill o, to be freed also where this fails; the words of argv are put into another order.  Returns
- * 0 or the exit status, as those below do. */
+/* Fill o, to be freed even on failure; the words of argv are reordered.  Returns 0 or the exit
+ * status, as the functions below do. */
 int options_parse(struct options *o, int argc, char **argv);
 
-/* Whether a command takes all options that were given; letters are those of its own. */
+/* Whether a command accepts all options that were given; letters are its own. */
 int options_check(const struct options *o, const char *name, const char *letters);
 
-/* Take the seconds of --watch from a word of their own. */
+/* Take the seconds of --watch from a separate word. */
 int options_take_watch(struct options *o, const char *word);
 
 void options_free(struct options *o);

@@ -11,10 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Far more than anybody writes; keeps a wrong path to a huge file from filling memory. */
+/* Far more than any real file; prevents a wrong path to a huge file from filling memory. */
 #define FILE_MAX_BYTES (16 << 20)
 
-/* As deep as libconfig follows @include. */
+/* The depth to which libconfig follows @include. */
 #define INCLUDE_MAX_DEPTH 10
 
 static value_reader read_models;
@@ -59,7 +59,7 @@ static void unknown_setting(
 			table->what, nearest.wanted);
 }
 
-/* Read the members of group into target, by the rows of table. */
+/* Read the members of group into target, according to the rows of table. */
 static void read_group(struct reader *r, const config_setting_t *group,
 	const struct setting_table *table, void *target)
 {
@@ -83,7 +83,7 @@ static void check_required(
 				"the %s \"%s\" is missing", table->what, table->rows[i].name);
 }
 
-/* A group may not set both "value" and "fields"; a model's own wins over that of defaults. */
+/* A group may not set both "value" and "fields"; a model's own overrides that of defaults. */
 static void check_exclusion(struct reader *r, const config_setting_t *group, struct model_config *m)
 {
 	const config_setting_t *value = config_setting_get_member(group, "value");
@@ -97,7 +97,7 @@ static void check_exclusion(struct reader *r, const config_setting_t *group, str
 		m->value = NULL;
 }
 
-/* What every model starts from: the presets, and "defaults" on top of them. */
+/* The initial values of every model: the presets, overridden by "defaults". */
 static void read_defaults(struct reader *r, const config_setting_t *root)
 {
 	static const char *const own[] = { "name", "table" };
@@ -119,7 +119,7 @@ static void read_defaults(struct reader *r, const config_setting_t *root)
 	}
 }
 
-/* Nothing to do: read_defaults() came before the models, which need them. */
+/* Nothing to do: read_defaults() was called before the models, which need them. */
 static void skip_defaults(
 	struct reader *r, const struct setting *row, const config_setting_t *s, void *field)
 {
@@ -193,7 +193,7 @@ static char *read_file(const char *file, struct problems *problems)
 		reason = errno;
 	if (fd >= 0)
 		close(fd);
-	/* libconfig wants a line feed behind a comment. */
+	/* libconfig requires a line feed after a comment. */
 	bool is_ended = content.length == 0 || content.text[content.length - 1] == '\n';
 	text_add(&content, "\n", is_ended ? 0 : 1);
 	const struct place start = { file, 1 };
@@ -210,7 +210,7 @@ static char *read_file(const char *file, struct problems *problems)
 	return NULL;
 }
 
-/* The path of the file that a line includes, as libconfig 1.5 makes it, to be freed; NULL where the
+/* The path of the file that a line includes, as libconfig 1.5 forms it, to be freed; NULL if the
  * line includes none. */
 static char *included_path(const char *line, const char *folder)
 {
@@ -229,7 +229,7 @@ static char *included_path(const char *line, const char *folder)
 static bool check_includes(
 	const char *content, const char *folder, unsigned depth, struct problems *problems);
 
-/* libconfig reads an included file by itself, and a byte order mark is a syntax error to it. */
+/* libconfig reads an included file itself, and a byte order mark is a syntax error to it. */
 static bool check_included(
 	const char *path, const char *folder, unsigned depth, struct problems *problems)
 {
@@ -245,9 +245,9 @@ static bool check_included(
 	return go_on;
 }
 
-/* libconfig's scanner ends the process where an included file cannot be read, such as a folder
- * (flex's YY_FATAL_ERROR), so that is found out before.  What cannot be opened it tells itself.
- * Returns false where files are nested too deep to read on. */
+/* libconfig's scanner terminates the process if an included file cannot be read, such as a
+ * directory (flex's YY_FATAL_ERROR), so that is detected first.  libconfig itself reports files
+ * that cannot be opened.  Returns false if files are nested too deep to read on. */
 static bool check_includes(
 	const char *content, const char *folder, unsigned depth, struct problems *problems)
 {
@@ -282,7 +282,7 @@ static struct config *config_new(const char *file)
 	return c;
 }
 
-/* Where the parser failed: for it the end of the file is a line of its own. */
+/* The place where the parser failed: it counts the end of the file as a separate line. */
 static struct place error_place(const struct reader *r, const char *content)
 {
 	const struct config_t *tree = &r->config->memory->tree;
@@ -294,7 +294,7 @@ static struct place error_place(const struct reader *r, const char *content)
 	return (struct place){ r->config->file, line > lines && lines > 0 ? lines : line };
 }
 
-/* What libconfig's parser (bison's) says of what is nested thousands of times helps nobody. */
+/* The message of libconfig's parser (bison) about thousands of nested groups is useless. */
 static const char *error_text(const struct config_t *tree)
 {
 	const char *text = config_error_text(tree);
@@ -302,7 +302,7 @@ static const char *error_text(const struct config_t *tree)
 						     : text;
 }
 
-/* What is rejected can only go where there is a table for it. */
+/* Rejected signals need a table to move to. */
 static void check_dead_letters(struct reader *r)
 {
 	const struct config *c = r->config;
@@ -312,7 +312,7 @@ static void check_dead_letters(struct reader *r)
 				"on_reject is \"dead-letter\", and dead_letter_table is not set");
 }
 
-/* A setting of its own already, so that nobody takes it for a promise that is kept. */
+/* A known setting already, so that it is not mistaken for a guarantee that holds. */
 static void check_delivery(struct reader *r)
 {
 	if (r->config->delivery == DELIVERY_EXACTLY_ONCE)

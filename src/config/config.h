@@ -18,12 +18,12 @@ struct strings {
 	size_t count;
 };
 
-/* A member of the value, or a header: where it comes from, and what it is called. */
+/* A member of the value, or a header: its source, and its name. */
 struct item {
-	const char *name;   /* NULL: as the column */
+	const char *name;   /* NULL: the column's */
 	const char *column; /* this, or … */
 	const char *sql;    /* … an expression over the row "signal", or … */
-	const char *value;  /* … a constant; of headers only */
+	const char *value;  /* … a constant; for headers only */
 	struct place place;
 };
 
@@ -32,13 +32,13 @@ struct items {
 	size_t count;
 };
 
-/* What the file says of a signal model; NULL and empty where it says nothing. */
+/* The settings of a signal model; NULL and empty if not set. */
 enum on_reject { ON_REJECT_STOP, ON_REJECT_DEAD_LETTER };
 
 struct model_config {
 	const char *name;
 	const char *table;
-	const char *topic; /* with {column} placeholders; the name where the file says nothing */
+	const char *topic; /* with {column} placeholders; the name if not set */
 	const char *key;   /* column */
 	long long burst_count;
 	long long burst_bytes;
@@ -54,7 +54,7 @@ struct model_config {
 	const void *source;    /* for config_place() */
 };
 
-/* A property for librdkafka, under librdkafka's name. */
+/* A property for librdkafka, under its name there. */
 struct property {
 	const char *name;
 	const char *value;
@@ -78,35 +78,36 @@ struct config {
 	const char *notify_channel;    /* empty: none */
 	double timeout;                /* seconds */
 	const char *dead_letter_table; /* NULL: none */
-	const char *metrics_listen;    /* HOST:PORT, an address_parse() is sure of; NULL: nowhere */
-	int log_level;                 /* enum log_level, or -1: as the command sees fit */
+	const char *metrics_listen;    /* HOST:PORT, validated with address_parse(); NULL: none */
+	int log_level;                 /* enum log_level, or -1: the command's default */
 	int log_format;                /* enum log_format */
-	struct strings secret_files;   /* those, included ones too, that hold passwords or keys */
+	struct strings
+		secret_files; /* those, including included ones, that contain passwords or keys */
 	struct config_memory *memory;
 };
 
-/* Says whether the producer would take a property; where it would not, e says why. */
+/* Whether the producer would accept a property; if not, e has the reason. */
 enum property_answer { PROPERTY_TAKEN, PROPERTY_REFUSED, PROPERTY_UNKNOWN };
 typedef enum property_answer config_property_check(const struct property *p, struct error *e);
 
-/* Says whether a connection string makes sense.  Returns false with e where it does not. */
+/* Whether a connection string is valid.  Returns false with e if not. */
 typedef bool config_database_check(const char *conninfo, struct error *e);
 
-/* Those who know what the file only passes on. */
+/* Checks of values that the configuration only passes on. */
 struct config_checks {
 	config_property_check *property;
 	config_database_check *database;
 };
 
-/* Read file.  Every mistake is added to problems; returns the configuration to be freed with
- * config_free(), or NULL where there was any. */
+/* Read file.  Every mistake is added to problems; returns the configuration, to be freed with
+ * config_free(), or NULL if there was any. */
 struct config *config_load(
 	const char *file, const struct config_checks *checks, struct problems *problems);
 
 void config_free(struct config *c);
 
-/* Where in the file a model's setting stands, or, with m NULL, one of the top level; the model or
- * the file itself where the setting is not there. */
+/* The place in the file of a model's setting or, if m is NULL, of a top-level one; the model or the
+ * file itself if the setting is not there. */
 struct place config_place(
 	const struct config *c, const struct model_config *m, const char *setting);
 

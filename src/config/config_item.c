@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* What an item may say, beside its name, and where that goes. */
+/* What an item may contain, in addition to its name, and where it is stored. */
 static const struct {
 	const char *name;
 	size_t field;
@@ -112,7 +112,7 @@ static void read_items(
 		read_item(r, row, config_setting_get_elem(s, (unsigned)i), &items->items[i]);
 }
 
-/* No two members of an object have one name; two headers may. */
+/* No two members of an object have the same name; two headers may. */
 static void check_names(struct reader *r, const struct items *items)
 {
 	for (size_t i = 0; i < items->count; i++)

@@ -12,7 +12,7 @@
 struct place value_place(const struct config *c, const config_setting_t *s)
 {
 	const char *file = config_setting_source_file(s);
-	unsigned line = config_setting_source_line(s); /* 0 of what is the file as a whole */
+	unsigned line = config_setting_source_line(s); /* 0 for the file as a whole */
 	return (struct place){ file != NULL ? file : c->file, line > 0 ? line : 1 };
 }
 
@@ -130,8 +130,8 @@ void value_read_topic(
 	*(const char **)field = value;
 }
 
-/* The content of a secret's file without the line feed at its end, or a byte order mark in front;
- * NULL with a problem. */
+/* The content of a secret file without line feeds at its end, or a byte order mark; NULL with a
+ * problem. */
 static const char *secret_from_file(
 	struct reader *r, const struct setting *row, const config_setting_t *s, const char *path)
 {
@@ -169,7 +169,7 @@ static const char *secret_from_environment(
 	return NULL;
 }
 
-/* Whether a string in the file looks like one to be kept from others. */
+/* Whether a string in the file looks like a secret. */
 static bool is_password(const char *setting, const char *value)
 {
 	const char *scheme = strstr(value, "://");
@@ -180,8 +180,8 @@ static bool is_password(const char *setting, const char *value)
 	       (at != NULL && colon != NULL && colon < at);
 }
 
-/* The path of the file in which s stands: libconfig 1.5 names an included one as @include does,
- * which is below the folder of the configuration. */
+/* The path of the file that contains s: libconfig 1.5 names an included one as @include does,
+ * relative to the directory of the configuration. */
 static const char *path_of(struct config *c, const config_setting_t *s)
 {
 	const char *included = config_setting_source_file(s);
@@ -328,7 +328,7 @@ void value_read_strings(
 	}
 }
 
-/* The text of a property's value as librdkafka reads it; NULL with a problem. */
+/* The text of a property's value in librdkafka's syntax; NULL with a problem. */
 static const char *property_value(
 	struct reader *r, const struct setting *row, const config_setting_t *s)
 {
@@ -347,7 +347,7 @@ static const char *property_value(
 	}
 }
 
-/* librdkafka's names have dots, and a few have underscores instead (log_level). */
+/* librdkafka's names contain dots, and a few contain underscores instead (log_level). */
 static enum property_answer check_property(
 	struct reader *r, struct property *p, const char *written, struct error *e)
 {

@@ -1,6 +1,6 @@
 /*
- * config_value - read one value of the configuration file, by its row in the table of settings.
- * Private to config.c, with which it shares libconfig.
+ * config_value - reads one value of the configuration file, according to its row in the table of
+ * settings.  Private to config.c, with which it shares libconfig.
  */
 #ifndef SIGNALBUS_CONFIG_VALUE_H
 #define SIGNALBUS_CONFIG_VALUE_H
@@ -20,12 +20,12 @@ struct config_memory {
 /* A loading in progress. */
 struct reader {
 	struct config *config;
-	struct model_config defaults; /* what a model starts from */
+	struct model_config defaults; /* the initial values of a model */
 	const struct config_checks *checks;
 	struct problems *problems;
 };
 
-/* Set field by s, or add a problem and leave field alone. */
+/* Set field from s, or add a problem and leave field unchanged. */
 typedef void value_reader(
 	struct reader *r, const struct setting *row, const config_setting_t *s, void *field);
 
@@ -46,18 +46,18 @@ value_reader value_read_headers; /* config_item.c */
 /* Set the fields of target that have a preset in the table. */
 void value_set_presets(const struct setting_table *table, void *target);
 
-/* Add the problem that s, which is the setting of row, a member or an element of it, has another
- * type than expected. */
+/* Add the problem that s, which is the setting of row, or a member or an element of it, does not
+ * have the expected type. */
 void value_wrong_type(struct reader *r, const struct setting *row, const config_setting_t *s,
 	const char *expected);
 
-/* Add the problem, if there is one, that topic can name none; "what" begins the message. */
+/* Add the problem, if there is one, that topic is never a valid name; "what" begins the message. */
 void value_check_topic(struct reader *r, struct place at, const char *what, const char *topic);
 
-/* How long the byte order mark is that some editors write in front of UTF-8; 0: there is none. */
+/* The length of the byte order mark that some editors put before UTF-8; 0: there is none. */
 size_t value_mark_length(const char *content);
 
-/* Let the configuration own what was allocated.  Returns it. */
+/* Transfer allocated memory to the configuration.  Returns it. */
 void *value_keep(struct config *c, void *allocated);
 
 struct place value_place(const struct config *c, const config_setting_t *s);

@@ -1,6 +1,6 @@
 /*
  * settings - every setting of the configuration file, one row each.  The reader, its messages and
- * the documentation test all go by these rows.  Pure data.
+ * the documentation test all use these rows.  Pure data.
  */
 #ifndef SIGNALBUS_SETTINGS_H
 #define SIGNALBUS_SETTINGS_H
@@ -11,7 +11,7 @@
 enum setting_type {
 	SETTING_STRING,     /* const char *; not empty */
 	SETTING_ADDRESS,    /* const char *; an address (address.h) */
-	SETTING_TOPIC,      /* const char *; a topic, maybe with placeholders (template.h) */
+	SETTING_TOPIC,      /* const char *; a topic, possibly with placeholders (template.h) */
 	SETTING_TEXT,       /* const char *; may be empty */
 	SETTING_SECRET,     /* const char *; a string, { file = … } or { env = … } */
 	SETTING_BOOLEAN,    /* bool */
@@ -32,16 +32,16 @@ struct setting {
 	bool required;
 	size_t field; /* offset in struct config or struct model_config */
 	const char *const *choices;
-	double preset;   /* of booleans and numbers, and the index of a choice */
-	double min, max; /* of numbers; max also of bytes in a text, where it is not 0 */
+	double preset;   /* for booleans and numbers, and the index of a choice */
+	double min, max; /* for numbers; max also for bytes in a text, unless it is 0 */
 	const char *help;
 };
 
 struct setting_table {
 	const struct setting *rows;
 	size_t count;
-	const char *what;  /* how messages call an entry: "setting", "model setting" */
-	const char *owner; /* and where it belongs: "the top level", "a model" */
+	const char *what;  /* the name of an entry in messages: "setting", "model setting" */
+	const char *owner; /* and of its place: "the top level", "a model" */
 };
 
 extern const struct setting_table top_settings;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define TOPIC_MAX_LENGTH 249
-#define SHOWN_LENGTH     60 /* of a wrong name in messages for people */
+#define SHOWN_LENGTH     60 /* of an invalid name in messages for people */
 
 static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 
@@ -31,7 +31,7 @@ static void add_part(struct template *t, const char *text, size_t length, bool i
 		.is_column = is_column };
 }
 
-/* The end of the name that begins at text: its closing brace; NULL where there is none. */
+/* The end of the name that begins at text: its closing brace; NULL if there is none. */
 static const char *name_end(const char *text)
 {
 	if (text[0] != '"')
@@ -42,7 +42,7 @@ static const char *name_end(const char *text)
 	return p[0] == '"' && p[1] == '}' ? p + 1 : NULL;
 }
 
-/* Where there are placeholders, that the text between them leaves room for what they stand for. */
+/* If there are placeholders, whether the text between them leaves room for their values. */
 static bool check_constants(const struct template *t, struct error *e)
 {
 	size_t length = 0;
@@ -99,7 +99,7 @@ bool template_expand(
 	return topic_check(topic->text, ERROR_REJECTED, e);
 }
 
-/* The beginning of name, fit for a log line: what is not printable ASCII is "?". */
+/* The beginning of name, for a log line: "?" replaces what is not printable ASCII. */
 static void make_showable(const char *name, char *shown)
 {
 	size_t length = strlen(name);

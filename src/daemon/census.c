@@ -13,16 +13,16 @@
 #define UNKNOWN       SIZE_MAX /* a count of a table that cannot be read */
 #define COUNT_S       1.0      /* for one table */
 #define COUNT_ALL_S   5.0      /* for all of them */
-#define LOCK_S        0.1      /* a table that is locked is counted another time */
+#define LOCK_S        0.1      /* a locked table is counted another time */
 
 struct census {
-	struct config config; /* as people's, but with less patience */
+	struct config config; /* like senders, but with shorter time-outs */
 	struct health *health;
 	struct metrics *metrics;
 	struct standing *standing;
 	struct store *store;
-	size_t *counts; /* of each model, when it was counted last */
-	size_t next;    /* the model to go on with */
+	size_t *counts; /* of each model, at the last count */
+	size_t next;    /* the model to continue with */
 };
 
 struct census *census_new(const struct config *config, struct health *health,
@@ -49,7 +49,7 @@ void census_free(struct census *c)
 	free(c);
 }
 
-/* How many there are where so many were counted, and counting ended there. */
+/* The estimate for a model whose count ended at its limit. */
 static size_t estimate(struct census *c, const struct model *m, size_t counted)
 {
 	struct error ignored;
@@ -71,7 +71,7 @@ static bool count_model(struct census *c, size_t model)
 		metrics_pending(c->metrics, model, count, clock_now());
 		return true;
 	}
-	log_debug("counting: %s", e.text); /* a worker tells people what is wrong with it */
+	log_debug("counting: %s", e.text); /* a worker logs the problem */
 	store_forget(c->store, model);
 	c->counts[model] = UNKNOWN;
 	return store_connected(c->store);
@@ -99,7 +99,7 @@ bool census_take(struct census *c, size_t *pending, bool *more)
 		ok = store_connect(c->store, instant_after(clock_now(), CONNECT_S), &ignored);
 	ok = ok && count_models(c);
 	if (!health_is_complete(c->health))
-		store_disconnect(c->store); /* a worker may want the connection */
+		store_disconnect(c->store); /* a worker may need the connection */
 	for (size_t i = 0; i < c->config.model_count; i++) {
 		*more = *more || c->counts[i] >= PENDING_BOUND;
 		*pending += c->counts[i] == UNKNOWN ? 0 : c->counts[i];

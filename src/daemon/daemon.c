@@ -20,11 +20,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TICK_S       1.0   /* a worker shows that it is alive at least so often */
-#define HELD_PAUSE_S 0.005 /* between looks at writers that hold an order back */
-#define ROOM_PAUSE_S 0.1   /* between looks whether the listener has had its turn to connect */
-#define WATCH_S      1.0   /* between looks whether others keep signals locked */
-#define LOCK_S       0.5   /* a model waits so long for others' locks: there are others to serve */
+#define TICK_S       1.0   /* maximum interval at which a worker shows progress */
+#define HELD_PAUSE_S 0.005 /* between checks for writers that hold an order back */
+#define ROOM_PAUSE_S 0.1   /* between checks whether the listener has had its turn to connect */
+#define WATCH_S      1.0   /* between checks whether others keep signals locked */
+#define LOCK_S       0.5   /* lock time-out of a model, because there are others to serve */
 
 struct worker {
 	struct daemon *daemon;
@@ -32,10 +32,10 @@ struct worker {
 	struct store *store;
 	struct burst *burst;
 	struct retry connecting;
-	struct instant used; /* when the session was used last */
+	struct instant used; /* when the session was last used */
 	bool has_session;
 	unsigned short dice[3];
-	_Atomic int64_t alive_ns; /* when it was seen to make progress */
+	_Atomic int64_t alive_ns; /* when it last made progress */
 	pthread_t thread;
 };
 
@@ -55,11 +55,11 @@ struct daemon {
 	double worst_ack;
 };
 
-/* A worker's look at a model. */
+/* A worker's visit to a model. */
 struct visit {
 	enum due_reason reason;
 	struct burst_result result;
-	double rest; /* seconds until all of the table should be looked at; 0: in its time */
+	double rest; /* seconds until the next scan of the whole table; 0: the poll interval */
 };
 
 static bool is_ordered(const struct daemon *d, size_t model)
@@ -77,7 +77,7 @@ static struct instant tick(void)
 	return instant_after(clock_now(), TICK_S);
 }
 
-/* Close the session: what it held, rows and ordered locks, is free for others. */
+/* Close the session, which releases its rows and ordered locks. */
 static void lose_session(struct worker *w)
 {
 	if (w->has_session)
@@ -88,7 +88,7 @@ static void lose_session(struct worker *w)
 	metrics_lost(w->daemon->metrics, w->number);
 }
 
-/* One try to connect, and a wait where it failed. */
+/* One attempt to connect, and a wait if it failed. */
 static void connect_once(struct worker *w)
 {
 	struct daemon *d = w->daemon;
@@ -113,7 +113,7 @@ static void connect_once(struct worker *w)
 	due_wait_closed(d->due, instant_after(clock_now(), delay));
 }
 
-/* Where nothing is to be done for a while, find out that the database is away all the same. */
+/* If there is nothing to do for a while, still detect that the database is unavailable. */
 static void ping(struct worker *w)
 {
 	struct error e;
@@ -126,8 +126,8 @@ static void ping(struct worker *w)
 	lose_session(w);
 }
 
-/* Be connected, and know that the broker answers, so that no transaction is begun in vain.  False
- * where that is not so yet. */
+/* Make sure that the session is connected, and that the broker answers, so that no transaction is
+ * begun in vain.  False if not yet. */
 static bool is_ready(struct worker *w)
 {
 	if (!store_connected(w->store)) {
@@ -156,7 +156,7 @@ static bool may_serve(struct worker *w, const struct model *m, struct error *e)
 	return true;
 }
 
-/* A burst of a model in no order; one that finds nothing from the beginning of the table on was a
+/* A burst of an unordered model; one from the beginning of the table that finds nothing was a
  * sweep. */
 static bool look(struct worker *w, const struct burst_order *order, struct burst_result *result,
 	struct error *e)
@@ -171,9 +171,9 @@ static bool look(struct worker *w, const struct burst_order *order, struct burst
 	return ok;
 }
 
-/* Where the position shows nothing new, look from the beginning of the table; while that had better
- * wait, just a little before the position.  Where more rows are put off than claims pass over,
- * neither is done before it is time to try them again, whatever the reason of the visit. */
+/* If there is nothing new after the position, scan from the beginning of the table; if a sweep
+ * should wait, only from a little before the position.  If more rows are deferred than claims skip,
+ * do neither before they are due, whatever the reason of the visit. */
 static bool run_any(
 	struct worker *w, struct burst_order order, struct visit *visit, struct error *e)
 {
@@ -191,8 +191,8 @@ static bool run_any(
 	return look(w, &order, &visit->result, e);
 }
 
-/* Claims pass over what others have locked: where signals were counted, look whether they are held
- * (see hold.h).  Where that cannot be seen, claims find out why. */
+/* Claims skip rows that others have locked: if signals were counted, check whether they are held
+ * (see hold.h).  If that cannot be determined, claims find out why. */
 static void watch_locks(struct worker *w, const struct burst_order *order, struct visit *visit)
 {
 	struct standing *standing = w->daemon->standing;
@@ -216,13 +216,13 @@ static void watch_locks(struct worker *w, const struct burst_order *order, struc
 	text_free(&who);
 }
 
-/* Of two times to wait the shorter one; 0 is none. */
+/* The shorter of two times to wait; 0 is none. */
 static double shorter(double a, double b)
 {
 	return b <= 0 || (a > 0 && a < b) ? a : b;
 }
 
-/* In how many seconds all of the table is to be looked at again; 0: in its time. */
+/* Seconds until the next scan of the whole table; 0: the poll interval. */
 static double rest_of(struct worker *w, const struct burst_order *order, double rest)
 {
 	struct instant now = clock_now();
@@ -292,7 +292,7 @@ static void handle_error(struct worker *w, size_t model, struct instant start, s
 static void serve(struct worker *w, size_t model, enum due_reason reason)
 {
 	struct error e;
-	/* The broker may have gone while the worker waited for something to do. */
+	/* The broker may have become unavailable while the worker waited for work. */
 	if (!bus_is_up(w->daemon->bus)) {
 		due_done(w->daemon->due, model, DUE_LATER, 0);
 		return;
@@ -312,7 +312,7 @@ static void serve(struct worker *w, size_t model, enum due_reason reason)
 		return;
 	}
 	if (result->put_off > 0 && result->sent == 0)
-		standing_leave(w->daemon->standing, model); /* that is no success */
+		standing_leave(w->daemon->standing, model); /* that is not a success */
 	else
 		standing_success(w->daemon->standing, model, result->sent > 0);
 	metrics_stopped(w->daemon->metrics, model, standing_is_stopped(w->daemon->standing, model));
@@ -405,13 +405,13 @@ void daemon_stop(struct daemon *d)
 	free(d);
 }
 
-/* A worker waits for a database and a broker within a burst for a few times `timeout` at most. */
+/* A worker waits for a database and a broker within a burst for at most a few times `timeout`. */
 static double patience(const struct daemon *d)
 {
 	return limit_alive(d->config->timeout);
 }
 
-/* For how many seconds the most silent of the workers has not shown that it makes progress. */
+/* The longest time in seconds for which a worker has not shown progress. */
 static double silence(const struct daemon *d)
 {
 	struct instant now = clock_now(), seen = now;

@@ -9,8 +9,8 @@
 #define NOBODY UINT32_MAX
 
 struct entry {
-	struct instant look;  /* when it is to be looked at */
-	struct instant pause; /* before this it is not due, whatever else */
+	struct instant look;  /* when its poll interval has passed */
+	struct instant pause; /* it is not due earlier, for whatever reason */
 	bool off;
 	bool ordered;
 	bool announced;
@@ -18,7 +18,7 @@ struct entry {
 	bool failing;    /* it was to be left alone for a while: one worker is enough to try it */
 	unsigned active; /* workers that serve it now */
 	unsigned holder; /* the worker that holds its ordered lock, or NOBODY */
-	uint64_t served; /* when it was served last, as a running number */
+	uint64_t served; /* when it was last served, as a sequence number */
 };
 
 struct due {
@@ -80,7 +80,7 @@ void due_announce_all(struct due *d)
 		due_announce(d, i);
 }
 
-/* Whether worker may serve the model now, were it due. */
+/* Whether worker may serve the model now, if it were due. */
 static bool is_free(const struct due *d, const struct entry *m, unsigned worker)
 {
 	if (m->off)
@@ -91,7 +91,7 @@ static bool is_free(const struct due *d, const struct entry *m, unsigned worker)
 	       (!m->failing && (m->more || m->announced) && m->active < d->workers);
 }
 
-/* When the model is due: at once for what is known to be there. */
+/* When the model is due: at once if rows are known to be there. */
 static struct instant time_of(const struct entry *m)
 {
 	if (m->announced || m->more)
@@ -99,7 +99,8 @@ static struct instant time_of(const struct entry *m)
 	return instant_before(m->look, m->pause) ? m->pause : m->look;
 }
 
-/* The due model that was served longest ago, or NULL; *next is when one becomes due by itself. */
+/* The due model that was served least recently, or NULL; *next is when one becomes due by
+ * itself. */
 static struct entry *choose(
 	struct due *d, unsigned worker, struct instant now, struct instant *next)
 {
@@ -120,12 +121,12 @@ static struct entry *choose(
 static enum due_reason take(struct due *d, struct entry *m, struct instant now)
 {
 	enum due_reason reason = m->more ? DUE_MORE : m->announced ? DUE_ANNOUNCED : DUE_TIME;
-	/* A table that is never seen empty is looked at as a whole now and then all the same. */
+	/* Even a table that is never found empty is scanned as a whole now and then. */
 	if (!instant_before(now, m->look))
 		reason = DUE_TIME;
 	if (reason == DUE_TIME)
 		m->look = instant_after(now, d->poll_interval);
-	m->announced = false; /* what comes from now on announces another visit */
+	m->announced = false; /* what arrives from now on announces another visit */
 	m->active++;
 	m->served = ++d->served;
 	return reason;
@@ -161,7 +162,7 @@ void due_done(struct due *d, size_t model, enum due_outcome outcome, double dela
 	m->failing = outcome == DUE_LATER && delay > 0;
 	if (outcome == DUE_LATER) {
 		m->pause = instant_after(clock_now(), delay);
-		m->look = m->pause; /* then all of it */
+		m->look = m->pause; /* then the whole table */
 	} else if (outcome == DUE_EMPTIED && delay > 0) {
 		m->look = instant_earlier(m->look, instant_after(clock_now(), delay));
 	}

@@ -8,20 +8,20 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
-/* A worker that is connected finds out within that time whether its connection works; and while
- * none is, a try that is under way need not end first. */
+/* A connected worker verifies its connection within that time; and while none is connected, an
+ * attempt in progress need not end first. */
 #define DOUBT_S       10.0
 #define DOUBT_ALONE_S 1.0
-#define ROOM_S        1.0 /* for the listener to connect in a worker's place */
+#define ROOM_S        1.0 /* for the listener to connect instead of a worker */
 
 struct health {
 	pthread_mutex_t lock;
 	unsigned workers, connected, trying;
 	bool is_up;
-	struct instant down;    /* since when it is not, as was logged; 0: it was not */
-	bool is_short;          /* that not all are connected was logged */
+	struct instant down;    /* since when it is down, as logged; 0: not logged */
+	bool is_short;          /* it was logged that not all are connected */
 	bool is_doubtful;       /* one was refused … */
-	struct instant refused; /* … then, and nobody knows what that means */
+	struct instant refused; /* … then, and the meaning is not yet known */
 	int listener_fd;        /* written to when no worker is connected any more; -1: none */
 	bool wants_room;
 	struct instant reserved; /* until then no worker connects */

@@ -14,7 +14,7 @@
 
 #define CONNECTIONS_MAX 128
 #define SILENCE_S       5
-#define REQUEST_BYTES   (size_t)16384 /* for a request's headers and the answer's */
+#define REQUEST_BYTES   (size_t)16384 /* for the headers of a request and of the response */
 #define BACKLOG         128
 
 struct http {
@@ -22,7 +22,7 @@ struct http {
 	struct MHD_Daemon *daemon;
 };
 
-/* Cleartext for browsers and curl. */
+/* Plain text for browsers and curl. */
 static const char plain_type[] = "text/plain; charset=utf-8";
 
 __attribute__((format(printf, 2, 0))) static void log_remark(
@@ -35,7 +35,7 @@ __attribute__((format(printf, 2, 0))) static void log_remark(
 	log_debug("http: %s", line);
 }
 
-/* Answer with a body, which is taken. */
+/* Respond with a body, whose ownership is taken. */
 static enum MHD_Result respond(
 	struct MHD_Connection *c, unsigned status, const char *type, struct text *body)
 {
@@ -71,7 +71,7 @@ static enum MHD_Result show(
 	return refuse(c, MHD_HTTP_NOT_FOUND, "not found");
 }
 
-/* Whether the client means to send something behind the headers. */
+/* Whether the client sends a body after the headers. */
 static bool has_body(struct MHD_Connection *c)
 {
 	return MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH) !=
@@ -86,12 +86,12 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *p
 	void **state)
 {
 	const struct http *h = arg;
-	*upload_size = 0; /* what there is of it is passed over */
+	*upload_size = 0; /* the body is ignored */
 	(void)version;
 	(void)upload;
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return refuse(c, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are allowed here");
-	/* What is answered at once has its connection closed and its body not read. */
+	/* A response sent at once closes the connection, and the body is not read. */
 	if (*state == NULL && !has_body(c)) {
 		*state = arg; /* anything */
 		return MHD_YES;
@@ -99,7 +99,7 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *p
 	return show(h->site, c, path);
 }
 
-/* A socket that listens at one of the addresses that a host's name stands for; -1 with errno. */
+/* A socket that listens at one of the addresses of a host name; -1 with errno. */
 static int listen_at(const struct addrinfo *found)
 {
 	const int yes = 1, no = 0;
@@ -117,7 +117,7 @@ static int listen_at(const struct addrinfo *found)
 	return -1;
 }
 
-/* All addresses of the host are one socket of IPv6, where the kernel has that. */
+/* All addresses of the host are a single IPv6 socket, if the kernel supports that. */
 static int listen_somewhere(const struct addrinfo *found)
 {
 	static const int families[] = { AF_INET6, AF_INET };

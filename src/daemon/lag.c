@@ -1,8 +1,9 @@
 #include "daemon/lag.h"
 
-/* A row that cannot be sent is tried at least so often: back-off, and some time for a try. */
+/* A row that cannot be sent is retried at least this often: back-off, and some time for an
+ * attempt. */
 #define STUCK_S 60.0
-/* A look may come that much later than it is due, since others come first. */
+/* A visit may be late by this much, because others come first. */
 #define LATE_S 5.0
 
 void lag_begin(struct lag *l, struct instant now)
@@ -25,7 +26,7 @@ void lag_failed(struct lag *l, enum error_kind kind, struct instant now)
 	enum error_policy policy = error_policy(kind);
 	l->is_behind = true;
 	if (policy != POLICY_GIVE_UP && policy != POLICY_WAIT)
-		return; /* the rows are unlocked now, and whoever looks next finds them */
+		return; /* the rows are unlocked now, and the next scan finds them */
 	l->is_stuck = true;
 	l->failed = now;
 }

@@ -19,8 +19,8 @@
 
 #define ANSWER_S    10.0
 #define SELF_TEST_S 2.0
-#define WORKERS_S   0.1 /* between looks whether a worker is connected: they come first */
-#define DEAF_TRIES  2   /* that fail, while workers are connected, until that is told */
+#define WORKERS_S   0.1 /* between checks whether a worker is connected: workers come first */
+#define DEAF_TRIES  2   /* failures, while workers are connected, until this is logged */
 #define DEAF_S      3.0 /* … and so long: workers find out meanwhile what they lack */
 
 struct listener {
@@ -28,20 +28,20 @@ struct listener {
 	struct due *due;
 	struct health *health;
 	struct db *db;
-	char **relations; /* of the models, as their triggers name them; NULL: not known */
+	char **relations; /* of the models, as in the notifications; NULL: not known */
 	struct retry connecting;
 	int stop_fd;
 	pthread_t thread;
 	char self_test[64]; /* the payload that proves that notifications arrive */
 	bool proven;
-	bool told;              /* which models have no trigger was logged */
+	bool told;              /* the models without a trigger were logged */
 	unsigned failures;      /* in a row */
 	struct instant failing; /* since when; 0: it has not failed */
-	struct instant deaf;    /* since when it does not listen, as was logged; 0: it was not */
+	struct instant deaf;    /* since when it does not listen, as logged; 0: not logged */
 	unsigned short dice[3];
 };
 
-/* When a call that begins now has to be answered. */
+/* The deadline of a call that begins now. */
 static struct instant answer_deadline(const struct listener *l)
 {
 	double seconds = l->config->timeout < ANSWER_S ? l->config->timeout : ANSWER_S;
@@ -53,7 +53,7 @@ static bool stopping(const struct listener *l)
 	return due_wait_closed(l->due, clock_now());
 }
 
-/* A table's name announces its models; no payload at all announces everything. */
+/* A table's name announces its models; an empty payload announces all. */
 static void on_notification(void *arg, const char *payload)
 {
 	struct listener *l = arg;
@@ -66,7 +66,7 @@ static void on_notification(void *arg, const char *payload)
 			due_announce(l->due, i);
 }
 
-/* Notifications until the deadline, or until the listener is stopped. */
+/* Receive notifications until the deadline, or until the listener is stopped. */
 static bool hear(struct listener *l, struct instant deadline, struct error *e)
 {
 	struct db_listening listening = {
@@ -75,7 +75,7 @@ static bool hear(struct listener *l, struct instant deadline, struct error *e)
 	return db_listen(l->db, &listening, e);
 }
 
-/* The name by which a model's table announces itself, and whether a trigger does announce it. */
+/* The name in the notifications of a model's table, and whether a trigger sends them. */
 static bool look_up(struct listener *l, size_t model, bool *has_trigger, struct error *e)
 {
 	static const char sql[] =
@@ -91,7 +91,7 @@ static bool look_up(struct listener *l, size_t model, bool *has_trigger, struct 
 	l->relations[model] = NULL;
 	*has_trigger = false;
 	if (!catalog_find_table(l->db, l->config->models[model].table, deadline, &oid, e))
-		return db_connected(l->db); /* a wrong name is the workers' to tell */
+		return db_connected(l->db); /* the workers report a wrong name */
 	const char *const values[] = { oid, l->config->notify_channel };
 	struct db_call call = {
 		.sql = sql, .values = values, .value_count = 2, .rows = &rows, .never_null = 2
@@ -130,7 +130,7 @@ static bool look_up_all(struct listener *l, struct error *e)
 
 static bool start_listening(struct listener *l, struct error *e)
 {
-	/* LISTEN takes no parameter; the server quotes the name for us. */
+	/* LISTEN takes no parameter; the server quotes the name. */
 	struct rows *rows;
 	struct instant deadline = answer_deadline(l);
 	const char *const values[] = { l->config->notify_channel };
@@ -148,8 +148,8 @@ static bool start_listening(struct listener *l, struct error *e)
 	return ok;
 }
 
-/* Notify from another session, as applications do: a proxy that pools transactions would swallow
- * what is meant for this one. */
+/* Notify from another session, as applications do: a proxy with transaction pooling would swallow
+ * notifications for this one. */
 static bool notify_self(struct listener *l, struct error *e)
 {
 	struct db *other = db_new(l->config->database, l->config->timeout);
@@ -168,7 +168,7 @@ static bool test_self(struct listener *l, struct error *e)
 	snprintf(l->self_test, sizeof l->self_test, "signalbus self-test %ld %jd", (long)getpid(),
 		(intmax_t)clock_now().ns);
 	l->proven = false;
-	if (!notify_self(l, e)) { /* there is no connection left for that, perhaps */
+	if (!notify_self(l, e)) { /* perhaps there is no connection left for that */
 		log_debug("listener: not tested: %s", e->text);
 		return true;
 	}
@@ -183,7 +183,7 @@ static bool test_self(struct listener *l, struct error *e)
 	return true;
 }
 
-/* Connect and listen.  What was committed before that nobody has announced. */
+/* Connect and listen.  Signals that were committed earlier were not announced. */
 static bool set_up(struct listener *l, struct error *e)
 {
 	struct instant deadline = instant_after(clock_now(), CONNECT_S);
@@ -195,9 +195,9 @@ static bool set_up(struct listener *l, struct error *e)
 	return test_self(l, e);
 }
 
-/* Listen until the listener is stopped, or its session is lost, which a silent one shows only when
- * it is used.  While no worker has a connection it is given up, since that may be the one they
- * lack. */
+/* Listen until the listener is stopped, or its session is lost, which a silent session shows only
+ * when it is used.  While no worker is connected, give the connection up, because the workers may
+ * lack it. */
 static bool listen_on(struct listener *l, struct error *e)
 {
 	while (!stopping(l)) {
@@ -210,13 +210,13 @@ static bool listen_on(struct listener *l, struct error *e)
 			return error_set(e, ERROR_CONNECTION, "no worker is connected");
 		if (stopping(l) || db_call(l->db, ping, answer_deadline(l), e))
 			continue;
-		l->failures = DEAF_TRIES; /* for some time nothing was heard */
+		l->failures = DEAF_TRIES; /* no notification for some time */
 		return false;
 	}
 	return true;
 }
 
-/* Tell, once, that it does not listen; where no worker is connected they have something to tell. */
+/* Log, once, that it does not listen; if no worker is connected, the workers log the problem. */
 static void note_failure(struct listener *l, const struct error *e)
 {
 	log_debug("listener: %s", e->text);

@@ -13,8 +13,8 @@ const char *const error_class_names[CLASSES] = {
 	[CLASS_SERIALIZATION] = "serialization",
 };
 
-/* What the kinds count as.  That another process holds a lock, or that one is asked to stop, is no
- * error. */
+/* The kinds that errors are counted as.  A lock held by another process, or a request to stop, is
+ * not an error. */
 static const struct {
 	bool counts;
 	enum error_class class;

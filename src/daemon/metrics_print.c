@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* All that one scrape shows. */
+/* The state of one scrape. */
 struct page {
 	struct series *series;
 	size_t count;
@@ -17,7 +17,7 @@ struct metric {
 	const char *name, *type, *help;
 	/* Prints the samples, … */
 	void (*print)(const struct page *p, const struct metric *metric);
-	/* … each of which has this value; s is NULL where there is no model. */
+	/* … each of which has this value; s is NULL without a model. */
 	double (*value)(const struct page *p, const struct series *s);
 };
 
@@ -193,7 +193,7 @@ void metrics_print(struct metrics *m, const struct metrics_world *world, struct 
 	free(p.series);
 }
 
-/* Prometheus takes nothing but UTF-8, and would refuse the whole page for one wrong byte. */
+/* Prometheus accepts only UTF-8, and would refuse the whole page for one wrong byte. */
 char *metrics_label(const char *model)
 {
 	struct text t = { 0 };

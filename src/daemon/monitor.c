@@ -9,22 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STARTING_S 60.0 /* from the first line of the program to the daemon, at most */
+#define STARTING_S 60.0 /* from the start of the program to the daemon, at most */
 
 struct monitor {
 	struct metrics *metrics;
 	struct http_site site;
-	struct http *http; /* NULL: not wanted */
-	char *address;     /* as the configuration has it */
+	struct http *http; /* NULL: none */
+	char *address;     /* as configured */
 	_Atomic int64_t alive_ns;
 	pthread_mutex_t lock;
 	struct daemon *daemon;   /* NULL: between two of them */
-	struct daemon_view last; /* what was seen of it last */
+	struct daemon_view last; /* its last known values */
 };
 
 static const char plain_type[] = "text/plain; charset=utf-8";
 
-/* Look at the daemon, if it is there. */
+/* Query the daemon, if there is one. */
 static struct daemon_view look(struct monitor *m)
 {
 	pthread_mutex_lock(&m->lock);
@@ -46,7 +46,7 @@ static unsigned write_metrics(void *arg, struct text *body)
 	return 200;
 }
 
-/* A page that has a line for each reason why something is not as it should be. */
+/* A page with one line per problem. */
 static unsigned judge(struct text *body)
 {
 	if (body->length > 0)
@@ -115,15 +115,15 @@ struct metrics *monitor_metrics(const struct monitor *m)
 	return m->metrics;
 }
 
-/* The address of a text that was found right when the configuration was read. */
+/* The address of a text that was validated when the configuration was read. */
 static struct http *start(struct monitor *m, const char *text, struct error *e)
 {
 	struct address a;
 	return address_parse(&a, text, e) ? http_start(&a, &m->site, e) : NULL;
 }
 
-/* Another address: listen there first, so that there is no gap.  Where that fails it may be for the
- * sake of the old one, such as 127.0.0.1 and * with the same port. */
+/* Another address: listen there first, so that there is no gap.  If that fails, the old one may be
+ * the reason, such as 127.0.0.1 and * with the same port. */
 static bool move(struct monitor *m, const char *text, struct error *e)
 {
 	struct error ignored;

@@ -14,7 +14,7 @@ void service_ready(void)
 	sd_notify(0, "READY=1");
 }
 
-/* systemd.service(5): with the time on CLOCK_MONOTONIC, as Type=notify-reload wants it. */
+/* systemd.service(5): with the time on CLOCK_MONOTONIC, as Type=notify-reload requires. */
 void service_reloading(void)
 {
 	struct timespec now;
@@ -30,7 +30,7 @@ void service_stopping(void)
 
 void service_status(const char *status)
 {
-	char *shown = utf8_shown(status); /* a line feed would begin another of its variables */
+	char *shown = utf8_shown(status); /* a line feed would begin another variable */
 	sd_notifyf(0, "STATUS=%s", shown);
 	free(shown);
 }

@@ -10,22 +10,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STANDBY_S 1.0 /* between looks at an ordered lock that another process holds */
-#define TOLD_MAX  4   /* reasons of one failure that are logged */
+#define STANDBY_S 1.0 /* between checks of an ordered lock that another process holds */
+#define TOLD_MAX  4   /* maximum number of logged reasons of one failure */
 
 struct entry {
 	struct position *position;
 	struct deferral *deferral;
 	struct retry retry;
 	unsigned active;   /* workers that serve it now */
-	unsigned failures; /* tries in a row that failed, for more than standing by */
-	unsigned lasting;  /* of these, those that will not pass by themselves */
+	unsigned failures; /* consecutive attempts that failed, other than by standing by */
+	unsigned lasting;  /* of these, those that are not temporary */
 	struct instant since;
 	enum error_kind kind;
 	char *told[TOLD_MAX]; /* the reasons that were logged since then */
 	size_t told_count;
 	struct hold hold;
-	bool stands_by; /* another process holds its ordered lock, which has been logged */
+	bool stands_by; /* another process holds its ordered lock, which was logged */
 };
 
 struct standing {
@@ -103,7 +103,7 @@ void standing_leave(struct standing *s, size_t model)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* Under the lock: whatever was wrong with a model is over. */
+/* Under the lock: all problems of a model are over. */
 static void end_failure(struct entry *m, const char *name, struct instant now)
 {
 	retry_success(&m->retry, now);
@@ -122,7 +122,7 @@ void standing_emptied(struct standing *s, size_t model)
 	struct entry *m = &s->entries[model];
 	struct instant now = clock_now();
 	pthread_mutex_lock(&s->lock);
-	/* Others that are at it may have the rows locked. */
+	/* Other workers that are serving it may have the rows locked. */
 	double seconds = m->active == 1 ? deferral_end(m->deferral, now) : -1;
 	if (seconds >= 0) {
 		if (m->told_count > 0) /* one line for both */
@@ -134,7 +134,7 @@ void standing_emptied(struct standing *s, size_t model)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* Whether rows of it are put off, or were until a moment ago. */
+/* Whether rows of it are deferred, or were until a moment ago. */
 static bool is_failing_in_part(const struct entry *m)
 {
 	struct instant since;
@@ -154,7 +154,7 @@ void standing_success(struct standing *s, size_t model, bool has_sent)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* Whether two texts say the same but for numbers, such as that of a server process. */
+/* Whether two texts are equal except for numbers, such as that of a server process. */
 static bool says_the_same(const char *a, const char *b)
 {
 	for (;;) {
@@ -170,7 +170,7 @@ static bool says_the_same(const char *a, const char *b)
 	}
 }
 
-/* What text says of the model, which it may begin with. */
+/* The part of text after the model, if it begins with the model. */
 static const char *without_name(const char *text, const char *name)
 {
 	char start[300];
@@ -178,7 +178,7 @@ static const char *without_name(const char *text, const char *name)
 	return strncmp(text, start, (size_t)length) == 0 ? text + length : text;
 }
 
-/* Under the lock: log a reason, unless that was done.  One that comes and goes is not logged each
+/* Under the lock: log a reason, unless it was logged.  A recurring reason is not logged each
  * time. */
 static void tell(struct entry *m, const char *name, const struct error *e)
 {
@@ -194,7 +194,7 @@ static void tell(struct entry *m, const char *name, const struct error *e)
 	m->told[m->told_count++] = text_copy(e->text);
 }
 
-/* Under the lock: another process sends the model.  Returns when to look again. */
+/* Under the lock: another process sends the model.  Returns when to check again. */
 static double stand_by(const struct standing *s, size_t model, const struct error *e)
 {
 	struct entry *m = &s->entries[model];
@@ -218,7 +218,7 @@ static double note_failure(const struct standing *s, size_t model, const struct 
 		m->since = start;
 	m->kind = e->kind;
 	if (!m->hold.is_told)
-		m->hold = (struct hold){ 0 }; /* the rows stay for this */
+		m->hold = (struct hold){ 0 }; /* the rows stay for this reason */
 	if (!may_pass)
 		delay = clock_backoff_delay(++m->lasting, dice);
 	if (!may_pass || instant_seconds(m->since, now) >= s->config->timeout)
@@ -256,7 +256,7 @@ void standing_counted(struct standing *s, size_t model)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* While others of this process are at it the rows may be theirs. */
+/* While other workers of this process serve it, the rows may be theirs. */
 bool standing_looks(struct standing *s, size_t model, bool swept, struct sighting *row)
 {
 	struct entry *m = &s->entries[model];
@@ -307,7 +307,7 @@ bool standing_watches(struct standing *s, size_t model)
 	return watches;
 }
 
-/* Under the lock: whether rows are put off, or others have some locked, which was logged. */
+/* Under the lock: whether rows are deferred, or others have some locked, and this was logged. */
 static bool is_wrong_in_part(const struct entry *m, struct instant *since, const char **kind)
 {
 	struct instant failing;

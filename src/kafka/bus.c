@@ -25,7 +25,7 @@ static void *opaque_of(const struct ledger *l, size_t slot, const struct message
 	return (void *)(uintptr_t)(l->burst << BUS_BURST_BITS | keyless | own_time | slot);
 }
 
-/* Free a bus that has no thread, or none any more. */
+/* Free a bus without a running thread. */
 static void discard(struct bus *bus)
 {
 	producer_free(bus->producer);
@@ -70,9 +70,9 @@ static bool start(struct bus *bus, struct error *e)
 	       error_set(e, ERROR_BROKER, "kafka: cannot create a thread: %s", strerror(error));
 }
 
-/* What a bus is for. */
+/* The purpose of a bus. */
 struct use {
-	struct bus *main; /* the one that it belongs to; NULL: it is that one */
+	struct bus *main; /* the one that it belongs to; NULL: it is the main one */
 	bool in_order;
 	bool is_alone;
 };
@@ -99,7 +99,7 @@ struct bus *bus_new(const struct config *config, struct error *e)
 	return bus;
 }
 
-/* What stands at place, made if nothing does. */
+/* The bus at place, created if there is none. */
 static struct bus *have(struct bus *main, struct bus **place, struct use use, struct error *e)
 {
 	pthread_mutex_lock(&main->lock);
@@ -136,7 +136,7 @@ void bus_free(struct bus *bus)
 	atomic_store(&bus->leaving, true);
 	bus_end_watch(bus);
 	bus_wake(bus);
-	pthread_join(bus->reporter, NULL); /* it looks after those that belong to this one */
+	pthread_join(bus->reporter, NULL); /* it watches for those that belong to this one */
 	for (size_t i = 0; bus->ordered != NULL && i < bus->config->model_count; i++)
 		bus_free(bus->ordered[i]);
 	bus_free(bus->alone);
@@ -144,7 +144,8 @@ void bus_free(struct bus *bus)
 	discard(bus);
 }
 
-/* Under the lock: wait for the new producer, if there is to be one, and for the end of a hurry. */
+/* Under the lock: wait for the new producer, if one is being created, and for the end of a
+ * flush. */
 static void await_turn(struct bus *bus)
 {
 	struct instant deadline = instant_after(clock_now(), TURN_S);
@@ -154,7 +155,7 @@ static void await_turn(struct bus *bus)
 		pthread_cond_timedwait(&bus->changed, &bus->lock, &until);
 }
 
-/* Note in the main bus that a burst begins. */
+/* Record in the main bus that a burst begins. */
 static void note_begin(struct bus *main)
 {
 	pthread_mutex_lock(&main->lock);
@@ -163,8 +164,8 @@ static void note_begin(struct bus *main)
 	pthread_mutex_unlock(&main->lock);
 }
 
-/* Why a burst was late; NULL: it was not.  In order, what is behind the first that was not stored
- * may be late for the sake of that one. */
+/* Why a burst was late; NULL: it was not.  In order, messages after the first one that was not
+ * stored may be late because of it. */
 static const char *lateness(const struct bus *bus, const struct ledger *l)
 {
 	for (size_t i = 0; i < l->count; i++) {
@@ -177,7 +178,7 @@ static const char *lateness(const struct bus *bus, const struct ledger *l)
 	return NULL;
 }
 
-/* Note in the main bus what became of a burst. */
+/* Record the result of a burst in the main bus. */
 static void note_end(struct bus *bus, const struct ledger *l)
 {
 	struct bus *main = bus->main;
@@ -236,7 +237,7 @@ void bus_refuse(struct bus *bus, struct ledger *l, size_t slot, enum verdict v, 
 	pthread_mutex_unlock(&bus->lock);
 }
 
-/* Wait for some report, since the queue is full, but not long: not every message in it is ours. */
+/* Wait for a report, because the queue is full, but not long: not every message in it is ours. */
 static void wait_for_room(struct bus *bus, struct instant deadline)
 {
 	struct instant soon = instant_after(clock_now(), QUEUE_FULL_RETRY_S);
@@ -263,13 +264,13 @@ static void refuse_late(struct bus *bus, struct ledger *l, size_t slot,
 	bus_refuse(bus, l, slot, j.verdict, j.reason);
 }
 
-/* Whether a message that the queue has no room for has none in an empty one either. */
+/* Whether a message that does not fit in the queue would not fit in an empty one either. */
 static bool never_fits(const struct bus *bus, const struct message *message)
 {
 	return message->key_length + message->value_length > bus->queue_max_kbytes * 1024;
 }
 
-/* Give the message to the producer, or refuse it. */
+/* Pass the message to the producer, or refuse it. */
 static bool hand_over(struct bus *bus, struct ledger *l, size_t slot, const struct message *message,
 	struct instant deadline)
 {
@@ -288,8 +289,8 @@ static bool hand_over(struct bus *bus, struct ledger *l, size_t slot, const stru
 			return false;
 		}
 		pthread_rwlock_rdlock(&bus->producer_lock);
-		/* What was sent before it may be lost, with a producer that was replaced meanwhile,
-		 * and it must not overtake that. */
+		/* Earlier messages may be lost, with a producer that was replaced meanwhile, and
+		 * this one must not overtake them. */
 		code = l->burst <= bus->lost_burst || bus->producer == NULL
 			       ? RD_KAFKA_RESP_ERR__FATAL
 			       : producer_send(bus->producer, message, opaque_of(l, slot, message));
@@ -326,7 +327,7 @@ bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct messa
 	return is_sent;
 }
 
-/* What the producer has still got must not be sent, and even less a part of it. */
+/* What the producer still has must not be sent, and certainly not a part of it. */
 static void break_off(struct bus *bus)
 {
 	atomic_store(&bus->is_broken, true);
@@ -407,7 +408,7 @@ void bus_await(
 	struct instant late = instant_after(deadline, -pause);
 	pthread_mutex_lock(&bus->lock);
 	bus->filling--;
-	bus_wake(bus); /* what is awaited may be hurried now */
+	bus_wake(bus); /* awaited messages may be flushed now */
 	pthread_mutex_unlock(&bus->lock);
 	if (is_complete(bus, l, early))
 		return;

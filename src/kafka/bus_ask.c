@@ -110,11 +110,12 @@ void ask_say_unreached(char *text, size_t size, const struct rd_kafka_metadata *
 		(int)p->id, (int)p->leader, address, why);
 }
 
-/* What a reason may come from that it does not say. */
+/* Possible causes of a reason that does not mention them. */
 static const struct {
 	const char *words, *hint;
 } hints[] = {
-	{ "ApiVersion", "is it a Kafka broker?" }, /* what others make of the first request */
+	{ "ApiVersion",
+		"is it a Kafka broker?" }, /* how other servers interpret the first request */
 	{ "Invalid response size", "is it a Kafka broker?" },
 	{ "unexpected eof", "does the broker speak TLS on this port?" },
 	{ "wrong version number", "does the broker speak TLS on this port?" },
@@ -125,7 +126,7 @@ static const struct {
 		"may the Kafka user write to a topic (WRITE), or IDEMPOTENT_WRITE?" },
 };
 
-/* Behind the parenthesis that closes the one in text, or the end. */
+/* After the parenthesis that closes the one in text, or the end. */
 static const char *behind_parenthesis(const char *text)
 {
 	int depth = 0;
@@ -150,7 +151,7 @@ void ask_plain_reason(char *text, size_t size, const char *reason)
 		hint != NULL ? hint : "");
 }
 
-/* Without a word of the connection it is there, or about to be, and nothing comes. */
+/* Without an error the connection is established, or about to be, and there is no answer. */
 const char *ask_plain_code(rd_kafka_resp_err_t code)
 {
 	bool is_silence =

@@ -1,5 +1,5 @@
 /*
- * What is made of an answer: the verdict, and the reason for people, with the limits that were met.
+ * Interpreting an answer: the verdict, and the reason for people, with the limits that apply.
  */
 #include "kafka/bus_ask.h"
 #include "kafka/bus_own.h"
@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define ASK_SETTINGS_MS 1000
-#define SETTINGS_S      10.0 /* so long a topic is taken to be set as it was */
+#define SETTINGS_S      10.0 /* how long the settings of a topic are considered valid */
 
 /* Whether the message was a batch by itself, so that the answer is about nothing else. */
 static bool is_by_itself(struct bus *bus, const rd_kafka_message_t *report)
@@ -21,8 +21,8 @@ static bool is_by_itself(struct bus *bus, const rd_kafka_message_t *report)
 	return is;
 }
 
-/* Whether this host's clock is at fault.  Of a batch in which a row's own time may be wrong nobody
- * can tell: then each message is to be sent by itself. */
+/* Whether this host's clock is at fault.  This cannot be determined for a batch in which a row's
+ * own time may be wrong: then each message must be sent by itself. */
 static bool is_hosts_time(struct bus *bus, const rd_kafka_message_t *report)
 {
 	uint64_t word = (uint64_t)(uintptr_t)report->_private;
@@ -31,7 +31,7 @@ static bool is_hosts_time(struct bus *bus, const rd_kafka_message_t *report)
 	return !atomic_load(&bus->has_own_times) || is_by_itself(bus, report);
 }
 
-/* How the topic is set.  The reporter's; many messages of one batch ask for the same. */
+/* The settings of the topic.  Of the reporter; many messages of one batch query the same ones. */
 static const struct topic_settings *settings_of(
 	struct bus *bus, rd_kafka_t *handle, const char *topic)
 {
@@ -44,9 +44,9 @@ static const struct topic_settings *settings_of(
 	return &a->settings;
 }
 
-/* In order, the next producer, which comes for the rejected message anyway, makes batches that the
- * topic takes.  Where nobody tells the limit, of half the size; but a single message that is too
- * large says nothing of batches.  0: as it is configured. */
+/* In order, the next producer, which replaces this one after a rejected message anyway, makes
+ * batches that the topic accepts: of half the size if the limit is not known.  But a single message
+ * that is too large says nothing about batches.  0: as configured. */
 static size_t next_batch_size(struct bus *bus, const struct topic_settings *s)
 {
 	size_t tried = bus->batch_size > 0 ? bus->batch_size : BUS_BATCH_SIZE;
@@ -98,7 +98,7 @@ static void invalid(
 	j->reason = j->text;
 }
 
-/* A topic that compacts takes no message of a model without a key: that is no row's fault. */
+/* A compacted topic accepts no message of a model without a key: that is not the fault of a row. */
 static bool is_for_the_key(struct bus *bus, rd_kafka_t *handle, const rd_kafka_message_t *report)
 {
 	uint64_t word = (uint64_t)(uintptr_t)report->_private;
@@ -108,7 +108,7 @@ static bool is_for_the_key(struct bus *bus, rd_kafka_t *handle, const rd_kafka_m
 	return !s->is_known || s->compacts;
 }
 
-/* Of a message that may be judged with others nobody reads the reason: it is sent again. */
+/* The reason for a message that may be judged with others is never shown: it is sent again. */
 static void explain(
 	struct bus *bus, rd_kafka_t *handle, const rd_kafka_message_t *report, struct judgement *j)
 {

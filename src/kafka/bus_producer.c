@@ -27,21 +27,22 @@ struct producer {
 	/* Under lock: the topics that were sent to, by name. */
 	rd_kafka_topic_t **topics;
 	size_t topic_count;
-	_Atomic(rd_kafka_topic_t *) last_topic; /* of them: that of the next message, mostly */
-	bool is_patient; /* people have said how long messages wait for others */
+	_Atomic(rd_kafka_topic_t *) last_topic; /* of them: usually that of the next message */
+	bool is_patient; /* the configuration sets how long messages wait for others */
 };
 
-/* Where signalbus's defaults differ from librdkafka's. */
+/* Defaults of signalbus that differ from librdkafka's. */
 static const struct {
 	const char *name, *value;
-	const char *unless; /* not where this property is set, which may not fit */
+	const char *unless; /* not if this property is set, which might contradict it */
 } presets[] = {
 	{ "acks", "all", NULL },
 	{ "enable.idempotence", "true", NULL },
-	/* The Java client's, so that a key lands on the same partition whoever sends it. */
+	/* As in the Java client, so that a key maps to the same partition for every sender. */
 	{ "partitioner", "murmur2_random", NULL },
 	{ "client.id", "signalbus", NULL },
-	/* A broker that comes back is found within a second; librdkafka's default is ten. */
+	/* A broker that becomes available again is found within a second; librdkafka's default is
+	 * ten. */
 	{ "reconnect.backoff.max.ms", "1000", "reconnect.backoff.ms" },
 };
 
@@ -62,9 +63,9 @@ static void on_log(const rd_kafka_t *producer, int level, const char *facility, 
 	log_debug("kafka: %s: %s", facility, text);
 }
 
-/* What a broker has not taken yet when librdkafka gives a connection up is dropped with it.  Else
- * the kernel would go on to send that, and a broker that comes back would store it again, after the
- * same signals were sent anew. */
+/* Data that a broker has not received when librdkafka closes a connection is dropped with it.
+ * Otherwise the kernel would still send it, and a broker that becomes available again would store
+ * it again, after the same signals were sent again. */
 static int on_close(int sock, void *arg)
 {
 	(void)arg;
@@ -93,10 +94,10 @@ static bool is_overruled(const struct config *config, const char *by)
 	return false;
 }
 
-/* Messages that are handed over one behind the other go in few batches, since a batch costs more
- * than a message.  When all of a burst are handed over, producer_send_now() ends the waiting; none
- * waits until it is over by itself, when librdkafka would begin to spin (serve_producer() in
- * bus_report.c).  It has to be less than the time that a message has in all. */
+/* Messages that are handed over in succession are sent in few batches, because a batch costs more
+ * than a message.  When all messages of a burst are handed over, producer_send_now() ends the wait;
+ * it never ends by itself, when librdkafka would begin to busy-wait (serve_producer() in
+ * bus_report.c).  It must be less than the total time of a message. */
 static bool set_linger(rd_kafka_conf_t *conf, const struct config *config, struct error *e)
 {
 	double seconds = limit_linger(config->timeout);
@@ -113,8 +114,8 @@ static bool configure(rd_kafka_conf_t *conf, const struct config *config, struct
 			!set_property(conf, presets[i].name, presets[i].value, e))
 			/* uncovered: see set_property() */
 			return false;
-	/* Rows are locked while their messages are on the way: not for librdkafka's five
-	 * minutes.  That a topic is missing shall be known before time is up. */
+	/* Rows are locked while their messages are in flight: not for librdkafka's five minutes.  A
+	 * missing topic must be detected before the time is up. */
 	double propagation = limit_propagation(config->timeout);
 	if (!set_linger(conf, config, e) ||
 		!set_milliseconds(conf, "message.timeout.ms", config->timeout, e) ||
@@ -128,7 +129,7 @@ static bool configure(rd_kafka_conf_t *conf, const struct config *config, struct
 	return true;
 }
 
-/* Where the property stands that librdkafka names as the reason, or else the first one. */
+/* The place of the property that librdkafka names as the reason, or else of the first one. */
 static struct place place_of(const struct config *config, const char *reason)
 {
 	for (size_t i = 0; i < config->kafka_count; i++)
@@ -137,7 +138,7 @@ static struct place place_of(const struct config *config, const char *reason)
 	return config->kafka[0].place;
 }
 
-/* Whatever the configuration says. */
+/* Regardless of the configuration. */
 static bool configure_order(rd_kafka_conf_t *conf, struct error *e)
 {
 	return set_property(conf, "enable.gapless.guarantee", "true", e) &&
@@ -164,7 +165,7 @@ bool producer_refused(const struct config *config, const char *reason, struct er
 	return error_set(e, ERROR_BROKER, "kafka: cannot create a producer: %s", reason);
 }
 
-/* Batches that the topic takes, unless smaller ones are configured. */
+/* Batches that the topic accepts, unless smaller ones are configured. */
 static bool limit_batches(rd_kafka_conf_t *conf, size_t bytes, struct error *e)
 {
 	char value[32];
@@ -254,7 +255,7 @@ bool producer_send_now(struct producer *p)
 {
 	if (p->is_patient)
 		producer_poll(p, 0);
-	else /* while this runs brokers' threads, which it wakes, do not linger */
+	else /* while this runs, the broker threads, which it wakes, do not linger */
 		rd_kafka_flush(p->handle, SEND_NOW_MS);
 	return rd_kafka_outq_len(p->handle) > 0;
 }
@@ -279,7 +280,7 @@ void producer_fatal_error(const struct producer *p, char *reason, size_t size)
 	rd_kafka_fatal_error(p->handle, reason, size);
 }
 
-/* Where in the sorted topics name stands, or would stand. */
+/* The index of name in the sorted topics, or where to insert it. */
 static size_t topic_place(const struct producer *p, const char *name)
 {
 	size_t first = 0, end = p->topic_count;
@@ -312,9 +313,9 @@ static void add_topic(struct producer *p, size_t place, rd_kafka_topic_t *topic)
 	p->topic_count++;
 }
 
-/* The handle of a topic; NULL where librdkafka refuses the name.  Making it asks for the topic's
- * leaders at once; a topic that rd_kafka_producev() knows by name only is asked for by a timer, up
- * to a second later. */
+/* The handle of a topic; NULL if librdkafka refuses the name.  Creating it queries the topic's
+ * leaders at once; a topic that rd_kafka_producev() knows by name only is queried by a timer, up to
+ * a second later. */
 static rd_kafka_topic_t *topic_handle(struct producer *p, const char *name)
 {
 	rd_kafka_topic_t *topic = atomic_load(&p->last_topic);
@@ -359,7 +360,7 @@ static rd_kafka_headers_t *headers_new(const struct message *message)
 	return headers;
 }
 
-/* producev, since produceva() with headers crashes on an unknown partition before librdkafka
+/* producev, because produceva() with headers crashes on an unknown partition before librdkafka
  * 2.12.1 (confluentinc/librdkafka, CHANGELOG of that version). */
 rd_kafka_resp_err_t producer_send(struct producer *p, const struct message *message, void *opaque)
 {
@@ -374,7 +375,7 @@ rd_kafka_resp_err_t producer_send(struct producer *p, const struct message *mess
 		RD_KAFKA_V_VALUE((char *)(uintptr_t)message->value, message->value_length),
 		RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_TIMESTAMP(message->timestamp_ms),
 		RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
-	/* They are the message's only where it was taken. */
+	/* The message owns them only if it was accepted. */
 	if (headers != NULL && code != RD_KAFKA_RESP_ERR_NO_ERROR)
 		rd_kafka_headers_destroy(headers);
 	return code;

@@ -1,5 +1,5 @@
 /*
- * Which properties may be set: what librdkafka takes and signalbus allows.
+ * Which properties may be set: those that librdkafka accepts and signalbus allows.
  */
 #include "base/nearest.h"
 #include "base/text.h"
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Properties that may not be other than this; NULL: may not be set at all. */
+/* Properties that must have this value; NULL: may not be set at all. */
 static const struct {
 	const char *name, *value, *why;
 } fixed[] = {
@@ -47,8 +47,8 @@ static bool check_fixed(const struct property *p, struct error *e)
 		fixed[named].why);
 }
 
-/* The properties that librdkafka knows, as its documentation: a line each, "name | C/P | …", where
- * C is for consumers, P for producers and * for both. */
+/* The properties that librdkafka knows, from its documentation: one line each, "name | C/P | …",
+ * with C for consumers, P for producers and * for both. */
 static char *known_properties(void)
 {
 	char *documentation = NULL;
@@ -61,7 +61,7 @@ static char *known_properties(void)
 	return documentation;
 }
 
-/* The name of the next property, and whether it is for consumers only; NULL behind the last one. */
+/* The name of the next property, and whether it is for consumers only; NULL after the last one. */
 static const char *next_property(char **rest, bool *of_consumers)
 {
 	for (char *line; (line = strsep(rest, "\n")) != NULL;) {
@@ -76,7 +76,7 @@ static const char *next_property(char **rest, bool *of_consumers)
 	return NULL;
 }
 
-/* A producer would take such a property, and ignore it. */
+/* A producer would accept such a property, and ignore it. */
 static bool is_of_consumers(const char *name)
 {
 	char *known = known_properties(), *rest = known;
@@ -87,7 +87,7 @@ static bool is_of_consumers(const char *name)
 	return found;
 }
 
-/* The name as the configuration has it, to be freed: libconfig takes no "." in a name. */
+/* The name in the configuration's form, to be freed: libconfig allows no "." in a name. */
 static char *written(const char *name)
 {
 	char *text = text_copy(name);

@@ -1,7 +1,7 @@
 /*
- * Topics that are known to be missing or forbidden, or whose partitions' leaders are away: nothing
- * is sent to one before its next try, so that who meets it does not wait to learn that again.  Each
- * bus keeps its own, since each producer has its own view of the cluster.
+ * Topics that are known to be missing or forbidden, or whose partitions' leaders are unreachable:
+ * nothing is sent to one before its next attempt, so that a burst does not wait to learn that
+ * again.  Each bus has its own, because each producer has its own view of the cluster.
  */
 #include "base/text.h"
 #include "kafka/bus_own.h"
@@ -14,8 +14,8 @@
 
 #define TOPICS_MAX                                                                                 \
 	1000       /* names made from columns may be any: beyond that the oldest is forgotten */
-#define DICE   0.5 /* many topics are not tried at the same time anyway */
-#define AWAY_S 1.0 /* between looks whether a leader is back */
+#define DICE   0.5 /* many topics are not retried at the same time anyway */
+#define AWAY_S 1.0 /* between checks whether a leader is back */
 
 /* Under the lock. */
 static struct topic_trouble *find(const struct bus *bus, const char *name)
@@ -51,7 +51,7 @@ static struct topic_trouble *add(struct bus *bus, const char *name)
 	return &bus->refused[count];
 }
 
-/* Under the lock: put the topic off, for longer each time.  One failed try has many reports. */
+/* Under the lock: defer the topic, for longer each time.  One failed attempt has many reports. */
 static void put_off(struct topic_trouble *t, int32_t partition, const struct judgement *j)
 {
 	if (!t->is_tried && (t->verdict == VERDICT_TOPIC || j->verdict != VERDICT_AWAY))
@@ -96,7 +96,7 @@ bool bus_topic_is_away(struct bus *bus, const char *name)
 	return is;
 }
 
-/* Whether what is known of a topic concerns a place in it. */
+/* Whether the known problem of a topic concerns a place in it. */
 static bool concerns(const struct topic_trouble *t, const struct destination *to)
 {
 	return t->partition == BUS_ANY_PARTITION || t->partition == to->partition;
@@ -120,7 +120,7 @@ void bus_forget_topics(struct bus *bus)
 	free(bus->refused);
 }
 
-/* Under the lock: what the cluster says of a topic that was asked for. */
+/* Under the lock: the cluster's answer about a topic that was queried. */
 static void note_code(struct bus *bus, const char *name, rd_kafka_resp_err_t code)
 {
 	const struct judgement j = { .verdict = bus_verdict_of(code),
@@ -130,7 +130,7 @@ static void note_code(struct bus *bus, const char *name, rd_kafka_resp_err_t cod
 		bus_topic_note(bus, name, BUS_ANY_PARTITION, &j);
 }
 
-/* Ask for a topic that is due for a try; that makes the producer use it as soon as it is there. */
+/* Query a topic that is due for an attempt; this makes the producer use it as soon as it exists. */
 static rd_kafka_resp_err_t ask(struct bus *bus, const char *name)
 {
 	pthread_rwlock_rdlock(&bus->producer_lock);
@@ -140,7 +140,7 @@ static rd_kafka_resp_err_t ask(struct bus *bus, const char *name)
 	return code;
 }
 
-/* Whether the producer has not met the topic yet. */
+/* Whether the producer has not used the topic yet. */
 static bool is_new(struct bus *bus, const char *name)
 {
 	pthread_rwlock_rdlock(&bus->producer_lock);
@@ -149,8 +149,8 @@ static bool is_new(struct bus *bus, const char *name)
 	return is;
 }
 
-/* Under the lock, which is given up meanwhile: the same of a topic of which nothing is known, while
- * others are missing or away: a message to it that waits in vain costs its burst a second. */
+/* Under the lock, which is released meanwhile: the same for an unknown topic, while others are
+ * missing or unreachable: a message to it that waits in vain costs its burst a second. */
 static void look_at_new(struct bus *bus, const char *name)
 {
 	pthread_mutex_unlock(&bus->lock);
@@ -162,7 +162,7 @@ static void look_at_new(struct bus *bus, const char *name)
 	note_code(bus, name, code);
 }
 
-/* Under the lock, which is given up meanwhile: it is time to try the topic again. */
+/* Under the lock, which is released meanwhile: it is time to retry the topic. */
 static void look_again(struct bus *bus, const char *name, enum verdict v)
 {
 	rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -175,15 +175,15 @@ static void look_again(struct bus *bus, const char *name, enum verdict v)
 	note_code(bus, name, code);
 }
 
-/* Whether something was found wrong with a broker since this bus looked: then see which topics have
- * lost their leaders, before messages are sent that wait in vain. */
+/* Whether a problem was found with a broker since this bus last checked: then check which topics
+ * have lost their leaders, before sending messages that wait in vain. */
 static bool must_look(const struct bus *bus)
 {
 	return atomic_load(&bus->looked_ns) < atomic_load(&bus->main->troubled_ns);
 }
 
-/* Under the lock, which is given up meanwhile: what keeps messages from being sent to a place now;
- * NULL: nothing. */
+/* Under the lock, which is released meanwhile: why messages cannot be sent to a place now; NULL:
+ * they can. */
 static const struct topic_trouble *obstacle(struct bus *bus, const struct destination *to)
 {
 	if (must_look(bus)) {

@@ -1,6 +1,6 @@
 /*
- * The reporter: a thread that takes what the producer tells, and replaces it where it can send no
- * more.
+ * The reporter: a thread that processes the producer's events, and replaces a producer that cannot
+ * send any more.
  */
 #include "base/log.h"
 #include "kafka/bus_ask.h"
@@ -20,7 +20,7 @@
 #define HURRY_AGAIN_MS 5
 #define DICE           0.5
 
-/* Under the lock: wake who waits for a ledger that is complete now. */
+/* Under the lock: wake the thread that waits for a ledger that is now complete. */
 static void wake_waiter(struct bus *bus, const struct ledger *l)
 {
 	for (struct waiter *w = bus->waiters; w != NULL; w = w->next)
@@ -38,7 +38,7 @@ void bus_record(struct bus *bus, struct ledger *l, size_t slot, const struct jud
 		pthread_cond_broadcast(&bus->changed);
 }
 
-/* The reporter's.  The usual way: nothing changes, so nothing is written. */
+/* Of the reporter.  In the usual case nothing changes, so nothing is written. */
 static void note_stored(struct bus *bus, const rd_kafka_message_t *report)
 {
 	bus_broker_works(bus, rd_kafka_message_broker_id(report));
@@ -63,7 +63,7 @@ static void note_verdict(
 	}
 }
 
-/* A message's own report.  Reports of bursts that were given up find no ledger. */
+/* A message's own report.  Reports of abandoned bursts find no ledger. */
 static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void *arg)
 {
 	static const struct judgement stored = { .verdict = VERDICT_STORED };
@@ -73,14 +73,14 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void
 	uint64_t word = (uint64_t)(uintptr_t)report->_private;
 	bus->is_sending = false;
 	if (report->err == RD_KAFKA_RESP_ERR__FATAL)
-		/* uncovered: on_error() has been told so before */
+		/* uncovered: on_error() has reported it before */
 		bus->is_fatal = true;
 	if (report->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
 		note_stored(bus, report);
 	} else {
 		bus_judge(bus, handle, report, &failed);
 		j = &failed;
-		if (bus->in_order) /* before anybody learns of the verdict */
+		if (bus->in_order) /* before any thread learns of the verdict */
 			atomic_store(&bus->is_broken, true);
 	}
 	pthread_mutex_lock(&bus->lock);
@@ -99,7 +99,7 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg
 	if (code == RD_KAFKA_RESP_ERR__FATAL) {
 		bus->is_fatal = true;
 		rd_kafka_fatal_error(handle, fatal, sizeof fatal);
-		reason = fatal; /* says no less, once */
+		reason = fatal; /* this is logged once anyway */
 	}
 	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
 		bus_doubt(bus);
@@ -146,17 +146,17 @@ static void log_replacement(struct bus *bus)
 	char said[512], text[sizeof said];
 	producer_fatal_error(bus->producer, said, sizeof said);
 	ask_plain_reason(text, sizeof text, said);
-	if (text[0] == '\0') /* people know already that no broker answers, or what was late */
+	if (text[0] == '\0') /* it was logged that no broker answers, or what was late */
 		log_debug("kafka: a producer is replaced");
-	else if (bus->in_order) /* who sends in order tells what was not stored, and why */
+	else if (bus->in_order) /* an ordered sender reports what was not stored, and why */
 		log_debug("kafka: the producer for ordered bursts is replaced: %s", text);
 	else if (bus->failed_producers <= 1 || strcmp(bus->fatal, text) != 0)
 		log_warning("kafka: the producer is replaced after a fatal error: %s", text);
 	snprintf(bus->fatal, sizeof bus->fatal, "%s", text);
 }
 
-/* The reports of a rejected batch come right behind the fatal error that is made of it, and which
- * message is rejected must not get lost. */
+/* The reports of a rejected batch arrive immediately after its fatal error, and the rejected
+ * message must not be lost. */
 static void await_verdicts(struct bus *bus)
 {
 	struct instant deadline = instant_after(clock_now(), VERDICTS_S);
@@ -165,8 +165,8 @@ static void await_verdicts(struct bus *bus)
 		producer_poll(bus->producer, 1);
 }
 
-/* Put a new producer in the place of one with a fatal error, which can never send again, or of one
- * that would go on behind a gap. */
+/* Replace a producer with a fatal error, which can never send again, or one that would continue
+ * after a gap. */
 void bus_replace_producer(struct bus *bus)
 {
 	struct error e;
@@ -178,16 +178,17 @@ void bus_replace_producer(struct bus *bus)
 	bus->batch_size = bus->next_batch_size;
 	bus_make_producer(bus, &e);
 	if (bus->producer == NULL)
-		/* uncovered: what made one producer makes another, but without memory */
+		/* uncovered: a producer with the same properties was created before, unless memory
+		 * is exhausted */
 		log_error("%s", e.text);
-	bus->is_fatal = bus->producer == NULL; /* else again, later */
+	bus->is_fatal = bus->producer == NULL; /* otherwise again, later */
 	bus->is_sending = false;
-	settle_lost(bus); /* before a sender that is amid a burst meets the new producer */
+	settle_lost(bus); /* before a sender in the middle of a burst uses the new producer */
 	atomic_store(&bus->is_broken, false);
 	pthread_rwlock_unlock(&bus->producer_lock);
 }
 
-/* Under the lock: whether somebody waits for what was handed over. */
+/* Under the lock: whether any thread waits for messages that were handed over. */
 static bool is_awaited(const struct bus *bus)
 {
 	for (const struct waiter *w = bus->waiters; w != NULL; w = w->next)
@@ -196,8 +197,9 @@ static bool is_awaited(const struct bus *bus)
 	return false;
 }
 
-/* Begin to hurry what is awaited, unless others are handing over: theirs goes along with it as soon
- * as that is done.  Who waits for room in the producer's queue cannot get done before. */
+/* Begin to flush awaited messages, unless others are being handed over: they are flushed together
+ * as soon as that is done.  A sender that waits for room in the producer's queue cannot finish
+ * earlier. */
 static bool begin_to_hurry(struct bus *bus)
 {
 	pthread_mutex_lock(&bus->lock);
@@ -215,11 +217,11 @@ static void end_to_hurry(struct bus *bus)
 	pthread_mutex_unlock(&bus->lock);
 }
 
-/* Take the reports, and have sent what is awaited.  Of a partition librdkafka sends one batch at a
- * time, and while it may not send what is ready it spins (idempotence:
- * rd_kafka_toppar_producer_serve() in rdkafka_broker.c counts messages in flight where it means
- * requests).  So nothing is handed over amid the hurry, and nothing more is hurried until a report
- * has come; what is for other partitions waits for that, too, but not long. */
+/* Process the reports, and flush awaited messages.  librdkafka sends one batch of a partition at a
+ * time, and busy-waits while it may not send what is ready (idempotence:
+ * rd_kafka_toppar_producer_serve() in rdkafka_broker.c counts messages in flight instead of
+ * requests).  So nothing is handed over during a flush, and nothing more is flushed until a report
+ * has arrived; messages to other partitions wait for that, too, but not long. */
 static void serve_producer(struct bus *bus)
 {
 	producer_poll(bus->producer, 0);
@@ -236,9 +238,9 @@ static void serve_producer(struct bus *bus)
 	}
 }
 
-/* Whether to replace the producer now.  Of several that could not send anything, one after the
- * other, each waits for longer: a Kafka user who may not write, for instance, has each refused at
- * once. */
+/* Whether to replace the producer now.  After consecutive ones that could not send anything, each
+ * waits longer: for example, every producer of a Kafka user without the privilege to write is
+ * refused at once. */
 static bool must_replace(struct bus *bus)
 {
 	struct instant now = clock_now();
@@ -253,11 +255,11 @@ static bool must_replace(struct bus *bus)
 	return true;
 }
 
-/* Make the reporter look around now. */
+/* Wake the reporter. */
 void bus_wake(struct bus *bus)
 {
 	if (eventfd_write(bus->wake_fd, 1) != 0)
-		abort(); /* an eventfd takes far more ones than it gets */
+		abort(); /* an eventfd can count far more than it gets */
 }
 
 void *bus_report_loop(void *arg)
@@ -267,7 +269,7 @@ void *bus_report_loop(void *arg)
 	uint64_t count;
 	while (!atomic_load(&bus->leaving)) {
 		poll(&fd, 1, bus->is_sending ? HURRY_AGAIN_MS : TICK_MS);
-		/* Emptied before the queue is: what comes in between wakes again. */
+		/* Emptied before the queue is: an event in between wakes again. */
 		ssize_t ignored = read(bus->wake_fd, &count, sizeof count);
 		(void)ignored;
 		if (bus->producer != NULL)

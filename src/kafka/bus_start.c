@@ -1,7 +1,7 @@
 /*
- * In order, a producer's first message to a topic goes alone: of a producer that it does not know,
- * a broker stores the second batch also where it has rejected the first (ProducerAppendInfo in
- * Kafka takes any first sequence number).
+ * In order, a producer's first message to a topic is sent alone: from an unknown producer, a broker
+ * stores the second batch even if it has rejected the first (ProducerAppendInfo in Kafka accepts
+ * any first sequence number).
  */
 #include "base/text.h"
 #include "kafka/bus_own.h"
@@ -38,7 +38,7 @@ void bus_forget_starts(struct bus *bus)
 	bus->start_count = 0;
 }
 
-/* Under the lock: whether the first message to a topic is still on the way.  If there was none, the
+/* Under the lock: whether the first message to a topic is still in flight.  If there was none, the
  * caller's is the first. */
 static bool is_on_the_way(struct bus *bus, const char *topic, bool *is_first)
 {

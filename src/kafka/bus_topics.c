@@ -1,7 +1,7 @@
 /*
- * The topics of the cluster, asked for by a consumer, which never reads: a producer that asks for a
- * topic by its name has the broker make it, where that is allowed (tried with librdkafka 2.0.2),
- * and in a list of all topics those are missing that the user may not see.
+ * Queries about topics, by a consumer, which never reads: a producer that queries a topic by its
+ * name makes the broker create it, if that is allowed (tested with librdkafka 2.0.2), and a list of
+ * all topics omits those that the user may not see.
  */
 #include "base/stop.h"
 #include "base/text.h"
@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* How long a signal may have to wait for. */
+/* How long a signal may have to wait. */
 #define SLICE_S 0.2
 
-/* How long a leader that cannot be reached is tried for. */
+/* How long an unreachable leader is tried. */
 #define LEADER_S 2.0
 
 #define SETTINGS_MS  2000
@@ -30,9 +30,9 @@ struct leader {
 struct inquiry {
 	rd_kafka_t *consumer;
 	struct instant deadline;
-	char trouble[512];      /* the last that it told of */
-	bool is_refused;        /* that was what the broker thinks of the user or the password */
-	struct leader *leaders; /* that were asked */
+	char trouble[512];      /* the last one that it reported */
+	bool is_refused;        /* it was the broker's refusal of the user or the password */
+	struct leader *leaders; /* that were queried */
 	size_t leader_count;
 };
 
@@ -45,7 +45,7 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg
 	q->is_refused = q->is_refused || code == RD_KAFKA_RESP_ERR__AUTHENTICATION;
 }
 
-/* Properties that do not go together for a producer are the configuration's mistake. */
+/* Contradictory properties of a producer are mistakes in the configuration. */
 static bool check_producer(const struct config *config, struct error *e)
 {
 	char reason[512];
@@ -63,7 +63,7 @@ static bool check_producer(const struct config *config, struct error *e)
 	return true;
 }
 
-/* Ask for a topic, or with NULL for nothing but the brokers, until there is an answer. */
+/* Query a topic or, with NULL, only the brokers, until there is an answer. */
 static bool ask(struct inquiry *q, rd_kafka_topic_t *topic, const struct rd_kafka_metadata **answer,
 	struct error *e)
 {
@@ -76,9 +76,9 @@ static bool ask(struct inquiry *q, rd_kafka_topic_t *topic, const struct rd_kafk
 			return true;
 		rd_kafka_poll(q->consumer, 0); /* calls on_error() */
 		if (stop_requested())
-			/* uncovered: a signal amid an answer of the brokers */
+			/* uncovered: a signal during an answer of the brokers */
 			return error_set(e, ERROR_STOPPED, "asked to stop");
-		if (q->is_refused) /* it will be so until the configuration changes */
+		if (q->is_refused) /* this will not change until the configuration changes */
 			return error_set(e, ERROR_BROKER, "kafka: refused: %s", q->trouble);
 		if (!instant_before(clock_now(), q->deadline))
 			return error_set(e, ERROR_BROKER, "kafka: no answer in time: %s",
@@ -86,7 +86,7 @@ static bool ask(struct inquiry *q, rd_kafka_topic_t *topic, const struct rd_kafk
 	}
 }
 
-/* What the cluster says of a topic by itself. */
+/* What the cluster's answer says about a topic. */
 static void judge(struct bus_topic *t, const struct rd_kafka_metadata_topic *found)
 {
 	static const struct {
@@ -124,7 +124,7 @@ static char *reach(struct inquiry *q, const char *topic, int32_t partition)
 	return text_copy(q->trouble[0] != '\0' ? q->trouble : "no answer");
 }
 
-/* What came of asking the leader of a partition; each is asked once. */
+/* The result of querying the leader of a partition; each is queried once. */
 static const struct leader *ask_leader_once(
 	struct inquiry *q, const char *topic, const struct rd_kafka_metadata_partition *p)
 {
@@ -136,8 +136,7 @@ static const struct leader *ask_leader_once(
 	return &q->leaders[q->leader_count++];
 }
 
-/* Whether the leaders of the topic's partitions can be reached at the addresses that they have told
- * the cluster. */
+/* Whether the leaders of the topic's partitions can be reached at their advertised addresses. */
 static void ask_leaders(
 	struct inquiry *q, struct bus_topic *t, const struct rd_kafka_metadata *answer)
 {
@@ -152,7 +151,7 @@ static void ask_leaders(
 	}
 }
 
-/* How the topic is set, and what that means for messages. */
+/* The settings of the topic, and what they mean for messages. */
 static void judge_settings(struct inquiry *q, struct bus_topic *t)
 {
 	struct topic_settings s = ask_topic_settings(q->consumer, t->name, SETTINGS_MS);
@@ -200,7 +199,8 @@ static bool ask_for(struct inquiry *q, struct bus_topic *t, struct error *e)
 	}
 	bool ok = ask(q, topic, &answer, e);
 	if (ok) {
-		/* The time that this takes, if a leader cannot be reached, is not the others'. */
+		/* The time that this takes, if a leader cannot be reached, is not deducted from the
+		 * others'. */
 		struct instant start = clock_now();
 		if (answer->topic_cnt == 1)
 			examine(q, t, answer);

@@ -1,9 +1,8 @@
 /*
- * Why messages are not stored.  librdkafka tries again, and tells of broken connections only; what
- * a broker answers meanwhile it keeps to itself.  So the cluster is asked which broker leads each
- * partition, and the leaders whether they answer.  What is wrong with a topic is noted for that
- * topic (bus_refused.c), and what is wrong with a broker here, in the main bus, for all of its
- * family.
+ * Why messages are not stored.  librdkafka retries, and reports broken connections only; it does
+ * not report the broker's answers meanwhile.  So the cluster is queried for the leader of each
+ * partition, and the leaders whether they answer.  A problem of a topic is recorded for that topic
+ * (bus_refused.c), and a problem of a broker here, in the main bus, for all of its family.
  */
 #include "base/text.h"
 #include "kafka/bus_ask.h"
@@ -19,7 +18,7 @@
 #define ASK_SETTINGS_MS 300
 #define PATIENCE_MAX_S  3.0 /* for a leader that has not answered for long */
 #define DICE            0.5
-#define BROKERS_MAX     100 /* of a cluster; of more the oldest is forgotten */
+#define BROKERS_MAX     100 /* of a cluster; beyond this the oldest is forgotten */
 
 /* Under the lock of the main bus. */
 static struct broker_trouble *find(const struct bus *main, int32_t id, const char *address)
@@ -40,7 +39,7 @@ static void forget(struct bus *main, struct broker_trouble *b)
 	atomic_store(&main->broker_count, count);
 }
 
-/* The same: what is known of a broker, made if nothing is. */
+/* The same: the state of a broker, created if there is none. */
 static struct broker_trouble *have(struct bus *main, int32_t id, const char *address)
 {
 	struct broker_trouble *b = find(main, id, address);
@@ -58,8 +57,8 @@ static struct broker_trouble *have(struct bus *main, int32_t id, const char *add
 	return b;
 }
 
-/* librdkafka begins what it says of a broker with "PROTOCOL://HOST:PORT/ID: ", ID being "bootstrap"
- * before it is known. */
+/* librdkafka's messages about a broker begin with "PROTOCOL://HOST:PORT/ID: ", with the ID
+ * "bootstrap" before it is known. */
 bool bus_broker_failed(struct bus *bus, const char *reason)
 {
 	struct bus *main = bus->main;
@@ -109,19 +108,19 @@ bool bus_lost_broker(struct bus *main, struct broker_trouble *lost)
 	return any;
 }
 
-/* A look at the cluster. */
+/* A query of the cluster. */
 struct look {
 	struct bus *bus;
 	rd_kafka_t *handle;
 	const struct rd_kafka_metadata *cluster;
-	const char *topic; /* the one that is asked for; of others only the leaders are looked at */
+	const char *topic; /* the queried one; of others only the leaders are checked */
 	struct instant since;
-	int32_t answered[BROKERS_MAX]; /* leaders that did */
+	int32_t answered[BROKERS_MAX]; /* leaders that answered */
 	size_t answered_count;
 };
 
-/* Under the lock of the main bus: what the leader of a partition, which does not answer, is asked
- * by later. */
+/* Under the lock of the main bus: for querying the leader of a partition, which does not answer,
+ * later. */
 static void lose(struct broker_trouble *b, const char *topic, int32_t partition)
 {
 	snprintf(b->topic, sizeof b->topic, "%s", topic);
@@ -130,16 +129,16 @@ static void lose(struct broker_trouble *b, const char *topic, int32_t partition)
 	b->next_ask = instant_after(clock_now(), clock_backoff_delay(++b->failures, DICE));
 }
 
-/* For how long to wait for a leader: longer each time, as a slow one answers, too. */
+/* How long to wait for a leader: longer each time, because a slow one answers eventually. */
 static int patience_ms(const struct bus *bus, unsigned failures)
 {
 	double seconds = fmin(ASK_MS / 1e3 * (1u << (failures < 4 ? failures : 4)), PATIENCE_MAX_S);
 	return (int)(fmin(seconds, bus->config->timeout / 4) * 1000);
 }
 
-/* Whether the leader of a partition is lost.  One that is known to be is asked by the watch, if
- * there is one, or now if it is time to; any other one now.  Of one that answers, but has closed a
- * connection with messages on the way, that may be the reason. */
+/* Whether the leader of a partition is lost.  A known lost one is queried by the watch, if there is
+ * one, or now if it is time; any other one now.  One that answers, but has closed a connection with
+ * messages in flight, may be the reason. */
 static bool is_lost(const struct look *k, const char *topic,
 	const struct rd_kafka_metadata_partition *p, struct broker_trouble *trouble)
 {
@@ -159,7 +158,7 @@ static bool is_lost(const struct look *k, const char *topic,
 	if (!answers) {
 		lose(b, topic, p->id);
 		atomic_store(&main->troubled_ns, clock_now().ns);
-		*trouble = *b; /* with what was said meanwhile */
+		*trouble = *b; /* with messages received meanwhile */
 	} else if (b != NULL) {
 		forget(main, b);
 	}
@@ -175,7 +174,7 @@ static bool has_answered(const struct look *k, int32_t broker)
 	return false;
 }
 
-/* Whether a partition takes no messages, and why; or why it may not have done so. */
+/* Whether a partition accepts no messages, and why; or why it may not have accepted them. */
 static bool is_away(struct look *k, const struct rd_kafka_metadata_topic *topic,
 	const struct rd_kafka_metadata_partition *p, const struct topic_settings *s,
 	struct judgement *j)
@@ -226,7 +225,7 @@ static void look_at(struct look *k, const struct rd_kafka_metadata_topic *topic)
 	pthread_mutex_unlock(&bus->lock);
 }
 
-/* Note whether any broker answers, and if not, why. */
+/* Record whether any broker answers and, if not, why. */
 static void note_answer(struct bus *main, rd_kafka_resp_err_t code)
 {
 	struct instant last = { 0 };

@@ -11,17 +11,18 @@ static const struct {
 	{ RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, VERDICT_TOPIC },
 	{ RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, VERDICT_TOPIC },
 	{ RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, VERDICT_TOPIC },
-	/* How the broker would make the topic, and what its settings take: any row's message. */
+	/* How the broker would create the topic, and what its settings accept: any row's
+	 * message. */
 	{ RD_KAFKA_RESP_ERR_INVALID_PARTITIONS, VERDICT_TOPIC },
 	{ RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR, VERDICT_TOPIC },
 	{ RD_KAFKA_RESP_ERR_INVALID_CONFIG, VERDICT_TOPIC },
 	{ RD_KAFKA_RESP_ERR_POLICY_VIOLATION, VERDICT_TOPIC },
 	{ RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT, VERDICT_TOPIC },
 	{ RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE, VERDICT_TOPIC },
-	/* How large the message is, … */
+	/* The size of the message, … */
 	{ RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, VERDICT_REJECTED },
 	{ RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, VERDICT_REJECTED },
-	/* … what is in it, such as no key for a topic that compacts, … */
+	/* … its content, such as no key for a compacted topic, … */
 	{ RD_KAFKA_RESP_ERR_INVALID_RECORD, VERDICT_REJECTED },
 	/* … its time, if the row has one, … */
 	{ RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, VERDICT_REJECTED },

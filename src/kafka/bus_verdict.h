@@ -1,6 +1,6 @@
 /*
- * bus_verdict - what librdkafka's errors mean for a signal: whose fault they are.  Pure.  Private
- * to bus.c, with which it shares librdkafka.
+ * bus_verdict - what librdkafka's errors mean for a signal: what is at fault.  Pure.  Private to
+ * bus.c, with which it shares librdkafka.
  */
 #ifndef SIGNALBUS_BUS_VERDICT_H
 #define SIGNALBUS_BUS_VERDICT_H
@@ -8,24 +8,25 @@
 #include "kafka/bus_producer.h"
 #include "model/ledger.h"
 
-/* The one table of whose fault an error is: the row's (VERDICT_REJECTED), its topic's
- * (VERDICT_TOPIC), or that of the cluster, the network or this host (VERDICT_LATE): the row is kept
- * and tried again.  What the table does not name is the latter.
+/* The only table of what is at fault for an error: the row (VERDICT_REJECTED), its topic
+ * (VERDICT_TOPIC), or the cluster, the network or this host (VERDICT_LATE): the row is kept and
+ * retried.  Errors that are not in the table belong to the last kind.
  *
  * What the broker says of a batch holds for each message of it, so VERDICT_REJECTED is final only
  * for a message that was sent by itself.  And if all rows of a burst are rejected for one cause it
  * is not theirs, whatever the table says: see ledger_failed_alike(). */
 enum verdict bus_verdict_of(rd_kafka_resp_err_t code);
 
-/* The code as a cause that several rows may share though none of them is at fault.  0: each row is
- * too large by itself, however many are. */
+/* The code as a cause that several rows may share although none of them is at fault.  0: each row
+ * is too large by itself, however many are. */
 int bus_verdict_cause(rd_kafka_resp_err_t code);
 
-/* What it says, for people: the same of a topic that does not exist, whoever has found that. */
+/* Its meaning, for people: the same text for a topic that does not exist, wherever that was
+ * detected. */
 const char *bus_verdict_text(rd_kafka_resp_err_t code);
 
-/* Whether an error is about a message's time, which is the row's fault only where the row has one;
- * else this host gave it. */
+/* Whether an error is about a message's time, which is the row's fault only if the row has one;
+ * otherwise this host set it. */
 bool bus_verdict_is_of_time(rd_kafka_resp_err_t code);
 
 #endif

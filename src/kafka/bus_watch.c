@@ -1,9 +1,9 @@
 /*
- * The watch: a thread of the main bus that asks the cluster, by a connection of its own, whether it
- * answers, and that looks whether anything is stored of what is sent.
+ * The watch: a thread of the main bus that queries the cluster, over its own connection, and checks
+ * whether any of the sent messages are stored.
  *
- * A broker that has nothing to do may close connections (connections.max.idle.ms), and a leader may
- * change: so a single question without an answer is nothing yet.
+ * An idle broker may close connections (connections.max.idle.ms), and a leader may change: so a
+ * single query without an answer means nothing yet.
  */
 #include "base/log.h"
 #include "kafka/bus_ask.h"
@@ -15,31 +15,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IDLE_S       2.0 /* between questions while there is no doubt */
+#define IDLE_S       2.0 /* between queries while there is no doubt */
 #define AGAIN_S      0.1 /* … and while there is no answer */
-#define REFUSED_S    0.5 /* no connection can be made for so long: no broker is there … */
-#define UNREACHED_S  2.0 /* … also if nobody says why; librdkafka may wait a second to try */
-#define SLICE_S      0.5 /* a question waits so long at first, … */
-#define SLICE_MAX_S  2.0 /* … and so long at most; a stop waits for its end */
+#define REFUSED_S    0.5 /* no connection can be made for this long: no broker is there … */
+#define UNREACHED_S  2.0 /* … even without a reason; librdkafka may pause for a second */
+#define SLICE_S      0.5 /* initial time-out of a query, … */
+#define SLICE_MAX_S  2.0 /* … and its maximum; a stop waits for its end */
 #define TELL_AGAIN_S 10.0
 #define STALE_S      60.0
 #define CALM_S       60.0
 #define CALM_FACTOR  3
-#define FORGET_S     15.0 /* no burst for so long: nobody waits for the broker any more */
+#define FORGET_S     15.0 /* no burst for this long: nothing waits for the broker any more */
 
 /* The watch's own. */
 struct watch {
 	struct bus *bus;
-	rd_kafka_t *handle; /* a consumer, which never reads; NULL: could not be made yet */
-	char trouble[512];  /* the last that it told of */
+	rd_kafka_t *handle; /* a consumer, which never reads; NULL: it could not be created yet */
+	char trouble[512];  /* the last error that it reported */
 	double slice;
-	bool is_failing;              /* the last question had no answer … */
+	bool is_failing;              /* the last query had no answer … */
 	struct instant failing_since; /* … nor one since then */
-	struct instant down_since;    /* or since the producers were replaced for that */
-	char told[BUS_REASON_MAX];    /* the reason that was logged; empty: all is well */
-	struct instant tell_again;    /* another reason, not before then */
+	struct instant down_since;    /* or since the producers were replaced for that reason */
+	char told[BUS_REASON_MAX];    /* the reason that was logged; empty: none */
+	struct instant tell_again;    /* do not log another reason before then */
 	struct instant told_since;    /* when the first of them was logged */
-	struct instant calm;          /* until then a short silence is no news: it was one before */
+	struct instant calm; /* until then a short silence is not news: there was one before */
 };
 
 void bus_doubt(struct bus *bus)
@@ -59,7 +59,7 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg
 		ask_plain_reason(w->trouble, sizeof w->trouble, reason);
 }
 
-/* Say why there is trouble, once; another reason is told, too, but none twice in a row. */
+/* Log the reason for an outage, once; another reason is logged, too, but none twice in a row. */
 static void tell(struct watch *w, const char *what, const char *reason)
 {
 	struct instant now = clock_now();
@@ -81,7 +81,7 @@ static void tell_end(struct watch *w, const char *what)
 	w->told[0] = '\0';
 }
 
-/* Have every bus of the family put a new producer in the place of its own, by its own reporter. */
+/* Make every bus of the family replace its producer, by its own reporter. */
 /* uncovered: takes a minute; make check-faults */
 static void replace(struct bus *bus)
 {
@@ -144,7 +144,7 @@ static void note_down(struct watch *w, const char *reason)
 	}
 }
 
-/* For how long the broker has owed an answer: to the question, or to messages. */
+/* How long the broker has owed an answer: to the query, or to messages. */
 static double owed(const struct watch *w, struct instant now)
 {
 	struct bus *bus = w->bus;
@@ -156,14 +156,14 @@ static double owed(const struct watch *w, struct instant now)
 	return instant_seconds(since, now);
 }
 
-/* For how long to wait for the next answer: so that it is known in time that there is none. */
+/* How long to wait for the next answer: so that a missing one is detected in time. */
 static double slice(const struct watch *w)
 {
 	double left = w->is_failing ? w->bus->config->timeout - owed(w, clock_now()) : INFINITY;
 	return left > 0 ? fmax(fmin(w->slice, left), AGAIN_S) : w->slice;
 }
 
-/* There was no answer.  Where a connection is there, but slow, it has as much time as a burst. */
+/* There was no answer.  A connection that is established, but slow, has as much time as a burst. */
 static void note_failure(struct watch *w, rd_kafka_resp_err_t code, struct instant asked)
 {
 	double timeout = w->bus->config->timeout;
@@ -214,7 +214,7 @@ static void ask(struct watch *w)
 	note_up(w);
 }
 
-/* Ask a leader that did not answer, in the place of the workers. */
+/* Query a leader that did not answer, on behalf of the workers. */
 static void ask_lost(struct watch *w)
 {
 	struct broker_trouble lost;
@@ -230,7 +230,7 @@ static bool is_forgotten(struct bus *bus, struct instant now)
 	       instant_seconds(bus->last_burst_end, now) > FORGET_S + bus->config->timeout;
 }
 
-/* Under the lock: whether nothing has been stored for longer than a burst has time, though
+/* Under the lock: whether nothing has been stored for longer than the time of a burst, although
  * something was sent. */
 static bool is_storing_nothing(struct bus *bus, struct instant now, double limit)
 {
@@ -246,7 +246,7 @@ static void look_at_bursts(struct watch *w)
 	struct bus *bus = w->bus;
 	char reason[BUS_REASON_MAX];
 	struct instant now = clock_now();
-	/* Where some topics are stored and others are not, their models tell. */
+	/* If messages to some topics are stored and to others not, the models report it. */
 	double limit = bus->config->timeout * (instant_before(now, w->calm) ? CALM_FACTOR : 1);
 	pthread_mutex_lock(&bus->lock);
 	bool was = bus->is_storing_nothing;
@@ -265,7 +265,7 @@ static void look_at_bursts(struct watch *w)
 		w->told[0] = '\0';
 }
 
-/* Wait until the broker is to be asked again. */
+/* Wait until the next query. */
 static void await_doubt(struct watch *w)
 {
 	struct bus *bus = w->bus;

@@ -1,5 +1,5 @@
 /*
- * bytes - bytea in PostgreSQL's text form: \x and two lower case digits for each byte.  Pure.
+ * bytes - bytea in PostgreSQL's text form: \x and two lower-case digits per byte.  Pure.
  */
 #ifndef SIGNALBUS_BYTES_H
 #define SIGNALBUS_BYTES_H
@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-/* Put what hex (of length, with its \x) stands for in the place of what is in t. */
+/* Replace t with the bytes that hex (of length, with its \x) represents. */
 void bytes_from_hex(const char *hex, size_t length, struct text *t);
 void bytes_to_base64(const char *hex, size_t length, struct text *t);
 

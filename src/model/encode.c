@@ -15,8 +15,8 @@
 struct encoder {
 	const struct model *model;
 	struct text *names; /* of the members, as JSON has them, with what is around */
-	cJSON *string;      /* one that cJSON is to print … */
-	char *buffer;       /* … to there */
+	cJSON *string;      /* one for cJSON to print … */
+	char *buffer;       /* … up to there */
 	size_t buffer_size;
 	struct text object, base64;
 	struct text topic, key, value;
@@ -24,8 +24,8 @@ struct encoder {
 	struct header *headers;    /* … and those that the row has */
 };
 
-/* Whether a byte has to be escaped in JSON.  Without a branch, so that compilers make vector
- * instructions of it for a block. */
+/* Whether a byte must be escaped in JSON.  Without a branch, so that compilers can vectorize it for
+ * a block. */
 static unsigned char is_special(unsigned char c)
 {
 	return (c < ' ') | (c == '"') | (c == '\\');
@@ -44,11 +44,11 @@ static bool is_plain(const char *text, size_t length)
 	return special == 0;
 }
 
-/* Print a string with cJSON, which does so into at most INT_MAX bytes, and fails for lack of space
- * only. */
+/* Print a string with cJSON, which prints into at most INT_MAX bytes, and fails only for lack of
+ * space. */
 static bool print_string(struct encoder *enc, const char *text, struct error *e)
 {
-	enc->string->valuestring = (char *)(uintptr_t)text; /* is only read: cJSON_IsReference */
+	enc->string->valuestring = (char *)(uintptr_t)text; /* only read: cJSON_IsReference */
 	while (!cJSON_PrintPreallocated(enc->string, enc->buffer, (int)enc->buffer_size, false)) {
 		if (enc->buffer_size == INT_MAX)
 			return error_set(e, ERROR_REJECTED, "the value is larger than 2 GB");
@@ -58,7 +58,7 @@ static bool print_string(struct encoder *enc, const char *text, struct error *e)
 	return true;
 }
 
-/* Add a string to JSON.  Most are plain, and need not be looked at byte by byte. */
+/* Add a string to JSON.  Most are plain, and need not be examined byte by byte. */
 static bool add_string(struct encoder *enc, struct text *json, struct field f, struct error *e)
 {
 	if (is_plain(f.text, f.length)) {
@@ -125,15 +125,15 @@ void encoder_free(struct encoder *enc)
 	free(enc);
 }
 
-/* What JSON has no number for is a string in PostgreSQL's JSON: NaN, Infinity, -Infinity. */
+/* Values that are not JSON numbers are strings in PostgreSQL's JSON: NaN, Infinity, -Infinity. */
 static bool is_json_number(const char *text)
 {
 	const char *digits = text[0] == '-' ? text + 1 : text;
 	return digits[0] >= '0' && digits[0] <= '9';
 }
 
-/* A timestamp as PostgreSQL prints it in ISO style and UTC: "2026-11-23 17:00:00.1+00", perhaps
- * with " BC" behind it, or "infinity", which stays. */
+/* A timestamp as PostgreSQL prints it in ISO style and UTC: "2026-11-23 17:00:00.1+00", optionally
+ * followed by " BC", or "infinity", which is kept. */
 static void add_timestamp(struct text *json, const struct field *f, enum value_form form)
 {
 	size_t date = strcspn(f->text, " ");
@@ -205,7 +205,8 @@ static bool set_object(
 	return true;
 }
 
-/* A field's content as it is: text, of bytea its bytes, which go to bytes.  NULL stays NULL. */
+/* A field's content, unchanged: text, or the bytes of bytea, which are stored in bytes.  NULL stays
+ * NULL. */
 static struct field content(const struct field *f, enum value_form form, struct text *bytes)
 {
 	if (f->text == NULL || form != FORM_BYTES)
@@ -288,8 +289,8 @@ static bool set_partition(
 	return true;
 }
 
-/* Kafka has no time before 1970, and in librdkafka 0 is the time of sending
- * (RD_KAFKA_V_TIMESTAMP): such a timestamp counts as none. */
+/* Kafka has no time before 1970, and 0 is the time of sending in librdkafka (RD_KAFKA_V_TIMESTAMP):
+ * such a timestamp counts as none. */
 static void set_timestamp(
 	const struct model *m, const struct field *fields, struct message *message)
 {
@@ -310,7 +311,7 @@ bool encode_row(
 	       set_partition(enc->model, fields, message, e) && set_value(enc, fields, message, e);
 }
 
-/* Longer keys are shortened, so that there is room for what is said of the row. */
+/* Longer keys are shortened, to leave room for the rest of the message. */
 #define KEY_MAX 200
 
 void encode_identity(const struct model *m, const struct field *fields, struct text *t)

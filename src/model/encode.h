@@ -1,8 +1,8 @@
 /*
- * encode - a claimed row to a Kafka message, in the shape that the model gives it.  Pure.
+ * encode - converts a claimed row to a Kafka message, in the shape of its model.  Pure.
  *
- * Where the value is a JSON object it is compact, and its members are, in the model's order, what
- * PostgreSQL's to_json() gives for them; bytea is base64.
+ * If the value is a JSON object, it is compact, and its members are, in the model's order, what
+ * PostgreSQL's to_json() returns for them; bytea is base64.
  */
 #ifndef SIGNALBUS_ENCODE_H
 #define SIGNALBUS_ENCODE_H
@@ -22,13 +22,13 @@ struct encoder;
 struct encoder *encoder_new(const struct model *m);
 void encoder_free(struct encoder *enc);
 
-/* Encode the row with these fields; what message points to belongs to the row, to the model and to
- * the encoder, and is good until the next row.  Fails with ERROR_REJECTED: this row can never be a
- * message. */
+/* Encode the row with these fields; the pointers in message belong to the row, to the model and to
+ * the encoder, and are valid until the next row.  Fails with ERROR_REJECTED: this row can never be
+ * a message. */
 bool encode_row(
 	struct encoder *enc, const struct field *fields, struct message *message, struct error *e);
 
-/* Add "(id)=(5)", which row this is, for people: long values are shortened in their middle. */
+/* Add "(id)=(5)", which identifies this row for people: long values are shortened in the middle. */
 void encode_identity(const struct model *m, const struct field *fields, struct text *t);
 
 #endif

@@ -61,7 +61,7 @@ void ledger_replace(struct ledger *l, size_t slot, const struct ledger *from, si
 	struct entry *entry = &l->entries[slot];
 	const struct entry *better = &from->entries[from_slot];
 	if (entry->verdict == VERDICT_NONE || better->verdict == VERDICT_NONE)
-		abort(); /* an attempt that is not over has found nothing */
+		abort(); /* an attempt that is not complete has no result */
 	free(entry->reason);
 	*entry = *better;
 	entry->reason = better->reason != NULL ? text_copy(better->reason) : NULL;

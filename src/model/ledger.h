@@ -1,9 +1,9 @@
 /*
- * ledger - which signals of a burst the broker has stored, and so may be deleted.  Pure: no I/O, no
- * clock, no locks.
+ * ledger - which signals of a burst the broker has stored, so that they may be deleted.  Pure: no
+ * I/O, no clock, no locks.
  *
- * A burst's messages have slots, numbered from 0.  Each slot gets one verdict, from the broker's
- * report or from a refusal to send it at all.
+ * The messages of a burst have slots, numbered from 0. Each slot gets one verdict, from the
+ * broker's report or from a refusal to send it at all.
  */
 #ifndef SIGNALBUS_LEDGER_H
 #define SIGNALBUS_LEDGER_H
@@ -13,21 +13,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* In the order of their weight: the heaviest decides what becomes of the burst. */
+/* In order of weight: the heaviest determines the outcome of the burst. */
 enum verdict {
-	VERDICT_NONE,       /* not yet */
-	VERDICT_STORED,     /* the broker has it */
-	VERDICT_UNSENT,     /* kept back, since one before it failed */
-	VERDICT_LATE,       /* no answer in time, or lost: the broker may have it or not */
-	VERDICT_AWAY,       /* the same, or not sent at all: who would store it is away */
+	VERDICT_NONE,   /* not yet */
+	VERDICT_STORED, /* the broker has stored it */
+	VERDICT_UNSENT, /* held back, because an earlier one failed */
+	VERDICT_LATE,   /* no answer in time, or lost: the broker may or may not have it */
+	VERDICT_AWAY, /* the same, or not sent at all: the broker that would store it is unreachable
+		       */
 	VERDICT_TOPIC,      /* the topic is missing or forbidden */
-	VERDICT_HELD,       /* not sent, since the database will not delete its row, or … */
-	VERDICT_UNREADABLE, /* … there is something in the row that cannot be read */
-	VERDICT_REJECTED,   /* the broker will never take it */
+	VERDICT_HELD,       /* not sent, because the database refuses to delete its row, or … */
+	VERDICT_UNREADABLE, /* … something in the row cannot be read */
+	VERDICT_REJECTED,   /* the broker will never accept it */
 };
 
 struct ledger {
-	uint64_t burst; /* the burst's number, which tells late reports of another one apart */
+	uint64_t burst; /* the number of the burst, which identifies late reports of another one */
 	size_t count;
 	size_t open; /* slots without a verdict */
 	struct entry *entries;
@@ -48,31 +49,31 @@ struct entry {
 	enum verdict verdict;
 	int16_t cause; /* of a rejection, which several rows may share; 0: it is the row's own */
 	uint8_t blame;
-	char *reason; /* for people; NULL where the verdict says it all */
+	char *reason; /* for people; NULL if the verdict is sufficient */
 };
 
-/* Begin the book of a burst of count slots.  A zero-initialised ledger may be begun. */
+/* Begin the ledger of a burst of count slots.  It may be zero-initialized. */
 void ledger_begin(struct ledger *l, uint64_t burst, size_t count);
 void ledger_free(struct ledger *l);
 
-/* The burst came to the first count slots only. */
+/* Truncate the burst to its first count slots. */
 void ledger_shorten(struct ledger *l, size_t count);
 
-/* Note the verdict for a slot, with a copy of reason (may be NULL).  Returns false, changing
- * nothing, where slot is out of range or already has a verdict. */
+/* Record the verdict for a slot, with a copy of reason (may be NULL).  Returns false, changing
+ * nothing, if slot is out of range or already has a verdict. */
 bool ledger_record(struct ledger *l, size_t slot, enum verdict v, const char *reason);
 
 /* Add to the verdict of a slot the number of the broker's reason, and whose fault it is. */
 void ledger_explain(struct ledger *l, size_t slot, int cause, enum blame blame);
 
-/* Put what a second attempt has found in the place of a failure: the verdict of slot from_slot in
- * from, with its reason, as it is. */
+/* Replace a failure with the result of a second attempt: the verdict of slot from_slot in from,
+ * with its reason, unchanged. */
 void ledger_replace(struct ledger *l, size_t slot, const struct ledger *from, size_t from_slot);
 
 /* Whether each slot has a verdict. */
 bool ledger_complete(const struct ledger *l);
 
-/* Whether the broker has stored all. */
+/* Whether the broker has stored all of them. */
 bool ledger_all_stored(const struct ledger *l);
 
 /* The dead letters of a model, one after another without a signal that was stored between them, for
@@ -85,12 +86,12 @@ struct ledger_run {
 /* After so many of them, what fails for the same cause stays. */
 enum { LEDGER_RUN_MAX = 2 };
 
-/* What becomes of a row. */
+/* What happens to a row. */
 enum fate {
 	FATE_STAYS,
-	FATE_GOES,  /* the broker has it: it is deleted */
-	FATE_DIES,  /* the broker will never take it: it moves to the dead letters */
-	FATE_WAITS, /* it stays, and is put off */
+	FATE_GOES,  /* the broker has stored it: delete the row */
+	FATE_DIES,  /* the broker will never accept it: move the row to the dead letters */
+	FATE_WAITS, /* it stays, and is deferred */
 };
 
 /* Whether the row leaves the table. */

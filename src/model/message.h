@@ -1,6 +1,6 @@
 /*
- * message - a Kafka message, as the encoder makes it and the bus sends it.  Pure data; all that it
- * points to is borrowed.
+ * message - a Kafka message, as the encoder builds it and the bus sends it.  Pure data; all
+ * pointers are borrowed.
  */
 #ifndef SIGNALBUS_MESSAGE_H
 #define SIGNALBUS_MESSAGE_H
@@ -17,14 +17,14 @@ struct header {
 
 struct message {
 	const char *topic;
-	const char *key; /* NULL: no key; an empty key is one */
+	const char *key; /* NULL: no key; an empty key is a key */
 	size_t key_length;
 	bool is_keyless;   /* no message of its model has a key */
-	const char *value; /* NULL: a tombstone; an empty value is none */
+	const char *value; /* NULL: a tombstone; an empty value is not one */
 	size_t value_length;
 	const struct header *headers;
 	size_t header_count;
-	bool has_partition; /* else the key decides */
+	bool has_partition; /* otherwise the key determines it */
 	int32_t partition;
 	int64_t timestamp_ms; /* since 1970; 0: the time of sending */
 };

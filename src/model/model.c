@@ -131,7 +131,7 @@ bool model_no_column(
 	return false;
 }
 
-/* Take " DESC" or " ASC" off the end of name.  Returns whether it was DESC. */
+/* Remove " DESC" or " ASC" from the end of name.  Returns whether it was DESC. */
 static bool cut_direction(char *name)
 {
 	static const struct {
@@ -155,7 +155,7 @@ static bool cut_direction(char *name)
 	return false;
 }
 
-/* Make the name of a "quoted" one, in place. */
+/* Unquote a quoted name, in place. */
 static void unquote(char *name)
 {
 	size_t length = strlen(name);
@@ -220,8 +220,8 @@ static bool is_integer(const struct column *c)
 	return c->type_oid == INT8_OID || c->type_oid == INT2_OID || c->type_oid == INT4_OID;
 }
 
-/* A primary key of one column that is all of the order is taken for a serial number, too.  With a
- * condition, rows may come to belong to the model long after they got their numbers. */
+/* A primary key of one column that is the whole order is assumed to be a serial number, too.  With
+ * a condition, rows may be added to the model long after they got their numbers. */
 static void resolve_serial_order(struct model *m)
 {
 	if (m->order_count == 0) /* of a table without a primary key */
@@ -234,7 +234,7 @@ static void resolve_serial_order(struct model *m)
 	m->is_numbered = is_integer(&m->columns[first->column]);
 }
 
-/* The type of what goes through to_json(). */
+/* The type of an output that uses to_json(). */
 static unsigned type_behind(const struct model *m, const struct output *o)
 {
 	if (o->sql == NULL)
@@ -245,13 +245,13 @@ static unsigned type_behind(const struct model *m, const struct output *o)
 	return o->type_oid;
 }
 
-/* All columns of a result come in binary form, or none. */
+/* All columns of a result are in binary format, or none. */
 static bool is_binary(const struct model *m, const struct output *o)
 {
 	if (o->as_json && o->sql == NULL)
 		return m->columns[o->column].has_binary;
 	if (o->as_json)
-		return type_behind(m, o) < FIRST_NORMAL_OID; /* most of the others have, too */
+		return type_behind(m, o) < FIRST_NORMAL_OID; /* like most of the others */
 	return binary_type(o->type_oid) != NULL;
 }
 
@@ -287,8 +287,8 @@ static void resolve_claimed(struct model *m)
 	m->claimed_count = count;
 }
 
-/* An expression, or to_json() of a type that is not PostgreSQL's own, which may have a cast to json
- * that is a function of people's. */
+/* An expression, or to_json() of a type that is not built in, which may have a cast to json that is
+ * a user-defined function. */
 static bool is_peoples(const struct model *m, const struct output *o)
 {
 	return o->sql != NULL || (o->as_json && m->columns[o->column].type_oid >= FIRST_NORMAL_OID);

@@ -24,7 +24,7 @@ static bool same_output(const struct output *a, const struct output *b)
 	return a->sql == b->sql && a->column == b->column;
 }
 
-/* The field of a claimed row that holds the output; asked for once at the most. */
+/* The field of a claimed row that holds the output; requested at most once. */
 static size_t field_of(struct model *m, struct output output)
 {
 	for (size_t i = 0; i < m->output_count; i++)
@@ -42,8 +42,8 @@ size_t shape_field(struct model *m, size_t column)
 		m, (struct output){ .column = column, .form = c->form, .type_oid = c->type_oid });
 }
 
-/* What is asked for of a value: in the message's value to_json() of it, if its text is not enough.
- */
+/* The form in which a value is requested: in the message value to_json() of it, if its text is not
+ * sufficient. */
 static struct output json_or_text(enum value_form form, unsigned type_oid, bool in_value)
 {
 	bool as_json = in_value && form == FORM_SERVER;
@@ -52,7 +52,7 @@ static struct output json_or_text(enum value_form form, unsigned type_oid, bool 
 	};
 }
 
-/* A column's field in the form that the value takes. */
+/* The field of a column, in the form of the value. */
 static struct part column_part(struct model *m, size_t column, bool in_value)
 {
 	const struct column *c = &m->columns[column];
@@ -101,7 +101,7 @@ static bool resolve_item(
 	return true;
 }
 
-/* The parts that a list of the settings makes, in its order. */
+/* The parts from a list of the settings, in its order. */
 static bool resolve_items(struct model *m, const struct items *items, bool in_value,
 	struct part **parts, struct error *e)
 {
@@ -113,7 +113,7 @@ static bool resolve_items(struct model *m, const struct items *items, bool in_va
 	return true;
 }
 
-/* Find the column that a setting names; *column is NO_FIELD where it names none. */
+/* Find the column that a setting names; *column is NO_FIELD if it names none. */
 static bool resolve_column(const struct model *m, const char *setting, const char *name,
 	size_t *column, struct error *e)
 {
@@ -123,7 +123,7 @@ static bool resolve_column(const struct model *m, const char *setting, const cha
 	return model_no_column(m, config_place(m->file, m->config, setting), setting, name, e);
 }
 
-/* That the column of a setting has one of the types. */
+/* Check that the column of a setting has one of the types. */
 static bool check_type(const struct model *m, const char *setting, size_t column,
 	const struct family *family, struct error *e)
 {

@@ -1,6 +1,6 @@
 /*
- * shape - which columns and expressions of a row become which parts of its message.  Pure.  For
- * model.c alone.
+ * shape - which columns and expressions of a row become which parts of its message.  Pure.  Used by
+ * model.c only.
  */
 #ifndef SIGNALBUS_SHAPE_H
 #define SIGNALBUS_SHAPE_H
@@ -10,12 +10,12 @@
 
 #include <stdbool.h>
 
-/* Fill in the shape of the messages, and the outputs of a claim that it takes.  Returns false with
- * ERROR_CONFIG, text beginning with FILE:LINE:, where settings and columns do not fit, and that is
+/* Fill in the shape of the messages, and the outputs that a claim needs for it.  Returns false with
+ * ERROR_CONFIG, text beginning with FILE:LINE:, if settings and columns do not match, and this is
  * not tolerated. */
 bool shape_resolve(struct model *m, struct error *e);
 
-/* The field of a claimed row that holds a column as it is; from then on a claim takes it. */
+/* The field of a claimed row that holds a column unchanged; adds it to the claim. */
 size_t shape_field(struct model *m, size_t column);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* An operator of PostgreSQL's own, whatever the search_path is. */
+/* A built-in operator, regardless of the search_path. */
 #define OP(symbol) " OPERATOR(pg_catalog." symbol ") "
 #define EQ         OP("=")
 
@@ -47,14 +47,14 @@ static void add_column(struct text *t, const struct model *m, size_t column)
 	add_quoted(t, m->columns[column].name);
 }
 
-/* The line feed ends a comment that an expression may end with. */
+/* The line feed terminates a comment at the end of an expression. */
 static void add_expression(struct text *t, const char *sql)
 {
 	text_addf(t, "(%s\n)", sql);
 }
 
-/* Rounded down, as Kafka's milliseconds are; date_trunc() first, since before PostgreSQL 14
- * extract() gives a binary fraction. */
+/* Rounded down, like Kafka's milliseconds; date_trunc() first, because before PostgreSQL 14
+ * extract() returns a binary fraction. */
 static void add_milliseconds(struct text *t, const struct model *m, size_t column)
 {
 	add_string(t, "CASE WHEN pg_catalog.isfinite(");
@@ -82,7 +82,7 @@ static void add_output(struct text *t, const struct model *m, const struct outpu
 	add_string(t, o->as_json ? ")" : "");
 }
 
-/* The type of what goes through to_json() shows in a column that is always NULL. */
+/* The type of an output that uses to_json() is visible in a column that is always NULL. */
 static void add_types(struct text *t, const struct model *m)
 {
 	for (size_t i = 0; i < m->output_count; i++) {
@@ -94,7 +94,7 @@ static void add_types(struct text *t, const struct model *m)
 	}
 }
 
-/* Whether it is what the order, or a position in a parent's key, is known by. */
+/* Whether the order, or a position in a parent's key, depends on it. */
 static bool is_place(const struct model *m, size_t output)
 {
 	size_t field = ROW_FIXED_FIELDS + output;
@@ -104,7 +104,7 @@ static bool is_place(const struct model *m, size_t output)
 	return is_key;
 }
 
-/* What is bare has the types all the same. */
+/* Bare columns have the same types. */
 static void add_outputs(struct text *t, const struct model *m, bool is_bare, bool needs_place)
 {
 	add_string(t, "SELECT signal.ctid, signal.tableoid");
@@ -122,7 +122,7 @@ static void add_outputs(struct text *t, const struct model *m, bool is_bare, boo
 	add_types(t, m);
 }
 
-/* The model's own condition, behind another one or as the first. */
+/* The model's own condition, after another one or as the first. */
 static void add_where(struct text *t, const struct model *m, bool is_first)
 {
 	if (m->config->where == NULL)
@@ -146,13 +146,13 @@ static void add_primary_key(struct text *t, const struct model *m)
 	}
 }
 
-/* Of the type's own comparison operators the one with this symbol. */
+/* The type's own comparison operator with this symbol. */
 static void add_operator(struct text *t, const struct column *c, const char *symbol)
 {
 	text_addf(t, " OPERATOR(%s.%s) ", c->operators, symbol);
 }
 
-/* A column of the primary key, compared with the parameter that has a value for it. */
+/* A column of the primary key, compared with its parameter. */
 static void add_comparison(struct text *t, const struct model *m, size_t i, const char *symbol)
 {
 	const struct column *c = &m->columns[m->primary_key[i]];
@@ -161,7 +161,7 @@ static void add_comparison(struct text *t, const struct model *m, size_t i, cons
 	text_addf(t, "$%zu::%s", i + 1, c->cast);
 }
 
-/* Whether one operator is good for all columns of the primary key. */
+/* Whether one operator works for all columns of the primary key. */
 static bool has_one_operator(const struct model *m)
 {
 	for (size_t i = 1; i < m->primary_key_count; i++)
@@ -171,7 +171,7 @@ static bool has_one_operator(const struct model *m)
 	return true;
 }
 
-/* The primary key is greater than the parameters, as rows are compared. */
+/* The primary key is greater than the parameters, in row comparison. */
 static void add_greater(struct text *t, const struct model *m)
 {
 	add_string(t, "(");
@@ -211,8 +211,8 @@ static void add_next(struct text *t, const struct model *m)
 		add_greater_by_columns(t, m);
 }
 
-/* The keys come as arrays of text: an array of arrays, of a key that is an array, would be taken
- * for one of more dimensions. */
+/* The keys are passed as arrays of text: an array of arrays, for a key that is an array, would
+ * become an array of more dimensions. */
 static void add_noted(struct text *t, const struct model *m)
 {
 	add_string(t, " WHERE EXISTS (SELECT FROM ROWS FROM (");
@@ -286,8 +286,8 @@ char *sql_claim(const struct model *m, enum claim_kind kind, size_t count, unsig
 	if (kind == CLAIM_NOTED)
 		add_noted(&t, m);
 	else if (kind == CLAIM_FIRST && !m->is_parent)
-		/* Without a condition a scan of a large table may begin anywhere in it
-		 * (synchronize_seqscans), and the position would pass over what is before. */
+		/* Without a condition, a scan of a large table may begin anywhere in it
+		 * (synchronize_seqscans), and the position would skip the rows before. */
 		add_string(&t, " WHERE signal.ctid" OP(">") "'(0,0)'::pg_catalog.tid");
 	else if (kind == CLAIM_FLOOR)
 		add_floor(&t, m);
@@ -343,9 +343,9 @@ char *sql_list(const struct model *m, size_t count, bool floor)
 	return t.text;
 }
 
-/* RowExclusiveLock is what INSERT, COPY, UPDATE, DELETE and MERGE take, in addition to whatever
- * stronger lock their transaction may hold; an insert into a partition that is addressed directly
- * holds it on that partition only. */
+/* RowExclusiveLock is taken by INSERT, COPY, UPDATE, DELETE and MERGE, in addition to any
+ * stronger lock of their transaction; an insert directly into a partition takes it on that
+ * partition only. */
 char *sql_writers(const struct model *m, bool among)
 {
 	static const char plain[] = " AND l.relation" EQ "$1::pg_catalog.regclass";
@@ -361,7 +361,7 @@ char *sql_writers(const struct model *m, bool among)
 		among ? " AND l.virtualtransaction" EQ "ANY ($2::pg_catalog.text[])" : "");
 }
 
-/* The rows of two arrays: by their ctids, which is fast, and of these the right ones. */
+/* The rows of two arrays: found by their ctids, which is fast, and then filtered. */
 static void add_located(struct text *t, const struct model *m)
 {
 	text_addf(t, " FROM %s AS signal WHERE signal.ctid" EQ "ANY ($2::pg_catalog.tid[]) AND ",
@@ -403,8 +403,8 @@ char *sql_lock_again(const struct model *m)
 		m->relation);
 }
 
-/* Whether what to_jsonb() makes of a column may not be all that its text says: json loses its form,
- * JSON's null becomes NULL, an array its bounds, -0 its sign, and hstore becomes an object. */
+/* Whether to_jsonb() may lose information from a column: json loses its form, JSON's null becomes
+ * NULL, an array loses its bounds, -0 its sign, and hstore becomes an object. */
 static bool loses_in_json(const struct column *c)
 {
 	return c->form == FORM_JSON || c->form == FORM_SERVER;
@@ -452,9 +452,9 @@ static void add_exact_texts(struct text *t, const struct model *m)
 	add_string(t, "]::pg_catalog.text[]))");
 }
 
-/* The row "signal" as a dead letter holds it: an object of its columns, and, under the name "",
- * which no column can have, the texts of those that this does not say all of.  "signal.*" is the
- * row, also where the table has a column of that name. */
+/* The row "signal" as a dead letter stores it: an object of its columns, and, under the name "",
+ * which no column can have, the texts of the columns that this does not represent completely.
+ * "signal.*" is the row, even if the table has a column of that name. */
 static void add_image(struct text *t, const struct model *m)
 {
 	add_string(t, "(SELECT pg_catalog.jsonb_concat(r.json, CASE"
@@ -503,7 +503,8 @@ static void add_image_key(struct text *t, const struct model *m, const char *ima
 	add_string(t, ")");
 }
 
-/* A column of a dead letter t, which r is made of: a string is the text of any type but JSON. */
+/* A column of a dead letter t, from which r is built: a string is the text of any type except
+ * JSON. */
 static void add_returning(struct text *t, const struct model *m, size_t column)
 {
 	bool is_json = m->columns[column].form == FORM_JSON;
@@ -533,7 +534,7 @@ static void add_insert(struct text *t, const struct model *m, const bool *writab
 	text_free(&values);
 }
 
-/* What is missing now counts as NULL: columns that are gone. */
+/* Dropped columns count as NULL. */
 static const char sql_first_difference[] =
 	"(SELECT pg_catalog.min(e.name) FROM ("
 	"SELECT j.key, j.value, pg_catalog.jsonb_extract_path(b.image, j.key)"

@@ -1,10 +1,9 @@
 /*
- * sql - the statements that signalbus sends for a model, as text.  Pure.  The caller frees what is
- * returned.  In every statement the signal table goes by the name "signal".
+ * sql - the statements that signalbus sends for a model, as text.  Pure.  The caller frees the
+ * results.  In every statement the signal table has the alias "signal".
  *
- * Those that are made for a model may have people's expressions in them, and be executed with
- * people's search_path: whatever else they name, functions, types and operators, is named with its
- * schema.
+ * Statements of a model may include expressions of users, and be executed with their search_path:
+ * all other names in them, of functions, types and operators, are schema-qualified.
  */
 #ifndef SIGNALBUS_SQL_H
 #define SIGNALBUS_SQL_H
@@ -15,25 +14,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Which rows a claim takes; each is a prepared statement of its own. */
+/* Which rows a claim selects; each kind is a prepared statement of its own. */
 enum claim_kind {
 	CLAIM_FIRST,   /* any rows, from the beginning of the table */
-	CLAIM_NEXT,    /* any rows behind a position: sql_position_count() parameters */
-	CLAIM_STRETCH, /* the same, as far as another position: two ctids */
+	CLAIM_NEXT,    /* any rows after a position: sql_position_count() parameters */
+	CLAIM_STRETCH, /* the same, up to another position: two ctids */
 	CLAIM_TAKE,    /* the same, without locks */
-	CLAIM_NOTED,   /* the rows with these primary keys: an array for each column of it */
+	CLAIM_NOTED,   /* the rows with these primary keys: an array for each of its columns */
 	CLAIM_ORDERED, /* the first rows in the model's order */
 	CLAIM_FLOOR,   /* the same, from a value of the floor field on: a parameter */
 	CLAIM_KINDS
 };
 
-/* Claims take count rows at most, and lock them, but for CLAIM_TAKE.  Those in no order pass over
- * rows that others have locked: those are being sent already.  The ordered ones wait for them,
- * since nothing may overtake them.
- * CLAIM_PASSES_OVER: the rows are passed over whose tableoids and ctids are in two arrays, which
- * are two more parameters.  CLAIM_BARE: no value is read that the claim does not need itself: all
- * others are NULL.
- */
+/* Claims select at most count rows, and lock them, except CLAIM_TAKE.  Unordered ones skip rows
+ * that others have locked: those are already being sent.  Ordered ones wait for them, because
+ * nothing may overtake them.  CLAIM_PASSES_OVER: exclude the rows whose tableoids and ctids are in
+ * two arrays, which are two more parameters.  CLAIM_BARE: only read values that the claim itself
+ * needs: all others are NULL. */
 enum { CLAIM_PASSES_OVER = 1, CLAIM_BARE = 2 }; /* the bits of how */
 char *sql_claim(const struct model *m, enum claim_kind kind, size_t count, unsigned how);
 
@@ -42,14 +39,14 @@ char *sql_claim(const struct model *m, enum claim_kind kind, size_t count, unsig
 char *sql_read(const struct model *m);
 char *sql_read_output(const struct model *m, size_t output);
 
-/* The primary keys of the first count rows in the model's order, as visible, or, where places are
- * numbers, the greatest one of theirs, NULL of no rows, and how many rows they are; nothing is
+/* The primary keys of the first count visible rows in the model's order or, if places are numbers,
+ * the greatest of their places, NULL if there are no rows, and the number of rows; nothing is
  * locked.  With floor: from a value of the floor field on, which is a parameter. */
 char *sql_list(const struct model *m, size_t count, bool floor);
 
-/* The transactions that hold the lock of a writer on the table $1 (a regclass) or a table that
- * inherits from it: virtualtransaction and pid, NULL where it is prepared.  With among: only those
- * of them whose virtualtransactions are in the array $2. */
+/* The transactions that hold a writer's lock on the table $1 (a regclass) or a table that inherits
+ * from it: virtualtransaction and pid, which is NULL if prepared.  With among: only those whose
+ * virtualtransactions are in the array $2. */
 char *sql_writers(const struct model *m, bool among);
 
 /* A table, that of the row c of pg_class or $1, and all that inherit from it. */
@@ -60,8 +57,8 @@ char *sql_writers(const struct model *m, bool among);
 	" UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i"                                   \
 	" JOIN family ON i.inhparent OPERATOR(pg_catalog.=) family.oid)"
 
-/* What is wrong with a table that inherits from it, with the remedy; NULL: nothing.  Neither a
- * primary key nor its NOT NULL binds children for good, and rows of a foreign table cannot be
+/* Why a table that inherits from it is unsuitable, with the remedy; NULL: it is suitable.  Neither
+ * a primary key nor its NOT NULL is binding for children, and rows of a foreign table cannot be
  * locked. */
 #define SQL_UNFIT_CHILD                                                                            \
 	"CASE WHEN c.relhassubclass AND c.relkind = 'r' THEN (" SQL_FAMILY                         \
@@ -88,9 +85,9 @@ char *sql_writers(const struct model *m, bool among);
 #define SQL_FAMILY_HAS_TRIGGER                                                                     \
 	"EXISTS (" SQL_FAMILY " SELECT FROM family JOIN" SQL_DELETE_TRIGGERS ")"
 
-/* All of a table that a model depends on, of the row c of pg_class, in the order of enum state: it
- * is asked for with each claim from the beginning of the table, so what only parents have is told
- * apart. */
+/* Everything in a table that a model depends on, for the row c of pg_class, in the order of enum
+ * state: it is queried with each claim from the beginning of the table, so properties that only
+ * parents have are separate. */
 #define SQL_STATE(has_trigger, unfit)                                                              \
 	"c.oid, c.relkind = 'p' OR c.relhassubclass, " has_trigger ","                             \
 	" pg_catalog.row_security_active(c.oid), ("                                                \
@@ -115,48 +112,50 @@ enum state {
 };
 extern const char *const sql_table_state[2]; /* of the table $1; the second one of a parent */
 
-/* Delete claimed rows: $1 is an array of ctids, $2 the tableoid that they belong to.  Claimed rows
- * are locked, so their ctids cannot change before the transaction ends. */
+/* Delete claimed rows: $1 is an array of ctids, $2 their tableoid.  Claimed rows are locked, so
+ * their ctids cannot change before the transaction ends. */
 char *sql_delete(const struct model *m);
 
-/* Lock rows: $1 is an array of ctids, $2 the transaction that was the last one to lock or delete
- * them.  Rows of others' are passed over. */
+/* Lock rows: $1 is an array of ctids, $2 the last transaction that locked or deleted them.  Rows of
+ * other transactions are skipped. */
 char *sql_lock_again(const struct model *m);
 
 /* Copy a claimed row to the dead letters: $1 is the model's name, $2 the reason, then ctid and
  * tableoid. */
 char *sql_bury(const struct model *m);
 
-/* Put the dead letters in table of the model $1 whose ids are $2 to $3 back into the signal table;
- * writable says of each column whether it takes a value (a generated one does not).  How many they
- * are; how many did not come back as they were, which are to be rolled back; and of one of these
- * the column that is not as it was, "" where the row is not there. */
+/* Return the dead letters of the model $1 in table, with ids from $2 to $3, to the signal table;
+ * writable says of each column whether it accepts a value (a generated one does not).  Returns how
+ * many they are; how many were not restored exactly, which must be rolled back; and for one of
+ * these the column that differs, "" if the row does not exist. */
 char *sql_put_back(const struct model *m, const char *table, const bool *writable);
 
-/* Note the primary keys of all pending rows in a cursor that outlives its transaction, in whose
- * name is that of the session. */
+/* Note the primary keys of all pending rows in a cursor that outlives its transaction and whose
+ * name includes that of the session. */
 char *sql_note(const struct model *m, const char *session);
 char *sql_noted(
 	const struct model *m, const char *session, size_t count); /* fetch count noted keys */
 
 char *sql_count(const struct model *m);
-char *sql_count_some(const struct model *m, size_t bound); /* counts bound at most */
+char *sql_count_some(const struct model *m, size_t bound); /* counts up to bound */
 
-/* How many rows the table $1 and those that inherit from it have, by the server's statistics. */
+/* The number of rows of table $1 and of those that inherit from it, according to the server's
+ * statistics. */
 extern const char sql_live_rows[];
 
-/* The index that would serve the model's order: for people to execute. */
+/* The index that would serve the model's order, for people to create. */
 char *sql_order_index(const struct model *m);
 
-/* Find out whether an expression of the settings, or the condition "where", fits the table: reads
- * no row.  The second column is the expression, with its type.  The shape of the statement has
- * expressions refused that cannot stand in a claim: aggregates, sets, several at once. */
+/* Validate an expression of the settings, or the condition "where", against the table, without
+ * reading a row.  The second column is the expression, with its type.  The form of the statement
+ * makes the server refuse expressions that cannot be used in a claim: aggregates, sets, several at
+ * once. */
 char *sql_probe(const struct model *m, const char *expression);
 char *sql_probe_where(const struct model *m);
 
-/* The fields of a claimed row that make up a position, and how many they are.  A plain table's
- * position is a ctid: a scan that begins at a page passes over no dead rows before it.  Where a
- * ctid is not unique it is the primary key. */
+/* The fields of a claimed row that form a position, and their number.  The position in a plain
+ * table is a ctid: a scan that begins at a page reads no dead rows before it.  If ctids are not
+ * unique, it is the primary key. */
 size_t sql_position_count(const struct model *m);
 size_t sql_position_field(const struct model *m, size_t i);
 

@@ -9,8 +9,7 @@
 #define SECONDS_A_DAY INT64_C(86400)
 #define US_PER_DAY    (SECONDS_A_DAY * US_PER_SECOND)
 
-/* From 1 March of the year 0, where the leap day comes last, to 1 January 2000, where PostgreSQL
- * counts from. */
+/* From 1 March of the year 0, so that leap days are last, to 1 January 2000, PostgreSQL's epoch. */
 #define DAYS_TO_2000   INT64_C(730425)
 #define DAYS_400_YEARS 146097
 #define DAYS_100_YEARS 36524
@@ -19,7 +18,7 @@
 #define JSONB_VERSION 1
 
 #define TID_BYTES 6
-/* What an array of them begins with, in bytes, and where in it the number of elements stands. */
+/* The length of an array's header, in bytes, and the offset of the number of elements. */
 #define TIDS_HEAD  20
 #define TIDS_COUNT 12
 
@@ -27,10 +26,9 @@ struct binary_type {
 	unsigned oid;
 	enum value_form form;
 	size_t length; /* of all its values; 0: it varies */
-	/* How it is printed, one of these; none: the bytes are the text. */
-	char *(*put)(
-		char *p, const unsigned char *bytes, size_t length); /* at p, BINARY_ROOM at most;
-									returns the end */
+	/* How to print it, one of these; none: the bytes are the text. */
+	char *(*put)(char *p, const unsigned char *bytes,
+		size_t length); /* at p, at most BINARY_ROOM; returns the end */
 	bool (*add)(struct text *t, const unsigned char *bytes, size_t length);
 };
 
@@ -42,7 +40,7 @@ static uint64_t unsigned_at(const unsigned char *bytes, size_t length)
 	return n;
 }
 
-/* Two's complement of so many bytes. */
+/* Two's complement of this many bytes. */
 static int64_t signed_at(const unsigned char *bytes, size_t length)
 {
 	int64_t n = bytes[0] < 128 ? bytes[0] : bytes[0] - 256;
@@ -51,7 +49,7 @@ static int64_t signed_at(const unsigned char *bytes, size_t length)
 	return n;
 }
 
-/* With zeros before it, if it has fewer digits. */
+/* With leading zeros, if it has fewer digits. */
 static char *put_digits(char *p, uint64_t n, int digits)
 {
 	char buffer[BINARY_ROOM];
@@ -105,7 +103,7 @@ static int64_t floor_division(int64_t a, int64_t b)
 	return a / b - (a % b < 0);
 }
 
-/* A day, counted from 2000 on.  Sets *is_bc to whether it is before Christ, which is said last. */
+/* A day, counted from 2000. Sets *is_bc to whether it is BC, which is printed last. */
 static char *put_day(char *p, int64_t days, bool *is_bc)
 {
 	int64_t since = days + DAYS_TO_2000;
@@ -127,7 +125,7 @@ static char *put_day(char *p, int64_t days, bool *is_bc)
 	return put_two_digits(p, day + 1);
 }
 
-/* Microseconds; zeros at the end are left out. */
+/* Microseconds, without trailing zeros. */
 static char *put_fraction(char *p, unsigned us)
 {
 	if (us == 0)
@@ -226,7 +224,7 @@ static bool add_bytea(struct text *t, const unsigned char *bytes, size_t length)
 	return true;
 }
 
-/* What follows is the text. */
+/* The text follows. */
 static bool skip_version(struct field *f)
 {
 	if (f->length < 1 || f->text[0] != JSONB_VERSION)
@@ -307,8 +305,8 @@ static uint32_t take_number(const char **p)
 	return n;
 }
 
-/* One dimension, no NULLs, the type of the elements, how many they are, and that they count from
- * one (array_recv() in arrayfuncs.c). */
+/* One dimension, no NULLs, the type and the number of the elements, and the lower bound 1
+ * (array_recv() in arrayfuncs.c). */
 static void begin_tids(struct text *t)
 {
 	const uint32_t head[] = { 1, 0, TID_OID, 0, 1 };

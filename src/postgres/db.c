@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is neither a list of settings nor a URI is the name of a database (expand_dbname of
+/* A string that is neither a list of settings nor a URI is the name of a database (expand_dbname of
  * PQconnectStartParams). */
 bool db_check(const char *conninfo, struct error *e)
 {
@@ -99,7 +99,7 @@ void db_add_place(const struct db *db, struct text *t)
 	text_addf(t, "database at %s port %s", PQhost(db->conn), PQport(db->conn));
 }
 
-/* Say in e what has become of the session, and close it.  Always returns false. */
+/* Set e to why the session failed, and close it.  Always returns false. */
 static bool give_up(struct db *db, const char *reason, struct error *e)
 {
 	struct text t = { 0 };
@@ -123,7 +123,7 @@ bool db_silent(struct db *db, struct instant since, struct error *e)
 	return give_up(db, reason, e);
 }
 
-/* Notices are for people who type SQL; one may say why something took long. */
+/* Notices are for interactive users; one may explain why something took long. */
 static void note_notice(void *arg, const char *message)
 {
 	struct db *db = arg;
@@ -163,7 +163,7 @@ bool db_listen(struct db *db, const struct db_listening *l, struct error *e)
 {
 	struct pollfd fds[] = { { .fd = PQsocket(db->conn), .events = POLLIN },
 		{ .fd = l->wake_fd, .events = POLLIN } };
-	take_notifications(db, l); /* that came along with an answer */
+	take_notifications(db, l); /* that arrived with an answer */
 	for (;;) {
 		int ms = instant_poll_ms(l->deadline, clock_now());
 		int ready = poll(fds, 2, ms);

@@ -27,39 +27,39 @@
 
 struct db;
 
-/* Whether a connection string can be read at all.  ERROR_CONFIG where it cannot. */
+/* Whether a connection string is valid.  ERROR_CONFIG if not. */
 bool db_check(const char *conninfo, struct error *e);
 
-/* A session that is not connected.  timeout (seconds) becomes the server's limits for this
+/* A session that is not connected.  timeout (seconds) determines the server's time-outs for this
  * session, and the kernel's for an unanswered connection. */
 struct db *db_new(const char *conninfo, double timeout);
 void db_free(struct db *db);
 
-/* Connect, with settings that make the text forms of values independent of the environment.
- * Fails with ERROR_CONNECTION, ERROR_POOLED where a pooler shares sessions among transactions, or
- * ERROR_STOPPED where the process is asked to stop meanwhile. */
+/* Connect, with settings that make the text forms of values independent of the environment.  Fails
+ * with ERROR_CONNECTION, ERROR_POOLED if a pooler uses transaction pooling, or ERROR_STOPPED if the
+ * process is asked to stop meanwhile. */
 bool db_connect(struct db *db, struct instant deadline, struct error *e);
 bool db_connected(const struct db *db);
 
-/* Forget the session; whatever was open in it is rolled back. */
+/* Close the session; its open transaction is rolled back. */
 void db_disconnect(struct db *db);
 
-/* Whether the database's text is UTF-8.  Other text is converted to it, which may fail, unless the
- * encoding is SQL_ASCII: then it comes as it is, and may be anything. */
+/* Whether the text of the database is UTF-8. Other text is converted to it, which may fail, unless
+ * the encoding is SQL_ASCII: then it is returned unchanged, and may contain any bytes. */
 bool db_is_utf8(const struct db *db);
 
-/* Whether a transaction is open, also a failed one. */
+/* Whether a transaction is open, including a failed one. */
 bool db_in_transaction(const struct db *db);
 
-/* How many seconds a statement waits for a lock that others hold, from the next connection on.  If
- * that is not said: somewhat less than timeout, so that the lock is the reason that is given. */
+/* How many seconds a statement waits for a lock of another session, from the next connection on.
+ * The default is somewhat less than timeout, so that the lock is the reported reason. */
 void db_limit_locks(struct db *db, double seconds);
 
 /* Whether a run is cancelled, or not begun, and fails with ERROR_STOPPED, when the process is asked
- * to stop: it may wait for others' locks.  Not so at first. */
+ * to stop, because it may wait for locks of others.  Initially not. */
 void db_heed_stop(struct db *db, bool heeds);
 
-/* What the columns of a result have to be.  Of the last ones nothing but that is wanted. */
+/* What the columns of a result must be.  The last ones are only used for this comparison. */
 struct db_columns {
 	const struct row_column *columns;
 	int count, kept;
@@ -71,30 +71,30 @@ struct db_call {
 	const char *prepared;      /* … the name of a prepared one; with both: prepare it */
 	const char *const *values; /* of its parameters; NULL is NULL */
 	int value_count;
-	const int *formats;                /* of the values: 1 for those in binary form … */
-	const int *lengths;                /* … and of these the lengths; NULL: all are text */
-	size_t *affected;                  /* where the number of affected rows goes, if wanted */
-	struct rows **rows;                /* where the result goes, if wanted */
-	const struct db_columns *expected; /* what it has to be; if it is not that, no row is taken,
-					      and the call fails with ERROR_PLAN; NULL: anything */
-	int never_null;   /* so many of its columns have a value in each row, the first ones: NULL
-			     there is an error */
-	bool binary;      /* the server sends it in binary form, which costs it less; in rows it
-			     is text all the same.  Of columns whose types binary.h knows */
-	size_t max_bytes; /* of the rows, if that is limited: only the first ones that fit are
-			     kept, at least one … */
-	size_t *cut_to;   /* … and their number goes here; 0: there are no others.  Where far more
-			     was left out than kept the statement is cancelled, and fails */
-	/* If set, called with arg for each row that is kept, as soon as it is there, while others
-	 * are on the way.  Who is told of rows uses them, so that from then on the run is neither
-	 * cancelled for what is left out nor ended when the process is asked to stop. */
+	const int *formats; /* of the values: 1 for those in binary form … */
+	const int *lengths; /* … and of these the lengths; NULL: all are text */
+	size_t *affected;   /* where to store the number of affected rows, if needed */
+	struct rows **rows; /* where to store the result, if needed */
+	const struct db_columns *expected; /* the required columns; if they differ, no row is kept,
+					      and the call fails with ERROR_PLAN; NULL: any */
+	int never_null; /* this many of its columns, the first ones, are never NULL: a NULL there is
+			   an error */
+	bool binary; /* the server sends it in binary format, which costs it less; rows contain text
+			nevertheless. For columns whose types binary.h knows */
+	size_t max_bytes; /* of the rows, if limited: only the first ones that fit are kept, at
+			     least one … */
+	size_t *cut_to;   /* … and their number is stored here; 0: all were kept. If far more was
+			     omitted than kept, the statement is cancelled, and fails */
+	/* If set, called with arg for each row that is kept, as soon as it arrives, while others
+	 * are still in transit.  The callee uses these rows, so from then on the run is neither
+	 * cancelled because of omitted rows nor ended when the process is asked to stop. */
 	void (*on_row)(void *arg);
 	void *arg;
 };
 
-/* Send all calls in one round trip and await all results.  The first error skips the calls after
- * it; results that came before it are there and belong to the caller all the same (others are
- * NULL).  Calls outside a transaction are one transaction. */
+/* Send all calls in one round trip and wait for all results.  The first error skips the calls after
+ * it; earlier results are available and belong to the caller nevertheless (others are NULL).  Calls
+ * outside a transaction form one transaction. */
 bool db_run(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
 	struct error *e);
 
@@ -102,33 +102,33 @@ bool db_run(struct db *db, const struct db_call *calls, size_t count, struct ins
  * ERROR_UNCONFIRMED, since a commit that waits for a standby is done. */
 bool db_was_late(const struct db *db, struct error *e);
 
-/* The halves of db_run(): send all calls, and await their results.  In between nothing is done with
- * the session but to forget it, or to send another run, which is received behind this one. */
+/* The two halves of db_run(): send all calls, and wait for their results.  In between, the session
+ * may only be closed, or used to send another run, whose results are received after this one's. */
 bool db_send(struct db *db, const struct db_call *calls, size_t count, struct error *e);
 bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
 	struct error *e);
 
-/* db_run() of a single call; where that fails there are no rows. */
+/* db_run() of a single call; on failure there are no rows. */
 bool db_call(struct db *db, struct db_call call, struct instant deadline, struct error *e);
 
-/* What the names of a session's statements, cursors and settings have in them: no other session, of
- * whatever process, has it.  Good while it is connected.  Behind a pooler that pools transactions a
- * name could else mean what another process has given it. */
+/* The part of the names of a session's statements, cursors and settings that is unique among the
+ * sessions of all processes.  Valid while it is connected.  With a pooler that uses transaction
+ * pooling, a name might otherwise refer to an object of another process. */
 const char *db_token(const struct db *db);
 
-/* Fill *call with one that proves, in a transaction, that it is in this session, where a pooler
- * might have given it another one, without what this one holds; elsewhere it fails, with
- * ERROR_POOLED.  Returns false where there is no need.  Borrows from db. */
+/* Fill *call with one that verifies, in a transaction, that it is executed in this session, if a
+ * pooler might have substituted another one, which lacks the objects of this one; there it fails
+ * with ERROR_POOLED.  Returns false if this is not needed.  Borrows from db. */
 bool db_prove(const struct db *db, struct db_call *call);
 
-/* The call that gives the rest of its transaction the search_path that the session began with.
+/* The call that sets the initial search_path of the session for the rest of its transaction.
  * Borrows from db. */
 struct db_call db_role_path(const struct db *db);
 
-/* db_call() in a transaction of its own, with that path. */
+/* db_call() in its own transaction, with that path. */
 bool db_call_as_role(struct db *db, struct db_call call, struct instant deadline, struct error *e);
 
-/* What is wanted of db_listen(). */
+/* The arguments of db_listen(). */
 struct db_listening {
 	int wake_fd; /* readable: return at once */
 	struct instant deadline;
@@ -136,8 +136,8 @@ struct db_listening {
 	void *arg;
 };
 
-/* Call notify for each notification that comes, until the deadline or until wake_fd is readable.
- * Returns false with e where the session is lost. */
+/* Call notify for each notification, until the deadline or until wake_fd is readable.  Returns
+ * false with e if the session is lost. */
 bool db_listen(struct db *db, const struct db_listening *l, struct error *e);
 
 #endif

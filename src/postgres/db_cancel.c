@@ -1,11 +1,10 @@
 /*
- * Ending what does not end by itself: a statement, and the server's process behind a session that
- * was given up.
+ * Ending what does not end by itself: a statement, and the server process of an abandoned session.
  *
- * The server's own limits do not hold for everything: a commit that waits for a synchronous standby
- * ends by a cancel request only (it is committed then, though perhaps not replicated), and a
- * process that waits does not see that its client has gone.  If sessions were just closed and
- * others opened in their place, such processes would pile up on the server.
+ * The server's own time-outs do not apply to everything: a commit that waits for a synchronous
+ * standby ends only by a cancel request (it is committed then, although perhaps not replicated),
+ * and a waiting process does not detect that its client is gone.  If sessions were just closed and
+ * replaced, such processes would accumulate on the server.
  */
 #include "postgres/db_own.h"
 
@@ -15,9 +14,9 @@
 
 #include <stdio.h>
 
-#define PROBE_S 1.0  /* for a server to answer a newcomer */
-#define GRACE_S 2.0  /* for what was cancelled, or terminated, to end */
-#define LOOK_S  0.05 /* between looks whether it has */
+#define PROBE_S 1.0  /* for a server to answer a new connection */
+#define GRACE_S 2.0  /* for a cancelled statement, or a terminated process, to end */
+#define LOOK_S  0.05 /* between checks whether it has ended */
 
 void db_cancel(struct db *db)
 {
@@ -31,7 +30,7 @@ void db_cancel(struct db *db)
 
 bool db_cancel_late(struct db *db)
 {
-	/* PQcancel() has no limit of time: who does not answer others is not asked. */
+	/* PQcancel() has no time-out: do not use it on a server that does not answer others. */
 	if (db->is_late || !db_answers(db, instant_after(clock_now(), PROBE_S)))
 		return false;
 	db->is_late = true;
@@ -73,8 +72,8 @@ void db_leave(struct db *db)
 	db->left = clock_now();
 }
 
-/* Ask the server to end the process that was left; *is_there: it has not ended yet.  Its number may
- * be another one's by now, which has begun later. */
+/* Ask the server to terminate the abandoned process; *is_there: it has not ended yet.  Its pid may
+ * by now belong to another one, which began later. */
 static bool terminate_left(struct db *db, bool *is_there, struct error *e)
 {
 	static const char sql[] =

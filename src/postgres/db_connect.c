@@ -1,9 +1,9 @@
 /*
- * Making the connection, address by address.  libpq's own way through a list of hosts, or through
- * the addresses of a name, has no limit of time when it is asynchronous (connect_timeout is for
- * PQconnectdb() only), so one that says nothing would never be got past.  Here each is a connection
- * of its own with its share of the time, and with the name that it was found by, so that TLS
- * verification and the password file are the same as in libpq.
+ * Connecting, address by address.  libpq has no time-out for a list of hosts, or the addresses of a
+ * name, in asynchronous mode (connect_timeout applies to PQconnectdb() only), so it would never
+ * proceed after a silent one.  Here each address is a separate connection with its share of the
+ * time, and with the name that it was found by, so that TLS verification and the password file work
+ * as in libpq.
  */
 #include "postgres/db_own.h"
 
@@ -18,33 +18,33 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* How much is said of each address that failed. */
+/* The maximum length of the reason for each address that failed. */
 #define REASON_MAX 300
 
-/* Lists of as many items, that commas separate, as there are hosts; a single port is for all. */
+/* Comma-separated lists with as many items as there are hosts; a single port applies to all. */
 struct hosts {
 	const char *names, *addresses, *ports;
 	double limit; /* seconds for each address; 0: none */
 	size_t count;
 };
 
-/* What is tried, in place of what the connection string has; NULL: as that has it. */
+/* The parameters to try, instead of those in the connection string; NULL: as in that string. */
 struct target {
 	const char *host, *address, *port;
 };
 
-/* One try to connect, until it has succeeded, or all were tried. */
+/* One attempt to connect, until it has succeeded, or all addresses were tried. */
 struct attempt {
 	struct db *db;
 	struct instant deadline;
 	double limit;
-	size_t hosts_left; /* behind the one that is tried */
+	size_t hosts_left; /* after the one that is tried */
 	struct text failures;
 };
 
-/* All that libpq would connect with: of the connection string, the service file, the environment,
- * its defaults.  Only a connection knows that, so one is made that is refused before anything is
- * sent. */
+/* All parameters that libpq would connect with: from the connection string, the service file, the
+ * environment, its defaults.  Only a connection knows them, so one is created that is refused
+ * before anything is sent. */
 static PQconninfoOption *read_options(const char *conninfo)
 {
 	const char *const keywords[] = { "dbname", "sslmode", NULL };
@@ -87,7 +87,7 @@ static size_t count_items(const char *list)
 	return count;
 }
 
-/* An item of a list, to be freed; NULL where it is empty. */
+/* An item of a list, to be freed; NULL if it is empty. */
 static char *item_of(const char *list, size_t number)
 {
 	if (list == NULL)
@@ -98,7 +98,7 @@ static char *item_of(const char *list, size_t number)
 	return length > 0 ? text_copy_bytes(list, length) : NULL;
 }
 
-/* Lists that do not fit each other, or have gaps, are left to libpq: as a single host. */
+/* Lists of different lengths, or with gaps, are left to libpq, as a single host. */
 static struct hosts find_hosts(const PQconninfoOption *options)
 {
 	struct hosts h = { option(options, "host"), option(options, "hostaddr"),
@@ -122,8 +122,8 @@ static PGconn *start(const struct db *db, const struct target *t)
 {
 	char tcp_user_timeout[32];
 	snprintf(tcp_user_timeout, sizeof tcp_user_timeout, "%.0f", db->timeout * 1000);
-	/* What stands before dbname, the connection string, yields to it; what stands behind it
-	 * does not.  A NULL leaves the setting to libpq. */
+	/* Parameters before dbname, the connection string, are overridden by it; parameters after
+	 * it are not.  A NULL leaves the parameter to libpq. */
 	const char *const keywords[] = { "keepalives_idle", "keepalives_interval",
 		"keepalives_count", "tcp_user_timeout", "target_session_attrs", "dbname",
 		"fallback_application_name", "client_encoding", "host", "hostaddr", "port", NULL };
@@ -136,10 +136,11 @@ static PGconn *start(const struct db *db, const struct target *t)
 	return conn;
 }
 
-/* Say of an address why it cannot be used. */
+/* Record why an address cannot be used. */
 static void note_failure(struct attempt *a, const char *reason)
 {
-	const char *advice = strstr(reason, "\n\t"); /* such as to look whether the server runs */
+	const char *advice =
+		strstr(reason, "\n\t"); /* such as to check whether the server is running */
 	size_t length = advice != NULL ? (size_t)(advice - reason) : strlen(reason);
 	while (length > 0 && reason[length - 1] == '\n')
 		length--;
@@ -150,7 +151,7 @@ static void note_failure(struct attempt *a, const char *reason)
 	free(line);
 }
 
-/* In the words of libpq. */
+/* In libpq's words. */
 static void note_silence(struct attempt *a, double seconds)
 {
 	const PGconn *conn = a->db->conn;
@@ -165,8 +166,8 @@ static void note_silence(struct attempt *a, double seconds)
 	free(reason);
 }
 
-/* Go on with a connection until it is made, or has failed.  False also when the time is up, or,
- * with or_stop, when the process is asked to stop. */
+/* Continue with a connection until it is established, or has failed.  False also when the time is
+ * up or, with or_stop, when the process is asked to stop. */
 static bool finish(struct db *db, struct instant deadline, bool or_stop)
 {
 	PostgresPollingStatusType want = PGRES_POLLING_WRITING;
@@ -190,14 +191,14 @@ bool db_answers(const struct db *db, struct instant deadline)
 	return ok;
 }
 
-/* How many seconds one address has, of which so many are left with it. */
+/* How many seconds one address has, of this many that are left including it. */
 static double share_of(const struct attempt *a, size_t left)
 {
 	double share = instant_seconds(clock_now(), a->deadline) / (double)(left + a->hosts_left);
 	return a->limit > 0 && a->limit < share ? a->limit : share;
 }
 
-/* Try one address, of which so many are left with it. */
+/* Try one address, of this many that are left including it. */
 static bool try_target(struct attempt *a, const struct target *t, size_t left)
 {
 	struct db *db = a->db;
@@ -214,7 +215,7 @@ static bool try_target(struct attempt *a, const struct target *t, size_t left)
 	return false;
 }
 
-/* Try the addresses of a name, beginning with the one whose turn it is. */
+/* Try the addresses of a name, starting with the one whose turn it is. */
 static bool try_name(struct attempt *a, const struct target *t)
 {
 	struct addrinfo *found;
@@ -256,7 +257,7 @@ static bool try_host(struct attempt *a, const struct hosts *h, size_t number)
 	return ok;
 }
 
-/* Where the hosts are to share the load, begin with any one. */
+/* If the hosts share the load, begin with a random one. */
 static void choose_first(struct db *db, const PQconninfoOption *options)
 {
 	const char *order = option(options, "load_balance_hosts");
@@ -282,7 +283,7 @@ bool db_open(struct db *db, struct instant deadline, struct error *e)
 			db->next_host = number;
 	}
 	PQconninfoFree(options);
-	if (!ok) { /* the next try begins with another one */
+	if (!ok) { /* the next attempt begins with another one */
 		db->next_host++;
 		db->next_address++;
 		if (stop_requested())

@@ -10,16 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What becomes of an SQLSTATE of a statement that failed while the session lives; the first row
- * whose state it begins with.  Some usually mean that the server is away, but anybody's trigger may
- * raise them, too.  An unknown state is ERROR_DATABASE: nothing was deleted, and people have to
- * look. */
+/* The error kind for the SQLSTATE of a statement that failed while the session is intact; the first
+ * row that is a prefix of the state.  Some states usually mean that the server is unavailable, but
+ * any trigger may raise them, too.  An unknown state is ERROR_DATABASE: nothing was deleted, and
+ * people must examine it. */
 static const struct {
 	const char *state;
 	enum error_kind kind;
 } states[] = {
 	{ "08", ERROR_TEMPORARY },    /* connection exception, of a foreign table's server */
-	{ "25006", ERROR_TEMPORARY }, /* read only, though the server takes writes */
+	{ "25006", ERROR_TEMPORARY }, /* read-only, although the server accepts writes */
 	{ "26000", ERROR_PLAN },      /* no such prepared statement */
 	{ "0A000", ERROR_PLAN },      /* cached plan must not change result type */
 	{ "40001", ERROR_CONFLICT },  /* serialization failure */
@@ -29,7 +29,7 @@ static const struct {
 	{ "53", ERROR_TEMPORARY },    /* out of disk or memory */
 	{ "55P03", ERROR_TEMPORARY }, /* lock not available within lock_timeout */
 	{ "57014", ERROR_TEMPORARY }, /* canceled, by statement_timeout or by hand */
-	{ "57P", ERROR_TEMPORARY },   /* shutdowns, where somebody's trigger says so */
+	{ "57P", ERROR_TEMPORARY },   /* shutdowns, if a trigger raises them */
 	{ "58", ERROR_TEMPORARY },    /* system error, such as an I/O error */
 };
 
@@ -52,7 +52,7 @@ static bool send_calls(struct db *db, const struct db_call *calls, size_t count)
 	return PQpipelineSync(db->conn);
 }
 
-/* Wait for the server; what is late is cancelled.  Returns false with e where that is not answered
+/* Wait for the server; a late statement is cancelled.  Returns false with e if that is not answered
  * either. */
 static bool await(struct db *db, short events, struct instant deadline, struct error *e)
 {
@@ -71,7 +71,7 @@ static bool await(struct db *db, short events, struct instant deadline, struct e
 	return db_silent(db, db->run_since, e);
 }
 
-/* The next result, once it is whole; NULL ends the results of a call.  False: connection lost. */
+/* The next complete result; NULL ends the results of a call.  False: connection lost. */
 static bool next_result(struct db *db, struct instant deadline, PGresult **result, struct error *e)
 {
 	int unsent = PQflush(db->conn);
@@ -94,13 +94,14 @@ static bool next_result(struct db *db, struct instant deadline, PGresult **resul
 static bool ends_session(const PGresult *result)
 {
 	const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-	if (severity == NULL) /* a pooler's own, perhaps */
+	if (severity == NULL) /* possibly a pooler's own */
 		severity = PQresultErrorField(result, PG_DIAG_SEVERITY);
 	return severity != NULL &&
 	       (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
 }
 
-/* Whether the server says that it takes writes; before PostgreSQL 14 it does not say. */
+/* Whether the server reports that it accepts writes; before PostgreSQL 14 it does not report
+ * this. */
 static bool takes_writes(PGconn *conn)
 {
 	static const char *const hindrances[] = { "in_hot_standby",
@@ -118,18 +119,18 @@ static enum error_kind kind_of(PGconn *conn, const PGresult *result, const char 
 	if (state == NULL || ends_session(result))
 		return ERROR_CONNECTION;
 	if (strcmp(state, "25006") == 0 && !takes_writes(conn))
-		return ERROR_CONNECTION; /* after a fail-over this is a standby */
+		return ERROR_CONNECTION; /* after a failover this is a standby */
 	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
 		if (strncmp(state, states[i].state, strlen(states[i].state)) == 0)
 			return states[i].kind;
 	return ERROR_DATABASE;
 }
 
-/* What is longer is shortened in its middle, so that all of an error finds room. */
+/* Longer texts are shortened in the middle, so that all parts of an error fit. */
 #define MESSAGE_MAX 300
 #define PART_MAX    120
 
-/* Add what the server tells beside its message, unless that tells it, too. */
+/* Add what the server reports in addition to its message, unless the message contains it. */
 static void add_details(struct text *t, const PGresult *result, enum error_kind kind)
 {
 	static const struct {
@@ -173,20 +174,21 @@ static void set_server_error(const struct db *db, const PGresult *result, struct
 	text_free(&t);
 }
 
-/* What has come of a call's answer. */
+/* The state of a call's answer. */
 struct answer {
 	const struct db_call *call;
 	int columns;
-	struct field *fields;             /* of a row on its way … */
-	const struct binary_type **types; /* … which are in binary form, if these are not NULL … */
-	struct binary_room *rooms;        /* … and are printed there */
-	size_t left_out;                  /* bytes of rows that are left out */
+	struct field *fields; /* of a row in transit … */
+	const struct binary_type *
+		*types;            /* … which are in binary format, unless these are NULL … */
+	struct binary_room *rooms; /* … and are printed there */
+	size_t left_out;           /* bytes of omitted rows */
 	bool is_cancelled;
 	bool has_failed;
 	struct error *error;
 };
 
-/* Leave out a row, and all behind it: those on the way are passed over, unless they are many. */
+/* Omit a row, and all later ones: those in transit are skipped, unless they are many. */
 static void leave_out(struct db *db, struct answer *a, size_t bytes)
 {
 	const struct db_call *c = a->call;
@@ -199,7 +201,7 @@ static void leave_out(struct db *db, struct answer *a, size_t bytes)
 	db_cancel(db);
 }
 
-/* Say of which type a value is that cannot be read.  Always returns false. */
+/* Set the error for a value of an unreadable type.  Always returns false. */
 static bool unreadable(struct answer *a, const PGresult *result, int column)
 {
 	a->has_failed = true;
@@ -208,7 +210,7 @@ static bool unreadable(struct answer *a, const PGresult *result, int column)
 		PQfname(result, column), PQftype(result, column));
 }
 
-/* Say which value is not there.  Always returns false. */
+/* Set the error for a missing value.  Always returns false. */
 static bool missing(struct answer *a, const PGresult *result, int column)
 {
 	a->has_failed = true;
@@ -216,7 +218,7 @@ static bool missing(struct answer *a, const PGresult *result, int column)
 		"database: column \"%s\" is NULL, but must not be", PQfname(result, column));
 }
 
-/* The fields of a row, as text.  Sets *bytes to how long they are together. */
+/* The fields of a row, as text.  Sets *bytes to their total length. */
 static bool read_row(struct answer *a, const PGresult *result, int row, size_t *bytes)
 {
 	*bytes = 0;
@@ -253,8 +255,8 @@ static void take_row(struct db *db, struct answer *a, const PGresult *result, in
 	c->on_row(c->arg);
 }
 
-/* A statement that is prepared, or planned again, after its table has changed may give what it did
- * not when the table was looked at. */
+/* A statement that is prepared, or planned again, after its table has changed may return other
+ * columns than when the table was examined. */
 static bool is_expected(const struct db_columns *expected, const PGresult *result)
 {
 	if (PQnfields(result) != expected->count)
@@ -269,7 +271,7 @@ static bool is_expected(const struct db_columns *expected, const PGresult *resul
 	return true;
 }
 
-/* What rows are read with. */
+/* Prepare for reading rows. */
 static bool begin_rows(struct answer *a, const PGresult *result)
 {
 	const struct db_columns *expected = a->call->expected;
@@ -304,7 +306,7 @@ static void free_answer(struct answer *a)
 	free(a->rooms);
 }
 
-/* Rows come one by one, so that no more of them are in memory than are wanted. */
+/* Rows arrive one at a time, so that no more of them are in memory than needed. */
 static void take_rows(struct db *db, struct answer *a, const PGresult *result)
 {
 	if (a->has_failed || (*a->call->rows == NULL && !begin_rows(a, result)))
@@ -313,7 +315,7 @@ static void take_rows(struct db *db, struct answer *a, const PGresult *result)
 		take_row(db, a, result, i);
 }
 
-/* Whether the server does not know what has the session's token in its name. */
+/* Whether the server does not know an object with the session's token in its name. */
 static bool is_other_session(const struct db *db, const PGresult *result)
 {
 	static const char *const unknown[] = { "26000", "34000", "42704" };
@@ -332,7 +334,7 @@ static void take_error(struct db *db, struct answer *a, const PGresult *result)
 		return;
 	a->has_failed = true;
 	if (PQresultStatus(result) == PGRES_PIPELINE_ABORTED)
-		return; /* the call that failed has said why */
+		return; /* the call that failed has set the error */
 	db->in_doubt |= PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL;
 	set_server_error(db, result, a->error);
 	if (is_other_session(db, result))
@@ -341,7 +343,7 @@ static void take_error(struct db *db, struct answer *a, const PGresult *result)
 		a->error->kind = ERROR_STOPPED; /* as is to be expected */
 }
 
-/* Take what is wanted of a result. */
+/* Store the requested parts of a result. */
 static void take_result(struct db *db, struct answer *a, const PGresult *result)
 {
 	const struct db_call *c = a->call;
@@ -351,7 +353,7 @@ static void take_result(struct db *db, struct answer *a, const PGresult *result)
 		take_error(db, a, result);
 		return;
 	}
-	/* COMMIT of a transaction that has failed says ROLLBACK, and that is no success. */
+	/* COMMIT of a failed transaction returns ROLLBACK, which is not success. */
 	if (c->sql != NULL && strcmp(c->sql, "COMMIT") == 0 &&
 		strcmp(PQcmdStatus((PGresult *)result), "COMMIT") != 0)
 		a->has_failed = !error_set(
@@ -362,7 +364,7 @@ static void take_result(struct db *db, struct answer *a, const PGresult *result)
 		take_rows(db, a, result);
 }
 
-/* The results of one call, then NULL.  Returns false where the session is lost meanwhile. */
+/* The results of one call, then NULL.  Returns false if the session is lost meanwhile. */
 static bool take_results(
 	struct db *db, struct answer *a, struct instant deadline, struct error *lost)
 {
@@ -378,7 +380,7 @@ static bool take_results(
 	return false;
 }
 
-/* Returns false where the session is lost. */
+/* Returns false if the session is lost. */
 static bool receive_call(struct db *db, const struct db_call *c, struct instant deadline,
 	bool *failed, struct error *e)
 {

@@ -1,5 +1,5 @@
 /*
- * What each session is set up with, before anything else is done in it.
+ * How each session is set up, before anything else is done in it.
  */
 #include "base/limits.h"
 #include "base/text.h"
@@ -11,20 +11,20 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* Before the session is ours nothing may be looked up by its search_path, neither functions nor
- * operators nor types: in its schemas others may have put theirs, which match better than those of
- * pg_catalog, and would run as our user. */
+/* Before the session is verified, no function, operator or type may be looked up by its
+ * search_path: others may have created better matches in its schemas than those of pg_catalog, and
+ * these would run as our user. */
 #define READ_FIRST "SELECT pg_catalog.current_setting('search_path'), pg_catalog.pg_backend_pid()"
 #define PIN_PATH   "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false)"
 #define ROLE_PATH  "SELECT pg_catalog.set_config('search_path', $1, true)"
 
-/* Settings of every session, so that text forms, and what our statements say, do not depend on the
- * environment, the server takes and gives any bytes of a database that does not say what its text
- * is (SQL_ASCII), a server notices within timeout, not two hours, that we are gone with our locks,
- * rows that row level security hides are an error, locks are not held without end, and a session
- * may be idle (where that is limited it has an ordered lock, see store_lock.c), and a transaction
- * as long as the broker takes.  Older servers do not know all of them.
- * Each statement is planned once: it is short, always of one shape, and what the planner guesses
+/* The settings of every session.  They make text forms, and the meaning of our statements,
+ * independent of the environment.  The server accepts and returns any bytes in a database without
+ * an encoding (SQL_ASCII), and detects within timeout, not two hours, that we are gone with our
+ * locks.  Rows hidden by row level security are an error, locks are not held forever, and a session
+ * may be idle (if that is limited it holds an ordered lock, see store_lock.c), and so may a
+ * transaction for as long as the broker takes.  Older servers do not know all of them.  Each
+ * statement is planned once: it is short, always of the same form, and what the planner guesses
  * from a parameter's value (or would compile, with JIT) costs more than it gains. */
 static const char session_settings[] =
 	"SELECT pg_catalog.set_config(name, setting, false) FROM (VALUES"
@@ -43,13 +43,13 @@ static const char session_settings[] =
 	" ('idle_session_timeout', '0'), ('transaction_timeout', '0')) AS s (name, setting)"
 	" WHERE pg_catalog.current_setting(name, true) IS NOT NULL";
 
-#define KEEPALIVES 6 /* of the server, within timeout */
+#define KEEPALIVES 6 /* by the server, within timeout */
 
 /* The setting that only this session has. */
 #define MARK   "'signalbus.session_%s'"
 #define MARKED "SELECT pg_catalog.current_setting(" MARK ")"
 
-/* How long a second connection may take, and wait for a session of its own. */
+/* How long a second connection may take, and wait for its own session. */
 #define SECOND_S 1.0
 #define LOOKS    5
 
@@ -83,7 +83,7 @@ bool db_pooled(struct error *e)
 		"pooling (PgBouncer: pool_mode = session)");
 }
 
-/* Ask for the server process, behind another statement, in one transaction; to be freed. */
+/* Ask for the server process, after another statement, in one transaction; to be freed. */
 static char *server_process(
 	struct db *db, const char *before, struct instant deadline, struct error *e)
 {
@@ -96,7 +96,7 @@ static char *server_process(
 	return process;
 }
 
-/* Whether this connection still has the session.  Returns false with e where it has not. */
+/* Whether this connection still has the session.  Returns false with e if not. */
 static bool is_here(struct db *db, const char *process, struct instant deadline, struct error *e)
 {
 	char *own = server_process(db, db->proof, deadline, e);
@@ -105,8 +105,8 @@ static bool is_here(struct db *db, const char *process, struct instant deadline,
 	return ok;
 }
 
-/* Another connection begins a transaction: it has to get another session, if any, and this one has
- * its own all the while, and when that is over, too.  Returns false with e where that is not so. */
+/* Another connection begins a transaction: it must get another session, if any, while this one
+ * keeps its own, during and after that transaction.  Returns false with e if this is not so. */
 static bool look_at_both(
 	struct db *db, struct db *other, const char *process, struct instant soon, struct error *e)
 {
@@ -115,17 +115,18 @@ static bool look_at_both(
 	char *its = server_process(other, "BEGIN", soon, &ignored);
 	bool ok = its == NULL || strcmp(its, process) != 0 || db_pooled(e);
 	ok = ok && is_here(db, process, later, e);
-	/* That this one has to wait while the other one is served is as good as a proof. */
+	/* If this one has to wait while the other one is served, that is as good as a proof. */
 	if (!ok && its != NULL)
 		db_pooled(e);
-	if (its != NULL) /* else the pooler would close what it was given */
+	if (its != NULL) /* otherwise the pooler would close the session that it assigned */
 		db_call(other, (struct db_call){ .sql = "ROLLBACK" }, later, &ignored);
 	free(its);
 	return ok && is_here(db, process, later, e);
 }
 
-/* Find out whether others are given the session between two transactions.  By chance one may get
- * the same session again, so look several times; what is missed shows later (db_prove()). */
+/* Find out whether the session is assigned to others between two transactions.  By chance a
+ * connection may get the same session again, so check several times; db_prove() detects what this
+ * misses. */
 static bool is_kept(struct db *db, const char *process, struct instant deadline, struct error *e)
 {
 	struct error ignored;
@@ -139,7 +140,7 @@ static bool is_kept(struct db *db, const char *process, struct instant deadline,
 	return ok;
 }
 
-/* Where the server's process is not the one that connecting has told of, a pooler answers for the
+/* If the server process is not the one reported when connecting, a pooler is between client and
  * server: find out what it pools. */
 static bool check_pooler(
 	struct db *db, const char *process, struct instant deadline, struct error *e)
@@ -155,7 +156,7 @@ static bool check_pooler(
 	return ok && is_kept(db, process, deadline, e);
 }
 
-/* Nothing of ours is left behind in a session that is not ours. */
+/* Leave nothing of ours in a session that is not ours. */
 static bool look_first(struct db *db, struct instant deadline, struct error *e)
 {
 	struct rows *first;

@@ -5,15 +5,15 @@
 #define HEADER_BYTES   8
 #define DECIMAL_DIGITS 4 /* in a digit of base 10,000 */
 
-/* Digits of base 10,000: the first one counts 10,000 to the power of weight.  Zeros at the ends are
- * left out. */
+/* Digits of base 10,000: the first one counts 10,000 to the power of weight.  Leading and trailing
+ * zeros are omitted. */
 struct numeric {
 	const unsigned char *digits;
 	int count, weight;
-	int scale; /* how many decimal digits are to be seen behind the point */
+	int scale; /* the number of decimal digits to print after the point */
 };
 
-/* What is said in the place of a sign; digits follow on the first two only. */
+/* The values of the sign field; digits follow the first two only. */
 static const struct {
 	unsigned sign;
 	const char *text;
@@ -37,7 +37,7 @@ static int signed_at(const unsigned char *bytes)
 	return n < 32768 ? n : n - 65536;
 }
 
-/* Add the digit that counts 10,000 to this power, with at least so many decimal ones. */
+/* Add the digit that counts 10,000 to this power, with at least this many decimal digits. */
 static void add_digit(struct text *t, const struct numeric *n, int power, size_t least)
 {
 	char decimal[DECIMAL_DIGITS];
@@ -62,7 +62,7 @@ static void add_digits(struct text *t, const struct numeric *n)
 	text_add(t, ".", 1);
 	while (t->length < end)
 		add_digit(t, n, power--, DECIMAL_DIGITS);
-	t->length = end; /* the last digit may have more decimal ones than are to be seen */
+	t->length = end; /* the last digit may have more decimal digits than are printed */
 	t->text[end] = '\0';
 }
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Values lie one behind the other in blocks, which never move.  The first block is small, since
- * most results are; each is twice as large as the one before, up to the limit. */
+/* Values are stored consecutively in blocks, which never move.  The first block is small, because
+ * most results are; each is twice as large as the previous one, up to the limit. */
 #define BLOCK_MIN_BYTES ((size_t)4 * 1024)
 #define BLOCK_MAX_BYTES ((size_t)256 * 1024)
 
@@ -38,7 +38,7 @@ void rows_set_type(struct rows *r, size_t column, unsigned type_oid)
 	r->types[column] = type_oid;
 }
 
-/* Room for size bytes, in a block of their own where they are many. */
+/* Room for size bytes, in a separate block if they are many. */
 static char *make_room(struct rows *r, size_t size)
 {
 	struct block *last = r->block;

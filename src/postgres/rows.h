@@ -1,6 +1,6 @@
 /*
- * rows - what a statement returned, in text form.  Pure data in memory of its own: all of it goes
- * with rows_free().  Once it is made it does not change, so any thread may read it.
+ * rows - the result of a statement, in text form.  Pure data in memory of its own: rows_free()
+ * frees all of it.  It does not change once it is complete, so any thread may read it.
  */
 #ifndef SIGNALBUS_ROWS_H
 #define SIGNALBUS_ROWS_H
@@ -10,32 +10,32 @@
 
 struct rows;
 
-/* A value in text form; text is NULL for NULL, else ends with NUL behind length bytes. */
+/* A value in text form; text is NULL for NULL, otherwise a NUL follows length bytes. */
 struct field {
 	const char *text;
 	size_t length;
 };
 
-/* What a column of a result is: its type (a domain's base type), and the table's column whose value
- * it is as it stands, if it is one. */
+/* A column of a result: its type (a domain's base type), and the table column whose value it is
+ * unchanged, if any. */
 struct row_column {
 	unsigned type_oid;
-	unsigned table_oid; /* 0: whichever … */
-	int attnum;         /* … and whichever of its columns, if any */
+	unsigned table_oid; /* 0: any … */
+	int attnum;         /* … and any of its columns, if any */
 };
 
-/* Rows of so many columns, none at first; then the columns' types, and row by row its fields,
- * which are copied. */
+/* Rows with this many columns, none at first; then add the types of the columns and, row by row,
+ * its fields, which are copied. */
 struct rows *rows_new(size_t columns);
 void rows_set_type(struct rows *r, size_t column, unsigned type_oid);
 void rows_add(struct rows *r, const struct field *fields);
 
 size_t rows_count(const struct rows *r);
 
-/* How long all values are together. */
+/* The total length of all values. */
 size_t rows_bytes(const struct rows *r);
 
-/* The number of pg_type of a column's type (of a domain: its base type). */
+/* The oid in pg_type of a column's type (for a domain: its base type). */
 unsigned rows_type(const struct rows *r, size_t column);
 
 /* The value in a row and a column, NULL for NULL; borrowed from r. */

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-/* So many rows are worth a batch of their own; fewer had better wait for others' to go with. */
+/* This many rows are worth a separate batch; fewer should wait to be batched with others. */
 #define LARGE_BURST 200
 
 struct burst *burst_new(
@@ -54,7 +54,7 @@ static void end(struct burst *b)
 	b->fields = NULL;
 }
 
-/* Encode and send a row for a slot of l.  Returns false where it was refused. */
+/* Encode and send a row for a slot of l.  Returns false if it was refused. */
 static bool send_row(struct burst *b, size_t row, struct ledger *l, size_t slot)
 {
 	struct message message;
@@ -93,7 +93,7 @@ static const struct message *message_of(void *arg, size_t slot)
 	struct error e;
 	size_t row = b->again != NULL ? b->again[slot] : slot;
 	if (b->claim.rows == NULL || row >= rows_count(b->claim.rows))
-		return NULL; /* the claim failed amid its rows */
+		return NULL; /* the claim failed midway */
 	rows_fields(b->claim.rows, row, b->fields, ROW_FIXED_FIELDS + b->model->output_count);
 	return encode_row(b->encoder, b->fields, &b->message, &e) ? &b->message : NULL;
 }
@@ -104,7 +104,7 @@ void burst_close(struct burst *b, struct ledger *l)
 	bus_end(b->via, l);
 }
 
-/* The bus that is right for the claimed rows; NULL with e where it cannot be made. */
+/* The bus for the claimed rows; NULL with e if it cannot be created. */
 static struct bus *choose_bus(const struct burst *b, struct error *e)
 {
 	if (b->in_order)
@@ -112,7 +112,7 @@ static struct bus *choose_bus(const struct burst *b, struct error *e)
 	return b->claim.count >= LARGE_BURST ? bus_lane(b->bus, b->worker) : b->bus;
 }
 
-/* Begin with the claimed rows.  Fails where there is no bus to send them by. */
+/* Begin with the claimed rows.  Fails if there is no bus to send them with. */
 static bool begin_sending(struct burst *b, struct error *e)
 {
 	b->via = choose_bus(b, e);
@@ -124,7 +124,7 @@ static bool begin_sending(struct burst *b, struct error *e)
 	return true;
 }
 
-/* Hand over the claimed rows up to count, as far as that has not been done. */
+/* Hand over the claimed rows up to count that have not been handed over. */
 static void send_up_to(struct burst *b, size_t count)
 {
 	for (; b->handed_over < count; b->handed_over++)
@@ -141,7 +141,7 @@ static void end_sending(struct burst *b)
 	b->is_open = false;
 }
 
-/* A row has come; others are on their way. */
+/* A row has arrived; others are in transit. */
 static void take_row(void *arg, size_t count)
 {
 	struct burst *b = arg;
@@ -153,8 +153,8 @@ static void take_row(void *arg, size_t count)
 		send_up_to(b, count);
 }
 
-/* A stretch that turns out to be vain moves the position back.  Not so where that would find rows
- * that are put off but not remembered. */
+/* A stretch without rows moves the position back, unless that would find rows that are deferred but
+ * not remembered. */
 static struct stretch take_stretch(const struct burst *b)
 {
 	const struct burst_order *o = b->order;
@@ -176,7 +176,7 @@ static struct claim_request request_for(struct burst *b, const struct stretch *s
 		.arg = b };
 }
 
-/* Claim, and send what comes while others are on their way. */
+/* Claim, and send the first rows while others are in transit. */
 static bool claim_in(struct burst *b, const struct stretch *stretch, struct burst_result *result,
 	struct error *e)
 {
@@ -202,7 +202,7 @@ static bool claim(struct burst *b, struct burst_result *result, struct error *e)
 	if (ok && b->claim.count == 0 && stretch_go_on(&stretch))
 		ok = claim_in(b, &stretch, result, e);
 	/* By then the server has ended the transaction, so that others may send the rows.  A claim
-	 * may have waited long for others' locks; that takes nothing from the broker. */
+	 * may have waited long for locks of others; that does not shorten the broker's time. */
 	struct instant limit = instant_after(b->claim.since, limit_burst(b->config->timeout));
 	b->deadline = instant_earlier(limit, instant_after(clock_now(), b->config->timeout));
 	result->claimed = b->claim.count;
@@ -213,19 +213,19 @@ static bool claim(struct burst *b, struct burst_result *result, struct error *e)
 	return ok;
 }
 
-/* The rejected row that e is about. */
+/* The rejected row that e refers to. */
 static void add_row(const struct burst *b, size_t row, struct text *t)
 {
 	rows_fields(b->claim.rows, row, b->fields, ROW_FIXED_FIELDS + b->model->output_count);
 	for (size_t i = 0; i < b->model->primary_key_count; i++)
 		if (b->fields[b->model->primary_key_fields[i]].text == NULL) {
 			text_addf(t, "at %s", rows_value(b->claim.rows, row, ROW_CTID));
-			return; /* the key is what cannot be read */
+			return; /* the key itself cannot be read */
 		}
 	encode_identity(b->model, b->fields, t);
 }
 
-/* The topic of a row that was sent; good until the next row is encoded. */
+/* The topic of a row that was sent; valid until the next row is encoded. */
 static const char *topic_of(const struct burst *b, size_t row)
 {
 	struct message message;
@@ -338,7 +338,7 @@ static void put_off(struct burst *b, struct disposal *disposals, struct burst_re
 	}
 }
 
-/* What has become of the burst, now that its rows are gone. */
+/* The result of the burst, now that its rows are gone. */
 static bool conclude(
 	struct burst *b, struct disposal *disposals, struct burst_result *result, struct error *e)
 {
@@ -358,7 +358,7 @@ static bool conclude(
 	return ok;
 }
 
-/* Where all goes well and there is more, take the next stretch, and let the store know. */
+/* On success, if there are more rows, take the next stretch, and prepare the store for it. */
 static void foresee(struct burst *b, const struct burst_result *result, struct claim_request *next)
 {
 	if (!b->order->goes_on || !result->more || !ledger_all_stored(&b->ledger) ||
@@ -387,7 +387,7 @@ static bool settle(struct burst *b, struct burst_result *result, struct error *e
 	return ok;
 }
 
-/* The way of claimed rows to the broker, and from the table. */
+/* Send the claimed rows to the broker, and delete them. */
 static bool deliver(struct burst *b, struct burst_result *result, struct error *e)
 {
 	if (!b->is_open && !begin_sending(b, e)) {
@@ -413,7 +413,7 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
 		ok = deliver(b, result, e);
 		result->burst_seconds = instant_seconds(start, clock_now());
 	}
-	end_sending(b); /* of a claim that failed amid its rows */
+	end_sending(b); /* of a claim that failed midway */
 	end(b);
 	return ok;
 }

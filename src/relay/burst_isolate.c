@@ -1,6 +1,6 @@
 /*
- * What was rejected along with others is sent again: one bad message fails all that are in a batch
- * with it.
+ * Messages that were rejected together with others are sent again: one bad message fails its whole
+ * batch.
  */
 #include "base/text.h"
 #include "relay/burst_own.h"
@@ -60,8 +60,7 @@ static bool isolate_rejected(struct burst *b, const size_t *rows, size_t count)
 	return ok;
 }
 
-/* Send rows again.  A single one decides: what is in other bursts must not be in a batch with it.
- */
+/* Send rows again.  A single one is decisive: messages of other bursts must not be in its batch. */
 static void send_again(struct burst *b, const size_t *rows, size_t count)
 {
 	struct error e;
@@ -82,8 +81,8 @@ static void send_again(struct burst *b, const size_t *rows, size_t count)
 	b->via = usual;
 }
 
-/* Send rows again, until those that the broker rejects stand alone: one bad message fails all that
- * are in a batch with it.  In order, nothing behind the first failure is sent. */
+/* Send rows again, until the rejected ones are isolated: one bad message fails its whole batch.  In
+ * order, nothing after the first failure is sent. */
 static bool isolate(struct burst *b, const size_t *rows, size_t count)
 {
 	send_again(b, rows, count);

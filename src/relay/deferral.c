@@ -8,9 +8,9 @@ struct deferral {
 	deferral_tell *tell;
 	void *arg;
 	pthread_mutex_t lock;
-	struct text tableoids, ctids; /* array literals without an end */
-	size_t rows;          /* put off since they were released, with those not remembered */
-	unsigned rounds;      /* tries that failed, since all went well */
+	struct text tableoids, ctids; /* unterminated array literals */
+	size_t rows;     /* deferred since they were released, including those not remembered */
+	unsigned rounds; /* failed attempts, since the last success */
 	struct instant since; /* the first of them */
 	enum error_kind kind; /* of the last one */
 	struct instant until;
@@ -44,7 +44,7 @@ void deferral_free(struct deferral *d)
 	free(d);
 }
 
-/* Neither a number nor a ctid has anything in it to be escaped. */
+/* Neither a number nor a ctid contains anything to escape. */
 static void add_value(struct text *array, const char *value)
 {
 	text_addf(array, "%s\"%s\"", array->length > 0 ? "," : "{", value);
@@ -59,7 +59,7 @@ static uint64_t hash(const char *s)
 	return h;
 }
 
-/* Under the lock.  A reason has the key of its row in it, so that one cause may have thousands. */
+/* Under the lock.  A reason contains the key of its row, so one cause may have thousands. */
 static enum deferral_news note_reason(struct deferral *d, const char *reason)
 {
 	uint64_t h = hash(reason);
@@ -78,7 +78,7 @@ void deferral_add(struct deferral *d, const char *tableoid, const char *ctid, co
 	pthread_mutex_lock(&d->lock);
 	if (d->rounds == 0)
 		d->since = now;
-	if (d->rows == 0) /* the time of day is dice enough: others have theirs */
+	if (d->rows == 0) /* the time of day is random enough: others have theirs */
 		d->until = instant_after(
 			now, clock_backoff_delay(++d->rounds, (double)(now.ns % 1000) / 1000));
 	if (d->rows++ < DEFERRAL_MAX) {

@@ -12,13 +12,13 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* Noted keys are fetched so many at a time, or a burst at a time where that is more. */
+/* How many noted keys are fetched at a time, or a burst if that is larger. */
 #define NOTED_AT_ONCE 1000
 
-/* Between two tries with models that are held back by writers. */
+/* Between two attempts with models that writers hold back. */
 #define HELD_PAUSE_S 0.005
 
-/* For so long a model waits for others' locks while there are other models. */
+/* The lock time-out of a model while there are other models. */
 #define LOCK_S 0.5
 
 /* A model being flushed, by all workers. */
@@ -27,17 +27,17 @@ struct target {
 	struct flusher *flusher;
 	struct position *position;
 	struct deferral *deferral;
-	struct error reason; /* under the lock: why rows of it are put off */
+	struct error reason; /* under the lock: why rows of it are deferred */
 	atomic_bool failed;
-	bool from_start; /* FLUSH_ORDERED: nothing is left but what may have come to the beginning
-			  */
+	bool from_start; /* FLUSH_ORDERED: only rows that may have been inserted at the beginning
+			    are left */
 };
 
-/* A target that a worker has put off, so that it delays no others. */
+/* A target that a worker has deferred, so that it delays no others. */
 struct task {
 	bool is_put_off;
-	bool needs_note;    /* FLUSH_NOTED: keys were fetched of the note that are not done */
-	struct instant due; /* when to try it again */
+	bool needs_note;    /* FLUSH_NOTED: some fetched keys of the note are not done */
+	struct instant due; /* when to retry it */
 	struct retry retry; /* since its last progress */
 };
 
@@ -48,9 +48,9 @@ struct worker {
 	struct task *tasks; /* one for each target */
 	struct retry retry;
 	bool was_connected;     /* in this run … */
-	bool is_spare;          /* … and if not, leaves the work to the others, who are */
+	bool is_spare;          /* … and if not, leaves the work to the connected ones */
 	unsigned short dice[3]; /* of erand48(3) */
-	/* FLUSH_NOTED: fetched keys of a model, and the first that is not done yet. */
+	/* FLUSH_NOTED: fetched keys of a model, and the first one that is not done. */
 	struct rows *keys;
 	size_t next_key;
 	pthread_t thread;
@@ -62,16 +62,16 @@ struct flusher {
 	struct worker *workers; /* as many as the plan has jobs */
 	struct progress progress;
 	atomic_bool is_unconfirmed; /* no standby confirms commits, which was logged */
-	atomic_bool aborted;        /* database or broker are away: no model can go on */
+	atomic_bool aborted;        /* database or broker unavailable: no model can continue */
 	/* Under lock: */
 	pthread_mutex_t lock;
-	struct error error;          /* what the run failed with; ERROR_NONE: nothing */
+	struct error error;          /* the error of the run; ERROR_NONE: none */
 	unsigned connected, refused; /* workers … */
 	struct error refusal;        /* … and why the last one was */
 };
 
-/* A row of a target is put off.  The reason that the run may fail with is told then, others now.
- * One that may pass comes first: for it the row is tried again. */
+/* A row of a target is deferred.  The reason that the run may fail with is logged at the end,
+ * others now.  A temporary one takes precedence: because of it the row is retried. */
 static void note_put_off(void *arg, const struct error *e, enum deferral_news news)
 {
 	struct target *t = arg;
@@ -140,7 +140,7 @@ void flusher_free(struct flusher *f)
 	free(f);
 }
 
-/* A model's failure: log it, once, as the configuration's reader would where that is wrong. */
+/* A model's failure: log it, once, in the format of configuration errors if it is one. */
 static void fail(struct flusher *f, struct target *t, const struct error *e)
 {
 	if (e->kind == ERROR_STOPPED || atomic_exchange(&t->failed, true))
@@ -159,7 +159,7 @@ static void fail(struct flusher *f, struct target *t, const struct error *e)
 		log_error("Caught error while sending pending signals: %s", e->text);
 }
 
-/* When to try again, as the error's kind wants it.  Returns false where there is no point in it. */
+/* When to retry, according to the kind of the error.  Returns false if there is no point in it. */
 static bool plan_retry(struct worker *w, const struct error *e, struct instant *due)
 {
 	double delay;
@@ -173,7 +173,7 @@ static bool plan_retry(struct worker *w, const struct error *e, struct instant *
 	return true;
 }
 
-/* Wait until then.  Returns false also where the process is asked to stop. */
+/* Wait until then.  Returns false also if the process is asked to stop. */
 static bool wait_to_retry(struct worker *w, const struct error *e)
 {
 	struct instant due;
@@ -185,7 +185,7 @@ static struct task *task_of(const struct worker *w, const struct target *t)
 	return &w->tasks[t - w->flusher->targets];
 }
 
-/* Leave a model for later, when the others were flushed, with what is left of its patience. */
+/* Defer a model until the others were flushed, with the rest of its patience. */
 static void put_off(struct worker *w, const struct target *t, struct instant due)
 {
 	struct task *task = task_of(w, t);
@@ -201,7 +201,7 @@ static void drop_keys(struct worker *w)
 	w->keys = NULL;
 }
 
-/* What is left of the keys is noted again. */
+/* The remaining keys are noted again. */
 static void lose_keys(struct worker *w, const struct target *t)
 {
 	if (w->keys != NULL)
@@ -217,7 +217,7 @@ static bool is_own_trouble(const struct worker *w, enum error_kind kind)
 	       (kind == ERROR_BROKER && plan->model_count > 1 && bus_is_answered(plan->bus));
 }
 
-/* Whether to try again, now or later, after an error that the flushing of a model met. */
+/* Whether to retry, now or later, after an error in flushing a model. */
 static bool recover(struct worker *w, const struct target *t, const struct error *e)
 {
 	struct instant due;
@@ -238,8 +238,8 @@ static bool recover(struct worker *w, const struct target *t, const struct error
 	return true;
 }
 
-/* The first try of a worker to connect has come to an end.  Where it was refused, and others are
- * connected, those do all of it; so too few connections are no failure. */
+/* A worker's first attempt to connect has ended.  If it was refused, and others are connected,
+ * these do all the work; so too few connections are not a failure. */
 static void note_connecting(struct worker *w, bool ok, const struct error *e)
 {
 	struct flusher *f = w->flusher;
@@ -258,7 +258,7 @@ static void note_connecting(struct worker *w, bool ok, const struct error *e)
 	pthread_mutex_unlock(&f->lock);
 }
 
-/* Connect if need be, as often as it takes until the worker's patience is at its end. */
+/* Connect if needed, repeatedly until the worker's patience ends. */
 static bool ensure_connected(struct worker *w, struct error *e)
 {
 	while (!store_connected(w->store)) {
@@ -279,7 +279,7 @@ static void note_sent(struct worker *w, const struct burst_result *result)
 		retry_success(&w->retry, clock_now());
 }
 
-/* One step of a discipline with a model: sets *more to whether another one is to follow. */
+/* One step of flushing a model: sets *more to whether another one follows. */
 typedef bool step(
 	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e);
 
@@ -288,7 +288,7 @@ static bool may_go_on(const struct flusher *f, const struct target *t)
 	return !atomic_load(&t->failed) && !atomic_load(&f->aborted) && !stop_requested();
 }
 
-/* Take up a model, perhaps one that was put off.  Returns false where its time has not come. */
+/* Take a model, possibly a deferred one.  Returns false if it is not due. */
 static bool take_up(struct worker *w, struct target *t)
 {
 	struct task *task = task_of(w, t);
@@ -302,8 +302,8 @@ static bool take_up(struct worker *w, struct target *t)
 	return true;
 }
 
-/* Take steps while there are more, unless the model fails or is put off, or the process is asked
- * to stop.  Without a step only see that there is a model. */
+/* Take steps while there are more, unless the model fails or is deferred, or the process is asked
+ * to stop.  Without a step only check that the model can be read. */
 static void take_steps(struct worker *w, struct target *t, step *take_step)
 {
 	struct error e;
@@ -318,8 +318,8 @@ static void take_steps(struct worker *w, struct target *t, step *take_step)
 		const struct model *m = store_model(w->store, t->index, &e);
 		if (m != NULL && take_step == NULL)
 			return;
-		/* That nothing was found does not end a row of failures: a row that cannot be sent
-		 * is passed over once, and found again. */
+		/* Finding nothing does not end a series of failures: a row that cannot be sent is
+		 * skipped once, and found again. */
 		if (m != NULL && take_step(w, t, m, &more, &e))
 			continue;
 		store_blame(w->store, t->index, &e);
@@ -342,7 +342,7 @@ static bool count_step(
 	return true;
 }
 
-/* All others are sent.  Returns false with the reason where rows are put off, which may be claimed
+/* All others are sent.  Returns false with the reason if rows are deferred, which may be claimed
  * again now. */
 static bool end_pass(struct target *t, struct error *e)
 {
@@ -358,7 +358,7 @@ static bool end_pass(struct target *t, struct error *e)
 	return false;
 }
 
-/* A burst from the position on; at the end of the table the rows that were left behind, too. */
+/* A burst from the position on; at the end of the table also the rows before it. */
 static bool many_step(
 	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
 {
@@ -367,7 +367,7 @@ static bool many_step(
 	order.goes_on = true;
 	order.deferral = t->deferral;
 	bool ok = burst_run(w->burst, &order, &result, e);
-	/* In this same step: that there is nothing behind what failed is no success. */
+	/* In this same step, because finding nothing after a failure is not a success. */
 	if (ok && result.claimed == 0 && !result.from_start && !deferral_is_full(t->deferral)) {
 		position_set(t->position, &(struct place_in_table){ 0 });
 		ok = burst_run(w->burst, &order, &result, e);
@@ -379,7 +379,7 @@ static bool many_step(
 	return ok;
 }
 
-/* Writers are not waited for here, so that they delay no other models. */
+/* Do not wait for writers here, so that they delay no other models. */
 static bool ordered_step(
 	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
 {
@@ -408,8 +408,8 @@ static bool note_step(
 	return !*more;
 }
 
-/* Fetch keys until there are some; *more is false at the end of the note.  A note goes with its
- * session: then what is pending now is noted instead. */
+/* Fetch keys until there are some; *more is false at the end of the note.  A note is lost with its
+ * session: then the signals that are pending now are noted instead. */
 static bool fetch_keys(struct worker *w, const struct target *t, const struct model *m, bool *more,
 	struct error *e)
 {
@@ -450,7 +450,7 @@ static bool noted_step(
 		w->next_key += order.key_count;
 	if (ok && w->next_key == rows_count(w->keys))
 		drop_keys(w);
-	if (ok && !*more) /* what was put off is noted again */
+	if (ok && !*more) /* deferred signals are noted again */
 		*more = !(ok = end_pass(t, e));
 	return ok;
 }
@@ -466,7 +466,7 @@ static void flush_target(struct worker *w, struct target *t, step *take_step)
 		store_unlock(w->store, t->index);
 }
 
-/* Whether something is put off; *due is when to try again what is due first. */
+/* Whether anything is deferred; *due is when to retry what is due first. */
 static bool is_any_put_off(const struct worker *w, struct instant *due)
 {
 	bool is_any = false;
@@ -487,7 +487,7 @@ static void *work(void *arg)
 	struct worker *w = arg;
 	const struct flush_plan *plan = w->flusher->plan;
 	struct instant due;
-	retry_success(&w->retry, clock_now()); /* what came before was waiting */
+	retry_success(&w->retry, clock_now()); /* the time until now was spent waiting */
 	for (size_t i = 0; i < plan->model_count; i++)
 		retry_success(&w->tasks[i].retry, w->retry.since);
 	for (size_t i = 0; i < plan->model_count; i++)
@@ -501,8 +501,8 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* The first worker works in this thread, the others in threads of their own.  Where there are too
- * few threads, those that there are do it all. */
+/* The first worker works in this thread, the others in their own.  If there are too few threads,
+ * the existing ones do all the work. */
 static void work_all(struct flusher *f)
 {
 	unsigned count = 1;
@@ -516,7 +516,7 @@ static void work_all(struct flusher *f)
 		pthread_join(f->workers[count].thread, NULL);
 }
 
-/* Take the steps with each model in turn, with the first worker. */
+/* Take the steps of each model in turn, with the first worker. */
 static void each_model(struct flusher *f, step *take_step)
 {
 	for (size_t i = 0; i < f->plan->model_count; i++)
@@ -526,7 +526,7 @@ static void each_model(struct flusher *f, step *take_step)
 static void run(struct flusher *f)
 {
 	const struct flush_plan *plan = f->plan;
-	each_model(f, NULL); /* that the tables are there and fit the configuration */
+	each_model(f, NULL); /* that the tables exist and match the configuration */
 	if (f->error.kind == ERROR_CONFIG)
 		return;
 	if (plan->show_progress)

@@ -48,8 +48,8 @@ static struct place_in_table place_of(const struct model *m, const struct claim 
 	return place;
 }
 
-/* How many rows a page holds: the highest number of a row in the pages before the last one.  0:
- * they are all in one page. */
+/* The number of rows per page: the highest row number in the pages before the last one.  0: they
+ * are all in one page. */
 static unsigned long rows_per_page(const struct claim *claim)
 {
 	unsigned long most = 0, most_before = 0;

@@ -27,8 +27,8 @@ void barrier_reset(struct barrier *b)
 	*b = (struct barrier){ 0 };
 }
 
-/* FNV-1a over the texts of a key, each with the NUL at its end; NULL, which no key should have, is
- * an empty one. */
+/* FNV-1a over the texts of a key, each with its terminating NUL; NULL, which no key should contain,
+ * is an empty one. */
 static uint64_t hash_add(uint64_t hash, const char *value)
 {
 	const char *s = value != NULL ? value : "";
@@ -104,7 +104,7 @@ static void index_list(struct barrier *b, const struct model *m)
 		add_listed(b, m, i);
 }
 
-/* NULL, which no place should be, is behind all others. */
+/* NULL, which no place should be, is after all others. */
 static long long number_of(const char *value)
 {
 	return value != NULL ? strtoll(value, NULL, 10) : LLONG_MAX;
@@ -149,7 +149,7 @@ void barrier_look(struct barrier *b, const struct rows *writers)
 		b->pid = text_copy(rows_value(writers, 0, 1));
 }
 
-/* All up to the last place. */
+/* All rows up to the last place. */
 static void admit_numbered(const struct barrier *b, const struct model *m,
 	const struct rows *claimed, struct admission *a)
 {
@@ -182,8 +182,9 @@ size_t barrier_admit(const struct barrier *b, const struct model *m, const struc
 	return a->admitted;
 }
 
-/* Whether the last place is sent, and so all before it are.  As many rows as the list had will do,
- * too: where one place is far ahead of the others, no list is to serve until that is reached. */
+/* Whether the last place is sent, and so all before it are.  It is also sufficient that as many
+ * rows were sent as the list had: if one place is far ahead of the others, the list must not be
+ * kept until it is reached. */
 static bool is_last_sent(struct barrier *b, const struct model *m, const struct rows *claimed,
 	const bool *flags, size_t count)
 {

@@ -1,6 +1,6 @@
 #include "store/hold.h"
 
-#define LOOK_S 1.0 /* between looks at a row */
+#define LOOK_S 1.0 /* between reads of a row */
 
 void hold_suspect(struct hold *h)
 {
@@ -22,7 +22,7 @@ bool hold_is_due(const struct hold *h, bool swept, struct instant now)
 static enum hold_news saw_none(struct hold *h)
 {
 	bool was_told = h->is_told;
-	/* Where the row has gone there may be others. */
+	/* If the row is gone there may be others. */
 	*h = (struct hold){ .is_suspected = h->has_row, .since = h->since };
 	return was_told ? HOLD_ENDS : HOLD_NO_NEWS;
 }

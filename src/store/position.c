@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A sweep of a table without dead rows takes a part of it. */
+/* A sweep of a table without dead rows takes less than this. */
 #define CHEAP_S 0.002
 
-/* The dead rows of so many pages are walked over, at each wake-up. */
+/* The dead rows of this many pages are scanned, at each wake-up. */
 #define PAGES_BACK 32
 
-/* Dear sweeps take this part of the time at most. */
+/* Expensive sweeps take at most this part of the time. */
 #define SWEEP_PART 0.02
 
 struct position {
@@ -26,7 +26,7 @@ struct position {
 
 /* A ctid. */
 struct spot {
-	unsigned long page, row; /* of a page's rows the first one is 1 */
+	unsigned long page, row; /* the first row of a page is 1 */
 };
 
 struct position *position_new(void)
@@ -49,7 +49,7 @@ static struct spot spot_of(const char *ctid) /* "(page,row)" */
 {
 	char *end;
 	if (ctid[0] != '(')
-		return (struct spot){ 0 }; /* of a table that has become a parent just now */
+		return (struct spot){ 0 }; /* of a table that has just become a parent */
 	struct spot spot = { .page = strtoul(ctid + 1, &end, 10) };
 	spot.row = strtoul(end + 1, NULL, 10);
 	return spot;
@@ -79,7 +79,7 @@ static struct place_in_table copy_of(const struct position *p)
 	return copy;
 }
 
-/* Under the lock: forget a place that is not good for the state. */
+/* Under the lock: discard a place that is not valid for the state. */
 static void fit(struct position *p, const char *state)
 {
 	if (p->place.state == NULL || state == NULL || strcmp(p->place.state, state) == 0)
@@ -117,8 +117,8 @@ void position_set(struct position *p, struct place_in_table *place)
 	place_free(&old);
 }
 
-/* Under the lock: what a sweep costs, from one that took so many seconds and the one before: either
- * may have been slow for other reasons. */
+/* Under the lock: the cost of a sweep, from one that took this many seconds and the previous one:
+ * either may have been slow for other reasons. */
 static double learn_cost(struct position *p, double seconds)
 {
 	double cost = seconds < p->last_sweep ? seconds : p->last_sweep;
@@ -203,7 +203,7 @@ bool position_step_back(struct position *p, const char *state)
 	fit(p, state);
 	if (p->place.count > 0) {
 		struct spot spot = spot_of(p->place.values[0]);
-		is_row = spot.row > 0; /* no row is that */
+		is_row = spot.row > 0; /* no row has that number */
 		spot.row = 0;
 		if (is_row)
 			move_to(p, pages_back(spot, PAGES_BACK));

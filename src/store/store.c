@@ -164,11 +164,11 @@ const struct model *store_model(struct store *s, size_t index, struct error *e)
 	struct described *d = &s->models[index];
 	if (d->model != NULL && !d->is_stale)
 		return d->model;
-	if (d->noted) /* keys of the table as it was */
+	if (d->noted) /* keys of the table before it changed */
 		close_note(s, index, e);
 	ordering_reset(&d->ordering);
 	model_free(d->model);
-	db_heed_stop(s->db, true); /* it may wait for who has locked the table */
+	db_heed_stop(s->db, true); /* it may wait for the holder of a lock on the table */
 	*d = (struct described){ .noted = d->noted,
 		.locked = d->locked,
 		.wary_until = d->wary_until,
@@ -180,7 +180,7 @@ const struct model *store_model(struct store *s, size_t index, struct error *e)
 	return d->model;
 }
 
-/* Run a statement that counts, which is freed. */
+/* Execute a statement that counts, which is freed. */
 static bool run_count(
 	struct store *s, const struct model *m, char *sql, size_t *count, struct error *e)
 {

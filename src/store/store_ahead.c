@@ -1,7 +1,7 @@
 /*
- * Rows are deleted ahead, while their messages are on the way, so that all that is left to be done
- * when they are stored is to commit.  Where not all are, the deletion is rolled back, and with it
- * goes the lock on the rows: they are locked anew, if nobody has touched them since.
+ * Rows are deleted early, while their messages are in flight, so that only the commit is left when
+ * they are stored.  If not all are stored, the deletion is rolled back, which also releases the
+ * locks on the rows: they are locked again, unless another session has touched them since.
  */
 #include "base/text.h"
 #include "postgres/binary.h"
@@ -17,10 +17,10 @@ void store_delete_ahead(struct store *s, const struct model *m, const struct cla
 		claim->count < AHEAD_MIN || claim->refusals != NULL)
 		return;
 	if (!deletions_prepare(s, m, claim, NULL, &e))
-		return; /* to be done, and told, in its time */
+		return; /* to be done, and reported, by a later call */
 	if (db_send(s->db, s->deletions.calls, s->deletions.first + s->deletions.count, &e))
 		s->ahead = AHEAD_SENT;
-	else /* the session is lost, which is told in its time, too */
+	else /* the session is lost, which a later call reports, too */
 		deletions_free(&s->deletions);
 }
 
@@ -33,10 +33,10 @@ bool store_await_deletion(struct store *s, struct error *e)
 	       db_receive(s->db, d->calls, d->first + d->count, store_deadline(s), e);
 }
 
-/* The number of this session's transaction, which is freed; NULL with e. */
+/* The transaction id of this session, which is freed; NULL with e. */
 static char *transaction_number(struct store *s, struct error *e)
 {
-	/* As xmax has it, without the epoch. */
+	/* As in xmax, without the epoch. */
 	static const char sql[] = "SELECT (pg_catalog.txid_current() OPERATOR(pg_catalog.&)"
 				  " 4294967295)::pg_catalog.text";
 	struct rows *rows = NULL;
@@ -47,7 +47,7 @@ static char *transaction_number(struct store *s, struct error *e)
 	return number;
 }
 
-/* Prepared before the locks go: in between anybody may take the rows. */
+/* Prepared before the locks are released: in between other sessions may take the rows. */
 static char *prepare_lock_again(struct store *s, const struct model *m, struct error *e)
 {
 	bool *done = &s->models[m->index].prepared_lock_again;
@@ -56,7 +56,7 @@ static char *prepare_lock_again(struct store *s, const struct model *m, struct e
 }
 
 /* Roll back and lock the rows again: those that a transaction was the last one to lock or delete,
- * which nobody else can have been since. */
+ * so that no other session can have had them since. */
 static bool lock_again(struct store *s, const struct model *m, const struct claim *claim,
 	const char *transaction, struct error *e)
 {

@@ -4,18 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A claim that is dropped is cancelled when it is far larger than this. */
+/* A claim with omitted rows is cancelled if it is far larger than this. */
 #define DROP_BYTES ((size_t)1024 * 1024)
 
-/* How many rows a claim takes now. */
+/* The current size of a claim, in rows. */
 static size_t claim_size(const struct store *s, const struct model *m)
 {
 	size_t size = (size_t)m->config->burst_count >> s->models[m->index].size;
 	return size > 0 ? size : 1;
 }
 
-/* Learn from the rows of a claim of which size the next one should be: one that can be had whole.
- * It grows again when twice as much would have fitted. */
+/* Adapt the size of the next claim to the rows of this one, so that it is received whole.  It grows
+ * again when twice as much would have fitted. */
 static void adapt_size(struct store *s, const struct model *m, const struct claim *claim)
 {
 	struct described *d = &s->models[m->index];
@@ -82,7 +82,7 @@ static bool prepare_state(struct store *s, const struct model *m, struct error *
 	return *done;
 }
 
-/* Whether the table is as the model has it, by the answer to the state call. */
+/* Whether the table matches the model, by the answer to the state call. */
 static bool is_same(const struct model *m, const struct rows *rows, struct error *e)
 {
 	char *state = rows_count(rows) == 1 ? rows_join(rows, 0, 0) : NULL;
@@ -110,9 +110,10 @@ static bool has_expressions(const struct model *m)
 	return has;
 }
 
-/* What fails amid rows that are sent already has them sent again.  So that is for claims that only
- * a fault fails: they evaluate no expression of people's and convert no text, which may fail for
- * some row, rows like the last ones fit by far, and the broker took those. */
+/* A claim that fails while its rows are being sent causes them to be sent again.  So this is done
+ * for claims that only a fault can fail: they evaluate no user-defined expression and convert no
+ * text, which may fail for some row, rows like the last ones fit easily, and the broker accepted
+ * those. */
 bool store_may_stream(
 	const struct store *s, const struct model *m, const struct claim_request *request)
 {
@@ -121,7 +122,7 @@ bool store_may_stream(
 	       !has_expressions(m) && db_is_utf8(s->db);
 }
 
-/* Who is told of the rows of which claim. */
+/* The callback for the rows of a claim. */
 struct stream {
 	const struct claim_request *request;
 	struct claim *claim;
@@ -145,7 +146,7 @@ struct db_columns store_claimed(const struct model *m)
 #define CLAIM_CALLS 6
 
 struct claim_calls {
-	char *statement; /* the prepared one's name */
+	char *statement; /* the name of the prepared one */
 	char **arrays;   /* of keys, or NULL */
 	const char **values;
 	const char *table[1];
@@ -178,7 +179,7 @@ static void set_values(struct claim_calls *c, const struct model *m, const struc
 }
 
 /* Begin, and claim with a statement that send_claim() prepares.  A claim from the beginning of a
- * table also finds out whether the table still is as the model has it.  c stays where it is. */
+ * table also verifies that the table still matches the model.  c stays at its address. */
 static void set_calls(const struct store *s, struct claim_calls *c, const struct model *m,
 	const struct claim_request *request, struct claim *claim)
 {
@@ -229,7 +230,7 @@ static unsigned how_to(
 	       (s->models[m->index].reads_apart ? CLAIM_BARE : 0);
 }
 
-/* Rows in no order. */
+/* Rows in any order. */
 static bool claim_any(struct store *s, const struct model *m, const struct claim_request *request,
 	struct claim *claim, struct error *e)
 {
@@ -287,14 +288,14 @@ void store_drop_foreseen(struct store *s)
 		.rows = &dropped.rows, .max_bytes = DROP_BYTES, .cut_to = &dropped.cut_to
 	};
 	s->is_claiming = false;
-	db_heed_stop(s->db, true); /* it may take long, with many dead rows for instance */
+	db_heed_stop(s->db, true); /* it may take long, for example with many dead rows */
 	db_receive(s->db, calls, s->claiming_begin + 1 + s->is_taking, store_deadline(s), &e);
 	db_heed_stop(s->db, false);
 	claim_free(&dropped);
 }
 
-/* No key has a NULL, but those of tables that inherit from the model's are only looked at when it
- * is described. */
+/* No key contains NULL, but the tables that inherit from the model's are examined only when it is
+ * described. */
 static bool check_keys(
 	struct store *s, const struct model *m, const struct claim *claim, struct error *e)
 {
@@ -352,8 +353,9 @@ static bool find_unreadable(
 	return true;
 }
 
-/* Whether a claim has failed for what may be in a row of it.  Then its rows are locked first, and
- * read apart; next time, where some of them may be on the way to the broker. */
+/* Whether a claim has failed because of the content of one of its rows.  Then its rows are locked
+ * first, and read separately; from the next claim on, if some of them may be in flight to the
+ * broker. */
 static bool is_unreadable(
 	struct store *s, const struct model *m, const struct claim *claim, struct error *e)
 {
@@ -363,7 +365,7 @@ static bool is_unreadable(
 	if (e->kind == ERROR_PLAN) /* if it is not a row, it is a prepared statement */
 		store_forget(s, m->index);
 	if (d->reads_apart) {
-		d->reads_apart = false; /* it is not that, or not for some rows only */
+		d->reads_apart = false; /* it is not, or not for some rows only */
 		return false;
 	}
 	d->reads_apart = true;
@@ -372,14 +374,14 @@ static bool is_unreadable(
 	return !claim->is_streamed;
 }
 
-/* Where rows may have to stay, they are deleted before they are sent. */
+/* If rows may have to stay, they are deleted before they are sent. */
 static bool delete_first(struct store *s, const struct model *m,
 	const struct claim_request *request, struct claim *claim, struct error *e)
 {
 	struct described *d = &s->models[m->index];
 	bool is_due = m->may_refuse || d->is_careful;
 	if (claim->count == 0 && claim->from_start && request->passed_over == NULL)
-		d->is_careful = false; /* nothing is left that had to stay */
+		d->is_careful = false; /* no row is left that had to stay */
 	return claim->count == 0 || claim->is_taken || !is_due ||
 	       store_delete_first(s, m, claim, e);
 }
@@ -390,12 +392,12 @@ static bool claim_once(struct store *s, const struct model *m, const struct clai
 	size_t size = claim_size(s, m);
 	*claim =
 		(struct claim){ .was_smooth = s->models[m->index].is_smooth, .since = clock_now() };
-	db_heed_stop(s->db, true); /* nothing is sent yet, and it may wait for others' locks */
+	db_heed_stop(s->db, true); /* nothing is sent yet, and it may wait for locks of others */
 	bool ok = claim_rows(s, m, request, claim, e) && check_keys(s, m, claim, e) &&
 		  find_unreadable(s, m, claim, e) && delete_first(s, m, request, claim, e);
 	db_heed_stop(s->db, false);
 	adapt_size(s, m, claim);
-	/* Nothing found changes nothing; rows are yet to be settled. */
+	/* Finding nothing changes nothing; rows are still to be settled. */
 	s->models[m->index].is_smooth = s->models[m->index].is_smooth && ok && claim->count == 0;
 	if (ok && claim->count > 0) {
 		claim->more = claim->more || has_more(claim, request, size);
@@ -405,7 +407,7 @@ static bool claim_once(struct store *s, const struct model *m, const struct clai
 	if (ok)
 		return store_roll_back(s, e);
 	store_abandon(s);
-	/* A key or a condition may not fit what the table has become. */
+	/* A key or a condition may not match the changed table. */
 	struct error changed;
 	if ((e->kind == ERROR_DATABASE || store_may_be_row(e)) && store_connected(s) &&
 		!store_check_table(s, m, &changed) && changed.kind == ERROR_PLAN)
@@ -416,13 +418,13 @@ static bool claim_once(struct store *s, const struct model *m, const struct clai
 bool store_claim(struct store *s, const struct model *m, const struct claim_request *request,
 	struct claim *claim, struct error *e)
 {
-	db_heed_stop(s->db, true); /* it may wait for others' locks, too */
+	db_heed_stop(s->db, true); /* it may wait for locks of others, too */
 	bool can_delete = deletions_plan(s, m, e);
 	db_heed_stop(s->db, false);
 	if (!can_delete)
 		return false;
-	/* Where far more was found than fits in a burst, the claim was cancelled; a smaller one is
-	 * made in its place.  Rows that could not be taken are locked. */
+	/* If far more was found than fits in a burst, the claim was cancelled; a smaller one
+	 * replaces it.  Rows that could not be taken are locked. */
 	for (;;) {
 		bool ok = claim_once(s, m, request, claim, e);
 		if (!ok && claim->is_taken)

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* So many are put back by one statement, unless some of them cannot be. */
+/* How many are requeued by one statement, unless some of them cannot be. */
 #define REQUEUE_PAGE 500
 
-/* Run a statement, which is freed, with text parameters. */
+/* Execute a statement, which is freed, with text parameters. */
 static bool query(struct store *s, char *sql, struct db_call call, struct error *e)
 {
 	call.sql = sql;
@@ -46,7 +46,7 @@ bool store_define_dead_letters(struct store *s, struct text *t, struct error *e)
 	return true;
 }
 
-/* The primary key's columns as an array; of a model that cannot be read none. */
+/* The columns of the primary key as an array; empty for a model that cannot be read. */
 static char *key_columns(struct store *s, size_t index)
 {
 	struct error ignored;
@@ -80,7 +80,7 @@ bool store_dead_letters(struct store *s, size_t index, const struct dead_letter_
 	return ok;
 }
 
-/* Which of the model's columns take a value, to be freed; NULL with e. */
+/* Which of the model's columns accept a value, to be freed; NULL with e. */
 static bool *writable_columns(struct store *s, const struct model *m, struct error *e)
 {
 	static const char sql[] =
@@ -103,14 +103,14 @@ static bool *writable_columns(struct store *s, const struct model *m, struct err
 	return writable;
 }
 
-/* The way back of a model's dead letters. */
+/* Requeuing the dead letters of a model. */
 struct return_trip {
 	struct store *s;
 	const struct model *m;
 	const char *table; /* of the dead letters */
 	char *sql;
 	struct rows *page; /* ids */
-	size_t count;      /* are back */
+	size_t count;      /* requeued */
 	struct requeued *requeued;
 };
 
@@ -124,7 +124,8 @@ static bool control(struct return_trip *r, const char *sql, struct error *e)
 	return store_query(r->s, (struct db_call){ .sql = sql }, e);
 }
 
-/* Put some dead letters back.  Returns false with why, of one of them, they cannot all be. */
+/* Requeue some dead letters.  Returns false with the reason, for one of them, why not all can
+ * be. */
 static bool try_back(struct return_trip *r, struct stretch_of_page p, struct error *e)
 {
 	const char *const values[] = { r->m->config->name, rows_value(r->page, p.first, 0),
@@ -150,14 +151,14 @@ static bool try_back(struct return_trip *r, struct stretch_of_page p, struct err
 	return ok;
 }
 
-/* Whether others hold up all of them. */
+/* Whether other sessions block all of them. */
 static bool is_lock(const struct error *e)
 {
 	return strcmp(e->sqlstate, "55P03") == 0 || strcmp(e->sqlstate, "57014") == 0;
 }
 
-/* Put dead letters back, by halves where they cannot be all at once, so that each which has to stay
- * stays alone.  Returns false with e where that is not the fault of one of them. */
+/* Requeue dead letters, in halves if they cannot be requeued all at once, until each one that must
+ * stay is isolated.  Returns false with e if the error is not specific to one of them. */
 static bool put_back(struct return_trip *r, struct stretch_of_page p, struct error *e)
 {
 	struct error reason;
@@ -231,7 +232,7 @@ static bool requeue_model(struct return_trip r, size_t index, size_t *count, str
 	return ok;
 }
 
-/* Constraints that may wait until the commit do not: a row that breaks one stays alone. */
+/* Deferred constraints are checked at once: a row that violates one is isolated. */
 bool store_requeue(struct store *s, const size_t *models, size_t count, struct requeued *requeued,
 	struct error *e)
 {
@@ -242,7 +243,7 @@ bool store_requeue(struct store *s, const size_t *models, size_t count, struct r
 	const struct db_call begin[] = { { .sql = "BEGIN" }, db_role_path(s->db),
 		{ .sql = "SET CONSTRAINTS ALL IMMEDIATE" } };
 	bool ok = true;
-	/* The models are read before, not by the search_path of the triggers that the rows meet. */
+	/* The models are read first, not with the search_path for the triggers on the rows. */
 	for (size_t i = 0; ok && i < count; i++)
 		ok = store_model(s, models[i], e) != NULL;
 	for (size_t i = 0; ok && i < sizeof begin / sizeof begin[0]; i++)

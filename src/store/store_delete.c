@@ -1,6 +1,6 @@
 /*
- * The deletion of claimed rows: one statement for each table that they are from, which are several
- * only where the signal table is partitioned.
+ * The deletion of claimed rows: one statement per table that contains them; there are several only
+ * if the signal table is partitioned or inherited from.
  */
 #include "base/text.h"
 #include "postgres/binary.h"
@@ -11,7 +11,7 @@
 
 struct deletion {
 	const char *oid;   /* borrowed from the claim */
-	struct text ctids; /* as tid[] in binary form */
+	struct text ctids; /* as tid[] in binary format */
 	const char *values[2];
 	int lengths[2];
 	size_t affected;

@@ -1,7 +1,8 @@
 /*
- * Rows that the server may refuse to delete, for a trigger, a foreign key or a rule, are deleted
- * before they are sent: what is sent and cannot be deleted is sent again and again.  Where the
- * server refuses some of them, these are found by halves, and the others go without them.
+ * Rows that the server may refuse to delete, because of a trigger, a foreign key or a rule, are
+ * deleted before they are sent: rows that are sent and cannot be deleted would be sent again and
+ * again.  If the server refuses some of them, they are isolated in halves, and the others are sent
+ * without them.
  *
  * All of that is behind a savepoint, so that it can be taken back with the rows still locked: the
  * broker may refuse some, too.
@@ -27,15 +28,15 @@ void trial_refuse(struct trial *t, size_t row, struct refusal refusal)
 	t->any = true;
 }
 
-/* Whether the server has waited in vain for a lock, which another row would meet as well; a trigger
- * may say so, too. */
+/* Whether the server has waited in vain for a lock, which would block another row as well; a
+ * trigger may raise this, too. */
 static bool is_lock(const struct trial *t, const struct error *e, struct instant start)
 {
 	return strcmp(e->sqlstate, "55P03") == 0 &&
 	       instant_seconds(start, clock_now()) >= t->store->lock_wait;
 }
 
-/* Whether it is for some rows that the server refused, as far as that can be known. */
+/* Whether the server refused because of some rows, as far as that can be determined. */
 static bool is_for_rows(const struct trial *t, const struct error *e, struct instant start)
 {
 	bool may_be = t->is_for_row != NULL ? t->is_for_row(e)
@@ -74,7 +75,7 @@ bool trial_run(struct trial *t, struct error *e)
 	return try_part(t, 0, t->claim->count, e);
 }
 
-/* Of a trial, those that are not refused are to go; later, those that the disposals say. */
+/* In a trial, those that are not refused are deleted; later, those in the disposals. */
 static enum fate fate_of(const struct trial *t, size_t row)
 {
 	if (t->disposals != NULL)

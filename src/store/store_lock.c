@@ -3,36 +3,36 @@
 
 #include <stdio.h>
 
-/* The ordered lock's key, from the instance and the model's scope: models that read one table, each
- * its own rows, are sent at the same time.  Advisory locks are a database's own, and
- * hashtextextended() is PostgreSQL's hash function of text to 64 bits. */
+/* The key of the ordered lock, from the instance and the model's scope: models that share a table,
+ * each with its own rows, are sent at the same time.  Advisory locks are local to a database, and
+ * hashtextextended() is PostgreSQL's hash function from text to 64 bits. */
 #define LOCK_KEY "pg_catalog.hashtextextended('signalbus ordered ' || $1 || ' ' || $2, 0)"
 
 /* A process that is frozen between two bursts must not keep the lock: the server ends a session
  * that has one and is silent for long, as it ends one that is silent in a transaction (limits.h).
  */
 
-/* Limits the session's silence to $3 milliseconds; 0: to nothing.  Known since PostgreSQL 14. */
+/* Limits the session's idle time to $3 milliseconds; 0: no limit.  Since PostgreSQL 14. */
 #define LIMIT_SILENCE                                                                              \
 	"CASE WHEN pg_catalog.current_setting('idle_session_timeout', true) IS NOT NULL"           \
 	" THEN pg_catalog.set_config('idle_session_timeout', $3, false) END"
 
-/* Of advisory locks the one with the key; of the row l of pg_locks. */
+/* The advisory lock with the key; for the row l of pg_locks. */
 #define IS_THE_LOCK                                                                                \
 	"l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted"                                 \
 	" AND (l.classid::pg_catalog.int8 << 32 | l.objid::pg_catalog.int8) = " LOCK_KEY           \
 	" AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d"                            \
 	" WHERE d.datname = pg_catalog.current_database())"
 
-/* A session can have a lock twice: what it has already somebody else has taken, where a pooler
- * shares it. */
+/* A session can take a lock twice: if it already holds it, another client took it, through a pooler
+ * that shares the session. */
 static const char take_lock[] =
 	"SELECT locked, CASE WHEN locked THEN " LIMIT_SILENCE " END FROM (SELECT CASE WHEN EXISTS ("
 	"SELECT FROM pg_catalog.pg_locks l WHERE l.pid = pg_catalog.pg_backend_pid()"
 	" AND " IS_THE_LOCK ") THEN false ELSE pg_catalog.pg_try_advisory_lock(" LOCK_KEY
 	") END AS locked) AS l";
 
-/* Say who has the ordered lock that values name.  Always returns false. */
+/* Set e to the holder of the ordered lock that values identify.  Always returns false. */
 static bool say_holder(struct store *s, const char *const *values, struct error *e)
 {
 	static const char sql[] =
@@ -80,7 +80,7 @@ bool store_lock(struct store *s, const struct model *m, struct error *e)
 		return false;
 	*locked = rows_value(rows, 0, 0)[0] == 't';
 	rows_free(rows);
-	/* What was listed before may have been sent since then, and may have come again. */
+	/* Listed rows may have been sent since then, and may have been inserted again. */
 	ordering_reset(&s->models[m->index].ordering);
 	return *locked || say_holder(s, values, e);
 }
@@ -93,7 +93,7 @@ static bool has_lock(const struct store *s)
 	return false;
 }
 
-/* With its last lock the session's limit goes, too: it may be idle until a command's next round. */
+/* Without locks the session has no limit: it may be idle until the next flush of a command. */
 static bool unlock(struct store *s, const struct model *m)
 {
 	struct error ignored;

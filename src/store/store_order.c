@@ -6,8 +6,8 @@
 
 #include <stdlib.h>
 
-/* A list serves all bursts until it is used up, so it is longer than most bursts: making it costs
- * a small part of claiming as many rows, and writers are waited for once a list. */
+/* A list serves all bursts until it is used up, so it is longer than most bursts: creating it costs
+ * a fraction of claiming as many rows, and writers are awaited once per list. */
 #define LIST_ROWS 10000
 
 /* How long a claim waits for writers; the caller may have other models to serve. */
@@ -18,7 +18,7 @@
 
 #define WARN_AFTER_S 10.0
 
-/* Sweeps are this far apart at least, and take this part of the time at most. */
+/* Sweeps are at least this far apart, and take at most this part of the time. */
 #define SWEEP_S    1.0
 #define SWEEP_PART 0.02
 
@@ -38,7 +38,7 @@ struct attempt {
 	struct admission admission;  /* to them */
 };
 
-/* A row has come: those that may be sent by now are told of. */
+/* A row has arrived: report those that may be sent by now. */
 static void admit_row(void *arg)
 {
 	struct attempt *a = arg;
@@ -81,7 +81,7 @@ static bool prepare_take(struct attempt *a, struct error *e)
 	return a->take != NULL;
 }
 
-/* The call that claims: S2 of barrier.h. */
+/* The claim: S2 of barrier.h. */
 static struct db_call take_call(struct attempt *a, const char *const *floor)
 {
 	a->expected = store_claimed(a->model);
@@ -110,8 +110,8 @@ static void note_list(
 	barrier_begin(a->barrier, a->model, list, writers, now);
 }
 
-/* Make a list and look for writers: S1 and L of barrier.h.  Where none are expected the claim, S2,
- * comes along in the same round trip. */
+/* Create a list and find writers: S1 and L of barrier.h.  If none are expected, the claim, S2, is
+ * in the same round trip. */
 static bool run_begin(struct attempt *a, struct error *e)
 {
 	struct ordering *o = a->ordering;
@@ -162,7 +162,7 @@ static bool take(struct attempt *a, struct error *e)
 	return db_run(a->store->db, calls, before + 1, store_deadline(a->store), e);
 }
 
-/* Give back what is claimed. */
+/* Release the claimed rows. */
 static bool release(struct attempt *a, struct error *e)
 {
 	rows_free(a->claim->rows);
@@ -171,7 +171,7 @@ static bool release(struct attempt *a, struct error *e)
 	return store_roll_back(a->store, e);
 }
 
-/* Look which of the awaited writers are still there. */
+/* Check which of the awaited writers are still there. */
 static bool look(struct attempt *a, struct error *e)
 {
 	struct rows *writers = NULL;
@@ -213,7 +213,7 @@ static bool await_writers(struct attempt *a, struct error *e)
 	return false;
 }
 
-/* From the list to the claim, as far as it goes.  Sets *count to how many rows may be sent; none
+/* From the list to the claim, as far as possible.  Sets *count to how many rows may be sent; none
  * with an open barrier: the list is of no more use. */
 static bool try_claim(struct attempt *a, size_t *count, struct error *e)
 {
@@ -232,7 +232,7 @@ static bool try_claim(struct attempt *a, size_t *count, struct error *e)
 	return true;
 }
 
-/* Claim, with a new list where the rest of the old one is gone, or other rows come before it. */
+/* Claim, with a new list if the rest of the old one is gone, or other rows come before it. */
 static bool claim_listed(struct attempt *a, size_t *count, bool *held_back, struct error *e)
 {
 	for (;;) {
@@ -248,8 +248,8 @@ static bool claim_listed(struct attempt *a, size_t *count, bool *held_back, stru
 	}
 }
 
-/* Who an awaited writer is, for people.  The age of another role's session is seen only with the
- * role pg_read_all_stats. */
+/* Describe an awaited writer for people.  The age of another role's session is visible only with
+ * the role pg_read_all_stats. */
 static bool describe_writer(struct store *s, const char *writer, struct text *t, struct error *e)
 {
 	static const char sql[] =
@@ -270,7 +270,7 @@ static bool describe_writer(struct store *s, const char *writer, struct text *t,
 		return false;
 	bool found = rows_count(rows) > 0;
 	if (!found)
-		/* uncovered: the writer has ended since it was looked for */
+		/* uncovered: the writer has ended since the check */
 		text_addf(t, "a transaction that has just ended");
 	else if (rows_value(rows, 0, 0) != NULL)
 		text_addf(t, "the open transaction of server process %s (\"%s\")",
@@ -301,7 +301,7 @@ bool store_say_writer(struct store *s, const struct model *m, struct error *e)
 	return false;
 }
 
-/* For how long writers have been holding the order back; people are told when that lasts. */
+/* How long writers have been holding the order back; logged if that lasts. */
 static double hold_seconds(struct attempt *a)
 {
 	struct error e;

@@ -1,7 +1,7 @@
 /*
- * Rows of which one cannot be read: its text is none in the database's encoding, or an expression
- * fails for it.  They are locked by a claim that reads nothing of that, and read by halves, until
- * the row stands alone; the others go without it.
+ * Rows of which some cannot be read: their text is invalid in the database's encoding, or an
+ * expression fails for them.  A claim that reads none of this locks them, and they are read in
+ * halves, until each such row is isolated; the others are sent without it.
  */
 #include "base/text.h"
 #include "base/utf8.h"
@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What rows may have that is wrong: SQLSTATE classes of what was met in their data, or raised by
- * somebody's function.  Any other is a row's fault, too, if other rows can be read; if none can, it
- * is the model's trouble. */
+/* Errors that are specific to rows: SQLSTATE classes of errors in data, or raised by user-defined
+ * functions.  Any other error is specific to a row, too, if other rows can be read; if none can,
+ * the model is at fault. */
 static const char *const of_rows[] = { "21", "22", "23", "2F", "38", "39", "P0", "XX" };
 static const char of_damage[] = "XX"; /* such a row cannot be copied either */
 
@@ -23,12 +23,12 @@ struct reading {
 	struct place_read {
 		const struct rows *rows;
 		size_t row;
-	} * places; /* one for each row of the claim */
+	} * places; /* one per row of the claim */
 	size_t bytes;
 	struct error why;     /* an output could not be read */
-	struct error general; /* why a row could not be read, of no class of rows; else ERROR_NONE
-			       */
-	size_t cut_to;        /* rows from there on do not fit in the burst; 0: all do */
+	struct error general; /* why a row could not be read, if not in a class of rows; otherwise
+				 ERROR_NONE */
+	size_t cut_to;        /* rows from this one on do not fit in the burst; 0: all do */
 };
 
 static bool is_state(const struct error *e, const char *class)
@@ -66,7 +66,7 @@ struct slice {
 	size_t first, count;
 };
 
-/* Run a statement about some rows, which is freed. */
+/* Execute a statement about some rows, which is freed. */
 static bool read_with(
 	struct trial *t, char *sql, struct db_call call, struct slice slice, struct error *e)
 {
@@ -94,7 +94,7 @@ static bool is_same_row(const struct rows *a, size_t i, const struct rows *b, si
 	       strcmp(rows_value(a, i, ROW_TABLEOID), rows_value(b, k, ROW_TABLEOID)) == 0;
 }
 
-/* Find each row in what was read: often it is the one behind the row before. */
+/* Find each row in the results: often it follows the previous one. */
 static bool place_rows(
 	struct trial *t, const struct rows *rows, size_t first, size_t count, struct error *e)
 {
@@ -114,7 +114,7 @@ static bool place_rows(
 	return true;
 }
 
-/* Read some rows.  What does not fit in the burst is left for the next one. */
+/* Read some rows.  Those that do not fit in the burst are left for the next one. */
 static bool read_rows(struct trial *t, size_t first, size_t count, struct error *e)
 {
 	struct reading *r = t->arg;
@@ -140,13 +140,13 @@ static bool read_rows(struct trial *t, size_t first, size_t count, struct error 
 	return place_rows(t, rows, first, count, e) && release(t, e);
 }
 
-/* Also that so many rows are too large. */
+/* Also if together the rows are too large. */
 static bool is_for_some(const struct error *e)
 {
 	return e->kind == ERROR_DATABASE || store_may_be_row(e);
 }
 
-/* What people call an output. */
+/* The name of an output for people. */
 static const char *name_of(const struct model *m, size_t output)
 {
 	size_t field = ROW_FIXED_FIELDS + output;
@@ -160,7 +160,7 @@ static const char *name_of(const struct model *m, size_t output)
 						     : "an expression";
 }
 
-/* Read one output of a row; *value is NULL where it cannot be read. */
+/* Read one output of a row; *value is NULL if it cannot be read. */
 static bool read_output(
 	struct trial *t, size_t row, size_t output, struct rows **value, struct error *e)
 {
@@ -175,7 +175,7 @@ static bool read_output(
 	return store_query(t->store, (struct db_call){ .sql = "ROLLBACK TO SAVEPOINT part" }, e);
 }
 
-/* Read what can be read of a row, and say what cannot. */
+/* Read a row as far as possible, and record what cannot be read. */
 static bool examine(struct trial *t, size_t row, struct text *reason, struct error *e)
 {
 	struct reading *r = t->arg;
@@ -223,7 +223,7 @@ static bool refuse(struct trial *t, size_t row, const struct error *why, struct 
 	return true;
 }
 
-/* Whether a row from the second on can be read.  Returns false with e where the session is lost. */
+/* Whether a row from the second on can be read.  Returns false with e if the session is lost. */
 static bool find_readable(struct trial *t, size_t count, bool *found, struct error *e)
 {
 	for (size_t i = 1; i < count && !*found && instant_before(clock_now(), t->deadline); i++) {
@@ -246,7 +246,7 @@ static bool find_readable(struct trial *t, size_t count, bool *found, struct err
 	return true;
 }
 
-/* Say of each row what cannot be read. */
+/* Record for each row what cannot be read. */
 static bool examine_all(struct trial *t, struct error *e)
 {
 	for (size_t row = 0; row < t->claim->count; row++) {
@@ -257,7 +257,7 @@ static bool examine_all(struct trial *t, struct error *e)
 			/* uncovered: the session is lost at just this call */
 			return false;
 		if (reason.length == 0)
-			continue; /* uncovered: by itself each can be read */
+			continue; /* uncovered: each can be read separately */
 		free(t->claim->refusals[row].reason);
 		t->claim->refusals[row].reason = reason.text;
 	}
@@ -277,7 +277,7 @@ static bool judge(struct trial *t, size_t tried, struct error *e)
 	for (size_t row = 0; row < claim->count; row++)
 		refused += claim_refuses(claim, row);
 	bool some = refused < claim->count;
-	/* In order, those behind the first one were not tried yet. */
+	/* In order, the rows after the first one were not tried yet. */
 	if (is_general && claim->in_order && !some && !find_readable(t, tried, &some, e))
 		/* uncovered: the session is lost at just this call */
 		return false;
@@ -291,7 +291,7 @@ static bool judge(struct trial *t, size_t tried, struct error *e)
 	return examine_all(t, e);
 }
 
-/* Put the rows that were read in the place of the bare ones. */
+/* Replace the bare rows with those that were read. */
 static void take_over(struct trial *t)
 {
 	struct reading *r = t->arg;
@@ -311,7 +311,7 @@ static void take_over(struct trial *t)
 	free(fields);
 }
 
-/* What fails for no row at all, such as for want of a privilege, is the model's. */
+/* An error that is not specific to any row, such as a missing privilege, is the model's. */
 static bool read_none(struct trial *t, struct error *e)
 {
 	return store_query(t->store, (struct db_call){ .sql = "SAVEPOINT part" }, e) &&
@@ -319,7 +319,7 @@ static bool read_none(struct trial *t, struct error *e)
 	       release(t, e);
 }
 
-/* Enough to find it by. */
+/* Enough to find it. */
 #define SHOWN_MAX 60
 
 void store_check_text(const struct model *m, struct claim *claim)

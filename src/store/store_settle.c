@@ -159,13 +159,12 @@ static bool finish(struct store *s, const struct model *m, struct claim *claim,
 	size_t count = d->all_calls - done;
 	if (!db_send(s->db, calls, count, e))
 		return false;
-	s->models[m->index].is_smooth = is_smooth(m, claim, d->rows); /* if all goes well */
+	s->models[m->index].is_smooth = is_smooth(m, claim, d->rows); /* if everything succeeds */
 	store_send_foreseen(s, m);
 	return db_receive(s->db, calls, count, store_deadline(s), e);
 }
 
-/* Messages that are stored have to be sent again.  Before that, find out whether their rows can go.
- */
+/* Stored messages must be sent again.  First find out whether their rows can be deleted. */
 static void be_careful(struct store *s, const struct model *m)
 {
 	store_abandon(s);

@@ -1,5 +1,6 @@
 /*
- * A row that is pending, seen without being locked, and who has it locked: what claims pass over.
+ * Reading a pending row without locking it, and finding the holder of its lock: rows that claims
+ * skip.
  */
 #include "base/text.h"
 #include "store/store_own.h"
@@ -9,7 +10,7 @@
 
 #define IS " OPERATOR(pg_catalog.=) "
 
-/* The rows to pass over are $1 and $2, as of claims; the known row is $3 to $5. */
+/* The rows to skip are $1 and $2, as in claims; the known row is $3 to $5. */
 static char *make_sql(const struct model *m, bool is_known)
 {
 	struct text t = { 0 };
@@ -63,8 +64,8 @@ bool store_see(struct store *s, const struct model *m, const char *const *passed
 	return ok;
 }
 
-/* The number of a group of transactions may be that of another transaction, too, but that one has
- * hardly locked the table. */
+/* A multixact id may equal the id of another transaction, but that one is unlikely to have locked
+ * the table. */
 static const char locker_sql[] =
 	"SELECT x.pid, COALESCE(a.usename::pg_catalog.text, 'unknown'),"
 	" COALESCE(a.application_name, ''), p.gid FROM pg_catalog.pg_locks x"

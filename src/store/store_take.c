@@ -1,20 +1,21 @@
 /*
- * In a backlog that several sessions share each has a stretch of the table for itself, and nobody
- * else is expected to want its rows.  They are read without being locked, and deleted at once,
- * before anything is sent: a lock costs the server as much as a deletion, since it changes the row
- * and is written to the log.
+ * In a backlog that several sessions share, each has its own stretch of the table, and no other
+ * session is expected to need its rows.  They are read without being locked, and deleted at once,
+ * before anything is sent: a lock costs the server as much as a deletion, because it changes the
+ * row and is written to the WAL.
  *
- * What locks are good for must hold all the same.  The transaction sees one snapshot (REPEATABLE
- * READ), so the deletion fails where a row was changed or deleted since it was read: what was read
- * is what is deleted.  Where somebody else has a row locked the deletion waits for a millisecond
- * and fails, too.  Then the stretch is claimed with locks, which passes over such rows, and so is
- * what follows, for a while.  A table that may refuse to delete rows is claimed with locks, always:
- * what it refuses is no sign of others.  So is one whose text may not be UTF-8: such rows stay.
+ * The guarantees of locks must hold nevertheless.  The transaction uses one snapshot (REPEATABLE
+ * READ), so the deletion fails if a row was changed or deleted since it was read: exactly what was
+ * read is deleted.  If another session has a row locked, the deletion waits for one millisecond and
+ * fails, too.  Then the stretch is claimed with locks, which skips such rows, and so are the
+ * following ones, for a while.  A table that may refuse to delete rows is always claimed with
+ * locks: its refusals do not indicate other sessions.  So is one whose text may not be UTF-8: such
+ * rows stay.
  */
 #include "base/log.h"
 #include "store/store_own.h"
 
-/* Who meets others keeps out of their way for so long. */
+/* How long locks are used after a conflict with another session. */
 #define WARY_S 1.0
 
 bool store_may_take(
@@ -27,7 +28,7 @@ bool store_may_take(
 	       !instant_before(clock_now(), d->wary_until);
 }
 
-/* Delete the rows, and see that all have gone: by then they cannot be anybody else's. */
+/* Delete the rows, and verify that all are gone: by then no other session can have them. */
 static bool delete_rows(
 	struct store *s, const struct model *m, const struct claim *claim, struct error *e)
 {
