@@ -117,7 +117,7 @@ install: all ## install under DESTDIR, PREFIX (default /usr/local), sysconfdir (
 	$(REUNIT) -i $(DESTDIR)$(unitdir)/signalbus.service $(DESTDIR)$(unitdir)/signalbus@.service
 	$(REPATH) -i $(DESTDIR)$(tmpfilesdir)/signalbus.conf $(DESTDIR)$(docdir)/signalbus.cron
 
-uninstall: ## remove what install installed, but configuration
+uninstall: ## remove installed files, except the configuration
 	rm -f $(DESTDIR)$(bindir)/signalbus $(DESTDIR)$(mandir)/man1/signalbus.1 \
 		$(DESTDIR)$(mandir)/man5/signalbus.conf.5 $(DESTDIR)$(unitdir)/signalbus.service \
 		$(DESTDIR)$(unitdir)/signalbus@.service $(DESTDIR)$(sysusersdir)/signalbus.conf \
@@ -128,7 +128,7 @@ uninstall: ## remove what install installed, but configuration
 clean: ## remove what was built (downloads stay in build/kafka and build/peers)
 	find $(BUILD) -mindepth 1 -maxdepth 1 ! -name kafka ! -name peers -exec rm -rf {} +
 
-demo: deps-demo ## show the main job on a throw-away PostgreSQL and an embedded broker
+demo: deps-demo ## show signalbus at work on a temporary PostgreSQL and an embedded broker
 	@$(MAKE) --no-print-directory -s all
 	@tests/demo.sh
 
@@ -152,20 +152,20 @@ check-integration: deps-test ## run the tests on real servers; T= chooses some (
 	SIGNALBUS=$(abspath $(BINARY)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration \
 		-m "not long" $(if $(T),-k "$(T)") -n $(TEST_JOBS) --dist loadgroup
 
-check-faults: deps-test ## run the tests of faults that are too long for make check
+check-faults: deps-test ## run the fault tests that take too long for make check
 	@$(MAKE) --no-print-directory all
 	tests/kafka/fetch build/kafka/lib
 	SIGNALBUS=$(abspath $(BINARY)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration -m long
 
-check-asan: ## run all tests with the address and undefined behaviour sanitizers
+check-asan: ## run all tests with AddressSanitizer and UndefinedBehaviorSanitizer
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99 UBSAN_OPTIONS=halt_on_error=1 \
 		$(MAKE) check BUILD=build/asan SANITIZE=address,undefined CFLAGS="-O1 -g"
 
-check-tsan: ## run all tests with the thread sanitizer
+check-tsan: ## run all tests with ThreadSanitizer
 	TSAN_OPTIONS=exitcode=66:allocator_may_return_null=1:suppressions=$(abspath tests/tsan/suppressions) \
 		$(MAKE) check BUILD=build/tsan SANITIZE=thread CFLAGS="-O1 -g"
 
-check-values: ## compare a million rows of mixed types with PostgreSQL's own to_json
+check-values: ## compare a million rows of mixed types with PostgreSQL's to_json
 	SIGNALBUS_VALUE_ROWS=1000000 $(MAKE) check-integration T=mixed_types
 
 # Errors and lost memory end a program with a status that no test expects.
@@ -183,15 +183,15 @@ check-valgrind: deps-valgrind ## run the unit tests and some others with valgrin
 	SIGNALBUS=$(abspath $(BUILD)/valgrind/signalbus) $(PYTHON) -m pytest -q -p no:cacheprovider \
 		tests/integration -k "$(VALGRIND_TESTS)"
 
-coverage: ## run all tests (T= chooses some) and print which lines of src they reach
+coverage: ## run all tests (T= chooses some) and print the lines of src that they reach
 	find build/coverage -name '*.gcda' -delete 2>/dev/null || true
 	$(MAKE) check BUILD=build/coverage CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage
 	tests/coverage/report.py build/coverage
 
-crash-points: ## kill a burst at each of its system calls in turn (make check takes some)
+crash-points: ## kill a burst at each of its system calls in turn (make check runs some)
 	SIGNALBUS_CRASH_STRIDE=1 $(MAKE) check-integration T=crash_points
 
-failing-calls: ## fail each allocation and other call of a flush in turn (make check takes some)
+failing-calls: ## fail each allocation and other call of a flush in turn (make check runs some)
 	SIGNALBUS_FAILING_CALLS=1000000 $(MAKE) check-integration T=failing_calls \
 		TEST_JOBS=$(TEST_JOBS)
 
@@ -200,7 +200,7 @@ include tests/chaos/chaos.mk tests/bench/bench.mk tests/fuzz/fuzz.mk
 lint: deps-lint ## check format, warnings, sizes, layers and documentation
 	@tests/lint/run
 
-format: ## format the sources as the house style wants it
+format: ## format the sources
 	clang-format -i src/*/*.[ch] tests/unit/*.[ch] tests/inject/*.c tests/bench/*.c
 
 deps-build deps-demo deps-test deps-bench deps-peers deps-fuzz deps-lint deps-valgrind: deps-%:

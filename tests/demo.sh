@@ -306,10 +306,10 @@ signalbus triggers | psql -qX -v ON_ERROR_STOP=1 shop
 heading "5. The daemon"
 start_daemon
 
-heading "6. The application commits and rolls back; a consumer shows how long after a COMMIT it reads"
+heading "6. The application commits and rolls back; a consumer shows the time since each COMMIT"
 start_consumers
 start_client
-printf "    (the first one opens the topic)\n"
+printf "    (the first one also opens the topic)\n"
 transact first 1.00 COMMIT
 await "the first message" seen 1
 transact alice 19.90 COMMIT
@@ -327,12 +327,12 @@ wait "$client_pid" || die "the client failed"
 client_pid=
 stop_consumers
 
-heading "7. A clean stop: what is under way is settled, and the exit status is 0"
+heading "7. A clean stop: bursts in flight are settled, and the exit status is 0"
 stop_daemon
 show_pending 0
 compare
 
-heading "8. While the daemon is away, the application goes on"
+heading "8. While the daemon is stopped, the application continues"
 show_sql <<END
 BEGIN;
 INSERT INTO customer_order (customer, total) SELECT 'erin', 5 FROM generate_series(1, $backlog);
@@ -341,9 +341,9 @@ COMMIT;
 END
 show_pending "$backlog"
 
-heading "9. The backlog is sent by hand; the daemon would do so, too"
+heading "9. Flush the backlog by hand; the daemon would send it as well"
 show signalbus -v flushmany -j 2
 show_pending 0
 compare
 
-heading "All committed signals were sent once; what was rolled back was not."
+heading "All committed signals were sent once; rolled-back signals were not sent."

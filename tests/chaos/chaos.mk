@@ -14,10 +14,10 @@ chaos-brokers: RUN = brokers --rounds $(ROUNDS)
 soak:          RUN = soak --seconds $(or $(SECONDS),$$(($(HOURS) * 3600))) --rate $(RATE)
 drain:         RUN = drain --rows $(ROWS)
 
-chaos: ## load and faults by a schedule: SEED=1 or SEEDS="1 2 3", SECONDS=60, FAULTS=kind,kind
-chaos-brokers: ## kill each of three brokers in turn, amid load, ROUNDS=4 times
-soak: ## RATE=1000 rows/s for HOURS=1 (or SECONDS=): checks all, and that memory stays level
-drain: ## flushmany of ROWS=10000000: checks all, and that memory stays level
+chaos: ## load, and faults on a schedule: SEED=1 or SEEDS="1 2 3", SECONDS=60, FAULTS=kind,kind
+chaos-brokers: ## kill each of three brokers in turn, under load, ROUNDS=4 times
+soak: ## RATE=1000 rows/s for HOURS=1 (or SECONDS=): verify all guarantees, and stable memory
+drain: ## flushmany of ROWS=10000000: verify all guarantees, and stable memory
 chaos chaos-brokers soak drain: deps-test
 	@$(MAKE) --no-print-directory all
 	tests/kafka/fetch build/kafka/lib

@@ -24,6 +24,6 @@ fuzz_run = (mkdir -p $(BUILD)/fuzz/$1/corpus && cd $(BUILD)/fuzz/$1 && ../fuzz_$
 	-max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=10 -verbosity=0 -print_final_stats=1 \
 	-dict=$(CURDIR)/tests/fuzz/$1.dict $(fuzz_$1_OPTIONS) corpus)
 
-fuzz: deps-fuzz ## drive encoder, configuration and command line with libFuzzer, FUZZ_SECONDS (60) each
+fuzz: deps-fuzz ## fuzz encoder, configuration and command line with libFuzzer, FUZZ_SECONDS (60) each
 	@$(MAKE) --no-print-directory $(FUZZ_BINARIES)
 	@set -e; $(foreach fuzzer,$(FUZZERS),echo == $(fuzzer); $(call fuzz_run,$(fuzzer));)

@@ -4,7 +4,7 @@ import re
 from documentation import help_text
 from tree import files, line_of, text_of
 
-TEXTS = re.compile(r"README\.md|CHANGELOG\.md|man/.*|docs/.*\.md|conf/.*|signalbus\.conf\.example")
+TEXTS = re.compile(r"[A-Z]+\.md|man/.*|docs/.*\.md|conf/.*|signalbus\.conf\.example")
 
 WORDS = [
     (r"amid", "during, or within"),
