@@ -61,6 +61,7 @@ void db_disconnect(struct db *db)
 	PQfinish(db->conn);
 	db->conn = NULL;
 	db->in_doubt = db->is_set_up = db->is_pooled = false;
+	db->run_count = 0;
 }
 
 bool db_connected(const struct db *db)

@@ -108,6 +108,10 @@ bool db_send(struct db *db, const struct db_call *calls, size_t count, struct er
 bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
 	struct error *e);
 
+/* Receive and drop the results of all runs that are sent and not received yet.  What takes long is
+ * cancelled when the process is asked to stop, and what is large at once. */
+void db_discard(struct db *db, struct instant deadline);
+
 /* db_run() of a single call; on failure there are no rows. */
 bool db_call(struct db *db, struct db_call call, struct instant deadline, struct error *e);
 

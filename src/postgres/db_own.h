@@ -9,6 +9,9 @@
 
 #include <libpq-fe.h>
 
+/* As many runs are sent at a time: a deletion; or a commit, and the next claim. */
+enum { DB_RUNS_MAX = 2 };
+
 struct db {
 	char *conninfo;
 	double timeout;
@@ -22,15 +25,17 @@ struct db {
 	bool is_pooled;                 /* a pooler is between client and server */
 	char *role_path; /* the initial search_path of the session; NULL: not known yet */
 	bool is_set_up;
-	bool heeds_stop;           /* as requested … */
-	bool run_heeds_stop;       /* … and in this run */
-	bool is_stopped;           /* this run was cancelled for that reason */
-	bool is_late;              /* this run was cancelled at its deadline … */
-	struct instant late_until; /* … and must have ended by then */
-	struct instant run_since;  /* when waiting for its results began */
-	char notice[256];          /* the last notice of the server during this run */
-	int left_pid;              /* the server process of an abandoned session … */
-	struct instant left;       /* … then; 0: none */
+	bool heeds_stop;                /* as requested … */
+	bool run_heeds_stop;            /* … and in this run */
+	bool is_stopped;                /* this run was cancelled for that reason */
+	bool is_late;                   /* this run was cancelled at its deadline … */
+	struct instant late_until;      /* … and must have ended by then */
+	struct instant run_since;       /* when waiting for its results began */
+	char notice[256];               /* the last notice of the server during this run */
+	int left_pid;                   /* the server process of an abandoned session … */
+	struct instant left;            /* … then; 0: none */
+	size_t unanswered[DB_RUNS_MAX]; /* the numbers of calls of the runs that are sent … */
+	size_t run_count;               /* … so many of them, the oldest first */
 	bool in_doubt; /* libpq itself has failed: the state of the session is unknown */
 };
 

@@ -33,6 +33,9 @@ static const struct {
 	{ "58", ERROR_TEMPORARY },    /* system error, such as an I/O error */
 };
 
+/* An answer that nobody wants is cancelled when it is larger than that. */
+#define DISCARD_BYTES ((size_t)1024 * 1024)
+
 static bool send_call(PGconn *conn, const struct db_call *c)
 {
 	if (c->prepared != NULL && c->sql != NULL)
@@ -423,8 +426,25 @@ bool db_send(struct db *db, const struct db_call *calls, size_t count, struct er
 		return error_set(e, ERROR_CONNECTION, "database: not connected");
 	if (db->heeds_stop && stop_requested())
 		return error_set(e, ERROR_STOPPED, "asked to stop");
+	if (db->run_count == DB_RUNS_MAX)
+		abort();
+	db->unanswered[db->run_count++] = count;
 	db->notice[0] = '\0';
 	return send_calls(db, calls, count) || db_lost(db, e);
+}
+
+/* The oldest run that is sent is answered next; those that do not fit each other would take one's
+ * results for another's. */
+static void begin_answers(struct db *db, size_t count)
+{
+	if (db->run_count == 0 || db->unanswered[0] != count)
+		abort();
+	db->run_count--;
+	memmove(db->unanswered, db->unanswered + 1, db->run_count * sizeof *db->unanswered);
+	db->run_heeds_stop = db->heeds_stop;
+	db->is_stopped = false;
+	db->is_late = false;
+	db->run_since = clock_now();
 }
 
 bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
@@ -433,10 +453,7 @@ bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct
 	bool failed = false;
 	if (db->conn == NULL)
 		return error_set(e, ERROR_CONNECTION, "database: not connected");
-	db->run_heeds_stop = db->heeds_stop;
-	db->is_stopped = false;
-	db->is_late = false;
-	db->run_since = clock_now();
+	begin_answers(db, count);
 	bool is_there = true;
 	for (size_t i = 0; is_there && i < count; i++)
 		is_there = receive_call(db, &calls[i], deadline, &failed, e);
@@ -452,6 +469,28 @@ bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct
 	if (failed && db->conn == NULL && e->kind == ERROR_TEMPORARY)
 		e->kind = ERROR_CONNECTION; /* it was more than the statement's failure */
 	return !failed;
+}
+
+void db_discard(struct db *db, struct instant deadline)
+{
+	bool heeded = db->heeds_stop;
+	db->heeds_stop = true;
+	while (db->conn != NULL && db->run_count > 0) {
+		size_t count = db->unanswered[0], cut_to;
+		struct rows **dropped = memory_new(count, sizeof *dropped);
+		struct db_call *calls = memory_new(count, sizeof *calls);
+		struct error ignored;
+		for (size_t i = 0; i < count; i++)
+			calls[i] = (struct db_call){
+				.rows = &dropped[i], .max_bytes = DISCARD_BYTES, .cut_to = &cut_to
+			};
+		db_receive(db, calls, count, deadline, &ignored);
+		for (size_t i = 0; i < count; i++)
+			rows_free(dropped[i]);
+		free(calls);
+		free(dropped);
+	}
+	db->heeds_stop = heeded;
 }
 
 bool db_run(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,

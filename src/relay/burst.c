@@ -358,17 +358,17 @@ static bool conclude(
 	return ok;
 }
 
-/* On success, if there are more rows, take the next stretch, and prepare the store for it. */
-static void foresee(struct burst *b, const struct burst_result *result, struct claim_request *next)
+/* On success, if there are more rows, take the next stretch.  Returns whether next is to be sent
+ * right after the commit. */
+static bool foresee(struct burst *b, const struct burst_result *result, struct claim_request *next)
 {
 	if (!b->order->goes_on || !result->more || !ledger_all_stored(&b->ledger) ||
 		(b->order->deferral != NULL && deferral_has_rows(b->order->deferral)))
-		return;
+		return false;
 	b->next = take_stretch(b);
 	b->has_next = true;
 	*next = request_for(b, &b->next);
-	if (next->kind != CLAIM_FIRST)
-		store_foresee(b->store, next);
+	return next->kind != CLAIM_FIRST;
 }
 
 static bool settle(struct burst *b, struct burst_result *result, struct error *e)
@@ -377,9 +377,10 @@ static bool settle(struct burst *b, struct burst_result *result, struct error *e
 	struct claim_request next;
 	bool ok = true;
 	bool any = ledger_dispose(&b->ledger, rules_for(b), disposals) > 0;
-	foresee(b, result, &next);
+	bool has_next = foresee(b, result, &next);
+	const struct settle_request request = { disposals, has_next ? &next : NULL };
 	if (any)
-		ok = store_settle(b->store, b->model, &b->claim, disposals, e);
+		ok = store_settle(b->store, b->model, &b->claim, &request, e);
 	else
 		store_abandon(b->store);
 	ok = ok && conclude(b, disposals, result, e) && !store_is_unconfirmed(b->store, e);

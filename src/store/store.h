@@ -139,12 +139,6 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 	struct claim *claim, struct error *e);
 void claim_free(struct claim *claim);
 
-/* The claim that store_claim() will be called with next, CLAIM_NEXT or CLAIM_STRETCH: it is sent to
- * the server immediately after the commit of the following store_settle(), so the server does not
- * wait.  Before any other use of the store, call store_abandon().  The request must be valid until
- * store_settle() returns. */
-void store_foresee(struct store *s, const struct claim_request *next);
-
 /* While the messages of a claim are in flight: start deleting its rows on the server, if they are
  * unlikely to stay.  Does not block.  store_settle() handles the outcome. */
 void store_delete_ahead(struct store *s, const struct model *m, const struct claim *claim);
@@ -152,13 +146,22 @@ void store_delete_ahead(struct store *s, const struct model *m, const struct cla
 /* Whether the row has to stay.  It must not be sent; if store_settle() says so, it was sent. */
 bool claim_refuses(const struct claim *claim, size_t row);
 
+/* How to settle a burst. */
+struct settle_request {
+	struct disposal *disposals; /* of each row of the claim; updated */
+	/* If set, a CLAIM_NEXT or CLAIM_STRETCH that store_claim() will be called with next: it is
+	 * sent right after the commit, so that the server does not wait.  Before any other use of
+	 * the store, call store_abandon(). */
+	const struct claim_request *next;
+};
+
 /* Delete the rows that were sent, move those that become dead letters, and commit.  If not all
  * claimed rows are to leave, an early deletion is undone first, and rows that the server refuses to
  * delete or to move stay: disposals and the refusals of the claim are updated.  If fewer rows were
  * deleted than expected (a trigger may keep rows), that is an error, although the others are
  * deleted.  ERROR_CONFLICT if another session took a row in between. */
 bool store_settle(struct store *s, const struct model *m, struct claim *claim,
-	struct disposal *disposals, struct error *e);
+	const struct settle_request *request, struct error *e);
 
 /* Whether the last transaction was committed, though no standby has confirmed that in time, which e
  * says then (ERROR_UNCONFIRMED). */

@@ -4,9 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A claim with omitted rows is cancelled if it is far larger than this. */
-#define DROP_BYTES ((size_t)1024 * 1024)
-
 /* The current size of a claim, in rows. */
 static size_t claim_size(const struct store *s, const struct model *m)
 {
@@ -145,20 +142,23 @@ struct db_columns store_claimed(const struct model *m)
  * and set the path, where there is need; the claim, and how long a deletion at once waits. */
 #define CLAIM_CALLS 6
 
-struct claim_calls {
-	char *statement; /* the name of the prepared one */
-	char **arrays;   /* of keys, or NULL */
-	const char **values;
+/* A claim that is sent, or about to be. */
+struct sent_claim {
+	enum claim_kind kind;
+	struct instant since;
+	char *statement; /* the prepared one's name */
 	const char *table[1];
 	struct rows *state;
+	struct db_columns expected;
 	struct db_call calls[CLAIM_CALLS];
 	struct db_call *claim; /* one of them */
-	struct db_columns expected;
 	size_t count;
-	enum claim_kind kind;
+	/* Of the claim; until it is sent: */
+	const char **values;
+	char **arrays; /* of keys, or NULL */
 };
 
-static void set_values(struct claim_calls *c, const struct model *m, const struct claim_request *r)
+static void set_values(struct sent_claim *c, const struct model *m, const struct claim_request *r)
 {
 	size_t count = 0;
 	c->values = memory_new(m->primary_key_count + 2 + 2, sizeof *c->values);
@@ -179,12 +179,14 @@ static void set_values(struct claim_calls *c, const struct model *m, const struc
 }
 
 /* Begin, and claim with a statement that send_claim() prepares.  A claim from the beginning of a
- * table also verifies that the table still matches the model.  c stays at its address. */
-static void set_calls(const struct store *s, struct claim_calls *c, const struct model *m,
-	const struct claim_request *request, struct claim *claim)
+ * table also finds out whether the table still is as the model has it. */
+static struct sent_claim *new_claim(
+	const struct store *s, const struct model *m, const struct claim_request *request)
 {
-	bool takes = claim->is_taken;
+	struct sent_claim *c = memory_new(1, sizeof *c);
+	bool takes = store_may_take(s, m, request);
 	c->kind = takes ? CLAIM_TAKE : request->kind;
+	c->since = clock_now();
 	c->table[0] = m->relation;
 	c->calls[c->count++] = (struct db_call){ .sql = takes ? TAKE_BEGIN : "BEGIN" };
 	if (db_prove(s->db, &c->calls[c->count]))
@@ -195,32 +197,42 @@ static void set_calls(const struct store *s, struct claim_calls *c, const struct
 		c->calls[c->count++] = db_role_path(s->db);
 	c->claim = &c->calls[c->count++];
 	c->expected = store_claimed(m);
-	*c->claim = (struct db_call){ .rows = &claim->rows,
-		.expected = s->models[m->index].reads_apart ? NULL : &c->expected,
-		.binary = m->is_binary,
-		.max_bytes = (size_t)m->config->burst_bytes,
-		.cut_to = &claim->cut_to };
+	*c->claim =
+		(struct db_call){ .expected = s->models[m->index].reads_apart ? NULL : &c->expected,
+			.binary = m->is_binary,
+			.max_bytes = (size_t)m->config->burst_bytes };
 	if (takes)
 		c->calls[c->count++] = (struct db_call){ .sql = TAKE_PATIENCE };
 	set_values(c, m, request);
+	return c;
 }
 
-static void free_calls(struct claim_calls *c, const struct model *m)
+static void free_values(struct sent_claim *c, const struct model *m)
 {
 	free_arrays(c->arrays, c->arrays != NULL ? m->primary_key_count : 0);
 	free(c->values);
-	rows_free(c->state);
-	free(c->statement);
+	c->arrays = NULL;
+	c->values = NULL;
 }
 
-static bool send_claim(struct store *s, const struct model *m, struct claim_calls *c, unsigned how,
-	struct error *e)
+static void free_claim(struct sent_claim *c)
 {
-	if (c->kind == CLAIM_FIRST && !prepare_state(s, m, e))
-		return false;
-	c->statement = store_prepare_claim(s, m, c->kind, how, e);
+	if (c == NULL)
+		return;
+	rows_free(c->state);
+	free(c->statement);
+	free(c);
+}
+
+static bool send_claim(
+	struct store *s, const struct model *m, struct sent_claim *c, unsigned how, struct error *e)
+{
+	bool ok = c->kind != CLAIM_FIRST || prepare_state(s, m, e);
+	c->statement = ok ? store_prepare_claim(s, m, c->kind, how, e) : NULL;
 	c->claim->prepared = c->statement;
-	return c->statement != NULL && db_send(s->db, c->calls, c->count, e);
+	ok = c->statement != NULL && db_send(s->db, c->calls, c->count, e);
+	free_values(c, m);
+	return ok;
 }
 
 static unsigned how_to(
@@ -235,63 +247,46 @@ static bool claim_any(struct store *s, const struct model *m, const struct claim
 	struct claim *claim, struct error *e)
 {
 	struct stream stream = { request, claim };
-	struct claim_calls c = { 0 };
-	claim->is_taken = s->is_claiming ? s->is_taking : store_may_take(s, m, request);
-	set_calls(s, &c, m, request, claim);
-	if (s->is_claiming)
-		claim->since = s->claiming_since;
-	bool ok = s->is_claiming || send_claim(s, m, &c, how_to(s, m, request), e);
-	s->is_claiming = false;
-	c.claim->on_row = store_may_stream(s, m, request) ? stream_row : NULL;
-	c.claim->arg = &stream;
-	ok = ok && db_receive(s->db, c.calls, c.count, store_deadline(s), e) &&
-	     (c.state == NULL || is_same(m, c.state, e));
-	free_calls(&c, m);
+	struct sent_claim *c = s->prefetched;
+	bool ok = c != NULL;
+	s->prefetched = NULL;
+	if (!ok) {
+		c = new_claim(s, m, request);
+		ok = send_claim(s, m, c, how_to(s, m, request), e);
+	}
+	claim->since = c->since;
+	claim->is_taken = c->kind == CLAIM_TAKE;
+	claim->from_start = c->kind == CLAIM_FIRST;
+	c->claim->rows = &claim->rows;
+	c->claim->cut_to = &claim->cut_to;
+	c->claim->on_row = store_may_stream(s, m, request) ? stream_row : NULL;
+	c->claim->arg = &stream;
+	ok = ok && db_receive(s->db, c->calls, c->count, store_deadline(s), e) &&
+	     (c->state == NULL || is_same(m, c->state, e));
+	free_claim(c);
 	claim->count = ok ? rows_count(claim->rows) : 0;
-	claim->from_start = request->kind == CLAIM_FIRST;
 	return ok && (!claim->is_taken || store_take(s, m, claim, e));
 }
 
-void store_foresee(struct store *s, const struct claim_request *next)
+void store_prefetch(struct store *s, const struct model *m, const struct claim_request *next)
 {
-	s->foreseen = next;
-}
-
-void store_send_foreseen(struct store *s, const struct model *m)
-{
-	const struct claim_request *r = s->foreseen;
-	struct described *d = &s->models[m->index];
-	struct claim next = { .is_taken = r != NULL && store_may_take(s, m, r) };
-	struct claim_calls c = { 0 };
+	const struct described *d = &s->models[m->index];
 	struct error e;
-	s->foreseen = NULL;
-	if (r == NULL || d->reads_apart)
+	if (d->reads_apart)
 		return;
-	set_calls(s, &c, m, r, &next);
-	if (d->prepared[c.kind][d->size][0]) {
-		s->claiming_since = clock_now();
-		s->is_taking = next.is_taken;
-		s->claiming_begin = (size_t)(c.claim - c.calls);
-		s->is_claiming = send_claim(s, m, &c, 0, &e);
+	struct sent_claim *c = new_claim(s, m, next);
+	if (d->prepared[c->kind][d->size][0] && send_claim(s, m, c, 0, &e)) {
+		s->prefetched = c;
+		return;
 	}
-	free_calls(&c, m);
+	free_values(c, m);
+	free_claim(c);
 }
 
-void store_drop_foreseen(struct store *s)
+void store_forget_prefetched(struct store *s)
 {
-	struct claim dropped = { 0 };
-	struct error e;
-	struct db_call calls[CLAIM_CALLS] = { 0 };
-	if (!s->is_claiming)
-		return;
-	calls[s->claiming_begin] = (struct db_call){
-		.rows = &dropped.rows, .max_bytes = DROP_BYTES, .cut_to = &dropped.cut_to
-	};
-	s->is_claiming = false;
-	db_heed_stop(s->db, true); /* it may take long, for example with many dead rows */
-	db_receive(s->db, calls, s->claiming_begin + 1 + s->is_taking, store_deadline(s), &e);
-	db_heed_stop(s->db, false);
-	claim_free(&dropped);
+	free_claim(s->prefetched);
+	s->prefetched = NULL;
 }
 
 /* No key contains NULL, but the tables that inherit from the model's are examined only when it is

@@ -72,13 +72,9 @@ struct store {
 	struct described *models;   /* one per model of the configuration */
 	struct deletions deletions; /* of the current burst */
 	enum ahead ahead;
-	const struct claim_request *foreseen; /* to be sent immediately after the next commit */
-	bool is_claiming;                     /* sent, and not yet answered … */
-	bool is_taking;                       /* … without locks … */
-	size_t claiming_begin;                /* … after this many calls that begin … */
-	struct instant claiming_since;        /* … since then */
-	char *states[2];                      /* the names of sql_table_state … */
-	bool prepared_states[2];              /* … which are prepared */
+	struct sent_claim *prefetched; /* after the last commit; not received yet */
+	char *states[2];               /* the names of sql_table_state … */
+	bool prepared_states[2];       /* … which are prepared */
 	double lock_wait; /* seconds to wait for locks of other sessions before anything is sent …
 			   */
 	bool is_hasty;    /* … which is less than after that … */
@@ -215,10 +211,11 @@ bool deletions_check(const struct model *m, const struct deletions *d, struct er
 /* Wait for the answer to the early deletion (store_ahead.c). */
 bool store_await_deletion(struct store *s, struct error *e);
 
-/* Send the foreseen claim, if there is one and its statement is prepared; and undo an unused one
- * (store_claim.c).  A lost session is closed, and reported by a later call. */
-void store_send_foreseen(struct store *s, const struct model *m);
-void store_drop_foreseen(struct store *s);
+/* Send the next claim, if its statement is prepared; and forget it, unless the session has been
+ * asked for its answer since (store_claim.c).  If the session is lost it is closed; that is
+ * reported later. */
+void store_prefetch(struct store *s, const struct model *m, const struct claim_request *next);
+void store_forget_prefetched(struct store *s);
 
 /* The rest is in store_order.c.  A claim in the model's order. */
 bool store_claim_ordered(struct store *s, const struct model *m,

@@ -141,8 +141,9 @@ static bool settle_parts(struct store *s, const struct model *m, struct claim *c
 
 /* Delete and commit; what is deleted already is only committed. */
 static bool finish(struct store *s, const struct model *m, struct claim *claim,
-	struct disposal *disposals, struct error *e)
+	const struct settle_request *request, struct error *e)
 {
+	struct disposal *disposals = request->disposals;
 	struct deletions *d = &s->deletions;
 	size_t done = 0;
 	if (!all_go(claim, disposals)) {
@@ -160,7 +161,8 @@ static bool finish(struct store *s, const struct model *m, struct claim *claim,
 	if (!db_send(s->db, calls, count, e))
 		return false;
 	s->models[m->index].is_smooth = is_smooth(m, claim, d->rows); /* if everything succeeds */
-	store_send_foreseen(s, m);
+	if (request->next != NULL)
+		store_prefetch(s, m, request->next);
 	return db_receive(s->db, calls, count, store_deadline(s), e);
 }
 
@@ -180,12 +182,12 @@ bool store_is_unconfirmed(const struct store *s, struct error *e)
 }
 
 bool store_settle(struct store *s, const struct model *m, struct claim *claim,
-	struct disposal *disposals, struct error *e)
+	const struct settle_request *request, struct error *e)
 {
+	struct disposal *disposals = request->disposals;
 	if (!all_go(claim, disposals) && !store_keep(s, m, claim, e))
 		return false;
-	bool ok = finish(s, m, claim, disposals, e) && deletions_check(m, &s->deletions, e);
-	s->foreseen = NULL;
+	bool ok = finish(s, m, claim, request, e) && deletions_check(m, &s->deletions, e);
 	s->models[m->index].is_smooth = ok && s->models[m->index].is_smooth;
 	deletions_free(&s->deletions);
 	if (ok && claim->in_order)

@@ -106,10 +106,13 @@ bool db_send(struct db *db, const struct db_call *calls, size_t count, struct er
 	return !world.send_fails || error_set(e, ERROR_CONNECTION, "lost");
 }
 
-void store_send_foreseen(struct store *s, const struct model *m)
+static const struct claim_request next_claim;
+
+void store_prefetch(struct store *s, const struct model *m, const struct claim_request *next)
 {
 	ck_assert_ptr_eq(s, &world.store);
 	ck_assert_ptr_eq(m, &world.model);
+	ck_assert_ptr_eq(next, &next_claim);
 	ck_assert(world.is_committing);
 	world.foreseen++;
 }
@@ -310,12 +313,8 @@ static void delete_ahead(void)
 
 static bool settle(void)
 {
-	const struct claim_request next = { .kind = CLAIM_NEXT };
-	world.store.foreseen = &next;
-	bool ok = store_settle(
-		&world.store, &world.model, &world.claim, world.disposals, &world.error);
-	ck_assert_ptr_null(world.store.foreseen); /* it is the caller's, whatever has failed */
-	return ok;
+	const struct settle_request request = { world.disposals, &next_claim };
+	return store_settle(&world.store, &world.model, &world.claim, &request, &world.error);
 }
 
 static bool keep(void)

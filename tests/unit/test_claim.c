@@ -37,14 +37,12 @@ static void write_down(const struct db_call *call, bool is_answer)
 	if (letter == 'C' && !is_answer && strncmp(call->prepared, "claim_take", 10) == 0)
 		letter = 'T';
 	ck_assert_uint_lt(end, sizeof world.calls - 1);
-	bool is_dropped = call->sql == NULL && call->rows == NULL && letter == 'C';
-	world.calls[end] = is_dropped ? '-' : (char)(is_answer ? letter - 'A' + 'a' : letter);
+	world.calls[end] = (char)(is_answer ? letter - 'A' + 'a' : letter);
 }
 
-/* The one whose rows are wanted. */
 static const struct db_call *claim_of(const struct db_call *calls)
 {
-	while (calls->rows == NULL)
+	while (calls->prepared == NULL || strncmp(calls->prepared, "claim", 5) != 0)
 		calls++;
 	return calls;
 }
@@ -190,14 +188,14 @@ bool store_connected(const struct store *s)
 bool store_roll_back(struct store *s, struct error *e)
 {
 	(void)e;
-	store_drop_foreseen(s);
+	store_forget_prefetched(s);
 	return true;
 }
 
 void store_abandon(struct store *s)
 {
 	ck_assert_ptr_null(s->deletions.calls);
-	store_drop_foreseen(s);
+	store_forget_prefetched(s);
 }
 
 static void begin(void)
@@ -244,8 +242,7 @@ static bool claim(enum claim_kind kind)
 static void foresee(enum claim_kind kind)
 {
 	struct claim_request r = request(kind);
-	store_foresee(&world.store, &r);
-	store_send_foreseen(&world.store, world.model);
+	store_prefetch(&world.store, world.model, &r);
 }
 
 /* A model that has people's code run: also one that nobody asks for in the end. */
@@ -257,8 +254,8 @@ START_TEST(a_claim_is_executed_with_the_path_of_the_role)
 	ck_assert_str_eq(world.calls, "BRCbrc");
 	ck_assert_uint_eq(world.claim.count, 3);
 	foresee(CLAIM_NEXT);
-	store_drop_foreseen(&world.store);
-	ck_assert_str_eq(world.calls, "BRCbrcBRC--c");
+	ck_assert_str_eq(world.calls, "BRCbrcBRC");
+	store_forget_prefetched(&world.store);
 	end();
 }
 END_TEST
@@ -350,33 +347,7 @@ START_TEST(a_statement_that_would_have_to_be_prepared_is_not_foreseen)
 	ck_assert(claim(CLAIM_STRETCH));
 	foresee(CLAIM_NEXT);
 	ck_assert_str_eq(world.calls, "BCbc");
-	ck_assert(!world.store.is_claiming);
-	end();
-}
-END_TEST
-
-START_TEST(without_a_word_nothing_is_foreseen)
-{
-	begin();
-	ck_assert(claim(CLAIM_NEXT));
-	store_send_foreseen(&world.store, world.model);
-	foresee(CLAIM_NEXT);
-	ck_assert(claim(CLAIM_NEXT));
-	store_send_foreseen(&world.store, world.model);
-	ck_assert_str_eq(world.calls, "BCbcBCbc");
-	end();
-}
-END_TEST
-
-START_TEST(what_nobody_asks_for_is_received_and_dropped)
-{
-	begin();
-	ck_assert(claim(CLAIM_NEXT));
-	foresee(CLAIM_NEXT);
-	store_drop_foreseen(&world.store);
-	ck_assert_str_eq(world.calls, "BCbcBC-c");
-	store_drop_foreseen(&world.store);
-	ck_assert_str_eq(world.calls, "BCbcBC-c");
+	ck_assert_ptr_null(world.store.prefetched);
 	end();
 }
 END_TEST
@@ -387,7 +358,7 @@ START_TEST(where_it_cannot_be_sent_it_is_claimed_as_usual)
 	ck_assert(claim(CLAIM_NEXT));
 	world.send_fails = true;
 	foresee(CLAIM_NEXT);
-	ck_assert(!world.store.is_claiming);
+	ck_assert_ptr_null(world.store.prefetched);
 	world.send_fails = false;
 	ck_assert(claim(CLAIM_NEXT));
 	ck_assert_str_eq(world.calls, "BCbcBCBCbc");
@@ -403,7 +374,7 @@ START_TEST(a_foreseen_claim_that_fails_fails_as_any_other)
 	world.receive_fails = true;
 	ck_assert(!claim(CLAIM_NEXT));
 	ck_assert_str_eq(world.error.text, "refused");
-	ck_assert(!world.store.is_claiming);
+	ck_assert_ptr_null(world.store.prefetched);
 	ck_assert(!world.heeds_stop);
 	world.receive_fails = false;
 	ck_assert(claim(CLAIM_NEXT));
@@ -555,13 +526,8 @@ START_TEST(a_foreseen_claim_is_deleted_when_it_is_asked_for)
 	foresee(CLAIM_STRETCH);
 	ck_assert_str_eq(world.calls, "BTSbcsDdBTS");
 	world.described.is_smooth = false; /* what was sent is what is answered */
-	if (_i == 0) {
-		ck_assert(claim(CLAIM_STRETCH));
-		ck_assert_str_eq(world.calls, "BTSbcsDdBTSbcsDd");
-	} else {
-		store_drop_foreseen(&world.store);
-		ck_assert_str_eq(world.calls, "BTSbcsDdBTS-c-");
-	}
+	ck_assert(claim(CLAIM_STRETCH));
+	ck_assert_str_eq(world.calls, "BTSbcsDdBTSbcsDd");
 	end();
 }
 END_TEST
@@ -576,8 +542,6 @@ int main(void)
 		{ a_claim_that_fails_is_planned_again_if_the_table_has_changed, 2, 0 },
 		{ a_claim_that_was_foreseen_is_only_received, COUNT(kinds), 0 },
 		{ a_statement_that_would_have_to_be_prepared_is_not_foreseen, 1, 0 },
-		{ without_a_word_nothing_is_foreseen, 1, 0 },
-		{ what_nobody_asks_for_is_received_and_dropped, 1, 0 },
 		{ where_it_cannot_be_sent_it_is_claimed_as_usual, 1, 0 },
 		{ a_foreseen_claim_that_fails_fails_as_any_other, 1, 0 },
 		{ an_empty_one_leaves_no_transaction, 1, 0 },
@@ -589,7 +553,7 @@ int main(void)
 		{ what_fails_without_locks_may_fail_with_them, 1, 0 },
 		{ a_session_that_is_lost_is_not_asked_again, 1, 0 },
 		{ a_stretch_without_rows_is_not_deleted, 1, 0 },
-		{ a_foreseen_claim_is_deleted_when_it_is_asked_for, 2, 0 },
+		{ a_foreseen_claim_is_deleted_when_it_is_asked_for, 1, 0 },
 	};
 	return suite_run("claim", tests, COUNT(tests));
 }
