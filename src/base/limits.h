@@ -2,15 +2,16 @@
  * limits - the limits of time that hang together, in seconds, by `timeout` of the configuration.
  * Pure.
  *
- *     lock < timeout < answer         a lock is the first reason that is heard, then the server's
- *                                     own limit (statement_timeout); then the statement is
- * cancelled burst <= idle transaction       the broker is waited for only while the rows are still
- * ours: burst counts from the beginning of the claim, the server's limit from its end diagnosis <
- * burst               the cluster is asked why messages wait while they still do linger,
- * propagation < timeout   what librdkafka holds back has time to be sent answer + burst + answer a
- * worker's longest silence: the claim, the broker, the < alive                       commit; after
- * that the daemon counts as stuck PING_S + a tick < silence       a session that keeps an ordered
- * model is used more often than the server ends it for its silence
+ *   - lock < timeout < answer: a lock is the first reason that is heard, then the server's own
+ * limit (statement_timeout); only then the statement is cancelled.
+ *   - burst <= idle transaction: the broker is waited for only while the rows are still ours. Burst
+ *     counts from the beginning of the claim, the server's limit from its end.
+ *   - diagnosis < burst: the cluster is asked why messages wait while they still do.
+ *   - linger, propagation < timeout: what librdkafka holds back has time to be sent.
+ *   - answer + burst + answer < alive: the longest silence of a worker that is not stuck, for the
+ *     claim, the broker and the commit.
+ *   - PING_S and a tick < silence: a session that keeps an ordered model is used more often than
+ * the server ends it for its silence.
  */
 #ifndef SIGNALBUS_LIMITS_H
 #define SIGNALBUS_LIMITS_H
