@@ -287,7 +287,7 @@ void store_abandon(struct store *s)
 
 size_t rows_count(const struct rows *r)
 {
-	return r->count;
+	return r != NULL ? r->count : 0;
 }
 
 const char *rows_value(const struct rows *r, size_t row, size_t column)
