@@ -35,8 +35,8 @@ test_flusher_DOUBLES  := clock_now pthread_create pthread_join
 test_health_DOUBLES   := clock_now
 test_cmd_run_DOUBLES  := clock_now
 test_deferral_DOUBLES := clock_now
-test_standing_DOUBLES := clock_now
-test_due_DOUBLES      := clock_now pthread_cond_timedwait pthread_cond_broadcast
+test_model_status_DOUBLES := clock_now
+test_run_queue_DOUBLES      := clock_now pthread_cond_timedwait pthread_cond_broadcast
 test_pipeline_DOUBLES := clock_now poll
 test_claim_ordered_DOUBLES := clock_now
 

@@ -84,8 +84,8 @@ double clock_conflict_delay(unsigned n)
 	return n <= 1 ? 0 : doubled(CONFLICT_FIRST_S, n - 2, CONFLICT_LAST_S);
 }
 
-double clock_backoff_delay(unsigned n, double dice)
+double clock_backoff_delay(unsigned n, double jitter)
 {
 	double step = doubled(BACKOFF_FIRST_S, n > 0 ? n - 1 : 0, BACKOFF_LAST_S);
-	return step / 2 + step / 2 * dice;
+	return step / 2 + step / 2 * jitter;
 }

@@ -45,8 +45,8 @@ struct timespec instant_timespec(struct instant i);
 double clock_conflict_delay(unsigned n);
 
 /* Seconds to wait before retry number n (from 1) after the connection to the database or the broker
- * was lost: doubling from 0.1 to 10, with the upper half of each step at random.  dice is from [0,
- * 1). */
-double clock_backoff_delay(unsigned n, double dice);
+ * was lost: doubling from 0.1 to 10, with the upper half of each step at random.  jitter is from
+ * [0, 1). */
+double clock_backoff_delay(unsigned n, double jitter);
 
 #endif

@@ -33,11 +33,11 @@ enum error_kind {
 
 /* What to do about an error of a kind when flushing a model. */
 enum error_policy {
-	POLICY_GIVE_UP, /* this model fails */
-	POLICY_RETRY,   /* retry on the schedule for conflicts, a limited number of times */
-	POLICY_PREPARE, /* read the catalog, prepare again, and retry */
-	POLICY_CONNECT, /* reconnect and retry, until the time is up */
-	POLICY_WAIT,    /* retry after a back-off, until the time is up */
+	POLICY_GIVE_UP,   /* this model fails */
+	POLICY_RETRY,     /* retry on the schedule for conflicts, a limited number of times */
+	POLICY_REPREPARE, /* read the catalog, prepare again, and retry */
+	POLICY_RECONNECT, /* reconnect and retry, until the time is up */
+	POLICY_WAIT,      /* retry after a back-off, until the time is up */
 };
 
 struct error {

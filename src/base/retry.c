@@ -21,17 +21,17 @@ struct instant retry_deadline(const struct retry *r, struct instant now)
 }
 
 bool retry_again(
-	struct retry *r, enum error_kind kind, struct instant now, double dice, double *delay)
+	struct retry *r, enum error_kind kind, struct instant now, double jitter, double *delay)
 {
 	double left = r->patience - instant_seconds(r->since, now);
 	switch (error_policy(kind)) {
 	case POLICY_RETRY:
-	case POLICY_PREPARE:
+	case POLICY_REPREPARE:
 		*delay = clock_conflict_delay(++r->conflicts);
 		return *delay >= 0;
-	case POLICY_CONNECT:
+	case POLICY_RECONNECT:
 	case POLICY_WAIT:
-		*delay = clock_backoff_delay(++r->waits, dice);
+		*delay = clock_backoff_delay(++r->waits, jitter);
 		if (*delay > left) /* the last attempt is when the time is up */
 			*delay = left;
 		return left > 0;

@@ -25,9 +25,9 @@ void retry_success(struct retry *r, struct instant now);
  * and has one second, so that a server that refuses can report the reason. */
 struct instant retry_deadline(const struct retry *r, struct instant now);
 
-/* Whether to retry after an error of this kind, and after how many seconds.  dice is from [0,
+/* Whether to retry after an error of this kind, and after how many seconds.  jitter is from [0,
  * 1). */
 bool retry_again(
-	struct retry *r, enum error_kind kind, struct instant now, double dice, double *delay);
+	struct retry *r, enum error_kind kind, struct instant now, double jitter, double *delay);
 
 #endif

@@ -59,7 +59,7 @@ static struct rows *read_state(
 {
 	struct rows *rows;
 	const char *const values[] = { m->relation };
-	const struct db_call call = { .sql = sql_table_state[m->is_parent],
+	const struct db_call call = { .sql = sql_table_state[m->has_children],
 		.values = values,
 		.value_count = 1,
 		.rows = &rows,
@@ -79,10 +79,10 @@ static bool set_table(struct db *db, struct instant deadline, struct model *m,
 {
 	enum { NAME, IS_TABLE, STATE };
 	if (rows_value(row, 0, IS_TABLE)[0] != 't')
-		return model_error(m, "table", e, "%s is not a table", m->config->table);
+		return model_error(m, "table", e, "%s is not a table", m->settings->table);
 	model_set_table(
 		m, rows_value(row, 0, NAME), rows_value(row, 0, STATE + STATE_IS_PARENT)[0] == 't');
-	if (!m->is_parent)
+	if (!m->has_children)
 		return set_state(m, row, STATE, e);
 	struct rows *state = read_state(db, deadline, m, e);
 	bool ok = state != NULL && set_state(m, state, 0, e);
@@ -98,7 +98,7 @@ static bool describe_table(
 		" c.relname), c.relkind IN ('r', 'p'), " SQL_PLAIN_STATE
 		" FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog.oid";
 	struct rows *rows;
-	if (!catalog_find_table(db, m->config->table, deadline, oid, e))
+	if (!catalog_find_table(db, m->settings->table, deadline, oid, e))
 		return e->kind == ERROR_DATABASE ? model_error(m, "table", e, "%s", e->text)
 						 : false;
 	const char *const values[] = { *oid };
@@ -110,9 +110,9 @@ static bool describe_table(
 	if (!db_call(db, call, deadline, e))
 		return false;
 	m->table_oid = *oid != NULL ? number(*oid) : 0;
-	bool ok = rows_count(rows) == 1
-			  ? set_table(db, deadline, m, rows, e)
-			  : model_error(m, "table", e, "table %s does not exist", m->config->table);
+	bool ok = rows_count(rows) == 1 ? set_table(db, deadline, m, rows, e)
+					: model_error(m, "table", e, "table %s does not exist",
+						  m->settings->table);
 	rows_free(rows);
 	return ok;
 }
@@ -256,7 +256,7 @@ static bool describe_expressions(struct db *db, struct instant deadline, struct 
 	const char *setting, struct error *e)
 {
 	const struct items *items =
-		strcmp(setting, "fields") == 0 ? &m->config->fields : &m->config->headers;
+		strcmp(setting, "fields") == 0 ? &m->settings->fields : &m->settings->headers;
 	for (size_t i = 0; i < items->count; i++) {
 		const struct item *item = &items->items[i];
 		if (item->sql == NULL)
@@ -278,11 +278,11 @@ static bool describe_expressions(struct db *db, struct instant deadline, struct 
 
 static bool check_where(struct db *db, struct instant deadline, struct model *m, struct error *e)
 {
-	if (m->config->where == NULL)
+	if (m->settings->where == NULL)
 		return true;
 	char *sql = sql_probe_where(m);
 	bool ok = db_call_as_role(db, (struct db_call){ .sql = sql }, deadline, e) ||
-		  blame(config_place(m->file, m->config, "where"), "where", NULL, e);
+		  blame(config_place(m->config, m->settings, "where"), "where", NULL, e);
 	free(sql);
 	return ok || model_tolerates(m, e);
 }
@@ -331,8 +331,8 @@ bool catalog_dead_letters(struct db *db, const struct config *config, struct ins
 static bool describe_dead_letters(
 	struct db *db, struct instant deadline, struct model *m, struct error *e)
 {
-	if (m->config->on_reject != ON_REJECT_DEAD_LETTER ||
-		catalog_dead_letters(db, m->file, deadline, &m->dead_letters, e))
+	if (m->settings->on_reject != ON_REJECT_DEAD_LETTER ||
+		catalog_dead_letters(db, m->config, deadline, &m->dead_letters, e))
 		return true;
 	free(m->dead_letters);
 	m->dead_letters = NULL;

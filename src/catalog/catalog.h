@@ -5,8 +5,8 @@
 #ifndef SIGNALBUS_CATALOG_H
 #define SIGNALBUS_CATALOG_H
 
-#include "base/findings.h"
-#include "catalog/facts.h"
+#include "base/check_report.h"
+#include "catalog/type_facts.h"
 #include "model/model.h"
 #include "postgres/db.h"
 
@@ -26,7 +26,7 @@ bool catalog_dead_letters(struct db *db, const struct config *config, struct ins
 struct model *catalog_read(struct db *db, const struct config *config, size_t index,
 	struct instant deadline, struct error *e);
 
-/* Further facts about the values of m, to be freed; blocks until deadline.  (catalog_facts.c) */
+/* Further facts about the values of m, to be freed; blocks until deadline.  (catalog_types.c) */
 bool catalog_facts(struct db *db, const struct model *m, struct facts *f, struct instant deadline,
 	struct error *e);
 
@@ -41,11 +41,11 @@ void catalog_say_holder(struct db *db, const char *table, struct instant deadlin
 /* Report what would prevent the session from sending the signals of the model number index, or slow
  * it down; nothing is locked or changed.  Each statement blocks for at most `timeout` of the
  * configuration; false with e if the database is unavailable.  (catalog_check.c) */
-bool catalog_check(struct db *db, const struct config *config, size_t index, struct findings *f,
+bool catalog_check(struct db *db, const struct config *config, size_t index, struct check_report *f,
 	struct error *e);
 
 /* The same for the database itself. */
 bool catalog_check_database(
-	struct db *db, const struct config *config, struct findings *f, struct error *e);
+	struct db *db, const struct config *config, struct check_report *f, struct error *e);
 
 #endif

@@ -14,7 +14,7 @@
 struct examination {
 	struct db *db;
 	const struct config *config;
-	struct findings *findings;
+	struct check_report *findings;
 	struct model *model;
 	struct problems mistakes;
 	char *oid;       /* of its table */
@@ -37,12 +37,12 @@ static bool query(struct examination *x, struct db_call call, struct error *e)
 
 static void problem(struct examination *x, const char *text)
 {
-	findings_problem(x->findings, x->model->config->name, text);
+	report_problem(x->findings, x->model->settings->name, text);
 }
 
 static void warning(struct examination *x, const char *text)
 {
-	findings_warning(x->findings, x->model->config->name, text);
+	report_warning(x->findings, x->model->settings->name, text);
 }
 
 /* Execute a statement about the table, $1, and something else, $2, that returns a line for each
@@ -74,7 +74,7 @@ static bool find_table(struct examination *x, struct error *e)
 				  "  AND c.relname = parts[pg_catalog.cardinality(parts)]"
 				  " ELSE c.oid = $2::pg_catalog.oid END";
 	struct rows *rows;
-	const char *name = x->model->config->table;
+	const char *name = x->model->settings->table;
 	x->is_visible = true;
 	if (!catalog_find_table(x->db, name, deadline_of(x->config), &x->oid, e) &&
 		e->kind == ERROR_CONNECTION)
@@ -157,7 +157,7 @@ static void warn_of_sort(struct examination *x)
 static bool is_refused(struct examination *x, const struct error *e)
 {
 	x->refusal = *e;
-	catalog_say_holder(x->db, x->model->config->table, deadline_of(x->config), &x->refusal);
+	catalog_say_holder(x->db, x->model->settings->table, deadline_of(x->config), &x->refusal);
 	return e->kind != ERROR_CONNECTION;
 }
 
@@ -166,7 +166,7 @@ static bool check_claim(struct examination *x, struct error *e)
 {
 	if (!x->fits)
 		return true;
-	const struct model_config *c = x->model->config;
+	const struct model_config *c = x->model->settings;
 	enum claim_kind kind = c->order_by.count > 0 ? CLAIM_ORDERED : CLAIM_FIRST;
 	bool sorts = false;
 	x->can_claim = explain(x, sql_claim(x->model, kind, (size_t)c->burst_count, false),
@@ -268,7 +268,7 @@ static bool check_sequences(struct examination *x, struct error *e)
 	if (!x->fits)
 		return true;
 	struct text columns = { 0 };
-	for (size_t i = 0; i < m->order_count && i < m->config->order_by.count; i++)
+	for (size_t i = 0; i < m->order_count && i < m->settings->order_by.count; i++)
 		sql_array_add(&columns, m->columns[m->order[i].column].name);
 	sql_array_end(&columns);
 	bool ok = report_lines(x, sql, columns.text, warning, e);
@@ -289,7 +289,8 @@ static bool check_trigger(struct examination *x, struct error *e)
 		" signalbus triggers | psql', $1::pg_catalog.regclass, $2)"
 		" WHERE $2 IS NOT NULL AND NOT EXISTS (SELECT FROM found WHERE is_heard)";
 	const char *channel = x->config->notify_channel;
-	bool is_needed = x->config->autoflush && x->model->config->autoflush && channel[0] != '\0';
+	bool is_needed =
+		x->config->autoflush && x->model->settings->autoflush && channel[0] != '\0';
 	return report_lines(x, sql, is_needed ? channel : NULL, warning, e);
 }
 
@@ -333,7 +334,7 @@ static const struct {
 	{ check_trigger, true },
 };
 
-bool catalog_check(struct db *db, const struct config *config, size_t index, struct findings *f,
+bool catalog_check(struct db *db, const struct config *config, size_t index, struct check_report *f,
 	struct error *e)
 {
 	struct examination x = {
@@ -346,7 +347,7 @@ bool catalog_check(struct db *db, const struct config *config, size_t index, str
 		if (x.oid != NULL || !checks[i].is_in)
 			ok = checks[i].check(&x, e);
 	if (!ok)
-		catalog_say_holder(db, x.model->config->table, deadline_of(config), e);
+		catalog_say_holder(db, x.model->settings->table, deadline_of(config), e);
 	model_free(x.model);
 	problems_free(&x.mistakes);
 	free(x.oid);
@@ -384,7 +385,7 @@ static const char database_sql[] =
 	" AS f (is_problem, is_so, line) WHERE r.rolname = CURRENT_USER AND f.is_so";
 
 bool catalog_check_database(
-	struct db *db, const struct config *config, struct findings *f, struct error *e)
+	struct db *db, const struct config *config, struct check_report *f, struct error *e)
 {
 	char wanted[32];
 	snprintf(wanted, sizeof wanted, "%lld",
@@ -397,7 +398,7 @@ bool catalog_check_database(
 	if (!db_call(db, call, deadline_of(config), e))
 		return false;
 	for (size_t i = 0; i < rows_count(rows); i++)
-		(rows_value(rows, i, 0)[0] == 't' ? findings_problem : findings_warning)(
+		(rows_value(rows, i, 0)[0] == 't' ? report_problem : report_warning)(
 			f, NULL, rows_value(rows, i, 1));
 	rows_free(rows);
 	return true;

@@ -1,5 +1,5 @@
+#include "base/check_report.h"
 #include "base/clock.h"
-#include "base/findings.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "catalog/catalog.h"
@@ -14,7 +14,7 @@ struct check {
 	const struct config *config;
 	const size_t *models; /* indexes */
 	size_t model_count;
-	struct findings findings;
+	struct check_report findings;
 };
 
 static struct instant deadline_of(const struct check *c)
@@ -31,7 +31,7 @@ static const char *name_of(const struct check *c, size_t i)
 static void note_error(struct check *c, const char *model, const struct error *e)
 {
 	if (e->kind != ERROR_STOPPED)
-		findings_problem(&c->findings, model, e->text);
+		report_problem(&c->findings, model, e->text);
 }
 
 static void check_models(struct check *c, struct db *db)
@@ -62,8 +62,8 @@ static const char *topic_of(const struct check *c, size_t i)
 	return strchr(topic, '{') == NULL ? topic : NULL;
 }
 
-static void report(struct findings *f,
-	void (*add)(struct findings *f, const char *model, const char *text), const char *model,
+static void report(struct check_report *f,
+	void (*add)(struct check_report *f, const char *model, const char *text), const char *model,
 	const struct bus_topic *topic, const char *text)
 {
 	char *line = text_format("topic %s: %s", topic->name, text);
@@ -77,11 +77,11 @@ static void report_topic(struct check *c, size_t i, const struct bus_topic *topi
 				     "messages without a key and the model has none; set key";
 	const char *warning = topic->warning;
 	if (topic->compacts && c->config->models[c->models[i]].key == NULL)
-		report(&c->findings, findings_problem, name_of(c, i), topic, no_key);
+		report(&c->findings, report_problem, name_of(c, i), topic, no_key);
 	if (topic->problem[0] != '\0')
-		report(&c->findings, findings_problem, name_of(c, i), topic, topic->problem);
+		report(&c->findings, report_problem, name_of(c, i), topic, topic->problem);
 	if (warning[0] != '\0')
-		report(&c->findings, findings_warning, name_of(c, i), topic, warning);
+		report(&c->findings, report_warning, name_of(c, i), topic, warning);
 }
 
 static void check_broker(struct check *c)
@@ -126,7 +126,7 @@ int cmd_check(const struct command_line *line)
 	size_t *models = command_select(line, config, &c.model_count);
 	c.models = models;
 	int status = check(&c);
-	findings_free(&c.findings);
+	report_free(&c.findings);
 	free(models);
 	config_free(config);
 	return status;

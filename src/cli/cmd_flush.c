@@ -82,7 +82,7 @@ static int flush(const struct command_line *line, enum discipline discipline)
 
 int cmd_flush(const struct command_line *line)
 {
-	return flush(line, FLUSH_NOTED);
+	return flush(line, FLUSH_BY_KEY);
 }
 
 int cmd_flushmany(const struct command_line *line)

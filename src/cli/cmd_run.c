@@ -6,8 +6,8 @@
 #include "base/stop.h"
 #include "cli/command.h"
 #include "daemon/daemon.h"
-#include "daemon/monitor.h"
-#include "daemon/service.h"
+#include "daemon/status_pages.h"
+#include "daemon/systemd.h"
 #include "kafka/bus.h"
 
 #include <errno.h>
@@ -30,7 +30,7 @@ struct running {
 
 /* The state of the reports: in the log, to systemd and over HTTP. */
 struct telling {
-	struct monitor *monitor;
+	struct status_pages *monitor;
 	bool ready;
 	size_t sent;        /* since the process started */
 	size_t sent_before; /* when the last statistics line was written */
@@ -59,26 +59,26 @@ static void unload(struct running *r)
 	config_free(r->config);
 }
 
-static void start(struct running *r, struct monitor *monitor)
+static void start(struct running *r, struct status_pages *monitor)
 {
 	bus_watch(r->bus);
-	metrics_configure(monitor_metrics(monitor), r->config, clock_now());
-	r->daemon = daemon_start(r->config, r->bus, monitor_metrics(monitor));
-	monitor_attach(monitor, r->daemon);
+	metrics_configure(status_pages_metrics(monitor), r->config, clock_now());
+	r->daemon = daemon_start(r->config, r->bus, status_pages_metrics(monitor));
+	status_pages_attach(monitor, r->daemon);
 }
 
-static void stop(struct running *r, struct monitor *monitor)
+static void stop(struct running *r, struct status_pages *monitor)
 {
-	monitor_detach(monitor);
+	status_pages_detach(monitor);
 	daemon_stop(r->daemon);
 	unload(r);
 }
 
 /* Listen at the address of the loaded configuration; if that fails, unload it. */
-static bool listen_for(struct running *r, struct monitor *monitor)
+static bool listen_for(struct running *r, struct status_pages *monitor)
 {
 	struct error e;
-	if (monitor_listen(monitor, r->config, &e))
+	if (status_pages_listen(monitor, r->config, &e))
 		return true;
 	log_error("%s", e.text);
 	unload(r);
@@ -89,7 +89,7 @@ static bool listen_for(struct running *r, struct monitor *monitor)
 static void reload(const struct command_line *line, struct running *r, struct telling *t)
 {
 	struct running next;
-	service_reloading();
+	systemd_reloading();
 	if (load(line, &next) != 0) {
 		log_error("invalid configuration; keeping the previous one");
 	} else if (!listen_for(&next, t->monitor)) {
@@ -102,7 +102,7 @@ static void reload(const struct command_line *line, struct running *r, struct te
 		log_info("configuration reloaded");
 	}
 	if (t->ready)
-		service_ready();
+		systemd_ready();
 }
 
 static void log_statistics(
@@ -131,7 +131,7 @@ static void tell_status(const struct running *r, struct telling *t, bool has_dat
 	char *stopped = text_format(
 		"%s%s", names.length > 0 ? "; stopped: " : "", names.length > 0 ? names.text : "");
 	char *status = text_format("%s%s", counts, stopped);
-	service_status(status);
+	systemd_status(status);
 	struct instant now = clock_now();
 	t->next_status = instant_after(now, STATUS_S);
 	if (!instant_before(now, t->next_statistics))
@@ -151,11 +151,11 @@ static void tell(const struct running *r, struct telling *t)
 		t->worst_ack = report.worst_ack;
 	if (report.is_ready && !t->ready) {
 		t->ready = true;
-		service_ready();
+		systemd_ready();
 	}
-	double watchdog = service_watchdog_interval();
+	double watchdog = systemd_watchdog_interval();
 	if (watchdog > 0 && report.is_alive && !instant_before(now, t->next_alive)) {
-		service_alive();
+		systemd_alive();
 		t->next_alive = instant_after(now, watchdog / 3);
 	}
 	/* Also while the broker is unavailable from the start: people ask what is pending. */
@@ -172,10 +172,10 @@ static void run(const struct command_line *line, struct running *r, struct telli
 		if (stop_take_reload())
 			reload(line, r, t);
 		tell(r, t);
-		monitor_show_alive(t->monitor);
+		status_pages_show_alive(t->monitor);
 		stop_wait_reload(instant_after(clock_now(), TICK_S));
 	}
-	service_stopping();
+	systemd_stopping();
 	stop(r, t->monitor);
 	log_info("stopped");
 }
@@ -193,11 +193,11 @@ int cmd_run(const struct command_line *line)
 	int status = load(line, &r);
 	if (status != 0)
 		return status;
-	t.monitor = monitor_new();
+	t.monitor = status_pages_new();
 	if (listen_for(&r, t.monitor))
 		run(line, &r, &t);
 	else
 		status = EXIT_CANNOT_LISTEN;
-	monitor_free(t.monitor);
+	status_pages_free(t.monitor);
 	return status;
 }

@@ -2,7 +2,7 @@
 #include "base/error.h"
 #include "base/stop.h"
 #include "catalog/catalog.h"
-#include "catalog/schema.h"
+#include "catalog/json_schema.h"
 #include "cli/command.h"
 #include "cli/options.h"
 

@@ -104,10 +104,10 @@ static bool connect_patiently(
 	connect_once *connect, void *session, double patience, struct error *e)
 {
 	struct retry retry = retry_new(patience, clock_now());
-	unsigned short dice[3] = { (unsigned short)(retry.since.ns >> 8) };
+	unsigned short jitter[3] = { (unsigned short)(retry.since.ns >> 8) };
 	double delay;
 	while (!connect(session, retry_deadline(&retry, clock_now()), e)) {
-		if (!retry_again(&retry, e->kind, clock_now(), erand48(dice), &delay))
+		if (!retry_again(&retry, e->kind, clock_now(), erand48(jitter), &delay))
 			return false;
 		if (retry.waits == 1)
 			log_warning("%s; trying again", e->text);

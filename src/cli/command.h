@@ -34,7 +34,7 @@ typedef int command(const struct command_line *line);
 
 command cmd_run;                                    /* cmd_run.c */
 command cmd_flush, cmd_flushmany, cmd_flushordered; /* cmd_flush.c */
-command cmd_signals, cmd_pending;                   /* cmd_inspect.c */
+command cmd_signals, cmd_pending;                   /* cmd_pending.c */
 command cmd_schema;                                 /* cmd_schema.c */
 command cmd_triggers;                               /* cmd_triggers.c */
 command cmd_dead_letters;                           /* cmd_dead_letters.c */

@@ -2,8 +2,8 @@
  * main - the command line.  Commands are rows of a table, which the help and the checks read.
  */
 #include "base/log.h"
-#include "base/nearest.h"
 #include "base/stop.h"
+#include "base/suggest.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/options.h"

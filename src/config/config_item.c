@@ -1,6 +1,6 @@
 #include "config/config_value.h"
 
-#include "base/nearest.h"
+#include "base/suggest.h"
 #include "base/text.h"
 
 #include <string.h>

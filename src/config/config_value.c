@@ -2,7 +2,7 @@
 
 #include "base/address.h"
 #include "base/text.h"
-#include "config/template.h"
+#include "config/topic_template.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -5,13 +5,13 @@
 #include "base/retry.h"
 #include "base/stop.h"
 #include "base/text.h"
-#include "daemon/census.h"
-#include "daemon/due.h"
 #include "daemon/health.h"
-#include "daemon/listen.h"
-#include "daemon/standing.h"
+#include "daemon/listener.h"
+#include "daemon/model_status.h"
+#include "daemon/pending_count.h"
+#include "daemon/run_queue.h"
 #include "relay/burst.h"
-#include "store/position.h"
+#include "store/scan_position.h"
 #include "store/store.h"
 
 #include <math.h>
@@ -34,7 +34,7 @@ struct worker {
 	struct retry connecting;
 	struct instant used; /* when the session was last used */
 	bool has_session;
-	unsigned short dice[3];
+	unsigned short jitter[3];
 	_Atomic int64_t alive_ns; /* when it last made progress */
 	pthread_t thread;
 };
@@ -43,13 +43,13 @@ struct daemon {
 	const struct config *config;
 	struct bus *bus;
 	struct metrics *metrics;
-	struct due *due;
+	struct run_queue *queue;
 	struct health *health;
 	struct listener *listener;
 	struct worker *workers;
 	unsigned worker_count;
-	struct census *census; /* the main thread's */
-	struct standing *standing;
+	struct pending_count *pending_count; /* the main thread's */
+	struct model_status *status;
 	pthread_mutex_t lock;
 	size_t sent;
 	double worst_ack;
@@ -57,7 +57,7 @@ struct daemon {
 
 /* A worker's visit to a model. */
 struct visit {
-	enum due_reason reason;
+	enum queue_reason reason;
 	struct burst_result result;
 	double rest; /* seconds until the next scan of the whole table; 0: the poll interval */
 };
@@ -84,7 +84,7 @@ static void lose_session(struct worker *w)
 		health_lost(w->daemon->health);
 	w->has_session = false;
 	store_disconnect(w->store);
-	due_lost(w->daemon->due, w->number);
+	queue_lost(w->daemon->queue, w->number);
 	metrics_lost(w->daemon->metrics, w->number);
 }
 
@@ -97,7 +97,7 @@ static void connect_once(struct worker *w)
 	double limit = fmin(d->config->timeout, CONNECT_S);
 	lose_session(w);
 	if (!health_try(d->health)) {
-		due_wait_closed(d->due, instant_after(clock_now(), ROOM_PAUSE_S));
+		queue_wait_closed(d->queue, instant_after(clock_now(), ROOM_PAUSE_S));
 		return;
 	}
 	if (store_connect(w->store, instant_after(clock_now(), limit), &e)) {
@@ -109,8 +109,8 @@ static void connect_once(struct worker *w)
 	}
 	if (e.kind != ERROR_STOPPED)
 		health_refused(d->health, e.text);
-	retry_again(&w->connecting, ERROR_CONNECTION, clock_now(), erand48(w->dice), &delay);
-	due_wait_closed(d->due, instant_after(clock_now(), delay));
+	retry_again(&w->connecting, ERROR_CONNECTION, clock_now(), erand48(w->jitter), &delay);
+	queue_wait_closed(d->queue, instant_after(clock_now(), delay));
 }
 
 /* If there is nothing to do for a while, still detect that the database is unavailable. */
@@ -151,7 +151,7 @@ static bool may_serve(struct worker *w, const struct model *m, struct error *e)
 		return true;
 	if (!store_lock(w->store, m, e))
 		return false;
-	due_keep(w->daemon->due, w->number, m->index);
+	queue_keep(w->daemon->queue, w->number, m->index);
 	metrics_leads(w->daemon->metrics, m->index, w->number);
 	return true;
 }
@@ -173,7 +173,7 @@ static bool look(struct worker *w, const struct burst_order *order, struct burst
 
 /* If there is nothing new after the position, scan from the beginning of the table; if a sweep
  * should wait, only from a little before the position.  If more rows are deferred than claims skip,
- * do neither before they are due, whatever the reason of the visit. */
+ * do neither before they are queue, whatever the reason of the visit. */
 static bool run_any(
 	struct worker *w, struct burst_order order, struct visit *visit, struct error *e)
 {
@@ -186,30 +186,30 @@ static bool run_any(
 	order.from_start = visit->rest <= 0;
 	const struct model *m = order.model;
 	if (!order.from_start &&
-		(m->is_parent || !position_step_back(order.position, m->table_state)))
+		(m->has_children || !position_step_back(order.position, m->table_state)))
 		return true;
 	return look(w, &order, &visit->result, e);
 }
 
 /* Claims skip rows that others have locked: if signals were counted, check whether they are held
- * (see hold.h).  If that cannot be determined, claims find out why. */
+ * (see held_rows.h).  If that cannot be determined, claims find out why. */
 static void watch_locks(struct worker *w, const struct burst_order *order, struct visit *visit)
 {
-	struct standing *standing = w->daemon->standing;
+	struct model_status *status = w->daemon->status;
 	const struct model *m = order->model;
 	bool swept = visit->result.claimed == 0 && visit->result.from_start;
 	struct text passed[2] = { 0 }, who = { 0 };
 	struct sighting row;
 	struct error e;
-	if (deferral_is_full(order->deferral) || !standing_looks(standing, m->index, swept, &row))
+	if (deferral_is_full(order->deferral) || !status_looks(status, m->index, swept, &row))
 		return;
 	bool passes = deferral_list(order->deferral, &passed[0], &passed[1]);
 	const char *const lists[] = { passed[0].text, passed[1].text };
 	if (!store_see(w->store, m, passes ? lists : NULL, &row, &e)) {
 		log_debug("%s", e.text);
-	} else if (standing_saw(standing, m->index, swept, &row)) {
+	} else if (status_saw(status, m->index, swept, &row)) {
 		store_say_locker(w->store, &row, &who);
-		standing_tell_held(standing, m->index, m->relation, who.text);
+		status_tell_held(status, m->index, m->relation, who.text);
 	}
 	text_free(&passed[0]);
 	text_free(&passed[1]);
@@ -227,7 +227,7 @@ static double rest_of(struct worker *w, const struct burst_order *order, double 
 {
 	struct instant now = clock_now();
 	rest = shorter(rest, deferral_rest(order->deferral, now));
-	if (!standing_watches(w->daemon->standing, order->model->index))
+	if (!status_watches(w->daemon->status, order->model->index))
 		return rest;
 	return shorter(rest, fmax(WATCH_S, position_rest(order->position, now)));
 }
@@ -235,20 +235,20 @@ static double rest_of(struct worker *w, const struct burst_order *order, double 
 static bool run_in_no_order(
 	struct worker *w, struct burst_order order, struct visit *visit, struct error *e)
 {
-	struct standing *standing = w->daemon->standing;
+	struct model_status *status = w->daemon->status;
 	size_t model = order.model->index;
 	order.kind = CLAIM_FIRST;
-	order.position = standing_position(standing, model);
-	order.deferral = standing_deferral(standing, model);
+	order.position = status_position(status, model);
+	order.deferral = status_deferral(status, model);
 	deferral_release(order.deferral, clock_now(), true);
 	bool passes_over =
 		deferral_has_rows(order.deferral); /* others may release them meanwhile */
 	bool ok = run_any(w, order, visit, e);
 	if (ok && visit->result.claimed == 0 && visit->result.from_start && !passes_over)
-		standing_emptied(standing, model);
+		status_emptied(status, model);
 	if (ok)
 		watch_locks(w, &order, visit);
-	visit->result.locked = standing_sees_rows(standing, model);
+	visit->result.locked = status_sees_rows(status, model);
 	visit->rest = rest_of(w, &order, visit->rest);
 	return ok;
 }
@@ -256,7 +256,7 @@ static bool run_in_no_order(
 static bool run_burst(struct worker *w, const struct model *m, struct visit *visit, struct error *e)
 {
 	struct burst_order order = {
-		.model = m, .kind = CLAIM_ORDERED, .from_start = visit->reason == DUE_TIME
+		.model = m, .kind = CLAIM_ORDERED, .from_start = visit->reason == QUEUE_TIME
 	};
 	if (is_ordered(w->daemon, m->index))
 		return burst_run(w->burst, &order, &visit->result, e);
@@ -275,31 +275,31 @@ static void note_sent(struct daemon *d, const struct burst_result *result)
 static void handle_error(struct worker *w, size_t model, struct instant start, struct error *e)
 {
 	if (e->kind == ERROR_STOPPED) {
-		standing_leave(w->daemon->standing, model);
-		due_done(w->daemon->due, model, DUE_LATER, 0);
+		status_leave(w->daemon->status, model);
+		queue_done(w->daemon->queue, model, QUEUE_LATER, 0);
 		return;
 	}
 	store_blame(w->store, model, e);
-	double delay = standing_failure(w->daemon->standing, model, e, start, erand48(w->dice));
-	metrics_stopped(w->daemon->metrics, model, standing_is_stopped(w->daemon->standing, model));
-	if (error_policy(e->kind) == POLICY_CONNECT)
+	double delay = status_failure(w->daemon->status, model, e, start, erand48(w->jitter));
+	metrics_stopped(w->daemon->metrics, model, status_is_stopped(w->daemon->status, model));
+	if (error_policy(e->kind) == POLICY_RECONNECT)
 		lose_session(w);
-	else if (error_policy(e->kind) == POLICY_PREPARE)
+	else if (error_policy(e->kind) == POLICY_REPREPARE)
 		store_forget(w->store, model);
-	due_done(w->daemon->due, model, DUE_LATER, delay);
+	queue_done(w->daemon->queue, model, QUEUE_LATER, delay);
 }
 
-static void serve(struct worker *w, size_t model, enum due_reason reason)
+static void serve(struct worker *w, size_t model, enum queue_reason reason)
 {
 	struct error e;
 	/* The broker may have become unavailable while the worker waited for work. */
 	if (!bus_is_up(w->daemon->bus)) {
-		due_done(w->daemon->due, model, DUE_LATER, 0);
+		queue_done(w->daemon->queue, model, QUEUE_LATER, 0);
 		return;
 	}
 	struct instant start = clock_now();
 	struct visit visit = { .reason = reason };
-	standing_begin(w->daemon->standing, model);
+	status_begin(w->daemon->status, model);
 	const struct burst_result *result = &visit.result;
 	const struct model *m = store_model(w->store, model, &e);
 	bool ok = m != NULL && may_serve(w, m, &e) && run_burst(w, m, &visit, &e);
@@ -312,26 +312,26 @@ static void serve(struct worker *w, size_t model, enum due_reason reason)
 		return;
 	}
 	if (result->put_off > 0 && result->sent == 0)
-		standing_leave(w->daemon->standing, model); /* that is not a success */
+		status_leave(w->daemon->status, model); /* that is not a success */
 	else
-		standing_success(w->daemon->standing, model, result->sent > 0);
-	metrics_stopped(w->daemon->metrics, model, standing_is_stopped(w->daemon->standing, model));
+		status_success(w->daemon->status, model, result->sent > 0);
+	metrics_stopped(w->daemon->metrics, model, status_is_stopped(w->daemon->status, model));
 	if (result->held_back) {
-		due_done(w->daemon->due, model, DUE_LATER, HELD_PAUSE_S);
+		queue_done(w->daemon->queue, model, QUEUE_LATER, HELD_PAUSE_S);
 		return;
 	}
-	due_done(w->daemon->due, model, result->more ? DUE_FULL : DUE_EMPTIED, visit.rest);
+	queue_done(w->daemon->queue, model, result->more ? QUEUE_FULL : QUEUE_EMPTIED, visit.rest);
 }
 
 static void *work(void *arg)
 {
 	struct worker *w = arg;
-	struct due *due = w->daemon->due;
+	struct run_queue *queue = w->daemon->queue;
 	size_t model;
-	enum due_reason reason;
-	while (!due_wait_closed(due, clock_now())) {
+	enum queue_reason reason;
+	while (!queue_wait_closed(queue, clock_now())) {
 		show_alive(w);
-		if (is_ready(w) && due_take(due, w->number, tick(), &model, &reason))
+		if (is_ready(w) && queue_take(queue, w->number, tick(), &model, &reason))
 			serve(w, model, reason);
 	}
 	lose_session(w);
@@ -348,8 +348,8 @@ static void start_worker(struct daemon *d, unsigned number)
 	w->burst = burst_new(
 		d->config, w->store, d->bus, (struct burst_owner){ number, d->worker_count });
 	w->connecting = retry_new(INFINITY, clock_now());
-	w->dice[0] = (unsigned short)(clock_now().ns >> 8);
-	w->dice[1] = (unsigned short)number;
+	w->jitter[0] = (unsigned short)(clock_now().ns >> 8);
+	w->jitter[1] = (unsigned short)number;
 	show_alive(w);
 	if (pthread_create(&w->thread, NULL, work, w) != 0)
 		abort();
@@ -358,12 +358,12 @@ static void start_worker(struct daemon *d, unsigned number)
 static void set_up_models(struct daemon *d)
 {
 	const struct config *config = d->config;
-	d->standing = standing_new(config);
+	d->status = status_new(config);
 	for (size_t i = 0; i < config->model_count; i++) {
 		if (is_ordered(d, i))
-			due_set_ordered(d->due, i);
+			queue_set_ordered(d->queue, i);
 		if (!config->autoflush || !config->models[i].autoflush)
-			due_set_off(d->due, i);
+			queue_set_off(d->queue, i);
 	}
 }
 
@@ -374,22 +374,22 @@ struct daemon *daemon_start(const struct config *config, struct bus *bus, struct
 	d->bus = bus;
 	d->metrics = metrics;
 	d->worker_count = (unsigned)config->workers;
-	d->due = due_new(config->model_count, d->worker_count, config->poll_interval);
+	d->queue = queue_new(config->model_count, d->worker_count, config->poll_interval);
 	d->health = health_new(d->worker_count);
 	pthread_mutex_init(&d->lock, NULL);
 	set_up_models(d);
-	d->census = census_new(config, d->health, metrics, d->standing);
+	d->pending_count = pending_count_new(config, d->health, metrics, d->status);
 	d->workers = memory_new(d->worker_count, sizeof *d->workers);
 	for (unsigned i = 0; i < d->worker_count; i++)
 		start_worker(d, i);
 	if (config->notify_channel[0] != '\0')
-		d->listener = listener_start(config, d->due, d->health);
+		d->listener = listener_start(config, d->queue, d->health);
 	return d;
 }
 
 void daemon_stop(struct daemon *d)
 {
-	due_close(d->due);
+	queue_close(d->queue);
 	listener_stop(d->listener);
 	for (unsigned i = 0; i < d->worker_count; i++) {
 		pthread_join(d->workers[i].thread, NULL);
@@ -397,10 +397,10 @@ void daemon_stop(struct daemon *d)
 		store_free(d->workers[i].store);
 	}
 	free(d->workers);
-	standing_free(d->standing);
-	census_free(d->census);
+	status_free(d->status);
+	pending_count_free(d->pending_count);
 	health_free(d->health);
-	due_free(d->due);
+	queue_free(d->queue);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
 }
@@ -450,10 +450,10 @@ struct daemon_report daemon_report(struct daemon *d)
 
 void daemon_describe_stopped(struct daemon *d, struct text *t)
 {
-	standing_describe(d->standing, clock_now(), t);
+	status_describe(d->status, clock_now(), t);
 }
 
 bool daemon_count(struct daemon *d, size_t *pending, bool *more)
 {
-	return census_take(d->census, pending, more);
+	return pending_count_take(d->pending_count, pending, more);
 }

@@ -1,4 +1,4 @@
-#include "daemon/metrics_own.h"
+#include "daemon/metrics_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +63,7 @@ void metrics_free(struct metrics *m)
 static struct series take_over(const struct metrics *m, const char *name, struct instant now)
 {
 	struct series s = { 0 };
-	lag_begin(&s.lag, now);
+	oldest_pending_begin(&s.lag, now);
 	for (size_t i = 0; i < m->count; i++)
 		if (strcmp(m->series[i].name, name) == 0)
 			s = m->series[i];
@@ -106,13 +106,13 @@ static void observe(struct histogram *h, double seconds)
 static void note_error(struct series *s, enum error_kind kind, struct instant now)
 {
 	if (kind == ERROR_BUSY) { /* another process sends the model */
-		lag_begin(&s->lag, now);
+		oldest_pending_begin(&s->lag, now);
 		s->leader = 0;
 	}
 	if (!kinds[kind].counts)
 		return;
 	s->errors[kinds[kind].class]++;
-	lag_failed(&s->lag, kind, now);
+	oldest_pending_failed(&s->lag, kind, now);
 }
 
 void metrics_served(struct metrics *m, size_t model, const struct burst_result *result,
@@ -130,7 +130,8 @@ void metrics_served(struct metrics *m, size_t model, const struct burst_result *
 	if (kind != ERROR_NONE)
 		note_error(s, kind, now);
 	else
-		lag_served(&s->lag, !result->more && !result->held_back && !result->locked, now);
+		oldest_pending_served(
+			&s->lag, !result->more && !result->held_back && !result->locked, now);
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -162,6 +163,6 @@ void metrics_pending(struct metrics *m, size_t model, size_t count, struct insta
 	pthread_mutex_lock(&m->lock);
 	m->series[model].pending = count;
 	if (count == 0)
-		lag_counted_none(&m->series[model].lag, now);
+		oldest_pending_counted_none(&m->series[model].lag, now);
 	pthread_mutex_unlock(&m->lock);
 }

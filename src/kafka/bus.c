@@ -2,7 +2,7 @@
 
 #include "base/limits.h"
 #include "base/text.h"
-#include "kafka/bus_own.h"
+#include "kafka/bus_internal.h"
 #include "kafka/bus_producer.h"
 #include "kafka/bus_verdict.h"
 
@@ -170,7 +170,7 @@ static const char *lateness(const struct bus *bus, const struct ledger *l)
 {
 	for (size_t i = 0; i < l->count; i++) {
 		const struct entry *entry = &l->entries[i];
-		if (entry->verdict == VERDICT_LATE || entry->verdict == VERDICT_AWAY)
+		if (entry->verdict == VERDICT_UNKNOWN || entry->verdict == VERDICT_AWAY)
 			return entry->reason != NULL ? entry->reason : "";
 		if (bus->in_order && entry->verdict != VERDICT_STORED)
 			break;
@@ -212,10 +212,10 @@ void bus_begin(struct bus *bus, struct ledger *l, size_t count)
 	pthread_mutex_unlock(&bus->lock);
 }
 
-void bus_shorten(struct bus *bus, struct ledger *l, size_t count)
+void bus_truncate(struct bus *bus, struct ledger *l, size_t count)
 {
 	pthread_mutex_lock(&bus->lock);
-	ledger_shorten(l, count);
+	ledger_truncate(l, count);
 	pthread_mutex_unlock(&bus->lock);
 }
 
@@ -243,9 +243,9 @@ static void wait_for_room(struct bus *bus, struct instant deadline)
 	struct instant soon = instant_after(clock_now(), QUEUE_FULL_RETRY_S);
 	struct timespec until = instant_timespec(instant_earlier(soon, deadline));
 	pthread_mutex_lock(&bus->lock);
-	bus->waiting_for_room++;
+	bus->waiting_senders++;
 	pthread_cond_timedwait(&bus->changed, &bus->lock, &until);
-	bus->waiting_for_room--;
+	bus->waiting_senders--;
 	pthread_mutex_unlock(&bus->lock);
 }
 
@@ -270,6 +270,20 @@ static bool never_fits(const struct bus *bus, const struct message *message)
 	return message->key_length + message->value_length > bus->queue_max_kbytes * 1024;
 }
 
+/* The producer did not take the message.  Always returns false. */
+static bool note_refusal(struct bus *bus, struct ledger *l, size_t slot,
+	const struct message *message, rd_kafka_resp_err_t code)
+{
+	struct judgement j = { .verdict = VERDICT_UNKNOWN };
+	bus_judge_refusal(bus, code, message, &j);
+	pthread_mutex_lock(&bus->lock);
+	if (j.verdict == VERDICT_TOPIC)
+		bus_topic_note(bus, message->topic, BUS_ANY_PARTITION, &j);
+	bus_record(bus, l, slot, &j);
+	pthread_mutex_unlock(&bus->lock);
+	return false;
+}
+
 /* Pass the message to the producer, or refuse it. */
 static bool hand_over(struct bus *bus, struct ledger *l, size_t slot, const struct message *message,
 	struct instant deadline)
@@ -285,7 +299,8 @@ static bool hand_over(struct bus *bus, struct ledger *l, size_t slot, const stru
 			return false;
 		}
 		if (atomic_load(&bus->is_broken)) {
-			bus_refuse(bus, l, slot, VERDICT_LATE, "an earlier message was not stored");
+			bus_refuse(
+				bus, l, slot, VERDICT_UNKNOWN, "an earlier message was not stored");
 			return false;
 		}
 		pthread_rwlock_rdlock(&bus->producer_lock);
@@ -300,16 +315,7 @@ static bool hand_over(struct bus *bus, struct ledger *l, size_t slot, const stru
 			break;
 		wait_for_room(bus, deadline);
 	}
-	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-		return true;
-	struct judgement j = { .verdict = VERDICT_LATE };
-	bus_judge_refusal(bus, code, message, &j);
-	pthread_mutex_lock(&bus->lock);
-	if (j.verdict == VERDICT_TOPIC)
-		bus_topic_note(bus, message->topic, BUS_ANY_PARTITION, &j);
-	bus_record(bus, l, slot, &j);
-	pthread_mutex_unlock(&bus->lock);
-	return false;
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR || note_refusal(bus, l, slot, message, code);
 }
 
 bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct message *message,

@@ -5,7 +5,7 @@
  * One bus serves all workers of the process, concurrently.  A thread of its own takes the delivery
  * reports.  Only a message's own report without an error becomes VERDICT_STORED; a refusal by the
  * producer itself never gets a report and is recorded at once.  A producer that reports a fatal
- * error is replaced by a new one; its unsettled messages are VERDICT_LATE.
+ * error is replaced by a new one; its unsettled messages are VERDICT_UNKNOWN.
  */
 #ifndef SIGNALBUS_BUS_H
 #define SIGNALBUS_BUS_H
@@ -46,9 +46,9 @@ struct bus *bus_new(const struct config *config, struct error *e);
 struct bus *bus_ordered(struct bus *bus, size_t model, struct error *e);
 
 /* The bus for the large bursts of a worker, by its number, which is bus or belongs to it; created
- * on first use.  One producer has one batch of a partition in flight at a time (see bus_report.c):
- * with two of them, bursts of two workers are in flight.  Small bursts should share a producer,
- * because there those that wait are sent in one batch. */
+ * on first use.  One producer has one batch of a partition in flight at a time (see
+ * bus_reporter.c): with two of them, bursts of two workers are in flight.  Small bursts should
+ * share a producer, because there those that wait are sent in one batch. */
 struct bus *bus_lane(struct bus *bus, unsigned worker);
 
 /* The bus for a message that is to be judged separately, which belongs to bus; created on first
@@ -92,7 +92,7 @@ bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct messa
 	struct instant deadline);
 
 /* Truncate the burst to count messages. */
-void bus_shorten(struct bus *bus, struct ledger *l, size_t count);
+void bus_truncate(struct bus *bus, struct ledger *l, size_t count);
 
 /* Record a verdict that is not from the producer. */
 void bus_refuse(struct bus *bus, struct ledger *l, size_t slot, enum verdict v, const char *reason);
@@ -103,8 +103,8 @@ struct bus_memory {
 	void *arg;
 };
 
-/* Wait until each slot of l has a verdict.  Those that have none at deadline become VERDICT_LATE,
- * or VERDICT_AWAY where it is known what keeps their topic from being stored. */
+/* Wait until each slot of l has a verdict.  Those that have none at deadline become
+ * VERDICT_UNKNOWN, or VERDICT_AWAY where it is known what keeps their topic from being stored. */
 void bus_await(
 	struct bus *bus, struct ledger *l, struct instant deadline, const struct bus_memory *m);
 

@@ -2,7 +2,7 @@
  * Interpreting an answer: the verdict, and the reason for people, with the limits that apply.
  */
 #include "kafka/bus_ask.h"
-#include "kafka/bus_own.h"
+#include "kafka/bus_internal.h"
 #include "kafka/bus_producer.h"
 #include "kafka/bus_verdict.h"
 
@@ -130,7 +130,7 @@ void bus_judge(
 	j->is_models = false;
 	j->reason = bus_verdict_text(report->err);
 	if (is_hosts_time(bus, report)) {
-		j->verdict = VERDICT_LATE;
+		j->verdict = VERDICT_UNKNOWN;
 		j->reason = "the broker refuses this host's time (Broker: Invalid timestamp); "
 			    "is a clock wrong?";
 	} else if (report->err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT) {

@@ -1,7 +1,7 @@
 /*
  * Which properties may be set: those that librdkafka accepts and signalbus allows.
  */
-#include "base/nearest.h"
+#include "base/suggest.h"
 #include "base/text.h"
 #include "kafka/bus.h"
 #include "kafka/bus_producer.h"

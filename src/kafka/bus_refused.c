@@ -4,7 +4,7 @@
  * again.  Each bus has its own, because each producer has its own view of the cluster.
  */
 #include "base/text.h"
-#include "kafka/bus_own.h"
+#include "kafka/bus_internal.h"
 #include "kafka/bus_producer.h"
 #include "kafka/bus_verdict.h"
 
@@ -14,7 +14,7 @@
 
 #define TOPICS_MAX                                                                                 \
 	1000       /* names made from columns may be any: beyond that the oldest is forgotten */
-#define DICE   0.5 /* many topics are not retried at the same time anyway */
+#define JITTER 0.5 /* many topics are not retried at the same time anyway */
 #define AWAY_S 1.0 /* between checks whether a leader is back */
 
 /* Under the lock. */
@@ -63,7 +63,7 @@ static void put_off(struct topic_trouble *t, int32_t partition, const struct jud
 	t->cause = j->cause;
 	t->is_tried = j->verdict != VERDICT_TOPIC && j->verdict != VERDICT_AWAY;
 	double wait =
-		j->verdict == VERDICT_AWAY ? AWAY_S : clock_backoff_delay(++t->failures, DICE);
+		j->verdict == VERDICT_AWAY ? AWAY_S : clock_backoff_delay(++t->failures, JITTER);
 	t->next_try = instant_after(clock_now(), wait);
 }
 
@@ -105,7 +105,7 @@ static bool concerns(const struct topic_trouble *t, const struct destination *to
 const char *bus_topic_reason(struct bus *bus, const struct destination *to, enum verdict *v)
 {
 	const struct topic_trouble *t = to->topic != NULL ? find(bus, to->topic) : NULL;
-	*v = VERDICT_LATE;
+	*v = VERDICT_UNKNOWN;
 	if (t == NULL || (to->partition != BUS_ANY_PARTITION && !concerns(t, to)))
 		return NULL;
 	if (t->verdict == VERDICT_AWAY)

@@ -6,7 +6,7 @@
  */
 #include "base/text.h"
 #include "kafka/bus_ask.h"
-#include "kafka/bus_own.h"
+#include "kafka/bus_internal.h"
 #include "kafka/bus_producer.h"
 
 #include <math.h>
@@ -17,7 +17,7 @@
 #define ASK_MS          500
 #define ASK_SETTINGS_MS 300
 #define PATIENCE_MAX_S  3.0 /* for a leader that has not answered for long */
-#define DICE            0.5
+#define JITTER          0.5
 #define BROKERS_MAX     100 /* of a cluster; beyond this the oldest is forgotten */
 
 /* Under the lock of the main bus. */
@@ -126,7 +126,7 @@ static void lose(struct broker_trouble *b, const char *topic, int32_t partition)
 	snprintf(b->topic, sizeof b->topic, "%s", topic);
 	b->partition = partition;
 	b->is_lost = true;
-	b->next_ask = instant_after(clock_now(), clock_backoff_delay(++b->failures, DICE));
+	b->next_ask = instant_after(clock_now(), clock_backoff_delay(++b->failures, JITTER));
 }
 
 /* How long to wait for a leader: longer each time, because a slow one answers eventually. */
@@ -194,7 +194,7 @@ static bool is_away(struct look *k, const struct rd_kafka_metadata_topic *topic,
 			k->answered[k->answered_count++] = p->leader;
 	}
 	if (text[0] != '\0' && j->verdict != VERDICT_AWAY) {
-		j->verdict = is ? VERDICT_AWAY : VERDICT_LATE;
+		j->verdict = is ? VERDICT_AWAY : VERDICT_UNKNOWN;
 		snprintf(j->text, sizeof j->text, "topic %s: %s", topic->topic, text);
 	}
 	return is;
@@ -213,7 +213,7 @@ static void look_at(struct look *k, const struct rd_kafka_metadata_topic *topic)
 	for (int i = 0; i < topic->partition_cnt; i++)
 		if (is_away(k, topic, &topic->partitions[i], &s, &j) && away++ == 0)
 			first = topic->partitions[i].id;
-	if (!is_asked && j.verdict == VERDICT_LATE)
+	if (!is_asked && j.verdict == VERDICT_UNKNOWN)
 		return;
 	j.reason = j.text;
 	pthread_mutex_lock(&bus->lock);

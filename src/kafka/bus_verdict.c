@@ -37,7 +37,7 @@ enum verdict bus_verdict_of(rd_kafka_resp_err_t code)
 	for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++)
 		if (verdicts[i].code == code)
 			return verdicts[i].verdict;
-	return VERDICT_LATE;
+	return VERDICT_UNKNOWN;
 }
 
 int bus_verdict_cause(rd_kafka_resp_err_t code)

@@ -9,7 +9,7 @@
 #include "model/ledger.h"
 
 /* The only table of what is at fault for an error: the row (VERDICT_REJECTED), its topic
- * (VERDICT_TOPIC), or the cluster, the network or this host (VERDICT_LATE): the row is kept and
+ * (VERDICT_TOPIC), or the cluster, the network or this host (VERDICT_UNKNOWN): the row is kept and
  * retried.  Errors that are not in the table belong to the last kind.
  *
  * What the broker says of a batch holds for each message of it, so VERDICT_REJECTED is final only

@@ -1,7 +1,7 @@
 #include "model/encode.h"
 
 #include "base/utf8.h"
-#include "model/bytes.h"
+#include "model/bytea.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -247,7 +247,7 @@ static bool set_topic(
 	struct encoder *enc, const struct field *fields, struct message *message, struct error *e)
 {
 	const struct model *m = enc->model;
-	message->topic = m->config->topic;
+	message->topic = m->settings->topic;
 	if (template_is_constant(&m->topic))
 		return true;
 	if (!template_expand(&m->topic, fields, &enc->topic, e))

@@ -24,7 +24,7 @@ void ledger_begin(struct ledger *l, uint64_t burst, size_t count)
 	l->open = count;
 }
 
-void ledger_shorten(struct ledger *l, size_t count)
+void ledger_truncate(struct ledger *l, size_t count)
 {
 	while (l->count > count) {
 		const struct entry *last = &l->entries[--l->count];
@@ -106,13 +106,13 @@ bool ledger_failed_alike(const struct ledger *l, struct ledger_rules rules, enum
 	       (alike == 1 && rules.before.cause == cause && rules.before.count >= LEDGER_RUN_MAX);
 }
 
-void ledger_run_on(struct ledger_run *run, const struct ledger *l, const struct disposal *d)
+void ledger_run_on(struct ledger_run *run, const struct ledger *l, const struct row_outcome *d)
 {
 	bool any_stored = false;
 	for (size_t i = 0; i < l->count; i++) {
 		int cause = cause_of(&l->entries[i]);
 		any_stored = any_stored || l->entries[i].verdict == VERDICT_STORED;
-		if (d[i].fate == FATE_DIES && cause != 0)
+		if (d[i].outcome == OUTCOME_DEAD_LETTER && cause != 0)
 			*run = (struct ledger_run){ cause,
 				run->cause == cause ? run->count + 1 : 1 };
 	}
@@ -120,22 +120,22 @@ void ledger_run_on(struct ledger_run *run, const struct ledger *l, const struct 
 		*run = (struct ledger_run){ 0 };
 }
 
-bool fate_leaves(enum fate fate)
+bool outcome_leaves(enum outcome outcome)
 {
-	return fate == FATE_GOES || fate == FATE_DIES;
+	return outcome == OUTCOME_DELETE || outcome == OUTCOME_DEAD_LETTER;
 }
 
-static enum fate fate_of(const struct entry *entry, struct ledger_rules rules)
+static enum outcome outcome_of(const struct entry *entry, struct ledger_rules rules)
 {
 	enum verdict v = entry->verdict;
 	if (v == VERDICT_STORED)
-		return FATE_GOES;
+		return OUTCOME_DELETE;
 	if (!rules.dead_letters || (v != VERDICT_REJECTED && v != VERDICT_UNREADABLE))
-		return FATE_STAYS;
-	return FATE_DIES;
+		return OUTCOME_KEEP;
+	return OUTCOME_DEAD_LETTER;
 }
 
-size_t ledger_dispose(const struct ledger *l, struct ledger_rules rules, struct disposal *d)
+size_t ledger_decide(const struct ledger *l, struct ledger_rules rules, struct row_outcome *d)
 {
 	size_t leaving = 0;
 	bool unbroken = true;
@@ -145,25 +145,28 @@ size_t ledger_dispose(const struct ledger *l, struct ledger_rules rules, struct 
 	};
 	for (size_t i = 0; i < l->count; i++) {
 		const struct entry *entry = &l->entries[i];
-		enum fate fate = fate_of(entry, rules);
-		if (fate == FATE_DIES && cause_of(entry) != 0 && spares[entry->verdict])
-			fate = FATE_STAYS;
+		enum outcome outcome = outcome_of(entry, rules);
+		if (outcome == OUTCOME_DEAD_LETTER && cause_of(entry) != 0 &&
+			spares[entry->verdict])
+			outcome = OUTCOME_KEEP;
 		if (rules.in_order && !unbroken)
-			fate = FATE_STAYS;
-		unbroken = unbroken && fate == FATE_GOES;
-		d[i] = (struct disposal){ fate, fate == FATE_DIES ? entry->reason : NULL };
-		leaving += fate_leaves(fate);
+			outcome = OUTCOME_KEEP;
+		unbroken = unbroken && outcome == OUTCOME_DELETE;
+		d[i] = (struct row_outcome){ outcome,
+			outcome == OUTCOME_DEAD_LETTER ? entry->reason : NULL };
+		leaving += outcome_leaves(outcome);
 	}
 	return leaving;
 }
 
-size_t ledger_failure(const struct ledger *l, struct ledger_rules rules, const struct disposal *d)
+size_t ledger_failure(
+	const struct ledger *l, struct ledger_rules rules, const struct row_outcome *d)
 {
 	size_t worst = l->count;
 	for (size_t i = 0; i < l->count; i++) {
-		if (rules.in_order && d[i].fate == FATE_DIES)
+		if (rules.in_order && d[i].outcome == OUTCOME_DEAD_LETTER)
 			break;
-		if (d[i].fate != FATE_STAYS)
+		if (d[i].outcome != OUTCOME_KEEP)
 			continue;
 		if (worst == l->count || l->entries[i].verdict > l->entries[worst].verdict)
 			worst = i;

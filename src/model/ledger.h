@@ -15,10 +15,10 @@
 
 /* In order of weight: the heaviest determines the outcome of the burst. */
 enum verdict {
-	VERDICT_NONE,   /* not yet */
-	VERDICT_STORED, /* the broker has stored it */
-	VERDICT_UNSENT, /* held back, because an earlier one failed */
-	VERDICT_LATE,   /* no answer in time, or lost: the broker may or may not have it */
+	VERDICT_NONE,    /* not yet */
+	VERDICT_STORED,  /* the broker has stored it */
+	VERDICT_UNSENT,  /* held back, because an earlier one failed */
+	VERDICT_UNKNOWN, /* no answer in time, or lost: the broker may or may not have it */
 	VERDICT_AWAY, /* the same, or not sent at all: the broker that would store it is unreachable
 		       */
 	VERDICT_TOPIC,      /* the topic is missing or forbidden */
@@ -57,7 +57,7 @@ void ledger_begin(struct ledger *l, uint64_t burst, size_t count);
 void ledger_free(struct ledger *l);
 
 /* Truncate the burst to its first count slots. */
-void ledger_shorten(struct ledger *l, size_t count);
+void ledger_truncate(struct ledger *l, size_t count);
 
 /* Record the verdict for a slot, with a copy of reason (may be NULL).  Returns false, changing
  * nothing, if slot is out of range or already has a verdict. */
@@ -87,19 +87,19 @@ struct ledger_run {
 enum { LEDGER_RUN_MAX = 2 };
 
 /* What happens to a row. */
-enum fate {
-	FATE_STAYS,
-	FATE_GOES,  /* the broker has stored it: delete the row */
-	FATE_DIES,  /* the broker will never accept it: move the row to the dead letters */
-	FATE_WAITS, /* it stays, and is deferred */
+enum outcome {
+	OUTCOME_KEEP,
+	OUTCOME_DELETE,      /* the broker has stored it: delete the row */
+	OUTCOME_DEAD_LETTER, /* the broker will never accept it: move the row to the dead letters */
+	OUTCOME_DEFER,       /* it stays, and is deferred */
 };
 
 /* Whether the row leaves the table. */
-bool fate_leaves(enum fate fate);
+bool outcome_leaves(enum outcome fate);
 
-struct disposal {
-	enum fate fate;
-	const char *reason; /* FATE_DIES: borrowed from the ledger */
+struct row_outcome {
+	enum outcome outcome;
+	const char *reason; /* OUTCOME_DEAD_LETTER: borrowed from the ledger */
 };
 
 struct ledger_rules {
@@ -117,15 +117,16 @@ struct ledger_rules {
 bool ledger_failed_alike(const struct ledger *l, struct ledger_rules rules, enum verdict v);
 
 /* Note the dead letters of a burst in the run. */
-void ledger_run_on(struct ledger_run *run, const struct ledger *l, const struct disposal *d);
+void ledger_run_on(struct ledger_run *run, const struct ledger *l, const struct row_outcome *d);
 
 /* Say in d, which is as long as the ledger, what becomes of each row.  Returns how many leave. */
-size_t ledger_dispose(const struct ledger *l, struct ledger_rules rules, struct disposal *d);
+size_t ledger_decide(const struct ledger *l, struct ledger_rules rules, struct row_outcome *d);
 
 /* The slot that decides what is wrong with the burst, or count where nothing is: the first of those
  * that stay with the heaviest verdict; in order, the first that stays (and is not stored, if there
  * is such a one), unless it is behind a dead letter: what is behind one just waits for the next
  * burst. */
-size_t ledger_failure(const struct ledger *l, struct ledger_rules rules, const struct disposal *d);
+size_t ledger_failure(
+	const struct ledger *l, struct ledger_rules rules, const struct row_outcome *d);
 
 #endif

@@ -1,10 +1,10 @@
 #include "model/model.h"
 
-#include "base/nearest.h"
+#include "base/suggest.h"
 #include "base/text.h"
 #include "base/utf8.h"
-#include "model/shape.h"
-#include "postgres/binary.h"
+#include "model/message_shape.h"
+#include "postgres/binary_format.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -16,8 +16,8 @@
 struct model *model_new(const struct config *file, size_t index)
 {
 	struct model *m = memory_new(1, sizeof *m);
-	m->file = file;
-	m->config = &file->models[index];
+	m->config = file;
+	m->settings = &file->models[index];
 	m->index = index;
 	m->key_field = m->value_field = m->partition_field = m->timestamp_field = NO_FIELD;
 	m->floor_field = NO_FIELD;
@@ -51,13 +51,13 @@ void model_free(struct model *m)
 	free(m);
 }
 
-void model_set_table(struct model *m, const char *relation, bool is_parent)
+void model_set_table(struct model *m, const char *relation, bool has_children)
 {
 	m->relation = text_copy(relation);
-	m->scope = m->config->where == NULL
+	m->scope = m->settings->where == NULL
 			   ? text_copy(relation)
-			   : text_format("%s WHERE %s", relation, m->config->where);
-	m->is_parent = is_parent;
+			   : text_format("%s WHERE %s", relation, m->settings->where);
+	m->has_children = has_children;
 }
 
 struct column *model_add_column(struct model *m, const char *name, unsigned type_oid)
@@ -102,7 +102,7 @@ bool model_error(
 	if (vsnprintf(message, sizeof message, format, args) >= (int)sizeof message)
 		utf8_mark_cut(message, sizeof message);
 	va_end(args);
-	struct place at = config_place(m->file, m->config, setting);
+	struct place at = config_place(m->config, m->settings, setting);
 	return error_set(e, ERROR_CONFIG, "%s:%u: %s", at.file, at.line, message);
 }
 
@@ -194,15 +194,15 @@ static void add_order(struct model *m, size_t column, bool descending)
 
 static bool resolve_order(struct model *m, struct error *e)
 {
-	const struct strings *order_by = &m->config->order_by;
+	const struct strings *order_by = &m->settings->order_by;
 	for (size_t i = 0; i < order_by->count; i++) {
 		char *name = text_copy(order_by->items[i]);
 		bool whole = column_find(m, name) != NO_FIELD;
 		bool descending = !whole && cut_direction(name);
 		size_t column = model_column(m, name);
 		if (column == NO_FIELD)
-			model_no_column(m, config_place(m->file, m->config, "order_by"), "order_by",
-				name, e);
+			model_no_column(m, config_place(m->config, m->settings, "order_by"),
+				"order_by", name, e);
 		else
 			add_order(m, column, descending);
 		free(name);
@@ -228,7 +228,7 @@ static void resolve_serial_order(struct model *m)
 		return;
 	const struct order_item *first = &m->order[0];
 	m->serial_order = m->order_count == 1 || m->columns[first->column].is_serial;
-	if (!m->serial_order || first->descending || m->config->where != NULL)
+	if (!m->serial_order || first->descending || m->settings->where != NULL)
 		return;
 	m->floor_field = shape_field(m, first->column);
 	m->is_numbered = is_integer(&m->columns[first->column]);
@@ -296,7 +296,7 @@ static bool is_peoples(const struct model *m, const struct output *o)
 
 static void resolve_role(struct model *m)
 {
-	m->as_role = m->may_refuse || m->has_rule || m->config->where != NULL;
+	m->as_role = m->may_refuse || m->has_rule || m->settings->where != NULL;
 	for (size_t i = 0; i < m->output_count; i++)
 		m->as_role = m->as_role || is_peoples(m, &m->outputs[i]);
 }

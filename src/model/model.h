@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/problems.h"
 #include "config/config.h"
-#include "config/template.h"
+#include "config/topic_template.h"
 #include "postgres/rows.h"
 #include "postgres/types.h"
 
@@ -67,8 +67,8 @@ enum { ROW_CTID, ROW_TABLEOID, ROW_FIXED_FIELDS };
 #define NO_FIELD SIZE_MAX
 
 struct model {
-	const struct config *file;
-	const struct model_config *config;
+	const struct config *config;
+	const struct model_config *settings;
 	struct problems *mistakes; /* collects all mistakes of the settings; NULL: the first one is
 				      returned as an error */
 	size_t index;              /* in the configuration's list */
@@ -76,7 +76,7 @@ struct model {
 	unsigned table_oid;
 	char *dead_letters; /* table for rejected rows, quoted for SQL; NULL: they stay */
 	char *scope;        /* the rows of this model: the relation and, if needed, a condition */
-	bool is_parent;     /* partitioned or inherited from: ctids are not unique in it */
+	bool has_children;  /* partitioned or inherited from: ctids are not unique in it */
 	char *table_state;  /* to detect that the table has changed (sql.h) */
 	bool may_refuse;    /* triggers, rules or policies may prevent rows from being deleted */
 	bool has_rule;      /* has triggers on DELETE */
@@ -96,7 +96,7 @@ struct model {
 	bool is_numbered;   /* it is set, and the places are integers */
 	struct output *outputs;
 	size_t output_count;
-	bool is_binary; /* the outputs may use binary format: binary.h knows their types */
+	bool is_binary; /* the outputs may use binary format: binary_format.h knows their types */
 	/* The result of a claim: the fixed fields, the outputs and, for the types of outputs that
 	 * use to_json(), one column each, which is always NULL. */
 	struct row_column *claimed;
@@ -123,7 +123,7 @@ void model_free(struct model *m);
  * fields and headers (those without a type use to_json()), then model_resolve().  Set the other
  * properties of a column in the result of model_add_column(), before the next one is added: its
  * type, cast and operators, which the model owns, and whether it is serial. */
-void model_set_table(struct model *m, const char *relation, bool is_parent);
+void model_set_table(struct model *m, const char *relation, bool has_children);
 struct column *model_add_column(struct model *m, const char *name, unsigned type_oid);
 void model_add_primary_key(struct model *m, const char *column_name);
 void model_add_expression(struct model *m, const char *sql, unsigned type_oid);

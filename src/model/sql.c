@@ -125,10 +125,10 @@ static void add_outputs(struct text *t, const struct model *m, bool is_bare, boo
 /* The model's own condition, after another one or as the first. */
 static void add_where(struct text *t, const struct model *m, bool is_first)
 {
-	if (m->config->where == NULL)
+	if (m->settings->where == NULL)
 		return;
 	add_string(t, is_first ? " WHERE " : " AND ");
-	add_expression(t, m->config->where);
+	add_expression(t, m->settings->where);
 }
 
 /* All rows of the model. */
@@ -203,7 +203,7 @@ static void add_greater_by_columns(struct text *t, const struct model *m)
 static void add_next(struct text *t, const struct model *m)
 {
 	add_string(t, " WHERE ");
-	if (!m->is_parent)
+	if (!m->has_children)
 		add_string(t, "signal.ctid" OP(">") "$1::pg_catalog.tid");
 	else if (has_one_operator(m))
 		add_greater(t, m);
@@ -263,48 +263,49 @@ static void add_among(struct text *t, size_t n)
 /* A plan that joins would not keep the order of a parent's key: this one hashes the rows. */
 static void add_passed_over(struct text *t, const struct model *m, enum claim_kind kind)
 {
-	size_t before = kind == CLAIM_NOTED     ? m->primary_key_count
-			: kind == CLAIM_STRETCH ? 2
-			: kind == CLAIM_NEXT    ? sql_position_count(m)
-						: 0;
-	add_string(t, kind == CLAIM_FIRST && m->is_parent ? " WHERE NOT (" : " AND NOT (");
+	size_t before = kind == CLAIM_BY_KEY  ? m->primary_key_count
+			: kind == CLAIM_RANGE ? 2
+			: kind == CLAIM_NEXT  ? sql_position_count(m)
+					      : 0;
+	add_string(t, kind == CLAIM_FIRST && m->has_children ? " WHERE NOT (" : " AND NOT (");
 	add_among(t, before + 1);
 	add_string(t, ")");
 }
 
 char *sql_claim(const struct model *m, enum claim_kind kind, size_t count, unsigned how)
 {
-	bool in_order = kind == CLAIM_ORDERED || kind == CLAIM_FLOOR;
+	bool in_order = kind == CLAIM_ORDERED || kind == CLAIM_ORDERED_FROM;
 	bool passes_over = how & CLAIM_PASSES_OVER;
 	struct text t = { 0 };
-	add_outputs(&t, m, how & CLAIM_BARE, in_order || m->is_parent);
+	add_outputs(&t, m, how & CLAIM_BARE, in_order || m->has_children);
 	text_addf(&t, " FROM %s AS signal", m->relation);
-	if (kind == CLAIM_NEXT || kind == CLAIM_STRETCH || kind == CLAIM_TAKE)
+	if (kind == CLAIM_NEXT || kind == CLAIM_RANGE || kind == CLAIM_UNLOCKED)
 		add_next(&t, m);
-	if (kind == CLAIM_STRETCH || kind == CLAIM_TAKE)
+	if (kind == CLAIM_RANGE || kind == CLAIM_UNLOCKED)
 		add_string(&t, " AND signal.ctid" OP("<=") "$2::pg_catalog.tid");
-	if (kind == CLAIM_NOTED)
+	if (kind == CLAIM_BY_KEY)
 		add_noted(&t, m);
-	else if (kind == CLAIM_FIRST && !m->is_parent)
+	else if (kind == CLAIM_FIRST && !m->has_children)
 		/* Without a condition, a scan of a large table may begin anywhere in it
 		 * (synchronize_seqscans), and the position would skip the rows before. */
 		add_string(&t, " WHERE signal.ctid" OP(">") "'(0,0)'::pg_catalog.tid");
-	else if (kind == CLAIM_FLOOR)
+	else if (kind == CLAIM_ORDERED_FROM)
 		add_floor(&t, m);
 	if (passes_over)
 		add_passed_over(&t, m, kind);
 	add_where(&t, m,
-		!passes_over && (kind == CLAIM_ORDERED || (kind == CLAIM_FIRST && m->is_parent)));
+		!passes_over &&
+			(kind == CLAIM_ORDERED || (kind == CLAIM_FIRST && m->has_children)));
 	if (in_order) {
 		add_order(&t, m);
-	} else if (m->is_parent && kind != CLAIM_NOTED) {
+	} else if (m->has_children && kind != CLAIM_BY_KEY) {
 		add_string(&t, " ORDER BY ");
 		add_primary_key(&t, m);
 	}
 	text_addf(&t, " LIMIT %zu", count);
-	if (kind != CLAIM_TAKE)
+	if (kind != CLAIM_UNLOCKED)
 		add_string(&t, " FOR UPDATE OF signal");
-	if (kind != CLAIM_TAKE && !in_order)
+	if (kind != CLAIM_UNLOCKED && !in_order)
 		add_string(&t, " SKIP LOCKED");
 	return t.text;
 }
@@ -357,7 +358,7 @@ char *sql_writers(const struct model *m, bool among)
 			   " AND (l.pid" EQ "pg_catalog.pg_backend_pid()) IS NOT TRUE"
 			   " AND l.database" EQ "(SELECT d.oid FROM pg_catalog.pg_database d"
 			   " WHERE d.datname" EQ "pg_catalog.current_database())%s%s",
-		m->is_parent ? with_children : plain,
+		m->has_children ? with_children : plain,
 		among ? " AND l.virtualtransaction" EQ "ANY ($2::pg_catalog.text[])" : "");
 }
 
@@ -476,7 +477,7 @@ static void add_text_suffices(struct text *t, const struct model *m, size_t colu
 	text_addf(t, "::%s))", m->columns[column].cast);
 }
 
-char *sql_bury(const struct model *m)
+char *sql_copy_to_dead_letters(const struct model *m)
 {
 	struct text t = { 0 };
 	text_addf(&t, "INSERT INTO %s (model, signal, error) SELECT $1, ", m->dead_letters);
@@ -609,7 +610,7 @@ char *sql_probe(const struct model *m, const char *expression)
 char *sql_probe_where(const struct model *m)
 {
 	return text_format(
-		"SELECT FROM %s AS signal WHERE (%s\n) LIMIT 0", m->relation, m->config->where);
+		"SELECT FROM %s AS signal WHERE (%s\n) LIMIT 0", m->relation, m->settings->where);
 }
 
 char *sql_count_some(const struct model *m, size_t bound)
@@ -626,12 +627,12 @@ const char sql_live_rows[] = SQL_FAMILY_OF_1
 
 size_t sql_position_count(const struct model *m)
 {
-	return m->is_parent ? m->primary_key_count : 1;
+	return m->has_children ? m->primary_key_count : 1;
 }
 
 size_t sql_position_field(const struct model *m, size_t i)
 {
-	return m->is_parent ? m->primary_key_fields[i] : ROW_CTID;
+	return m->has_children ? m->primary_key_fields[i] : ROW_CTID;
 }
 
 void sql_array_add(struct text *array, const char *value)

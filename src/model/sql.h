@@ -16,17 +16,17 @@
 
 /* Which rows a claim selects; each kind is a prepared statement of its own. */
 enum claim_kind {
-	CLAIM_FIRST,   /* any rows, from the beginning of the table */
-	CLAIM_NEXT,    /* any rows after a position: sql_position_count() parameters */
-	CLAIM_STRETCH, /* the same, up to another position: two ctids */
-	CLAIM_TAKE,    /* the same, without locks */
-	CLAIM_NOTED,   /* the rows with these primary keys: an array for each of its columns */
-	CLAIM_ORDERED, /* the first rows in the model's order */
-	CLAIM_FLOOR,   /* the same, from a value of the floor field on: a parameter */
+	CLAIM_FIRST,        /* any rows, from the beginning of the table */
+	CLAIM_NEXT,         /* any rows after a position: sql_position_count() parameters */
+	CLAIM_RANGE,        /* the same, up to another position: two ctids */
+	CLAIM_UNLOCKED,     /* the same, without locks */
+	CLAIM_BY_KEY,       /* the rows with these primary keys: an array for each of its columns */
+	CLAIM_ORDERED,      /* the first rows in the model's order */
+	CLAIM_ORDERED_FROM, /* the same, from a value of the floor field on: a parameter */
 	CLAIM_KINDS
 };
 
-/* Claims select at most count rows, and lock them, except CLAIM_TAKE.  Unordered ones skip rows
+/* Claims select at most count rows, and lock them, except CLAIM_UNLOCKED.  Unordered ones skip rows
  * that others have locked: those are already being sent.  Ordered ones wait for them, because
  * nothing may overtake them.  CLAIM_PASSES_OVER: exclude the rows whose tableoids and ctids are in
  * two arrays, which are two more parameters.  CLAIM_BARE: only read values that the claim itself
@@ -122,7 +122,7 @@ char *sql_lock_again(const struct model *m);
 
 /* Copy a claimed row to the dead letters: $1 is the model's name, $2 the reason, then ctid and
  * tableoid. */
-char *sql_bury(const struct model *m);
+char *sql_copy_to_dead_letters(const struct model *m);
 
 /* Return the dead letters of the model $1 in table, with ids from $2 to $3, to the signal table;
  * writable says of each column whether it accepts a value (a generated one does not).  Returns how

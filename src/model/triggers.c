@@ -24,7 +24,7 @@ void triggers_add(struct text *t, const struct model *m, bool drop)
 		"CREATE OR REPLACE TRIGGER signalbus_notify AFTER INSERT ON %s\n"
 		"  FOR EACH STATEMENT EXECUTE FUNCTION signalbus_notify(",
 		m->relation);
-	sql_constant(t, m->file->notify_channel);
+	sql_constant(t, m->config->notify_channel);
 	text_addf(t, ");\n");
 }
 

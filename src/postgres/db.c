@@ -1,4 +1,4 @@
-#include "postgres/db_own.h"
+#include "postgres/db_internal.h"
 
 #include "base/limits.h"
 #include "base/log.h"

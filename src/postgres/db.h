@@ -80,7 +80,7 @@ struct db_call {
 	int never_null; /* this many of its columns, the first ones, are never NULL: a NULL there is
 			   an error */
 	bool binary; /* the server sends it in binary format, which costs it less; rows contain text
-			nevertheless. For columns whose types binary.h knows */
+			nevertheless. For columns whose types binary_format.h knows */
 	size_t max_bytes; /* of the rows, if limited: only the first ones that fit are kept, at
 			     least one … */
 	size_t *cut_to;   /* … and their number is stored here; 0: all were kept. If far more was

@@ -6,7 +6,7 @@
  * and a waiting process does not detect that its client is gone.  If sessions were just closed and
  * replaced, such processes would accumulate on the server.
  */
-#include "postgres/db_own.h"
+#include "postgres/db_internal.h"
 
 #include "base/log.h"
 #include "base/stop.h"

@@ -5,7 +5,7 @@
  * time, and with the name that it was found by, so that TLS verification and the password file work
  * as in libpq.
  */
-#include "postgres/db_own.h"
+#include "postgres/db_internal.h"
 
 #include "base/log.h"
 #include "base/stop.h"

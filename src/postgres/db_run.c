@@ -1,9 +1,9 @@
-#include "postgres/db_own.h"
+#include "postgres/db_internal.h"
 
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
-#include "postgres/binary.h"
+#include "postgres/binary_format.h"
 
 #include <poll.h>
 #include <stdio.h>

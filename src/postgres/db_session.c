@@ -3,7 +3,7 @@
  */
 #include "base/limits.h"
 #include "base/text.h"
-#include "postgres/db_own.h"
+#include "postgres/db_internal.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@
  * independent of the environment.  The server accepts and returns any bytes in a database without
  * an encoding (SQL_ASCII), and detects within timeout, not two hours, that we are gone with our
  * locks.  Rows hidden by row level security are an error, locks are not held forever, and a session
- * may be idle (if that is limited it holds an ordered lock, see store_lock.c), and so may a
+ * may be idle (if that is limited it holds an ordered lock, see ordered_lock.c), and so may a
  * transaction for as long as the broker takes.  Older servers do not know all of them.  Each
  * statement is planned once: it is short, always of the same form, and what the planner guesses
  * from a parameter's value (or would compile, with JIT) costs more than it gains. */

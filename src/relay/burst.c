@@ -1,8 +1,8 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "relay/burst_own.h"
-#include "relay/stretch.h"
+#include "relay/burst_internal.h"
+#include "relay/scan_range.h"
 
 #include <stdlib.h>
 
@@ -119,7 +119,7 @@ static bool begin_sending(struct burst *b, struct error *e)
 	if (b->via == NULL)
 		return false;
 	b->start = clock_now();
-	burst_open(b, &b->ledger, (size_t)b->model->config->burst_count);
+	burst_open(b, &b->ledger, (size_t)b->model->settings->burst_count);
 	b->is_open = true;
 	return true;
 }
@@ -136,7 +136,7 @@ static void end_sending(struct burst *b)
 {
 	if (!b->is_open)
 		return;
-	bus_shorten(b->via, &b->ledger, b->handed_over);
+	bus_truncate(b->via, &b->ledger, b->handed_over);
 	burst_close(b, &b->ledger);
 	b->is_open = false;
 }
@@ -153,21 +153,21 @@ static void take_row(void *arg, size_t count)
 		send_up_to(b, count);
 }
 
-/* A stretch without rows moves the position back, unless that would find rows that are deferred but
+/* A range without rows moves the position back, unless that would find rows that are deferred but
  * not remembered. */
-static struct stretch take_stretch(const struct burst *b)
+static struct scan_range take_range(const struct burst *b)
 {
 	const struct burst_order *o = b->order;
 	bool is_full = o->deferral != NULL && deferral_is_full(o->deferral);
-	return stretch_take(o->position, b->model, o->from_start, !b->is_sole && !is_full);
+	return range_take(o->position, b->model, o->from_start, !b->is_sole && !is_full);
 }
 
-static struct claim_request request_for(struct burst *b, const struct stretch *stretch)
+static struct claim_request request_for(struct burst *b, const struct scan_range *range)
 {
 	const struct burst_order *order = b->order;
-	return (struct claim_request){ .kind = stretch_kind(stretch, order->kind),
-		.from = &stretch->span.from,
-		.to = &stretch->span.to,
+	return (struct claim_request){ .kind = range_kind(range, order->kind),
+		.from = &range->span.from,
+		.to = &range->span.to,
 		.keys = order->keys,
 		.first_key = order->first_key,
 		.key_count = order->key_count,
@@ -177,11 +177,11 @@ static struct claim_request request_for(struct burst *b, const struct stretch *s
 }
 
 /* Claim, and send the first rows while others are in transit. */
-static bool claim_in(struct burst *b, const struct stretch *stretch, struct burst_result *result,
+static bool claim_in(struct burst *b, const struct scan_range *range, struct burst_result *result,
 	struct error *e)
 {
 	struct text passed[2] = { 0 };
-	struct claim_request request = request_for(b, stretch);
+	struct claim_request request = request_for(b, range);
 	bool passes = b->order->deferral != NULL &&
 		      deferral_list(b->order->deferral, &passed[0], &passed[1]);
 	const char *const lists[] = { passed[0].text, passed[1].text };
@@ -195,12 +195,12 @@ static bool claim_in(struct burst *b, const struct stretch *stretch, struct burs
 
 static bool claim(struct burst *b, struct burst_result *result, struct error *e)
 {
-	struct stretch stretch = b->has_next ? b->next : take_stretch(b);
-	b->next = (struct stretch){ 0 };
+	struct scan_range range = b->has_next ? b->next : take_range(b);
+	b->next = (struct scan_range){ 0 };
 	b->has_next = false;
-	bool ok = claim_in(b, &stretch, result, e);
-	if (ok && b->claim.count == 0 && stretch_go_on(&stretch))
-		ok = claim_in(b, &stretch, result, e);
+	bool ok = claim_in(b, &range, result, e);
+	if (ok && b->claim.count == 0 && range_go_on(&range))
+		ok = claim_in(b, &range, result, e);
 	/* By then the server has ended the transaction, so that others may send the rows.  A claim
 	 * may have waited long for locks of others; that does not shorten the broker's time. */
 	struct instant limit = instant_after(b->claim.since, limit_burst(b->config->timeout));
@@ -208,8 +208,8 @@ static bool claim(struct burst *b, struct burst_result *result, struct error *e)
 	result->claimed = b->claim.count;
 	result->held_back = b->claim.held_back;
 	result->held_seconds = b->claim.held_seconds;
-	result->more = b->claim.more || (b->claim.count > 0 && stretch_has_end(&stretch));
-	stretch_end(&stretch, b->model, &b->claim, (size_t)b->model->config->burst_count);
+	result->more = b->claim.more || (b->claim.count > 0 && range_has_end(&range));
+	range_end(&range, b->model, &b->claim, (size_t)b->model->settings->burst_count);
 	return ok;
 }
 
@@ -249,10 +249,10 @@ static bool set_refusal(const struct burst *b, size_t row, const char *identity,
 	if (r->what == REFUSED_MOVING)
 		return error_set(e, r->kind,
 			"model \"%s\": signal %s cannot be moved to table %s: %s",
-			b->model->config->name, identity, b->model->dead_letters, r->reason);
+			b->model->settings->name, identity, b->model->dead_letters, r->reason);
 	return error_set(e, r->kind,
 		"model \"%s\": signal %s cannot be %s table %s, so it is %s: %s",
-		b->model->config->name, identity,
+		b->model->settings->name, identity,
 		r->what == REFUSED_READING ? "read from" : "deleted from", b->model->relation,
 		is_sent ? "sent again" : "not sent", r->reason);
 }
@@ -261,7 +261,7 @@ static bool set_refusal(const struct burst *b, size_t row, const char *identity,
 static bool set_rejection(const struct burst *b, size_t row, const char *identity, struct error *e)
 {
 	const struct entry *entry = &b->ledger.entries[row];
-	const char *name = b->model->config->name, *table = b->model->relation;
+	const char *name = b->model->settings->name, *table = b->model->relation;
 	if (entry->cause == 0 || !ledger_failed_alike(&b->ledger, rules_for(b), VERDICT_REJECTED))
 		return error_set(e, ERROR_REJECTED,
 			"model \"%s\": the message of signal %s was rejected: %s; it stays in "
@@ -281,7 +281,7 @@ static bool set_failure(const struct burst *b, size_t row, size_t left, struct e
 {
 	const struct entry *entry = &b->ledger.entries[row];
 	const char *reason = entry->reason != NULL ? entry->reason : "";
-	const char *name = b->model->config->name;
+	const char *name = b->model->settings->name;
 	bool is_refused = claim_refuses(&b->claim, row);
 	if (entry->verdict == VERDICT_AWAY)
 		return error_set(e, ERROR_BROKER, "model \"%s\": %s", name, reason);
@@ -307,9 +307,10 @@ static void warn_of_dead_letter(const struct burst *b, size_t row, const char *r
 	bool is_refused = claim_refuses(&b->claim, row);
 	struct text identity = { 0 };
 	add_row(b, row, &identity);
-	log_warning("model \"%s\": %s %s %s: %s; it was moved to table %s", b->model->config->name,
-		is_refused ? "signal" : "the message of signal", identity.text,
-		is_refused ? "cannot be read" : "was rejected", reason, b->model->dead_letters);
+	log_warning("model \"%s\": %s %s %s: %s; it was moved to table %s",
+		b->model->settings->name, is_refused ? "signal" : "the message of signal",
+		identity.text, is_refused ? "cannot be read" : "was rejected", reason,
+		b->model->dead_letters);
 	text_free(&identity);
 }
 
@@ -323,16 +324,16 @@ static bool is_of_row(const struct burst *b, size_t row)
 }
 
 /* Put off the rows that stay for a reason of their own. */
-static void put_off(struct burst *b, struct disposal *disposals, struct burst_result *result)
+static void put_off(struct burst *b, struct row_outcome *outcomes, struct burst_result *result)
 {
 	struct error e;
 	for (size_t row = 0; b->order->deferral != NULL && row < b->claim.count; row++) {
-		if (disposals[row].fate != FATE_STAYS || !is_of_row(b, row))
+		if (outcomes[row].outcome != OUTCOME_KEEP || !is_of_row(b, row))
 			continue;
 		set_failure(b, row, result->sent + result->dead_lettered, &e);
 		deferral_add(b->order->deferral, rows_value(b->claim.rows, row, ROW_TABLEOID),
 			rows_value(b->claim.rows, row, ROW_CTID), &e);
-		disposals[row].fate = FATE_WAITS;
+		outcomes[row].outcome = OUTCOME_DEFER;
 		result->put_off_for = e.kind;
 		result->put_off++;
 	}
@@ -340,32 +341,32 @@ static void put_off(struct burst *b, struct disposal *disposals, struct burst_re
 
 /* The result of the burst, now that its rows are gone. */
 static bool conclude(
-	struct burst *b, struct disposal *disposals, struct burst_result *result, struct error *e)
+	struct burst *b, struct row_outcome *outcomes, struct burst_result *result, struct error *e)
 {
 	for (size_t i = 0; i < b->claim.count; i++) {
-		result->sent += disposals[i].fate == FATE_GOES;
-		if (disposals[i].fate != FATE_DIES)
+		result->sent += outcomes[i].outcome == OUTCOME_DELETE;
+		if (outcomes[i].outcome != OUTCOME_DEAD_LETTER)
 			continue;
-		warn_of_dead_letter(b, i, disposals[i].reason);
+		warn_of_dead_letter(b, i, outcomes[i].reason);
 		result->dead_lettered++;
 	}
 	size_t left = result->sent + result->dead_lettered;
-	put_off(b, disposals, result);
+	put_off(b, outcomes, result);
 	result->more = result->more || left + result->put_off < b->claim.count;
-	size_t failure = ledger_failure(&b->ledger, rules_for(b), disposals);
+	size_t failure = ledger_failure(&b->ledger, rules_for(b), outcomes);
 	bool ok = failure == b->claim.count || set_failure(b, failure, left, e);
-	ledger_run_on(&b->runs[b->model->index], &b->ledger, disposals);
+	ledger_run_on(&b->runs[b->model->index], &b->ledger, outcomes);
 	return ok;
 }
 
-/* On success, if there are more rows, take the next stretch.  Returns whether next is to be sent
+/* On success, if there are more rows, take the next range.  Returns whether next is to be sent
  * right after the commit. */
-static bool foresee(struct burst *b, const struct burst_result *result, struct claim_request *next)
+static bool prefetch(struct burst *b, const struct burst_result *result, struct claim_request *next)
 {
 	if (!b->order->goes_on || !result->more || !ledger_all_stored(&b->ledger) ||
 		(b->order->deferral != NULL && deferral_has_rows(b->order->deferral)))
 		return false;
-	b->next = take_stretch(b);
+	b->next = take_range(b);
 	b->has_next = true;
 	*next = request_for(b, &b->next);
 	return next->kind != CLAIM_FIRST;
@@ -373,18 +374,18 @@ static bool foresee(struct burst *b, const struct burst_result *result, struct c
 
 static bool settle(struct burst *b, struct burst_result *result, struct error *e)
 {
-	struct disposal *disposals = memory_new(b->claim.count, sizeof *disposals);
+	struct row_outcome *outcomes = memory_new(b->claim.count, sizeof *outcomes);
 	struct claim_request next;
 	bool ok = true;
-	bool any = ledger_dispose(&b->ledger, rules_for(b), disposals) > 0;
-	bool has_next = foresee(b, result, &next);
-	const struct settle_request request = { disposals, has_next ? &next : NULL };
+	bool any = ledger_decide(&b->ledger, rules_for(b), outcomes) > 0;
+	bool has_next = prefetch(b, result, &next);
+	const struct settle_request request = { outcomes, has_next ? &next : NULL };
 	if (any)
 		ok = store_settle(b->store, b->model, &b->claim, &request, e);
 	else
 		store_abandon(b->store);
-	ok = ok && conclude(b, disposals, result, e) && !store_is_unconfirmed(b->store, e);
-	free(disposals);
+	ok = ok && conclude(b, outcomes, result, e) && !store_is_unconfirmed(b->store, e);
+	free(outcomes);
 	return ok;
 }
 
@@ -396,7 +397,7 @@ static bool deliver(struct burst *b, struct burst_result *result, struct error *
 		return false;
 	}
 	send_up_to(b, b->claim.count);
-	store_delete_ahead(b->store, b->model, &b->claim);
+	store_delete_early(b->store, b->model, &b->claim);
 	end_sending(b);
 	burst_isolate(b);
 	result->ack_seconds = instant_seconds(b->start, clock_now());
@@ -419,7 +420,7 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
 	return ok;
 }
 
-void burst_leave(struct burst *b)
+void burst_discard_prefetch(struct burst *b)
 {
 	if (!b->has_next)
 		return;

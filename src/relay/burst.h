@@ -5,7 +5,7 @@
  * blocks: for the responses of the database, and for those of the broker until `timeout` of the
  * configuration.  Rows are deleted only in a transaction that commits after VERDICT_STORED for
  * their messages.  The server may begin to delete them earlier, while the messages are in flight
- * (store_delete_ahead()).
+ * (store_delete_early()).
  *
  * The first rows of a claim may be in flight to the broker while the last ones still arrive from
  * the database.  If such a claim fails, they are awaited nevertheless, and sent again with the next
@@ -19,7 +19,7 @@
 #include "config/config.h"
 #include "kafka/bus.h"
 #include "relay/deferral.h"
-#include "store/position.h"
+#include "store/scan_position.h"
 #include "store/store.h"
 
 #include <stdbool.h>
@@ -35,12 +35,12 @@ struct burst_order {
 	/* Unordered: where to defer rows that fail for a reason of their own, so that the others
 	 * are sent; they are skipped by claims.  NULL: they fail the burst. */
 	struct deferral *deferral;
-	const struct rows *keys; /* CLAIM_NOTED */
+	const struct rows *keys; /* CLAIM_BY_KEY */
 	size_t first_key, key_count;
 	/* Also look for rows before the position; CLAIM_ORDERED: before the last ones sent. */
 	bool from_start;
-	/* If there are more rows, the caller repeats the same request, or calls burst_leave(): so
-	 * the next rows may be claimed as soon as these are gone. */
+	/* If there are more rows, the caller repeats the same request, or calls
+	 * burst_discard_prefetch(): so the next rows may be claimed as soon as these are gone. */
 	bool goes_on;
 };
 
@@ -79,6 +79,6 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
 	struct error *e);
 
 /* Abandon the prefetched claim for the next burst, if there is one. */
-void burst_leave(struct burst *b);
+void burst_discard_prefetch(struct burst *b);
 
 #endif

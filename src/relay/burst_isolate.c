@@ -3,7 +3,7 @@
  * batch.
  */
 #include "base/text.h"
-#include "relay/burst_own.h"
+#include "relay/burst_internal.h"
 
 #include <stdlib.h>
 
@@ -73,7 +73,7 @@ static void send_again(struct burst *b, const size_t *rows, size_t count)
 	for (size_t slot = 0; slot < count; slot++)
 		if (via == NULL)
 			/* uncovered: no descriptor or thread is left for that bus */
-			bus_refuse(b->via, &b->attempt, slot, VERDICT_LATE, e.text);
+			bus_refuse(b->via, &b->attempt, slot, VERDICT_UNKNOWN, e.text);
 		else
 			burst_hand_over(b, rows[slot], &b->attempt, slot);
 	burst_close(b, &b->attempt);

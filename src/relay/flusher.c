@@ -5,7 +5,7 @@
 #include "base/stop.h"
 #include "base/text.h"
 #include "relay/burst.h"
-#include "store/position.h"
+#include "store/scan_position.h"
 #include "store/store.h"
 
 #include <pthread.h>
@@ -36,7 +36,7 @@ struct target {
 /* A target that a worker has deferred, so that it delays no others. */
 struct task {
 	bool is_put_off;
-	bool needs_note;    /* FLUSH_NOTED: some fetched keys of the note are not done */
+	bool needs_note;    /* FLUSH_BY_KEY: some fetched keys of the note are not done */
 	struct instant due; /* when to retry it */
 	struct retry retry; /* since its last progress */
 };
@@ -47,10 +47,10 @@ struct worker {
 	struct burst *burst;
 	struct task *tasks; /* one for each target */
 	struct retry retry;
-	bool was_connected;     /* in this run … */
-	bool is_spare;          /* … and if not, leaves the work to the connected ones */
-	unsigned short dice[3]; /* of erand48(3) */
-	/* FLUSH_NOTED: fetched keys of a model, and the first one that is not done. */
+	bool was_connected;       /* in this run … */
+	bool is_spare;            /* … and if not, leaves the work to the connected ones */
+	unsigned short jitter[3]; /* of erand48(3) */
+	/* FLUSH_BY_KEY: fetched keys of a model, and the first one that is not done. */
 	struct rows *keys;
 	size_t next_key;
 	pthread_t thread;
@@ -115,8 +115,8 @@ struct flusher *flusher_new(const struct flush_plan *plan)
 			store_limit_locks(w->store, LOCK_S);
 		w->tasks = memory_new(plan->model_count, sizeof *w->tasks);
 		w->burst = burst_new(plan->config, w->store, plan->bus, owner);
-		w->dice[0] = (unsigned short)(clock_now().ns >> 8);
-		w->dice[1] = (unsigned short)i;
+		w->jitter[0] = (unsigned short)(clock_now().ns >> 8);
+		w->jitter[1] = (unsigned short)i;
 	}
 	return f;
 }
@@ -163,7 +163,7 @@ static void fail(struct flusher *f, struct target *t, const struct error *e)
 static bool plan_retry(struct worker *w, const struct error *e, struct instant *due)
 {
 	double delay;
-	if (!retry_again(&w->retry, e->kind, clock_now(), erand48(w->dice), &delay))
+	if (!retry_again(&w->retry, e->kind, clock_now(), erand48(w->jitter), &delay))
 		return false;
 	if (w->retry.waits == 1 && w->retry.conflicts == 0)
 		log_warning("%s; trying again", e->text);
@@ -226,7 +226,7 @@ static bool recover(struct worker *w, const struct target *t, const struct error
 			log_warning("%s", e->text);
 		return true;
 	}
-	if (error_policy(e->kind) == POLICY_PREPARE) {
+	if (error_policy(e->kind) == POLICY_REPREPARE) {
 		store_forget(w->store, t->index);
 		lose_keys(w, t);
 	}
@@ -354,7 +354,7 @@ static bool end_pass(struct target *t, struct error *e)
 		return true;
 	*e = reason;
 	deferral_release(t->deferral, clock_now(), false);
-	position_set(t->position, &(struct place_in_table){ 0 });
+	position_set(t->position, &(struct row_position){ 0 });
 	return false;
 }
 
@@ -369,7 +369,7 @@ static bool many_step(
 	bool ok = burst_run(w->burst, &order, &result, e);
 	/* In this same step, because finding nothing after a failure is not a success. */
 	if (ok && result.claimed == 0 && !result.from_start && !deferral_is_full(t->deferral)) {
-		position_set(t->position, &(struct place_in_table){ 0 });
+		position_set(t->position, &(struct row_position){ 0 });
 		ok = burst_run(w->burst, &order, &result, e);
 	}
 	note_sent(w, &result);
@@ -413,7 +413,7 @@ static bool note_step(
 static bool fetch_keys(struct worker *w, const struct target *t, const struct model *m, bool *more,
 	struct error *e)
 {
-	size_t count = (size_t)m->config->burst_count;
+	size_t count = (size_t)m->settings->burst_count;
 	if (w->keys != NULL)
 		return true;
 	struct task *task = task_of(w, t);
@@ -436,9 +436,9 @@ static bool noted_step(
 	if (!fetch_keys(w, t, m, more, e))
 		return false;
 	size_t left = rows_count(w->keys) - w->next_key;
-	size_t burst_count = (size_t)m->config->burst_count;
+	size_t burst_count = (size_t)m->settings->burst_count;
 	struct burst_order order = { .model = m,
-		.kind = CLAIM_NOTED,
+		.kind = CLAIM_BY_KEY,
 		.deferral = t->deferral,
 		.keys = w->keys,
 		.first_key = w->next_key,
@@ -458,7 +458,7 @@ static bool noted_step(
 static void flush_target(struct worker *w, struct target *t, step *take_step)
 {
 	take_steps(w, t, take_step);
-	burst_leave(w->burst);
+	burst_discard_prefetch(w->burst);
 	lose_keys(w, t);
 	struct task *task = task_of(w, t);
 	task->is_put_off = task->is_put_off && may_go_on(w->flusher, t);
@@ -481,9 +481,9 @@ static bool is_any_put_off(const struct worker *w, struct instant *due)
 
 static void *work(void *arg)
 {
-	static step *const steps[] = {
-		[FLUSH_NOTED] = noted_step, [FLUSH_MANY] = many_step, [FLUSH_ORDERED] = ordered_step
-	};
+	static step *const steps[] = { [FLUSH_BY_KEY] = noted_step,
+		[FLUSH_MANY] = many_step,
+		[FLUSH_ORDERED] = ordered_step };
 	struct worker *w = arg;
 	const struct flush_plan *plan = w->flusher->plan;
 	struct instant due;
@@ -531,7 +531,7 @@ static void run(struct flusher *f)
 		return;
 	if (plan->show_progress)
 		each_model(f, count_step);
-	if (plan->discipline == FLUSH_NOTED) {
+	if (plan->discipline == FLUSH_BY_KEY) {
 		each_model(f, note_step);
 		if (!atomic_load(&f->aborted))
 			stop_wait(instant_after(clock_now(), plan->wait));

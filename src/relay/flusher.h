@@ -18,7 +18,7 @@
 
 #include <stddef.h>
 
-enum discipline { FLUSH_NOTED, FLUSH_MANY, FLUSH_ORDERED };
+enum discipline { FLUSH_BY_KEY, FLUSH_MANY, FLUSH_ORDERED };
 
 struct flusher;
 
@@ -28,7 +28,7 @@ struct flush_plan {
 	struct bus *bus;
 	const size_t *models; /* indexes in the configuration */
 	size_t model_count;
-	double wait;        /* FLUSH_NOTED: seconds between noting and sending */
+	double wait;        /* FLUSH_BY_KEY: seconds between noting and sending */
 	unsigned jobs;      /* FLUSH_MANY: workers, each with its own connection */
 	bool show_progress; /* on standard error */
 };

@@ -3,7 +3,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "catalog/catalog.h"
-#include "store/store_own.h"
+#include "store/store_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ struct store *store_new(const struct config *config)
 static void forget_sent(struct store *s)
 {
 	deletions_free(&s->deletions);
-	s->ahead = AHEAD_NOT;
+	s->early = EARLY_NOT;
 	store_forget_prefetched(s);
 }
 
@@ -165,7 +165,7 @@ static bool close_note(struct store *s, size_t index, struct error *e)
 
 const struct model *store_model(struct store *s, size_t index, struct error *e)
 {
-	struct described *d = &s->models[index];
+	struct session_model *d = &s->models[index];
 	if (d->model != NULL && !d->is_stale)
 		return d->model;
 	if (d->noted) /* keys of the table before it changed */
@@ -173,9 +173,9 @@ const struct model *store_model(struct store *s, size_t index, struct error *e)
 	ordering_reset(&d->ordering);
 	model_free(d->model);
 	db_heed_stop(s->db, true); /* it may wait for the holder of a lock on the table */
-	*d = (struct described){ .noted = d->noted,
+	*d = (struct session_model){ .noted = d->noted,
 		.locked = d->locked,
-		.wary_until = d->wary_until,
+		.locks_until = d->locks_until,
 		.is_careful = d->is_careful,
 		.reads_some = d->reads_some,
 		.generation = d->generation + 1,
@@ -219,7 +219,7 @@ bool store_estimate(struct store *s, const struct model *m, size_t *count, struc
 		.rows = &rows,
 		.never_null = 1 };
 	*count = 0;
-	if (m->config->where != NULL)
+	if (m->settings->where != NULL)
 		return true;
 	if (!store_query(s, call, e))
 		/* uncovered: the session is lost at just this call */

@@ -15,8 +15,8 @@
 #include "model/model.h"
 #include "model/sql.h"
 #include "postgres/rows.h"
-#include "store/hold.h"
-#include "store/position.h"
+#include "store/held_rows.h"
+#include "store/scan_position.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -88,12 +88,12 @@ void store_unlock(struct store *s, size_t index);
 /* Which rows to claim. */
 struct claim_request {
 	enum claim_kind kind;
-	const struct place_in_table *from; /* CLAIM_NEXT, CLAIM_STRETCH: rows after it … */
-	const struct place_in_table *to;   /* CLAIM_STRETCH: … up to and including this one */
-	const struct rows *keys;           /* CLAIM_NOTED: rows with the keys … */
-	size_t first_key, key_count;       /* … of this slice */
-	const char *const *passed_over;    /* two array literals, of tableoids and of ctids: exclude
-					      these rows; NULL: none. Not for a claim in order */
+	const struct row_position *from; /* CLAIM_NEXT, CLAIM_RANGE: rows after it … */
+	const struct row_position *to;   /* CLAIM_RANGE: … up to and including this one */
+	const struct rows *keys;         /* CLAIM_BY_KEY: rows with the keys … */
+	size_t first_key, key_count;     /* … of this slice */
+	const char *const *passed_over;  /* two array literals, of tableoids and of ctids: exclude
+					    these rows; NULL: none. Not for a claim in order */
 	bool from_start; /* CLAIM_ORDERED: also look for rows that sort before the last ones sent */
 	/* If set, called with arg while rows arrive, if the claim is unlikely to fail midway: count
 	 * rows have arrived in the claim's rows, and are locked.  They may be sent already. */
@@ -118,11 +118,11 @@ struct claim {
 	bool more; /* as far as is known there are more rows to claim at once; for noted keys, more
 		      with the same keys */
 	size_t cut_to; /* rows after this many do not fit in a burst, and were omitted; 0: none */
-	struct instant since; /* when the request was sent; set before the first row arrives */
-	bool is_streamed;     /* the caller was notified of rows while they arrived */
-	bool was_smooth;      /* the previous burst succeeded */
-	bool is_taken;        /* the rows are already deleted, and were never locked */
-	bool from_start;      /* the scan was from the beginning, not only after a place */
+	struct instant since;   /* when the request was sent; set before the first row arrives */
+	bool is_streamed;       /* the caller was notified of rows while they arrived */
+	bool after_clean_burst; /* the previous burst succeeded */
+	bool is_taken;          /* the rows are already deleted, and were never locked */
+	bool from_start;        /* the scan was from the beginning, not only after a place */
 	/* CLAIM_ORDERED: */
 	bool in_order;
 	bool held_back; /* there are no rows because a writer's open transaction may commit earlier
@@ -141,15 +141,15 @@ void claim_free(struct claim *claim);
 
 /* While the messages of a claim are in flight: start deleting its rows on the server, if they are
  * unlikely to stay.  Does not block.  store_settle() handles the outcome. */
-void store_delete_ahead(struct store *s, const struct model *m, const struct claim *claim);
+void store_delete_early(struct store *s, const struct model *m, const struct claim *claim);
 
 /* Whether the row has to stay.  It must not be sent; if store_settle() says so, it was sent. */
 bool claim_refuses(const struct claim *claim, size_t row);
 
 /* How to settle a burst. */
 struct settle_request {
-	struct disposal *disposals; /* of each row of the claim; updated */
-	/* If set, a CLAIM_NEXT or CLAIM_STRETCH that store_claim() will be called with next: it is
+	struct row_outcome *outcomes; /* of each row of the claim; updated */
+	/* If set, a CLAIM_NEXT or CLAIM_RANGE that store_claim() will be called with next: it is
 	 * sent right after the commit, so that the server does not wait.  Before any other use of
 	 * the store, call store_abandon(). */
 	const struct claim_request *next;

@@ -34,7 +34,7 @@ def settings():
 
 
 def metrics():
-    return rows("src/daemon/metrics_print.c", "metrics", r"^\t\{ \"([^\"]+)\"")
+    return rows("src/daemon/metrics_exposition.c", "metrics", r"^\t\{ \"([^\"]+)\"")
 
 
 def page(name):

@@ -12,7 +12,7 @@ LAYERS = re.search(r"^LAYERS +:= (.*)", text_of("Makefile"), re.M)[1].split()
 # The only includers of headers, whose names after the last slash are regular expressions: each
 # library has one folder, mostly one file, and private headers are for those that share them.
 INCLUDERS = [
-    (r"libpq.*\.h|postgres_ext\.h|pg_config.*\.h", ["src/postgres/db_own.h"]),
+    (r"libpq.*\.h|postgres_ext\.h|pg_config.*\.h", ["src/postgres/db_internal.h"]),
     (r"db_own\.h", ["src/postgres/"]),
     (r"rdkafka.*\.h", ["src/kafka/bus_producer.h"]),
     (r"bus_(producer|own|ask|verdict)\.h", ["src/kafka/"]),
@@ -20,14 +20,14 @@ INCLUDERS = [
     (r"burst_own\.h", ["src/relay/burst.c", "src/relay/burst_isolate.c"]),
     # log_json.c beside what makes messages: it is below them, and a log line that was JSON only
     # nearly always would fail who reads it just when something odd has happened.
-    (r"cJSON.*\.h", ["src/model/encode.c", "src/base/log_json.c", "src/catalog/schema.c"]),
+    (r"cJSON.*\.h", ["src/model/encode.c", "src/base/log_json.c", "src/catalog/json_schema.c"]),
     (r"log_json\.h", ["src/base/log.c", "src/base/log_json.c"]),
     (r"libconfig\.h.*", ["src/config/config_value.h"]),
     (r"config_value\.h", ["src/config/"]),
     (r"getopt\.h", ["src/cli/options.c"]),
     (r"microhttpd\.h", ["src/daemon/http.c"]),
-    (r"metrics_own\.h", ["src/daemon/metrics.c", "src/daemon/metrics_print.c"]),
-    (r"sd-.*\.h", ["src/daemon/service.c"]),
+    (r"metrics_own\.h", ["src/daemon/metrics.c", "src/daemon/metrics_exposition.c"]),
+    (r"sd-.*\.h", ["src/daemon/systemd.c"]),
 ]
 
 # Calls that no file makes, and what to use in their place.  For those that threads may not make at

@@ -41,7 +41,7 @@ struct script {
 	bool is_unconfirmed;                 /* what is settled */
 	enum error_kind bury_error;          /* the same */
 	bool poisoned[ROWS_MAX];             /* the broker rejects all that go with it */
-	enum verdict broker[ROWS_MAX];       /* else says this; VERDICT_LATE: never arrives */
+	enum verdict broker[ROWS_MAX];       /* else says this; VERDICT_UNKNOWN: never arrives */
 	enum verdict broker_again[ROWS_MAX]; /* and this from the second attempt on */
 	enum blame blame[ROWS_MAX];          /* where it is rejected, … */
 	int cause;                           /* … and for what */
@@ -87,7 +87,7 @@ struct seen {
 	char from[32];    /* the request's first position value */
 	size_t claims, claims_open, settles, abandons;
 	bool is_foreseen;     /* the next claim … */
-	char foreseen[2][32]; /* … and where it begins and ends; a STRETCH has an end */
+	char prefetch[2][32]; /* … and where it begins and ends; a STRETCH has an end */
 	struct instant deadline, stream_deadline; /* of what was sent last */
 	bool deleted[ROWS_MAX];
 	size_t deleted_count; /* with those that were buried */
@@ -139,7 +139,7 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 	seen.passes_over = request->passed_over != NULL;
 	seen.kind = request->kind;
 	seen.in_order = request->kind == CLAIM_ORDERED;
-	if (request->kind == CLAIM_NEXT || request->kind == CLAIM_STRETCH)
+	if (request->kind == CLAIM_NEXT || request->kind == CLAIM_RANGE)
 		snprintf(seen.from, sizeof seen.from, "%s", request->from->values[0]);
 	seen.claimed = clock_now();
 	if (script.rows > 0) {
@@ -167,11 +167,11 @@ static void see_next(const struct claim_request *next)
 {
 	for (size_t row = 0; row < script.rows; row++)
 		ck_assert(seen.stored[row]);
-	ck_assert(next->kind == CLAIM_NEXT || next->kind == CLAIM_STRETCH);
+	ck_assert(next->kind == CLAIM_NEXT || next->kind == CLAIM_RANGE);
 	seen.is_foreseen = true;
-	snprintf(seen.foreseen[0], sizeof seen.foreseen[0], "%s", next->from->values[0]);
-	if (next->kind == CLAIM_STRETCH)
-		snprintf(seen.foreseen[1], sizeof seen.foreseen[1], "%s", next->to->values[0]);
+	snprintf(seen.prefetch[0], sizeof seen.prefetch[0], "%s", next->from->values[0]);
+	if (next->kind == CLAIM_RANGE)
+		snprintf(seen.prefetch[1], sizeof seen.prefetch[1], "%s", next->to->values[0]);
 }
 
 bool claim_refuses(const struct claim *claim, size_t row)
@@ -192,7 +192,7 @@ void claim_free(struct claim *claim)
 }
 
 /* While the rows that were handed over are on the way, and none is settled yet. */
-void store_delete_ahead(struct store *s, const struct model *m, const struct claim *claim)
+void store_delete_early(struct store *s, const struct model *m, const struct claim *claim)
 {
 	(void)m;
 	ck_assert_ptr_nonnull(s);
@@ -204,23 +204,23 @@ void store_delete_ahead(struct store *s, const struct model *m, const struct cla
 
 /* What the server refuses of the rows that go, or die, stays, and says why; in order, with all
  * behind it. */
-static inline void keep_some(struct claim *claim, struct disposal *disposals)
+static inline void keep_some(struct claim *claim, struct row_outcome *outcomes)
 {
 	bool is_over = false;
 	for (size_t row = 0; row < claim->count; row++) {
 		struct refusal *r = &claim->refusals[row];
-		enum fate fate = disposals[row].fate;
-		bool is_kept = (fate == FATE_DIES && script.bury_error != ERROR_NONE) ||
-			       (fate == FATE_GOES && script.kept[row]);
+		enum outcome fate = outcomes[row].outcome;
+		bool is_kept = (fate == OUTCOME_DEAD_LETTER && script.bury_error != ERROR_NONE) ||
+			       (fate == OUTCOME_DELETE && script.kept[row]);
 		if (is_over || is_kept)
-			disposals[row].fate = FATE_STAYS;
+			outcomes[row].outcome = OUTCOME_KEEP;
 		is_over = is_over || (is_kept && seen.in_order);
 		if (!is_kept)
 			continue;
 		free(r->reason);
 		*r = (struct refusal){ .reason = text_copy("it is kept"),
-			.what = fate == FATE_DIES ? REFUSED_MOVING : REFUSED_DELETION,
-			.kind = fate == FATE_DIES ? script.bury_error : ERROR_DATABASE };
+			.what = fate == OUTCOME_DEAD_LETTER ? REFUSED_MOVING : REFUSED_DELETION,
+			.kind = fate == OUTCOME_DEAD_LETTER ? script.bury_error : ERROR_DATABASE };
 	}
 }
 
@@ -234,11 +234,11 @@ bool store_is_unconfirmed(const struct store *s, struct error *e)
 
 /* The invariant that everything else serves.  Only what the broker has rejected, when it was sent
  * alone, or what cannot be read dies. */
-static inline void check_leaves(const struct model *m, const struct disposal *d, size_t row)
+static inline void check_leaves(const struct model *m, const struct row_outcome *d, size_t row)
 {
-	if (d->fate == FATE_GOES)
+	if (d->outcome == OUTCOME_DELETE)
 		ck_assert_msg(seen.stored[row], "row %zu is deleted and was not stored", row);
-	if (d->fate != FATE_DIES)
+	if (d->outcome != OUTCOME_DEAD_LETTER)
 		return;
 	ck_assert_ptr_nonnull(m->dead_letters);
 	ck_assert_msg(seen.rejected_alone[row] || script.unreadable[row],
@@ -249,7 +249,7 @@ static inline void check_leaves(const struct model *m, const struct disposal *d,
 bool store_settle(struct store *s, const struct model *m, struct claim *claim,
 	const struct settle_request *request, struct error *e)
 {
-	struct disposal *disposals = request->disposals;
+	struct row_outcome *outcomes = request->outcomes;
 	if (request->next != NULL)
 		see_next(request->next);
 	ck_assert_ptr_nonnull(s);
@@ -257,9 +257,10 @@ bool store_settle(struct store *s, const struct model *m, struct claim *claim,
 	ck_assert_ptr_null(seen.open);
 	bool all_go = true;
 	for (size_t row = 0; row < claim->count; row++) {
-		check_leaves(m, &disposals[row], row);
-		all_go = all_go && disposals[row].fate ==
-					   (claim_refuses(claim, row) ? FATE_STAYS : FATE_GOES);
+		check_leaves(m, &outcomes[row], row);
+		all_go = all_go &&
+			 outcomes[row].outcome ==
+				 (claim_refuses(claim, row) ? OUTCOME_KEEP : OUTCOME_DELETE);
 	}
 	seen.is_kept = !all_go;
 	seen.is_ahead = false;
@@ -268,11 +269,11 @@ bool store_settle(struct store *s, const struct model *m, struct claim *claim,
 	if (script.settle_error != ERROR_NONE)
 		return error_set(e, script.settle_error, "the settling failed");
 	if (!all_go)
-		keep_some(claim, disposals);
+		keep_some(claim, outcomes);
 	for (size_t row = 0; row < claim->count; row++) {
-		seen.buried[row] = disposals[row].fate == FATE_DIES;
+		seen.buried[row] = outcomes[row].outcome == OUTCOME_DEAD_LETTER;
 		seen.buried_count += seen.buried[row];
-		seen.deleted[row] = fate_leaves(disposals[row].fate);
+		seen.deleted[row] = outcome_leaves(outcomes[row].outcome);
 		seen.deleted_count += seen.deleted[row];
 	}
 	return true;
@@ -356,12 +357,12 @@ void bus_begin(struct bus *bus, struct ledger *l, size_t count)
 	ledger_begin(l, seen.attempt_count, count);
 }
 
-void bus_shorten(struct bus *bus, struct ledger *l, size_t count)
+void bus_truncate(struct bus *bus, struct ledger *l, size_t count)
 {
 	ck_assert_ptr_nonnull(bus);
 	ck_assert_ptr_eq(l, seen.open);
 	this_attempt()->count = count;
-	ledger_shorten(l, count);
+	ledger_truncate(l, count);
 }
 
 /* Which row the message is of. */
@@ -467,7 +468,7 @@ void bus_await(
 	check_memory(a, m);
 	for (size_t i = a->sent; i-- > 0;) {
 		enum verdict v = answer(a, a->rows[i]);
-		if (v == VERDICT_LATE)
+		if (v == VERDICT_UNKNOWN)
 			continue;
 		seen.stored[a->rows[i]] = seen.stored[a->rows[i]] || v == VERDICT_STORED;
 		seen.rejected_alone[a->rows[i]] = v == VERDICT_REJECTED && a->count == 1;
@@ -477,7 +478,7 @@ void bus_await(
 		ck_assert(!ledger_record(l, a->slots[i], VERDICT_REJECTED, "again"));
 	}
 	for (size_t slot = 0; slot < l->count; slot++)
-		ledger_record(l, slot, VERDICT_LATE, "no answer");
+		ledger_record(l, slot, VERDICT_UNKNOWN, "no answer");
 	ck_assert(ledger_complete(l));
 }
 

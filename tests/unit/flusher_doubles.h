@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "relay/burst.h"
 #include "relay/progress.h"
-#include "store/position.h"
+#include "store/scan_position.h"
 #include "store/store.h"
 
 #include "suite.h"

@@ -144,7 +144,7 @@ void burst_free(struct burst *b)
 	free(b);
 }
 
-void burst_leave(struct burst *b)
+void burst_discard_prefetch(struct burst *b)
 {
 	b->next = NULL;
 }
@@ -154,7 +154,7 @@ static inline bool is_from_start(const struct burst_order *order, bool moves_on)
 {
 	if (order->position == NULL)
 		return order->from_start;
-	struct place_in_table place = position_get(order->position, NULL);
+	struct row_position place = position_get(order->position, NULL);
 	bool from_start = place.count == 0;
 	place_free(&place);
 	if (moves_on) {
@@ -168,7 +168,7 @@ static inline void trace_burst(const struct burst *b, const struct burst_order *
 	const struct burst_result *result, char letter)
 {
 	char name = name_of(order->model->index);
-	if (order->kind == CLAIM_NOTED && letter == '\0')
+	if (order->kind == CLAIM_BY_KEY && letter == '\0')
 		trace(b->store, "%c[%zu+%zu]", name, order->first_key, order->key_count);
 	else
 		trace(b->store, "%s%c%c", result->from_start ? "^" : "", name,
@@ -184,11 +184,11 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
 	ck_assert(b->next == NULL || b->next == order->model);
 	b->next = order->goes_on ? order->model : NULL;
 	ck_assert(order->kind != CLAIM_ORDERED || b->store->locked[index]);
-	ck_assert(order->kind != CLAIM_NOTED ||
+	ck_assert(order->kind != CLAIM_BY_KEY ||
 		  order->first_key + order->key_count <= order->keys->count);
 	*result = (struct burst_result){ .held_back = letter == 'h', .more = letter == 'm' };
 	seen.bursts++;
-	if (order->kind == CLAIM_NOTED && letter == '\0')
+	if (order->kind == CLAIM_BY_KEY && letter == '\0')
 		result->sent = order->key_count;
 	else if (letter >= '0' && letter <= '9')
 		result->sent = (size_t)(letter - '0');

@@ -2,7 +2,7 @@
 
 #include "burst_world.h"
 
-static const enum claim_kind kinds[] = { CLAIM_FIRST, CLAIM_NOTED, CLAIM_ORDERED };
+static const enum claim_kind kinds[] = { CLAIM_FIRST, CLAIM_BY_KEY, CLAIM_ORDERED };
 
 START_TEST(all_that_is_stored_is_deleted)
 {
@@ -83,7 +83,7 @@ static const struct {
 	bool by_lane;
 } lanes[] = {
 	{ 200, CLAIM_FIRST, true },
-	{ 200, CLAIM_NOTED, true },
+	{ 200, CLAIM_BY_KEY, true },
 	{ 199, CLAIM_FIRST, false },
 	{ 200, CLAIM_ORDERED, false },
 };
@@ -120,7 +120,7 @@ START_TEST(a_settling_that_fails_is_the_burst_s_failure)
 {
 	begin();
 	script.rows = 3;
-	script.broker[1] = VERDICT_LATE;
+	script.broker[1] = VERDICT_UNKNOWN;
 	script.settle_error = database_errors[_i];
 	ck_assert(!run(CLAIM_FIRST));
 	ck_assert_int_eq(world.error.kind, database_errors[_i]);
@@ -148,7 +148,7 @@ START_TEST(where_no_row_is_stored_there_is_nothing_to_keep)
 	begin();
 	script.rows = 2;
 	script.ahead = true;
-	script.broker[0] = script.broker[1] = VERDICT_LATE;
+	script.broker[0] = script.broker[1] = VERDICT_UNKNOWN;
 	ck_assert(!run(CLAIM_FIRST));
 	ck_assert(!seen.is_kept);
 	ck_assert_uint_eq(seen.abandons, 1);
@@ -179,12 +179,12 @@ static const struct {
 		ERROR_BROKER, "model \"Order\": topic orders: nobody leads it" },
 	{ "also before anything is sent", CLAIM_ORDERED, "sAss", "", "d...", 1, ERROR_BROKER,
 		"model \"Order\": refused" },
-	{ "a missing topic is not its rows' fault", CLAIM_NOTED, "tttt", "", "....", 1, ERROR_TOPIC,
-		"model \"Order\": topic \"orders\": no such topic" },
+	{ "a missing topic is not its rows' fault", CLAIM_BY_KEY, "tttt", "", "....", 1,
+		ERROR_TOPIC, "model \"Order\": topic \"orders\": no such topic" },
 	{ "nor in order", CLAIM_ORDERED, "sttt", "", "d...", 1, ERROR_TOPIC, "\"orders\"" },
 	{ "a topic weighs more than lateness", CLAIM_FIRST, "lstl", "", ".d..", 1, ERROR_TOPIC,
 		"\"orders\"" },
-	{ "the first of several bad rows is named", CLAIM_NOTED, "sssppsssp", "", "ddd..ddd.", 0,
+	{ "the first of several bad rows is named", CLAIM_BY_KEY, "sssppsssp", "", "ddd..ddd.", 0,
 		ERROR_REJECTED, "signal (id)=(4) was rejected: bad message; it stays in table" },
 	{ "each bad row is sent alone", CLAIM_FIRST, "pppppppp", "", "........", 15, ERROR_REJECTED,
 		"(id)=(1)" },
@@ -296,10 +296,10 @@ static const struct {
 	const char *first;
 	const char *after; /* with dead letters … */
 	enum error_kind error;
-	const char *unburied; /* … and where those cannot be moved */
+	const char *not_moved; /* … and where those cannot be moved */
 } burials[] = {
 	{ "a bad row is buried", CLAIM_FIRST, "sspss", "ddxdd", ERROR_NONE, "dd.dd" },
-	{ "and several", CLAIM_NOTED, "psppsssp", "xdxxdddx", ERROR_NONE, ".d..ddd." },
+	{ "and several", CLAIM_BY_KEY, "psppsssp", "xdxxdddx", ERROR_NONE, ".d..ddd." },
 	{ "in order the rest waits", CLAIM_ORDERED, "sspss", "ddx..", ERROR_NONE, "dd..." },
 	{ "the first one", CLAIM_ORDERED, "psss", "x...", ERROR_NONE, "...." },
 	{ "the last one", CLAIM_ORDERED, "sssp", "dddx", ERROR_NONE, "ddd." },
@@ -312,7 +312,7 @@ static const struct {
 	{ "a topic is nobody's fault", CLAIM_ORDERED, "tsss", "....", ERROR_TOPIC, "...." },
 };
 
-static void bury(size_t i, enum error_kind bury_error)
+static void move_dead_letters(size_t i, enum error_kind bury_error)
 {
 	begin();
 	world.model->dead_letters = text_copy("shop.dead");
@@ -323,7 +323,7 @@ static void bury(size_t i, enum error_kind bury_error)
 
 START_TEST(what_is_rejected_is_buried)
 {
-	bury((size_t)_i, ERROR_NONE);
+	move_dead_letters((size_t)_i, ERROR_NONE);
 	bool ok = run(burials[_i].kind);
 	check_deleted(burials[_i].after);
 	ck_assert_msg(ok == (burials[_i].error == ERROR_NONE), "%s: %s", burials[_i].what,
@@ -337,9 +337,9 @@ END_TEST
 
 START_TEST(what_cannot_be_buried_stays_and_the_others_are_settled)
 {
-	bury((size_t)_i, ERROR_DATABASE);
+	move_dead_letters((size_t)_i, ERROR_DATABASE);
 	ck_assert(!run(burials[_i].kind));
-	check_deleted(burials[_i].unburied);
+	check_deleted(burials[_i].not_moved);
 	if (strchr(burials[_i].after, 'x') != NULL)
 		ck_assert_ptr_nonnull(strstr(
 			world.error.text, " cannot be moved to table shop.dead: it is kept"));
@@ -413,7 +413,7 @@ START_TEST(a_burst_is_run_again_and_again)
 		script = (struct script){ .rows = sizes[i] };
 		seen = (struct seen){ 0 };
 		if (i % 2 == 0)
-			script.broker[sizes[i] - 1] = VERDICT_LATE;
+			script.broker[sizes[i] - 1] = VERDICT_UNKNOWN;
 		ck_assert_int_eq(run(CLAIM_FIRST), i % 2 == 1);
 		ck_assert_uint_eq(seen.deleted_count, sizes[i] - (i % 2 == 0));
 	}
@@ -427,11 +427,11 @@ START_TEST(noted_keys_reach_the_claim)
 	begin();
 	script.rows = 2;
 	ck_assert(run_order(&(struct burst_order){ .model = world.model,
-		.kind = CLAIM_NOTED,
+		.kind = CLAIM_BY_KEY,
 		.keys = &keys,
 		.first_key = 40,
 		.key_count = 7 }));
-	ck_assert_int_eq(seen.kind, CLAIM_NOTED);
+	ck_assert_int_eq(seen.kind, CLAIM_BY_KEY);
 	ck_assert_ptr_eq(seen.request.keys, &keys);
 	ck_assert_uint_eq(seen.request.first_key, 40);
 	ck_assert_uint_eq(seen.request.key_count, 7);
@@ -455,7 +455,7 @@ START_TEST(a_position_moves_on_with_what_was_claimed)
 	begin();
 	script.claim_error = ERROR_CONFLICT;
 	ck_assert(!run_from(position));
-	script = (struct script){ .rows = 3, .broker[2] = VERDICT_LATE };
+	script = (struct script){ .rows = 3, .broker[2] = VERDICT_UNKNOWN };
 	ck_assert(!run_from(position));
 	ck_assert_int_eq(seen.kind, CLAIM_FIRST);
 	ck_assert(world.result.from_start);
@@ -478,7 +478,7 @@ END_TEST
 static struct position *begin_beside_others(void)
 {
 	struct position *position = position_new();
-	struct place_in_table place = { 0 };
+	struct row_position place = { 0 };
 	place_add(&place, "(9,4)");
 	position_set(position, &place);
 	position_learn(position, 4);
@@ -488,7 +488,7 @@ static struct position *begin_beside_others(void)
 	return position;
 }
 
-static bool run_in_stretch(size_t rows)
+static bool run_in_range(size_t rows)
 {
 	struct position *position = begin_beside_others();
 	struct burst_order order = {
@@ -500,21 +500,21 @@ static bool run_in_stretch(size_t rows)
 	return ok;
 }
 
-START_TEST(beside_others_a_burst_takes_a_stretch_and_there_is_more)
+START_TEST(beside_others_a_burst_takes_a_range_and_there_is_more)
 {
 	begin();
-	ck_assert(run_in_stretch(2));
-	ck_assert_int_eq(seen.kind, CLAIM_STRETCH);
+	ck_assert(run_in_range(2));
+	ck_assert_int_eq(seen.kind, CLAIM_RANGE);
 	ck_assert_uint_eq(seen.claims, 1);
 	ck_assert(world.result.more);
 	end();
 }
 END_TEST
 
-START_TEST(behind_an_empty_stretch_it_looks_on_and_there_is_no_more)
+START_TEST(behind_an_empty_range_it_looks_on_and_there_is_no_more)
 {
 	begin();
-	ck_assert(run_in_stretch(0));
+	ck_assert(run_in_range(0));
 	ck_assert_int_eq(seen.kind, CLAIM_NEXT);
 	ck_assert_str_eq(seen.from, "(9,4)");
 	ck_assert_uint_eq(seen.claims, 2);
@@ -523,11 +523,11 @@ START_TEST(behind_an_empty_stretch_it_looks_on_and_there_is_no_more)
 }
 END_TEST
 
-START_TEST(a_stretch_that_cannot_be_claimed_is_a_failure)
+START_TEST(a_range_that_cannot_be_claimed_is_a_failure)
 {
 	begin();
 	script.claim_error = ERROR_CONFLICT;
-	ck_assert(!run_in_stretch(2));
+	ck_assert(!run_in_range(2));
 	ck_assert_uint_eq(seen.claims, 1);
 	ck_assert(!world.result.more);
 	end();
@@ -553,13 +553,13 @@ START_TEST(where_all_goes_well_and_there_is_more_the_next_claim_is_foreseen)
 	script = (struct script){ .rows = 3, .more = true };
 	ck_assert(!foresees(position, false));
 	ck_assert(foresees(position, true));
-	ck_assert_str_eq(seen.foreseen[0], "(0,3)");
+	ck_assert_str_eq(seen.prefetch[0], "(0,3)");
 	/* What was foreseen is claimed; and then there is no more. */
 	script = (struct script){ .rows = 2 };
 	ck_assert(!foresees(position, true));
 	ck_assert_int_eq(seen.kind, CLAIM_NEXT);
 	ck_assert_str_eq(seen.from, "(0,3)");
-	script = (struct script){ .rows = 3, .more = true, .broker[1] = VERDICT_LATE };
+	script = (struct script){ .rows = 3, .more = true, .broker[1] = VERDICT_UNKNOWN };
 	ck_assert(!foresees(position, true));
 	script = (struct script){ .rows = 3, .more = true, .claim_error = ERROR_CONFLICT };
 	ck_assert(!foresees(position, true));
@@ -572,14 +572,14 @@ START_TEST(what_is_foreseen_for_a_burst_that_does_not_come_is_given_up)
 {
 	struct position *position = position_new();
 	begin();
-	burst_leave(world.burst);
+	burst_discard_prefetch(world.burst);
 	ck_assert_uint_eq(seen.abandons, 0);
 	script = (struct script){ .rows = 3, .more = true };
 	ck_assert(foresees(position, true));
 	ck_assert_uint_eq(seen.abandons, 0);
-	burst_leave(world.burst);
+	burst_discard_prefetch(world.burst);
 	ck_assert_uint_eq(seen.abandons, 1);
-	burst_leave(world.burst);
+	burst_discard_prefetch(world.burst);
 	ck_assert_uint_eq(seen.abandons, 1);
 	/* As one that fails does: the next one claims what it was to have. */
 	script.settle_error = ERROR_CONFLICT;
@@ -592,20 +592,20 @@ START_TEST(what_is_foreseen_for_a_burst_that_does_not_come_is_given_up)
 }
 END_TEST
 
-START_TEST(beside_others_the_stretch_that_is_foreseen_is_the_next_one)
+START_TEST(beside_others_the_range_that_is_foreseen_is_the_next_one)
 {
 	begin();
 	struct position *position = begin_beside_others();
 	world.fixture.settings.burst_count = 4;
 	script = (struct script){ .rows = 4 };
 	ck_assert(foresees(position, true));
-	ck_assert_str_eq(seen.foreseen[0], "(10,4)");
-	ck_assert_str_eq(seen.foreseen[1], "(11,4)");
+	ck_assert_str_eq(seen.prefetch[0], "(10,4)");
+	ck_assert_str_eq(seen.prefetch[1], "(11,4)");
 	ck_assert(foresees(position, true));
-	ck_assert_int_eq(seen.kind, CLAIM_STRETCH);
+	ck_assert_int_eq(seen.kind, CLAIM_RANGE);
 	ck_assert_str_eq(seen.from, "(10,4)");
-	ck_assert_str_eq(seen.foreseen[0], "(11,4)");
-	burst_leave(world.burst);
+	ck_assert_str_eq(seen.prefetch[0], "(11,4)");
+	burst_discard_prefetch(world.burst);
 	end();
 	position_free(position);
 }
@@ -646,14 +646,14 @@ START_TEST(freeing_no_burst_is_fine)
 }
 END_TEST
 
-static unsigned short dice[3];
+static unsigned short jitter[3];
 
 /* Mostly stored, of each failure some. */
 static enum verdict by_chance(size_t row)
 {
-	static const enum verdict verdicts[] = { VERDICT_LATE, VERDICT_TOPIC, VERDICT_REJECTED };
+	static const enum verdict verdicts[] = { VERDICT_UNKNOWN, VERDICT_TOPIC, VERDICT_REJECTED };
 	(void)row;
-	unsigned long n = (unsigned long)nrand48(dice);
+	unsigned long n = (unsigned long)nrand48(jitter);
 	return n % 6 < COUNT(verdicts) && n / 6 % 2 == 0 ? verdicts[n % 6] : VERDICT_STORED;
 }
 
@@ -663,20 +663,21 @@ enum { SEEDS = 100, BURSTS_OF_A_SEED = 30 };
  * check_burst(). */
 START_TEST(whatever_happens_only_what_is_stored_is_deleted)
 {
-	memcpy(dice, (unsigned short[]){ 1, 2, (unsigned short)_i }, sizeof dice);
+	memcpy(jitter, (unsigned short[]){ 1, 2, (unsigned short)_i }, sizeof jitter);
 	begin();
 	for (int i = 0; i < BURSTS_OF_A_SEED; i++) {
 		seen = (struct seen){ 0 };
-		script = (struct script){ .rows = (size_t)nrand48(dice) % 24, .oracle = by_chance };
-		if (nrand48(dice) % 8 == 0)
+		script = (struct script){ .rows = (size_t)nrand48(jitter) % 24,
+			.oracle = by_chance };
+		if (nrand48(jitter) % 8 == 0)
 			script.settle_error = ERROR_CONFLICT;
 		for (size_t row = 0; row < script.rows; row++) {
-			script.poisoned[row] = nrand48(dice) % 24 == 0;
-			if (nrand48(dice) % 32 == 0)
+			script.poisoned[row] = nrand48(jitter) % 24 == 0;
+			if (nrand48(jitter) % 32 == 0)
 				script.producer[row] =
-					VERDICT_LATE + (enum verdict)(nrand48(dice) % 3);
+					VERDICT_UNKNOWN + (enum verdict)(nrand48(jitter) % 3);
 		}
-		run(kinds[nrand48(dice) % 3]);
+		run(kinds[nrand48(jitter) % 3]);
 	}
 	end();
 }
@@ -896,12 +897,12 @@ int main(void)
 		{ a_burst_is_run_again_and_again, 1, 0 },
 		{ noted_keys_reach_the_claim, 1, 0 },
 		{ a_position_moves_on_with_what_was_claimed, 1, 0 },
-		{ beside_others_a_burst_takes_a_stretch_and_there_is_more, 1, 0 },
-		{ behind_an_empty_stretch_it_looks_on_and_there_is_no_more, 1, 0 },
-		{ a_stretch_that_cannot_be_claimed_is_a_failure, 1, 0 },
+		{ beside_others_a_burst_takes_a_range_and_there_is_more, 1, 0 },
+		{ behind_an_empty_range_it_looks_on_and_there_is_no_more, 1, 0 },
+		{ a_range_that_cannot_be_claimed_is_a_failure, 1, 0 },
 		{ where_all_goes_well_and_there_is_more_the_next_claim_is_foreseen, 1, 0 },
 		{ what_is_foreseen_for_a_burst_that_does_not_come_is_given_up, 1, 0 },
-		{ beside_others_the_stretch_that_is_foreseen_is_the_next_one, 1, 0 },
+		{ beside_others_the_range_that_is_foreseen_is_the_next_one, 1, 0 },
 		{ the_time_for_sending_counts_from_when_the_server_was_asked, 1, 0 },
 		{ without_a_producer_nothing_is_sent, 1, 0 },
 		{ freeing_no_burst_is_fine, 1, 0 },

@@ -1,6 +1,6 @@
 #include "base/log.h"
 #include "base/text.h"
-#include "kafka/bus_own.h"
+#include "kafka/bus_internal.h"
 
 #include "suite.h"
 
@@ -159,7 +159,7 @@ START_TEST(a_producer_with_a_fatal_error_is_replaced)
 		i++) {
 		is_stored = send_burst(2);
 		for (size_t slot = 0; !is_stored && slot < 2; slot++)
-			ck_assert_int_eq(world.ledger.entries[slot].verdict, VERDICT_LATE);
+			ck_assert_int_eq(world.ledger.entries[slot].verdict, VERDICT_UNKNOWN);
 	}
 	ck_assert(is_stored);
 	ck_assert_ptr_nonnull(strstr(world.warning, "replaced after a fatal error"));
@@ -288,7 +288,7 @@ START_TEST(a_burst_does_not_go_on_over_a_new_producer)
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	ck_assert(!bus_send(world.bus, &world.ledger, 1, &message, deadline));
 	await(world.bus, &world.ledger, &message, deadline);
-	ck_assert_int_eq(world.ledger.entries[1].verdict, VERDICT_LATE);
+	ck_assert_int_eq(world.ledger.entries[1].verdict, VERDICT_UNKNOWN);
 	ck_assert(send_burst(2));
 	end();
 }
@@ -405,7 +405,7 @@ START_TEST(a_time_that_is_refused_is_the_rows_or_the_hosts)
 	struct error e;
 	begin(NULL, NULL);
 	const struct entry *entry = send_refused(world.bus, 0);
-	ck_assert_int_eq(entry->verdict, VERDICT_LATE);
+	ck_assert_int_eq(entry->verdict, VERDICT_UNKNOWN);
 	ck_assert_ptr_nonnull(strstr(entry->reason, "is a clock wrong?"));
 	ck_assert(world.bus->has_failed);
 	ck_assert_ptr_nonnull(strstr(world.bus->lateness, "is a clock wrong?"));
@@ -415,7 +415,7 @@ START_TEST(a_time_that_is_refused_is_the_rows_or_the_hosts)
 	ck_assert_int_eq(send_refused(world.bus, 0)->verdict, VERDICT_REJECTED);
 	struct bus *alone = bus_alone(world.bus, &e);
 	ck_assert_int_eq(send_refused(alone, 1000)->verdict, VERDICT_REJECTED);
-	ck_assert_int_eq(send_refused(alone, 0)->verdict, VERDICT_LATE);
+	ck_assert_int_eq(send_refused(alone, 0)->verdict, VERDICT_UNKNOWN);
 	ck_assert_int_eq(send_timed(alone, 0)->verdict, VERDICT_STORED);
 	end();
 }
@@ -578,7 +578,7 @@ START_TEST(the_reason_is_that_of_the_own_topic)
 	}
 	refuse_all();
 	ck_assert(!send_burst_to("well", 1));
-	ck_assert_int_eq(world.ledger.entries[0].verdict, VERDICT_LATE);
+	ck_assert_int_eq(world.ledger.entries[0].verdict, VERDICT_UNKNOWN);
 	ck_assert_str_eq(world.ledger.entries[0].reason, "not acknowledged in time");
 	end();
 }

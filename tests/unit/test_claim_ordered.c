@@ -1,6 +1,6 @@
 #include "base/stop.h"
 #include "base/text.h"
-#include "store/store_own.h"
+#include "store/store_internal.h"
 
 #include "log_doubles.h"
 #include "model_fixture.h"
@@ -20,7 +20,7 @@ static struct {
 	struct instant now;
 	struct fixture fixture;
 	struct store store;
-	struct described described;
+	struct session_model described;
 	struct model *model;
 	const char *order_by[2];
 	struct claim_request request;
@@ -150,7 +150,9 @@ static bool is_of(const struct db_call *call, const char *name)
 
 static bool answer(const struct db_call *call)
 {
-	bool is_floor = call->prepared != NULL && strstr(call->prepared, "floor") != NULL;
+	bool is_floor =
+		call->prepared != NULL && (strstr(call->prepared, "floor") != NULL ||
+						  strstr(call->prepared, "ordered_from") != NULL);
 	if (is_floor)
 		snprintf(world.floor, sizeof world.floor, "%s", call->values[0]);
 	ck_assert(call->value_count > 0 || !is_floor);
@@ -379,11 +381,11 @@ static void check_held(const char *calls, double seconds)
  * stays. */
 static void settle(size_t sent, bool stays)
 {
-	struct disposal disposals[BURST] = { { 0 } };
+	struct row_outcome outcomes[BURST] = { { 0 } };
 	for (size_t i = 0; i < world.claim.count; i++)
-		disposals[i].fate = i < sent ? FATE_GOES : FATE_STAYS;
+		outcomes[i].outcome = i < sent ? OUTCOME_DELETE : OUTCOME_KEEP;
 	ck_assert_uint_eq(world.claim.count, sent + stays);
-	ordering_note_left(&world.described.ordering, world.model, &world.claim, disposals);
+	ordering_note_left(&world.described.ordering, world.model, &world.claim, outcomes);
 	for (size_t i = 0; i + sent < ROWS_MAX; i++)
 		world.keys[i] = world.keys[i + sent];
 }
@@ -723,7 +725,7 @@ START_TEST(rows_are_told_of_as_they_come)
 {
 	begin("id", 6);
 	world.unlisted = 1;
-	world.described.is_smooth = true;
+	world.described.last_burst_clean = true;
 	world.request.on_row = tell;
 	world.request.arg = &world;
 	check_claimed(3, "BLWC");

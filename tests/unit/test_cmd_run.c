@@ -6,8 +6,8 @@
 #include "base/stop.h"
 #include "cli/command.h"
 #include "daemon/daemon.h"
-#include "daemon/monitor.h"
-#include "daemon/service.h"
+#include "daemon/status_pages.h"
+#include "daemon/systemd.h"
 #include "kafka/bus.h"
 
 #include "log_doubles.h"
@@ -111,69 +111,69 @@ void daemon_describe_stopped(struct daemon *d, struct text *t)
 		text_addf(t, "%s", world.stopped);
 }
 
-struct monitor *monitor_new(void)
+struct status_pages *status_pages_new(void)
 {
-	return (struct monitor *)&world;
+	return (struct status_pages *)&world;
 }
 
-void monitor_free(struct monitor *m)
+void status_pages_free(struct status_pages *m)
 {
 	ck_assert_ptr_eq(m, &world);
 }
 
-struct metrics *monitor_metrics(const struct monitor *m)
+struct metrics *status_pages_metrics(const struct status_pages *m)
 {
 	(void)m;
 	return NULL;
 }
 
-bool monitor_listen(struct monitor *m, const struct config *c, struct error *e)
+bool status_pages_listen(struct status_pages *m, const struct config *c, struct error *e)
 {
 	(void)m, (void)c, (void)e;
 	return true;
 }
 
-void monitor_attach(struct monitor *m, struct daemon *d)
+void status_pages_attach(struct status_pages *m, struct daemon *d)
 {
 	(void)m, (void)d;
 }
 
-void monitor_detach(struct monitor *m)
+void status_pages_detach(struct status_pages *m)
 {
 	(void)m;
 }
 
-void monitor_show_alive(struct monitor *m)
+void status_pages_show_alive(struct status_pages *m)
 {
 	(void)m;
 }
 
-void service_ready(void)
+void systemd_ready(void)
 {
 	world.ready++;
 }
 
-void service_reloading(void)
+void systemd_reloading(void)
 {
 	world.reloading++;
 }
 
-void service_stopping(void)
+void systemd_stopping(void)
 {
 	world.stopping++;
 }
 
-void service_status(const char *status)
+void systemd_status(const char *status)
 {
 	size_t end = strlen(world.statuses);
 	snprintf(world.statuses + end, sizeof world.statuses - end, "%s\n", status);
 }
 
-void service_alive(void)
+void systemd_alive(void)
 {
 }
 
-double service_watchdog_interval(void)
+double systemd_watchdog_interval(void)
 {
 	return 0;
 }

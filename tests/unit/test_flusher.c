@@ -26,7 +26,7 @@ static void begin(enum discipline discipline, size_t model_count)
 		.jobs = 1 };
 	for (size_t i = 0; i < MODELS; i++) {
 		settings[i].burst_count = 2;
-		models[i] = (struct model){ .config = &settings[i], .index = i };
+		models[i] = (struct model){ .settings = &settings[i], .index = i };
 	}
 }
 
@@ -205,7 +205,7 @@ END_TEST
 
 START_TEST(a_database_that_stays_away_ends_the_run)
 {
-	begin(_i == 0 ? FLUSH_NOTED : FLUSH_MANY, 3);
+	begin(_i == 0 ? FLUSH_BY_KEY : FLUSH_MANY, 3);
 	world.plan.wait = 3;
 	script.connects = "l*";
 	ck_assert(!run());
@@ -364,7 +364,7 @@ END_TEST
 
 START_TEST(noted_keys_go_burst_by_burst)
 {
-	begin(FLUSH_NOTED, 2);
+	begin(FLUSH_BY_KEY, 2);
 	world.plan.wait = 3;
 	script.noted[0] = 5;
 	ck_assert(run());
@@ -378,7 +378,7 @@ END_TEST
 
 START_TEST(the_wait_is_not_part_of_the_patience)
 {
-	begin(FLUSH_NOTED, 1);
+	begin(FLUSH_BY_KEY, 1);
 	world.plan.wait = 60;
 	script.noted[0] = 1;
 	script.bursts[0] = "b";
@@ -390,7 +390,7 @@ END_TEST
 
 START_TEST(many_noted_keys_are_fetched_bit_by_bit)
 {
-	begin(FLUSH_NOTED, 1);
+	begin(FLUSH_BY_KEY, 1);
 	settings[0].burst_count = _i == 0 ? 600 : 1200;
 	script.noted[0] = 1300;
 	ck_assert(run());
@@ -426,7 +426,7 @@ static const struct {
 
 START_TEST(noted_keys_meet_errors)
 {
-	begin(FLUSH_NOTED, 2);
+	begin(FLUSH_BY_KEY, 2);
 	script.noted[0] = 3;
 	script.bursts[0] = noted[_i].bursts;
 	script.notes[0] = noted[_i].notes;

@@ -26,13 +26,13 @@ static struct ledger ledger_of(const char *verdicts)
 
 START_TEST(a_new_ledger_has_no_verdicts)
 {
-	struct disposal d[5];
+	struct row_outcome d[5];
 	struct ledger l = { 0 };
 	ledger_begin(&l, 42, 5);
 	ck_assert_uint_eq(l.burst, 42);
 	ck_assert_uint_eq(l.count, 5);
 	ck_assert(!ledger_complete(&l));
-	ck_assert_uint_eq(ledger_dispose(&l, (struct ledger_rules){ .dead_letters = true }, d), 0);
+	ck_assert_uint_eq(ledger_decide(&l, (struct ledger_rules){ .dead_letters = true }, d), 0);
 	ledger_free(&l);
 	ck_assert_ptr_null(l.entries);
 }
@@ -41,7 +41,7 @@ END_TEST
 START_TEST(it_is_complete_when_each_slot_has_a_verdict)
 {
 	struct ledger l = ledger_of("---");
-	ck_assert(ledger_record(&l, 2, VERDICT_LATE, "late"));
+	ck_assert(ledger_record(&l, 2, VERDICT_UNKNOWN, "late"));
 	ck_assert(ledger_record(&l, 0, VERDICT_STORED, NULL));
 	ck_assert(!ledger_complete(&l));
 	ck_assert(ledger_record(&l, 1, VERDICT_REJECTED, "bad"));
@@ -52,14 +52,14 @@ END_TEST
 
 START_TEST(an_empty_ledger_is_complete)
 {
-	struct disposal d = { 0 };
+	struct row_outcome d = { 0 };
 	struct ledger l = { 0 };
 	ledger_begin(&l, 1, 0);
 	ck_assert(ledger_complete(&l));
 	ck_assert(ledger_all_stored(&l));
 	ck_assert_uint_eq(ledger_failure(&l, (struct ledger_rules){ 0 }, NULL), 0);
 	ck_assert_uint_eq(
-		ledger_dispose(
+		ledger_decide(
 			&l, (struct ledger_rules){ .in_order = true, .dead_letters = true }, &d),
 		0);
 	ledger_free(&l);
@@ -130,15 +130,17 @@ static const struct {
 /* What becomes of the rows, and which slot decides. */
 static size_t dispose(const struct ledger *l, struct ledger_rules rules, char *fates)
 {
-	static const char letters[] = { [FATE_STAYS] = '.', [FATE_GOES] = 'd', [FATE_DIES] = 'x' };
-	struct disposal d[SLOTS_MAX];
+	static const char letters[] = {
+		[OUTCOME_KEEP] = '.', [OUTCOME_DELETE] = 'd', [OUTCOME_DEAD_LETTER] = 'x'
+	};
+	struct row_outcome d[SLOTS_MAX];
 	size_t leaving = 0;
 	memset(d, 1, sizeof d);
-	size_t count = ledger_dispose(l, rules, d);
+	size_t count = ledger_decide(l, rules, d);
 	for (size_t i = 0; i < l->count; i++) {
-		fates[i] = letters[d[i].fate];
-		leaving += d[i].fate != FATE_STAYS;
-		if (d[i].fate == FATE_DIES)
+		fates[i] = letters[d[i].outcome];
+		leaving += d[i].outcome != OUTCOME_KEEP;
+		if (d[i].outcome == OUTCOME_DEAD_LETTER)
 			ck_assert_ptr_eq(d[i].reason, l->entries[i].reason);
 		else
 			ck_assert_ptr_null(d[i].reason);
@@ -235,7 +237,7 @@ static const struct {
 /* The dead letters before a burst, each in one of its own. */
 static struct ledger_run run_of(const char *causes)
 {
-	const struct disposal dies = { FATE_DIES, NULL };
+	const struct row_outcome dies = { OUTCOME_DEAD_LETTER, NULL };
 	struct ledger_run run = { 0 };
 	for (; *causes != '\0'; causes++) {
 		struct ledger l = ledger_of(*causes == '?' ? "?" : "r");
@@ -270,11 +272,11 @@ END_TEST
 
 START_TEST(what_is_stored_ends_a_run_of_dead_letters)
 {
-	const struct disposal d[] = { { FATE_DIES, NULL }, { FATE_GOES, NULL } };
+	const struct row_outcome d[] = { { OUTCOME_DEAD_LETTER, NULL }, { OUTCOME_DELETE, NULL } };
 	struct ledger_run run = run_of("777");
 	ck_assert_uint_eq(run.count, 3);
 	struct ledger late = ledger_of("l"), both = ledger_of("rs");
-	ledger_run_on(&run, &late, &(struct disposal){ FATE_STAYS, NULL });
+	ledger_run_on(&run, &late, &(struct row_outcome){ OUTCOME_KEEP, NULL });
 	ck_assert_uint_eq(run.count, 3);
 	ledger_explain(&both, 0, 7, BLAME_SHARED);
 	ledger_run_on(&run, &both, d);
@@ -291,10 +293,10 @@ START_TEST(a_second_attempt_replaces_the_verdict_and_the_reason)
 	ledger_record(&l, 0, VERDICT_REJECTED, "with others");
 	ledger_record(&l, 1, VERDICT_REJECTED, "with others");
 	ledger_explain(&l, 1, 7, BLAME_SHARED);
-	ledger_record(&attempt, 0, VERDICT_LATE, "no answer");
+	ledger_record(&attempt, 0, VERDICT_UNKNOWN, "no answer");
 	ledger_explain(&attempt, 0, 9, BLAME_SOLE);
 	ledger_replace(&l, 1, &attempt, 0);
-	ck_assert_int_eq(l.entries[1].verdict, VERDICT_LATE);
+	ck_assert_int_eq(l.entries[1].verdict, VERDICT_UNKNOWN);
 	ck_assert_str_eq(l.entries[1].reason, "no answer");
 	ck_assert_int_eq(l.entries[1].cause, 9);
 	ck_assert_ptr_ne(l.entries[1].reason, attempt.entries[0].reason);
@@ -327,14 +329,14 @@ END_TEST
 START_TEST(a_ledger_is_begun_again_and_again)
 {
 	static const size_t counts[] = { 8, 3, 8, 0, 12 };
-	struct disposal d[SLOTS_MAX];
+	struct row_outcome d[SLOTS_MAX];
 	struct ledger l = { 0 };
 	for (size_t k = 0; k < COUNT(counts); k++) {
 		ledger_begin(&l, k, counts[k]);
 		ck_assert_uint_eq(l.burst, k);
 		ck_assert_uint_eq(l.open, counts[k]);
 		ck_assert_uint_eq(
-			ledger_dispose(&l, (struct ledger_rules){ .dead_letters = true }, d), 0);
+			ledger_decide(&l, (struct ledger_rules){ .dead_letters = true }, d), 0);
 		for (size_t i = 0; i < counts[k]; i++) {
 			ck_assert_ptr_null(l.entries[i].reason);
 			ck_assert(ledger_record(&l, i, VERDICT_STORED, "why"));
@@ -347,14 +349,14 @@ END_TEST
 START_TEST(a_shortened_ledger_has_no_slots_behind_its_end)
 {
 	struct ledger l = ledger_of("s-r-");
-	ledger_shorten(&l, 3);
+	ledger_truncate(&l, 3);
 	ck_assert_uint_eq(l.count, 3);
 	ck_assert_uint_eq(l.open, 1);
 	ck_assert(!ledger_record(&l, 3, VERDICT_STORED, NULL));
-	ledger_shorten(&l, 1);
+	ledger_truncate(&l, 1);
 	ck_assert(ledger_complete(&l));
 	ck_assert(ledger_all_stored(&l));
-	ledger_shorten(&l, 2);
+	ledger_truncate(&l, 2);
 	ck_assert_uint_eq(l.count, 1);
 	ledger_free(&l);
 }

@@ -333,7 +333,7 @@ END_TEST
 /* Each statement with the condition, for a plain table and for one with partitions. */
 static const struct {
 	enum claim_kind kind;
-	bool is_parent;
+	bool has_children;
 	const char *part;
 } claims[] = {
 	{ CLAIM_FIRST, false,
@@ -344,10 +344,12 @@ static const struct {
 		" WHERE signal.ctid OPERATOR(pg_catalog.>) $1::pg_catalog.tid AND (a OR b -- c\n) "
 		"LIMIT" },
 	{ CLAIM_NEXT, true, ") OPERATOR(pg_catalog.>) ($1::bigint) AND (a OR b -- c\n) ORDER BY" },
-	{ CLAIM_NOTED, false, " OPERATOR(pg_catalog.=) key.c0::bigint) AND (a OR b -- c\n) LIMIT" },
+	{ CLAIM_BY_KEY, false,
+		" OPERATOR(pg_catalog.=) key.c0::bigint) AND (a OR b -- c\n) LIMIT" },
 	{ CLAIM_ORDERED, false, " AS signal WHERE (a OR b -- c\n) ORDER BY" },
 	{ CLAIM_ORDERED, true, " AS signal WHERE (a OR b -- c\n) ORDER BY" },
-	{ CLAIM_FLOOR, false, " OPERATOR(pg_catalog.>=) $1::bigint AND (a OR b -- c\n) ORDER BY" },
+	{ CLAIM_ORDERED_FROM, false,
+		" OPERATOR(pg_catalog.>=) $1::bigint AND (a OR b -- c\n) ORDER BY" },
 };
 
 START_TEST(claims_honour_where)
@@ -355,7 +357,7 @@ START_TEST(claims_honour_where)
 	struct setup *s = setup_new();
 	s->fixture.settings.where = "a OR b -- c";
 	resolve(s);
-	s->model->is_parent = claims[_i].is_parent;
+	s->model->has_children = claims[_i].has_children;
 	char *sql = sql_claim(s->model, claims[_i].kind, 100, false);
 	ck_assert_msg(strstr(sql, claims[_i].part) != NULL, "%s", sql);
 	free(sql);

@@ -1,6 +1,6 @@
 #include "daemon/metrics.h"
 
-#include "daemon/lag.h"
+#include "daemon/oldest_pending.h"
 #include "suite.h"
 
 #include <pthread.h>
@@ -361,25 +361,25 @@ static const struct {
 	{ "gone, and more came", { { 'f', 90 }, { '0', 95 }, { 'm', 99 } }, true, 5 },
 };
 
-static void happen(struct lag *l, char event, struct instant now)
+static void happen(struct oldest_pending *l, char event, struct instant now)
 {
 	if (event == 'e' || event == 'm')
-		lag_served(l, event == 'e', now);
+		oldest_pending_served(l, event == 'e', now);
 	else if (event == 'f')
-		lag_failed(l, ERROR_REJECTED, now);
+		oldest_pending_failed(l, ERROR_REJECTED, now);
 	else if (event == 'c')
-		lag_failed(l, ERROR_CONFLICT, now);
+		oldest_pending_failed(l, ERROR_CONFLICT, now);
 	else
-		lag_counted_none(l, now);
+		oldest_pending_counted_none(l, now);
 }
 
 START_TEST(the_lag_is_since_the_table_was_last_empty)
 {
-	struct lag l;
-	lag_begin(&l, start);
+	struct oldest_pending l;
+	oldest_pending_begin(&l, start);
 	for (size_t i = 0; histories[_i].events[i].event != '\0'; i++)
 		happen(&l, histories[_i].events[i].event, later(histories[_i].events[i].at));
-	double lag = lag_seconds(&l, histories[_i].is_reachable, 2, later(100));
+	double lag = oldest_pending_seconds(&l, histories[_i].is_reachable, 2, later(100));
 	ck_assert_msg(lag == histories[_i].lag, "%s: %g", histories[_i].what, lag);
 }
 END_TEST

@@ -1,4 +1,4 @@
-#include "postgres/db_own.h"
+#include "postgres/db_internal.h"
 
 #include "libpq_script.h"
 #include "suite.h"
@@ -179,6 +179,33 @@ START_TEST(a_run_that_is_sent_before_another_is_answered_comes_after_it)
 	ck_assert(db_receive(world.db, &selects, 1, deadline(), &world.error));
 	check_value(0, 1, "a");
 	end(true);
+}
+END_TEST
+
+START_TEST(what_is_sent_and_not_received_is_dropped)
+{
+	static const struct step script[] = { SENT("BEGIN"), LAST, ASKED, DONE, AT_END, AT_SYNC,
+		ROW("1", "a"), ROWS_END, AT_END, AT_SYNC, ASKED, ROWS_END, ANSWERED };
+	begin(script);
+	ck_assert(db_send(world.db, &begins, 1, &world.error));
+	ck_assert(db_send(world.db, &selects, 1, &world.error));
+	for (int i = 0; i < 2; i++)
+		db_discard(world.db, deadline());
+	ck_assert_ptr_null(world.rows);
+	ck_assert(run(&selects, 1));
+	end(true);
+}
+END_TEST
+
+START_TEST(what_a_lost_session_has_not_answered_is_forgotten)
+{
+	static const struct step script[] = { SENT("BEGIN"), LAST, ASKED, MEETS(NO_INPUT), { 0 } };
+	begin(script);
+	ck_assert(db_send(world.db, &begins, 1, &world.error));
+	ck_assert(db_send(world.db, &selects, 1, &world.error));
+	db_discard(world.db, deadline());
+	ck_assert_uint_eq(world.db->run_count, 0);
+	end(false);
 }
 END_TEST
 
@@ -816,6 +843,8 @@ int main(void)
 	const struct test tests[] = {
 		{ calls_are_sent_together_and_answered_in_their_order, 1, 0 },
 		{ a_run_that_is_sent_before_another_is_answered_comes_after_it, 1, 0 },
+		{ what_is_sent_and_not_received_is_dropped, 1, 0 },
+		{ what_a_lost_session_has_not_answered_is_forgotten, 1, 0 },
 		{ output_that_has_no_room_is_waited_for, 1, 0 },
 		{ while_output_has_no_room_input_is_taken_too, 2, 0 },
 		{ each_sqlstate_is_of_a_kind, COUNT(states), 0 },

@@ -19,7 +19,7 @@ struct table {
 	const struct told_column *columns;
 	size_t count;
 	bool odd_key; /* primary key ("Tenant ""x""", nr), else (id) */
-	bool is_parent;
+	bool has_children;
 	const char *order_by[3];
 	long long burst_count;
 };
@@ -36,7 +36,7 @@ static struct model *model_of(struct fixture *f, const struct table *t, const ch
 		order_by[f->settings.order_by.count] != NULL)
 		f->settings.order_by.count++;
 	struct model *m = fixture_model(f, t->columns, t->count, t->odd_key ? "" : "id");
-	m->is_parent = t->is_parent;
+	m->has_children = t->has_children;
 	if (t->odd_key) {
 		model_add_primary_key(m, "Tenant \"x\"");
 		model_add_primary_key(m, "nr");
@@ -67,11 +67,11 @@ static const struct {
 		BODY FROM " WHERE signal.ctid OPERATOR(pg_catalog.>) $1::pg_catalog.tid LIMIT 1 "
 			  "FOR UPDATE OF signal SKIP "
 			  "LOCKED" },
-	{ { SIMPLE, false, { NULL }, 9 }, CLAIM_STRETCH,
+	{ { SIMPLE, false, { NULL }, 9 }, CLAIM_RANGE,
 		BODY FROM " WHERE signal.ctid OPERATOR(pg_catalog.>) $1::pg_catalog.tid AND "
 			  "signal.ctid OPERATOR(pg_catalog.<=) $2::pg_catalog.tid LIMIT 9 FOR "
 			  "UPDATE OF signal SKIP LOCKED" },
-	{ { SIMPLE, false, { NULL }, 1 }, CLAIM_NOTED,
+	{ { SIMPLE, false, { NULL }, 1 }, CLAIM_BY_KEY,
 		BODY FROM " WHERE EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest("
 			  "$1::pg_catalog.text[])) AS key (c0) WHERE signal.\"id\" "
 			  "OPERATOR(pg_catalog.=) key.c0::bigint)"
@@ -94,7 +94,7 @@ static const struct {
 		ODD_BODY FROM " WHERE (" ODD_KEY
 			      ") OPERATOR(pg_catalog.>) ($1::character varying, $2::integer)"
 			      " ORDER BY " ODD_KEY " LIMIT 2 FOR UPDATE OF signal SKIP LOCKED" },
-	{ { ODD, true, { NULL }, 2 }, CLAIM_NOTED,
+	{ { ODD, true, { NULL }, 2 }, CLAIM_BY_KEY,
 		ODD_BODY FROM " WHERE EXISTS (SELECT FROM ROWS FROM ("
 			      "pg_catalog.unnest($1::pg_catalog.text[]), "
 			      "pg_catalog.unnest($2::pg_catalog.text[])) AS key (c0, c1)"
@@ -159,7 +159,7 @@ START_TEST(keys_are_compared_by_the_operators_of_their_types)
 	struct text t = { 0 };
 	fixture_init(&f);
 	struct model *m = fixture_resolved(&f, columns, 3, "a b c");
-	m->is_parent = true;
+	m->has_children = true;
 	free(m->columns[0].operators);
 	m->columns[0].operators = text_copy("x");
 	char *sql = sql_claim(m, CLAIM_NEXT, 1, false);
@@ -233,7 +233,7 @@ START_TEST(a_position_is_a_ctid_or_the_primary_key_where_ctids_are_not_unique)
 	struct model *m = model_of(&f, &table, order_by);
 	ck_assert_uint_eq(sql_position_count(m), 1);
 	ck_assert_uint_eq(sql_position_field(m, 0), ROW_CTID);
-	m->is_parent = true;
+	m->has_children = true;
 	ck_assert_uint_eq(sql_position_count(m), 2);
 	ck_assert_uint_eq(sql_position_field(m, 0), m->primary_key_fields[0]);
 	ck_assert_uint_eq(sql_position_field(m, 1), m->primary_key_fields[1]);

@@ -1,0 +1,27 @@
+/*
+ * check_report - the problems and warnings that a check reports, as lines on standard output.  Main
+ * thread only.
+ */
+#ifndef SIGNALBUS_CHECK_REPORT_H
+#define SIGNALBUS_CHECK_REPORT_H
+
+#include "base/problems.h"
+
+#include <stddef.h>
+
+/* Zero-initialized is empty. */
+struct check_report {
+	struct problems lines; /* lines already printed; none is printed twice */
+	size_t problems, warnings;
+};
+
+/* Print a problem of a model or, if model is NULL, of something else.  Each is one line, which
+ * names the object and ends with the remedy. */
+void report_problem(struct check_report *f, const char *model, const char *text);
+
+/* Print what works, but not well; the line begins with "warning: ". */
+void report_warning(struct check_report *f, const char *model, const char *text);
+
+void report_free(struct check_report *f);
+
+#endif

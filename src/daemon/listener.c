@@ -1,0 +1,305 @@
+#include "daemon/listener.h"
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/retry.h"
+#include "base/text.h"
+#include "catalog/catalog.h"
+#include "model/triggers.h"
+#include "postgres/db.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define ANSWER_S    10.0
+#define SELF_TEST_S 2.0
+#define WORKERS_S   0.1 /* between checks whether a worker is connected: workers come first */
+#define DEAF_TRIES  2   /* failures, while workers are connected, until this is logged */
+#define DEAF_S      3.0 /* … and so long: workers find out meanwhile what they lack */
+
+struct listener {
+	const struct config *config;
+	struct run_queue *queue;
+	struct health *health;
+	struct db *db;
+	char **relations; /* of the models, as in the notifications; NULL: not known */
+	struct retry connecting;
+	int stop_fd;
+	pthread_t thread;
+	char self_test[64]; /* the payload that proves that notifications arrive */
+	bool proven;
+	bool told;              /* the models without a trigger were logged */
+	unsigned failures;      /* in a row */
+	struct instant failing; /* since when; 0: it has not failed */
+	struct instant deaf;    /* since when it does not listen, as logged; 0: not logged */
+	unsigned short jitter[3];
+};
+
+/* The deadline of a call that begins now. */
+static struct instant answer_deadline(const struct listener *l)
+{
+	double seconds = l->config->timeout < ANSWER_S ? l->config->timeout : ANSWER_S;
+	return instant_after(clock_now(), seconds);
+}
+
+static bool stopping(const struct listener *l)
+{
+	return queue_wait_closed(l->queue, clock_now());
+}
+
+/* A table's name announces its models; an empty payload announces all. */
+static void on_notification(void *arg, const char *payload)
+{
+	struct listener *l = arg;
+	if (strcmp(payload, l->self_test) == 0)
+		l->proven = true;
+	else if (payload[0] == '\0')
+		queue_announce_all(l->queue);
+	for (size_t i = 0; i < l->config->model_count; i++)
+		if (l->relations[i] != NULL && strcmp(payload, l->relations[i]) == 0)
+			queue_announce(l->queue, i);
+}
+
+/* Receive notifications until the deadline, or until the listener is stopped. */
+static bool hear(struct listener *l, struct instant deadline, struct error *e)
+{
+	struct db_listening listening = {
+		.wake_fd = l->stop_fd, .deadline = deadline, .notify = on_notification, .arg = l
+	};
+	return db_listen(l->db, &listening, e);
+}
+
+/* The name in the notifications of a model's table, and whether a trigger sends them. */
+static bool look_up(struct listener *l, size_t model, bool *has_trigger, struct error *e)
+{
+	static const char sql[] =
+		"SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),"
+		" EXISTS (SELECT FROM (" TRIGGERS_FOUND ") AS found WHERE is_heard)"
+		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+		" ON n.oid = c.relnamespace"
+		" WHERE c.oid = $1::pg_catalog.oid";
+	struct rows *rows;
+	char *oid;
+	struct instant deadline = answer_deadline(l);
+	free(l->relations[model]);
+	l->relations[model] = NULL;
+	*has_trigger = false;
+	if (!catalog_find_table(l->db, l->config->models[model].table, deadline, &oid, e))
+		return db_connected(l->db); /* the workers report a wrong name */
+	const char *const values[] = { oid, l->config->notify_channel };
+	struct db_call call = {
+		.sql = sql, .values = values, .value_count = 2, .rows = &rows, .never_null = 2
+	};
+	bool ok = db_call(l->db, call, deadline, e);
+	free(oid);
+	if (!ok)
+		return false;
+	if (rows_count(rows) == 1) {
+		l->relations[model] = text_copy(rows_value(rows, 0, 0));
+		*has_trigger = rows_value(rows, 0, 1)[0] == 't';
+	}
+	rows_free(rows);
+	return true;
+}
+
+static bool look_up_all(struct listener *l, struct error *e)
+{
+	struct text silent = { 0 };
+	bool ok = true;
+	for (size_t i = 0; ok && i < l->config->model_count; i++) {
+		bool has_trigger;
+		ok = look_up(l, i, &has_trigger, e);
+		if (ok && !has_trigger)
+			text_addf(&silent, "%s%s", silent.length > 0 ? ", " : "",
+				l->config->models[i].name);
+	}
+	if (ok && !l->told && silent.length > 0)
+		log_info("no wake-up trigger on the tables of %s: polling every %g s (\"signalbus "
+			 "triggers\" prints the triggers)",
+			silent.text, l->config->poll_interval);
+	l->told = l->told || ok;
+	text_free(&silent);
+	return ok;
+}
+
+static bool start_listening(struct listener *l, struct error *e)
+{
+	/* LISTEN takes no parameter; the server quotes the name. */
+	struct rows *rows;
+	struct instant deadline = answer_deadline(l);
+	const char *const values[] = { l->config->notify_channel };
+	struct db_call quote = {
+		.sql = "SELECT pg_catalog.format('LISTEN %I', $1::pg_catalog.text)",
+		.values = values,
+		.value_count = 1,
+		.rows = &rows,
+		.never_null = 1
+	};
+	if (!db_call(l->db, quote, deadline, e))
+		return false;
+	bool ok = db_call(l->db, (struct db_call){ .sql = rows_value(rows, 0, 0) }, deadline, e);
+	rows_free(rows);
+	return ok;
+}
+
+/* Notify from another session, as applications do: a proxy with transaction pooling would swallow
+ * notifications for this one. */
+static bool notify_self(struct listener *l, struct error *e)
+{
+	struct db *other = db_new(l->config->database, l->config->timeout);
+	struct instant deadline = instant_after(clock_now(), CONNECT_S);
+	const char *const values[] = { l->config->notify_channel, l->self_test };
+	struct db_call call = {
+		.sql = "SELECT pg_catalog.pg_notify($1, $2)", .values = values, .value_count = 2
+	};
+	bool ok = db_connect(other, deadline, e) && db_call(other, call, deadline, e);
+	db_free(other);
+	return ok;
+}
+
+static bool test_self(struct listener *l, struct error *e)
+{
+	snprintf(l->self_test, sizeof l->self_test, "signalbus self-test %ld %jd", (long)getpid(),
+		(intmax_t)clock_now().ns);
+	l->proven = false;
+	if (!notify_self(l, e)) { /* perhaps there is no connection left for that */
+		log_debug("listener: not tested: %s", e->text);
+		return true;
+	}
+	struct instant deadline = instant_after(clock_now(), SELF_TEST_S);
+	while (!l->proven && !stopping(l) && instant_before(clock_now(), deadline))
+		if (!hear(l, instant_earlier(deadline, instant_after(clock_now(), 0.02)), e))
+			return false;
+	if (!l->proven && !stopping(l))
+		log_warning("notifications do not arrive (does a proxy pool transactions?): "
+			    "polling all tables every %g s",
+			l->config->poll_interval);
+	return true;
+}
+
+/* Connect and listen.  Signals that were committed earlier were not announced. */
+static bool set_up(struct listener *l, struct error *e)
+{
+	struct instant deadline = instant_after(clock_now(), CONNECT_S);
+	if (!db_connect(l->db, deadline, e))
+		return false;
+	if (!start_listening(l, e) || !look_up_all(l, e))
+		return false;
+	queue_announce_all(l->queue);
+	return test_self(l, e);
+}
+
+/* Listen until the listener is stopped, or its session is lost, which a silent session shows only
+ * when it is used.  While no worker is connected, give the connection up, because the workers may
+ * lack it. */
+static bool listen_on(struct listener *l, struct error *e)
+{
+	while (!stopping(l)) {
+		struct db_call ping = { .sql = "SELECT" };
+		eventfd_t ignored;
+		if (!hear(l, instant_after(clock_now(), PING_S), e))
+			return false;
+		eventfd_read(l->stop_fd, &ignored);
+		if (!health_has_worker(l->health))
+			return error_set(e, ERROR_CONNECTION, "no worker is connected");
+		if (stopping(l) || db_call(l->db, ping, answer_deadline(l), e))
+			continue;
+		l->failures = DEAF_TRIES; /* no notification for some time */
+		return false;
+	}
+	return true;
+}
+
+/* Log, once, that it does not listen; if no worker is connected, the workers log the problem. */
+static void note_failure(struct listener *l, const struct error *e)
+{
+	log_debug("listener: %s", e->text);
+	if (l->failures++ == 0)
+		l->failing = clock_now();
+	if (!health_has_worker(l->health) || l->deaf.ns != 0)
+		return;
+	if (l->failures <= DEAF_TRIES)
+		health_want_room(l->health);
+	if (l->failures < DEAF_TRIES || health_is_short(l->health) ||
+		instant_seconds(l->failing, clock_now()) < DEAF_S)
+		return; /* workers may have a shortage to tell, which is the reason for this, too */
+	l->deaf = clock_now();
+	log_warning("cannot receive notifications: %s; polling all tables every %g s", e->text,
+		l->config->poll_interval);
+}
+
+static void note_success(struct listener *l)
+{
+	struct instant now = clock_now();
+	retry_success(&l->connecting, now);
+	if (l->deaf.ns != 0)
+		log_warning("notifications are received again, after %.0f s",
+			instant_seconds(l->deaf, now));
+	l->failures = 0;
+	l->failing = (struct instant){ 0 };
+	l->deaf = (struct instant){ 0 };
+}
+
+static void *listen_loop(void *arg)
+{
+	struct listener *l = arg;
+	struct error e;
+	while (!stopping(l)) {
+		double delay = 0;
+		if (!health_has_worker(l->health)) {
+			queue_wait_closed(l->queue, instant_after(clock_now(), WORKERS_S));
+			continue;
+		}
+		bool ok = set_up(l, &e);
+		if (ok)
+			note_success(l);
+		if (ok && listen_on(l, &e))
+			continue; /* stopped */
+		note_failure(l, &e);
+		db_disconnect(l->db);
+		retry_again(
+			&l->connecting, ERROR_CONNECTION, clock_now(), erand48(l->jitter), &delay);
+		queue_wait_closed(l->queue, instant_after(clock_now(), delay));
+	}
+	return NULL;
+}
+
+struct listener *listener_start(
+	const struct config *config, struct run_queue *queue, struct health *health)
+{
+	struct listener *l = memory_new(1, sizeof *l);
+	l->config = config;
+	l->queue = queue;
+	l->health = health;
+	l->db = db_new(config->database, config->timeout);
+	l->relations = memory_new(config->model_count, sizeof *l->relations);
+	l->connecting = retry_new(INFINITY, clock_now());
+	l->jitter[0] = (unsigned short)(clock_now().ns >> 8);
+	l->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	health_rouse(health, l->stop_fd);
+	if (l->stop_fd < 0 || pthread_create(&l->thread, NULL, listen_loop, l) != 0)
+		abort();
+	return l;
+}
+
+void listener_stop(struct listener *l)
+{
+	if (l == NULL)
+		return;
+	if (eventfd_write(l->stop_fd, 1) != 0)
+		abort();
+	pthread_join(l->thread, NULL);
+	health_rouse(l->health, -1);
+	close(l->stop_fd);
+	db_free(l->db);
+	for (size_t i = 0; i < l->config->model_count; i++)
+		free(l->relations[i]);
+	free(l->relations);
+	free(l);
+}

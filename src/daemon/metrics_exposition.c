@@ -1,0 +1,215 @@
+#include "base/utf8.h"
+#include "daemon/metrics_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The state of one scrape. */
+struct page {
+	struct series *series;
+	size_t count;
+	double poll_interval;
+	struct metrics_world world;
+	struct text *text;
+};
+
+struct metric {
+	const char *name, *type, *help;
+	/* Prints the samples, … */
+	void (*print)(const struct page *p, const struct metric *metric);
+	/* … each of which has this value; s is NULL without a model. */
+	double (*value)(const struct page *p, const struct series *s);
+};
+
+static double sent(const struct page *p, const struct series *s)
+{
+	(void)p;
+	return (double)s->sent;
+}
+
+static double dead_letters(const struct page *p, const struct series *s)
+{
+	(void)p;
+	return (double)s->dead_letters;
+}
+
+static double pending(const struct page *p, const struct series *s)
+{
+	(void)p;
+	return (double)s->pending;
+}
+
+static double oldest(const struct page *p, const struct series *s)
+{
+	bool is_reachable = p->world.database_up && p->world.broker_up;
+	if (!s->is_served)
+		return 0;
+	return oldest_pending_seconds(&s->lag, is_reachable, p->poll_interval, p->world.now);
+}
+
+static double stopped(const struct page *p, const struct series *s)
+{
+	(void)p;
+	return s->is_stopped;
+}
+
+static double leader(const struct page *p, const struct series *s)
+{
+	(void)p;
+	return s->leader != 0;
+}
+
+static double ordered_wait(const struct page *p, const struct series *s)
+{
+	(void)p;
+	return s->held_seconds;
+}
+
+static double database_up(const struct page *p, const struct series *s)
+{
+	(void)s;
+	return p->world.database_up;
+}
+
+static double broker_up(const struct page *p, const struct series *s)
+{
+	(void)s;
+	return p->world.broker_up;
+}
+
+static void print_alone(const struct page *p, const struct metric *metric)
+{
+	text_addf(p->text, "%s %.15g\n", metric->name, metric->value(p, NULL));
+}
+
+static void print_sample(const struct page *p, const struct metric *metric, const struct series *s)
+{
+	text_addf(p->text, "%s{%s} %.15g\n", metric->name, s->label, metric->value(p, s));
+}
+
+static void print_models(const struct page *p, const struct metric *metric)
+{
+	for (size_t i = 0; i < p->count; i++)
+		print_sample(p, metric, &p->series[i]);
+}
+
+static void print_ordered_models(const struct page *p, const struct metric *metric)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (p->series[i].is_ordered)
+			print_sample(p, metric, &p->series[i]);
+}
+
+static void print_errors(const struct page *p, const struct metric *metric)
+{
+	for (size_t i = 0; i < p->count; i++)
+		for (size_t class = 0; class < CLASSES; class ++)
+			text_addf(p->text, "%s{%s,kind=\"%s\"} %.15g\n", metric->name,
+				p->series[i].label, error_class_names[class],
+				(double)p->series[i].errors[class]);
+}
+
+static void print_histogram(const struct page *p, const struct metric *metric, const char *label,
+	const struct histogram *h)
+{
+	uint64_t count = 0;
+	for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++) {
+		count += h->counts[i];
+		text_addf(p->text, "%s_bucket{%s,le=\"%g\"} %.15g\n", metric->name, label,
+			histogram_bounds[i], (double)count);
+	}
+	count += h->counts[HISTOGRAM_BOUNDS];
+	text_addf(p->text, "%s_bucket{%s,le=\"+Inf\"} %.15g\n", metric->name, label, (double)count);
+	text_addf(p->text, "%s_sum{%s} %.15g\n", metric->name, label, h->sum);
+	text_addf(p->text, "%s_count{%s} %.15g\n", metric->name, label, (double)count);
+}
+
+static void print_bursts(const struct page *p, const struct metric *metric)
+{
+	for (size_t i = 0; i < p->count; i++)
+		print_histogram(p, metric, p->series[i].label, &p->series[i].burst);
+}
+
+static void print_acknowledgements(const struct page *p, const struct metric *metric)
+{
+	for (size_t i = 0; i < p->count; i++)
+		print_histogram(p, metric, p->series[i].label, &p->series[i].acknowledgement);
+}
+
+static void print_build(const struct page *p, const struct metric *metric)
+{
+	text_addf(p->text, "%s{version=\"%s\"} 1\n", metric->name, SIGNALBUS_VERSION);
+}
+
+static const struct metric metrics[] = {
+	{ "signalbus_sent_total", "counter",
+		"Signals that the broker has stored and that are deleted.", print_models, sent },
+	{ "signalbus_pending", "gauge",
+		"Signals in the table when they were last counted; above 100000 an estimate.",
+		print_models, pending },
+	{ "signalbus_oldest_pending_seconds", "gauge",
+		"Seconds since the table was last found empty; 0 while it is empty.", print_models,
+		oldest },
+	{ "signalbus_stopped", "gauge", "Whether the model has failed and waits for its next try.",
+		print_models, stopped },
+	{ "signalbus_errors_total", "counter", "Failures to send signals of a model, by kind.",
+		print_errors, NULL },
+	{ "signalbus_dead_letters_total", "counter",
+		"Signals that the broker has rejected for good and that have become dead letters.",
+		print_models, dead_letters },
+	{ "signalbus_burst_seconds", "histogram",
+		"Seconds from the fetch of a burst's signals to the commit of their deletion.",
+		print_bursts, NULL },
+	{ "signalbus_ack_seconds", "histogram",
+		"Seconds from the first message of a burst to the last acknowledgement.",
+		print_acknowledgements, NULL },
+	{ "signalbus_ordered_leader", "gauge",
+		"Whether this process holds the lock to send the model in order.",
+		print_ordered_models, leader },
+	{ "signalbus_ordered_wait_seconds", "gauge",
+		"Seconds for which open transactions have been holding the order back.",
+		print_ordered_models, ordered_wait },
+	{ "signalbus_database_up", "gauge", "Whether a worker has a connection that works.",
+		print_alone, database_up },
+	{ "signalbus_broker_up", "gauge", "Whether the broker answers.", print_alone, broker_up },
+	{ "signalbus_build_info", "gauge", "The version of signalbus.", print_build, NULL },
+};
+
+void metrics_print(struct metrics *m, const struct metrics_world *world, struct text *t)
+{
+	pthread_mutex_lock(&m->shape);
+	struct page p = { .count = m->count, .world = *world, .text = t };
+	p.series = memory_new(m->count, sizeof *p.series);
+	pthread_mutex_lock(&m->lock);
+	memcpy(p.series, m->series, m->count * sizeof *p.series);
+	p.poll_interval = m->poll_interval;
+	pthread_mutex_unlock(&m->lock);
+	for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
+		text_addf(t, "# HELP %s %s\n# TYPE %s %s\n", metrics[i].name, metrics[i].help,
+			metrics[i].name, metrics[i].type);
+		metrics[i].print(&p, &metrics[i]);
+	}
+	pthread_mutex_unlock(&m->shape);
+	free(p.series);
+}
+
+/* Prometheus accepts only UTF-8, and would refuse the whole page for one wrong byte. */
+char *metrics_label(const char *model)
+{
+	struct text t = { 0 };
+	text_addf(&t, "model=\"");
+	for (const char *p = model; *p != '\0';) {
+		size_t length = utf8_length(p);
+		if (*p == '\n')
+			text_addf(&t, "\\n");
+		else if (*p == '"' || *p == '\\')
+			text_addf(&t, "\\%c", *p);
+		else if (length == 0)
+			text_addf(&t, "\xef\xbf\xbd"); /* U+FFFD */
+		else
+			text_add(&t, p, length);
+		p += length > 0 ? length : 1;
+	}
+	text_addf(&t, "\"");
+	return t.text;
+}

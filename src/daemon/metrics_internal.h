@@ -1,0 +1,55 @@
+/*
+ * metrics_internal - shared by the files of the metrics.  Private to metrics*.c.
+ */
+#ifndef SIGNALBUS_METRICS_INTERNAL_H
+#define SIGNALBUS_METRICS_INTERNAL_H
+
+#include "daemon/metrics.h"
+#include "daemon/oldest_pending.h"
+
+#include <pthread.h>
+#include <stdint.h>
+
+/* Upper bounds of the buckets, in seconds; one more bucket holds larger values. */
+enum { HISTOGRAM_BOUNDS = 15 };
+extern const double histogram_bounds[HISTOGRAM_BOUNDS];
+
+struct histogram {
+	uint64_t counts[HISTOGRAM_BOUNDS + 1]; /* per bucket, not cumulative */
+	double sum;
+};
+
+/* The kinds that errors are counted by. */
+enum error_class { CLASS_DATABASE, CLASS_BROKER, CLASS_REJECTED, CLASS_SERIALIZATION, CLASSES };
+extern const char *const error_class_names[CLASSES];
+
+/* The values of a model. */
+struct series {
+	char *name;
+	char *label;     /* model="…", escaped */
+	bool is_ordered; /* has order_by */
+	bool is_served;  /* served by the workers; the others are paused */
+	bool is_stopped; /* it has failed, and waits */
+	uint64_t sent;
+	uint64_t dead_letters;
+	uint64_t errors[CLASSES];
+	size_t pending;
+	struct oldest_pending lag;
+	struct histogram burst, acknowledgement;
+	unsigned leader;     /* the worker that holds its ordered lock, counted from 1; or 0 */
+	double held_seconds; /* how long open transactions have been holding the order back */
+};
+
+struct metrics {
+	/* The set of models, held while printing.  The workers do not take it. */
+	pthread_mutex_t shape;
+	pthread_mutex_t lock; /* all that is in the series */
+	struct series *series;
+	size_t count;
+	double poll_interval;
+};
+
+/* The label of a model's series, to be freed. */
+char *metrics_label(const char *model);
+
+#endif

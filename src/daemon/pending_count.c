@@ -1,0 +1,108 @@
+#include "daemon/pending_count.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "store/store.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#define PENDING_BOUND 100000
+#define UNKNOWN       SIZE_MAX /* a count of a table that cannot be read */
+#define COUNT_S       1.0      /* for one table */
+#define COUNT_ALL_S   5.0      /* for all of them */
+#define LOCK_S        0.1      /* a locked table is counted another time */
+
+struct pending_count {
+	struct config config; /* like senders, but with shorter time-outs */
+	struct health *health;
+	struct metrics *metrics;
+	struct model_status *status;
+	struct store *store;
+	size_t *counts; /* of each model, at the last count */
+	size_t next;    /* the model to continue with */
+};
+
+struct pending_count *pending_count_new(const struct config *config, struct health *health,
+	struct metrics *metrics, struct model_status *status)
+{
+	struct pending_count *c = memory_new(1, sizeof *c);
+	c->config = *config;
+	c->config.timeout = config->timeout < COUNT_S ? config->timeout : COUNT_S;
+	c->health = health;
+	c->metrics = metrics;
+	c->status = status;
+	c->store = store_new(&c->config);
+	store_limit_locks(c->store, LOCK_S);
+	c->counts = memory_new(config->model_count, sizeof *c->counts);
+	return c;
+}
+
+void pending_count_free(struct pending_count *c)
+{
+	if (c == NULL)
+		return;
+	store_free(c->store);
+	free(c->counts);
+	free(c);
+}
+
+/* The estimate for a model whose count ended at its limit. */
+static size_t estimate(struct pending_count *c, const struct model *m, size_t counted)
+{
+	struct error ignored;
+	size_t count;
+	return store_estimate(c->store, m, &count, &ignored) && count > counted ? count : counted;
+}
+
+static bool count_model(struct pending_count *c, size_t model)
+{
+	struct error e;
+	size_t count;
+	const struct model *m = store_model(c->store, model, &e);
+	if (m != NULL && store_count_some(c->store, m, PENDING_BOUND, &count, &e)) {
+		c->counts[model] = count;
+		if (count > 0)
+			status_counted(c->status, model);
+		if (count == PENDING_BOUND)
+			count = estimate(c, m, count);
+		metrics_pending(c->metrics, model, count, clock_now());
+		return true;
+	}
+	log_debug("counting: %s", e.text); /* a worker logs the problem */
+	store_forget(c->store, model);
+	c->counts[model] = UNKNOWN;
+	return store_connected(c->store);
+}
+
+static bool count_models(struct pending_count *c)
+{
+	struct instant deadline = instant_after(clock_now(), COUNT_ALL_S);
+	bool ok = true;
+	for (size_t i = 0; i < c->config.model_count && ok && instant_before(clock_now(), deadline);
+		i++) {
+		ok = count_model(c, c->next);
+		c->next = (c->next + 1) % c->config.model_count;
+	}
+	return ok;
+}
+
+bool pending_count_take(struct pending_count *c, size_t *pending, bool *more)
+{
+	struct error ignored;
+	bool ok = health_is_up(c->health);
+	*pending = 0;
+	*more = false;
+	if (ok && !store_connected(c->store))
+		ok = store_connect(c->store, instant_after(clock_now(), CONNECT_S), &ignored);
+	ok = ok && count_models(c);
+	if (!health_is_complete(c->health))
+		store_disconnect(c->store); /* a worker may need the connection */
+	for (size_t i = 0; i < c->config.model_count; i++) {
+		*more = *more || c->counts[i] >= PENDING_BOUND;
+		*pending += c->counts[i] == UNKNOWN ? 0 : c->counts[i];
+	}
+	return ok;
+}

@@ -1,0 +1,209 @@
+#include "daemon/run_queue.h"
+
+#include "base/text.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#define NOBODY UINT32_MAX
+
+struct entry {
+	struct instant look;  /* when its poll interval has passed */
+	struct instant pause; /* it is not due earlier, for whatever reason */
+	bool off;
+	bool ordered;
+	bool announced;
+	bool more;
+	bool failing;    /* it was to be left alone for a while: one worker is enough to try it */
+	unsigned active; /* workers that serve it now */
+	unsigned holder; /* the worker that holds its ordered lock, or NOBODY */
+	uint64_t served; /* when it was last served, as a sequence number */
+};
+
+struct run_queue {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct entry *entries;
+	size_t count;
+	unsigned workers;
+	double poll_interval;
+	uint64_t served;
+	bool closed;
+};
+
+struct run_queue *queue_new(size_t count, unsigned workers, double poll_interval)
+{
+	struct run_queue *d = memory_new(1, sizeof *d);
+	clock_condition_init(&d->changed);
+	pthread_mutex_init(&d->lock, NULL);
+	d->entries = memory_new(count, sizeof *d->entries);
+	for (size_t i = 0; i < count; i++)
+		d->entries[i].holder = NOBODY;
+	d->count = count;
+	d->workers = workers;
+	d->poll_interval = poll_interval;
+	return d;
+}
+
+void queue_free(struct run_queue *d)
+{
+	if (d == NULL)
+		return;
+	pthread_mutex_destroy(&d->lock);
+	pthread_cond_destroy(&d->changed);
+	free(d->entries);
+	free(d);
+}
+
+void queue_set_ordered(struct run_queue *d, size_t model)
+{
+	d->entries[model].ordered = true;
+}
+
+void queue_set_off(struct run_queue *d, size_t model)
+{
+	d->entries[model].off = true;
+}
+
+void queue_announce(struct run_queue *d, size_t model)
+{
+	pthread_mutex_lock(&d->lock);
+	d->entries[model].announced = true;
+	pthread_cond_broadcast(&d->changed);
+	pthread_mutex_unlock(&d->lock);
+}
+
+void queue_announce_all(struct run_queue *d)
+{
+	for (size_t i = 0; i < d->count; i++)
+		queue_announce(d, i);
+}
+
+/* Whether worker may serve the model now, if it were due. */
+static bool is_free(const struct run_queue *d, const struct entry *m, unsigned worker)
+{
+	if (m->off)
+		return false;
+	if (m->ordered)
+		return m->active == 0 && (m->holder == NOBODY || m->holder == worker);
+	return m->active == 0 ||
+	       (!m->failing && (m->more || m->announced) && m->active < d->workers);
+}
+
+/* When the model is due: at once if rows are known to be there. */
+static struct instant time_of(const struct entry *m)
+{
+	if (m->announced || m->more)
+		return m->pause;
+	return instant_before(m->look, m->pause) ? m->pause : m->look;
+}
+
+/* The due model that was served least recently, or NULL; *next is when one becomes due by
+ * itself. */
+static struct entry *choose(
+	struct run_queue *d, unsigned worker, struct instant now, struct instant *next)
+{
+	struct entry *best = NULL;
+	for (size_t i = 0; i < d->count; i++) {
+		struct entry *m = &d->entries[i];
+		if (!is_free(d, m, worker))
+			continue;
+		struct instant t = time_of(m);
+		if (instant_before(now, t))
+			*next = instant_earlier(*next, t);
+		else if (best == NULL || m->served < best->served)
+			best = m;
+	}
+	return best;
+}
+
+static enum queue_reason take(struct run_queue *d, struct entry *m, struct instant now)
+{
+	enum queue_reason reason = m->more        ? QUEUE_MORE
+				   : m->announced ? QUEUE_ANNOUNCED
+						  : QUEUE_TIME;
+	/* Even a table that is never found empty is scanned as a whole now and then. */
+	if (!instant_before(now, m->look))
+		reason = QUEUE_TIME;
+	if (reason == QUEUE_TIME)
+		m->look = instant_after(now, d->poll_interval);
+	m->announced = false; /* what arrives from now on announces another visit */
+	m->active++;
+	m->served = ++d->served;
+	return reason;
+}
+
+bool queue_take(struct run_queue *d, unsigned worker, struct instant deadline, size_t *model,
+	enum queue_reason *reason)
+{
+	struct entry *m = NULL;
+	pthread_mutex_lock(&d->lock);
+	while (!d->closed) {
+		struct instant now = clock_now(), next = deadline;
+		m = choose(d, worker, now, &next);
+		if (m != NULL || !instant_before(now, deadline))
+			break;
+		struct timespec until = instant_timespec(next);
+		pthread_cond_timedwait(&d->changed, &d->lock, &until);
+	}
+	if (m != NULL) {
+		*model = (size_t)(m - d->entries);
+		*reason = take(d, m, clock_now());
+	}
+	pthread_mutex_unlock(&d->lock);
+	return m != NULL;
+}
+
+void queue_done(struct run_queue *d, size_t model, enum queue_outcome outcome, double delay)
+{
+	struct entry *m = &d->entries[model];
+	pthread_mutex_lock(&d->lock);
+	m->active--;
+	m->more = outcome == QUEUE_FULL;
+	m->failing = outcome == QUEUE_LATER && delay > 0;
+	if (outcome == QUEUE_LATER) {
+		m->pause = instant_after(clock_now(), delay);
+		m->look = m->pause; /* then the whole table */
+	} else if (outcome == QUEUE_EMPTIED && delay > 0) {
+		m->look = instant_earlier(m->look, instant_after(clock_now(), delay));
+	}
+	pthread_cond_broadcast(&d->changed);
+	pthread_mutex_unlock(&d->lock);
+}
+
+void queue_keep(struct run_queue *d, unsigned worker, size_t model)
+{
+	pthread_mutex_lock(&d->lock);
+	d->entries[model].holder = worker;
+	pthread_mutex_unlock(&d->lock);
+}
+
+void queue_lost(struct run_queue *d, unsigned worker)
+{
+	pthread_mutex_lock(&d->lock);
+	for (size_t i = 0; i < d->count; i++)
+		if (d->entries[i].holder == worker)
+			d->entries[i].holder = NOBODY;
+	pthread_cond_broadcast(&d->changed);
+	pthread_mutex_unlock(&d->lock);
+}
+
+void queue_close(struct run_queue *d)
+{
+	pthread_mutex_lock(&d->lock);
+	d->closed = true;
+	pthread_cond_broadcast(&d->changed);
+	pthread_mutex_unlock(&d->lock);
+}
+
+bool queue_wait_closed(struct run_queue *d, struct instant deadline)
+{
+	struct timespec until = instant_timespec(deadline);
+	pthread_mutex_lock(&d->lock);
+	while (!d->closed && instant_before(clock_now(), deadline))
+		pthread_cond_timedwait(&d->changed, &d->lock, &until);
+	bool closed = d->closed;
+	pthread_mutex_unlock(&d->lock);
+	return closed;
+}

@@ -1,0 +1,69 @@
+/*
+ * run_queue - which model a worker serves next.  Any thread.
+ *
+ * A model is due when a notification announced it, when it is known to have more rows than one
+ * burst takes, and when its poll interval has passed.  Of all due models the one that was served
+ * least recently comes first, so a huge backlog delays another model by one burst.
+ */
+#ifndef SIGNALBUS_RUN_QUEUE_H
+#define SIGNALBUS_RUN_QUEUE_H
+
+#include "base/clock.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct run_queue;
+
+/* Why a model is served. */
+enum queue_reason {
+	QUEUE_TIME,      /* scan the whole table: there was no notification */
+	QUEUE_ANNOUNCED, /* a notification: look at the place of new rows */
+	QUEUE_MORE,      /* continue after the last burst */
+};
+
+/* What a worker found. */
+enum queue_outcome {
+	QUEUE_EMPTIED, /* nothing visible is left */
+	QUEUE_FULL,    /* there is probably more */
+	QUEUE_LATER,   /* not before the delay is over */
+};
+
+/* A queue for models 0 to count - 1, shared by workers; all are due at once.  poll_interval is in
+ * seconds. */
+struct run_queue *queue_new(size_t count, unsigned workers, double poll_interval);
+void queue_free(struct run_queue *d);
+
+/* A model that must be sent by one worker at a time, always the same one while it holds the
+ * lock. */
+void queue_set_ordered(struct run_queue *d, size_t model);
+
+/* A model that is never due. */
+void queue_set_off(struct run_queue *d, size_t model);
+
+/* A notification arrived. */
+void queue_announce(struct run_queue *d, size_t model);
+void queue_announce_all(struct run_queue *d);
+
+/* Wait until a model is due for this worker, at most until deadline.  Returns whether there is one,
+ * which the worker returns with queue_done(). */
+bool queue_take(struct run_queue *d, unsigned worker, struct instant deadline, size_t *model,
+	enum queue_reason *reason);
+
+/* Return a model.  delay (seconds) is for QUEUE_LATER; for QUEUE_EMPTIED it is the time until the
+ * next scan of the whole table, 0: the poll interval. */
+void queue_done(struct run_queue *d, size_t model, enum queue_outcome outcome, double delay);
+
+/* The worker holds the model's ordered lock: from now on only this worker may take the model. */
+void queue_keep(struct run_queue *d, unsigned worker, size_t model);
+
+/* The worker has lost its session, and with it all ordered locks. */
+void queue_lost(struct run_queue *d, unsigned worker);
+
+/* No model is due any more: workers that wait in queue_take() return at once. */
+void queue_close(struct run_queue *d);
+
+/* Wait until the queue is closed, at most until deadline.  Returns whether it is. */
+bool queue_wait_closed(struct run_queue *d, struct instant deadline);
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * systemd - notifications to systemd through sd_notify(3).  The only place that includes
+ * libsystemd; without it, or if not started by systemd, the calls do nothing.  Main thread only.
+ */
+#ifndef SIGNALBUS_SYSTEMD_H
+#define SIGNALBUS_SYSTEMD_H
+
+#include <stddef.h>
+
+void systemd_ready(void);
+void systemd_reloading(void);
+void systemd_stopping(void);
+void systemd_status(const char *status);
+
+/* Notify that the process makes progress. */
+void systemd_alive(void);
+
+/* The interval at which systemd_alive() is expected, in seconds; 0: not at all. */
+double systemd_watchdog_interval(void);
+
+#endif

@@ -1,0 +1,93 @@
+/*
+ * db_internal - shared by the files of the session.  Private to db*.c.
+ */
+#ifndef SIGNALBUS_DB_INTERNAL_H
+#define SIGNALBUS_DB_INTERNAL_H
+
+#include "base/text.h"
+#include "postgres/db.h"
+
+#include <libpq-fe.h>
+
+/* As many runs are sent at a time: a deletion; or a commit, and the next claim. */
+enum { DB_RUNS_MAX = 2 };
+
+struct db {
+	char *conninfo;
+	double timeout;
+	double lock_wait;               /* seconds for which a statement waits for a lock */
+	PGconn *conn;                   /* NULL: not connected */
+	size_t next_host, next_address; /* which addresses a connection attempt starts with, modulo
+					   their number */
+	char token[17];                 /* of this session only; empty: not known yet */
+	char proof[96];                 /* the statement that fails in any other session */
+	int server_pid;                 /* the server process, which a pooler may hide */
+	bool is_pooled;                 /* a pooler is between client and server */
+	char *role_path; /* the initial search_path of the session; NULL: not known yet */
+	bool is_set_up;
+	bool heeds_stop;                /* as requested … */
+	bool run_heeds_stop;            /* … and in this run */
+	bool is_stopped;                /* this run was cancelled for that reason */
+	bool is_late;                   /* this run was cancelled at its deadline … */
+	struct instant late_until;      /* … and must have ended by then */
+	struct instant run_since;       /* when waiting for its results began */
+	char notice[256];               /* the last notice of the server during this run */
+	int left_pid;                   /* the server process of an abandoned session … */
+	struct instant left;            /* … then; 0: none */
+	size_t unanswered[DB_RUNS_MAX]; /* the numbers of calls of the runs that are sent … */
+	size_t run_count;               /* … so many of them, the oldest first */
+	bool in_doubt; /* libpq itself has failed: the state of the session is unknown */
+};
+
+/* Wait until the socket is ready for events.  Returns false when the deadline has passed or, with
+ * or_stop, when the process is asked to stop. */
+bool db_wait(struct db *db, short events, struct instant deadline, bool or_stop);
+
+/* Connect, without setting up the session: to the first address with a suitable server.  A silent
+ * address has its share of the time until deadline, or connect_timeout if that is shorter; the next
+ * call does not start with one that has failed.  (db_connect.c) */
+bool db_open(struct db *db, struct instant deadline, struct error *e);
+
+/* Whether what a connection string that can be read comes to, with the environment, can be used:
+ * ERROR_CONFIG where it cannot. */
+bool db_check_options(const char *conninfo, struct error *e);
+
+/* Whether the server of the session answers a new connection. */
+bool db_answers(const struct db *db, struct instant deadline);
+
+/* Cancel the statement on the server.  This takes another connection, which libpq gives the limits
+ * of this one (tcp_user_timeout).  (This and what follows: db_cancel.c) */
+void db_cancel(struct db *db);
+
+/* The same at the deadline of a run, which must then end by late_until.  Returns false if there is
+ * no hope. */
+bool db_cancel_late(struct db *db);
+
+/* Say in e, how a run ended that was cancelled because it was late, that it was; it may have been
+ * done.  Always returns false. */
+bool db_say_late(const struct db *db, struct error *e);
+
+/* The session is about to be closed, although the server may be executing its statement.  When the
+ * next one is connected, terminate that process first; false if it does not end. */
+void db_leave(struct db *db);
+bool db_end_left(struct db *db, struct instant deadline, struct error *e);
+
+/* Add the server of the session: "database at HOST port PORT". */
+void db_add_place(const struct db *db, struct text *t);
+
+/* Close the session and set e to libpq's message.  Always returns false. */
+bool db_lost(struct db *db, struct error *e);
+
+/* Close the session, which has not answered since then.  Always returns false. */
+bool db_silent(struct db *db, struct instant since, struct error *e);
+
+/* Connect; the session has the server's settings. */
+bool db_connect_bare(struct db *db, struct instant deadline, struct error *e);
+
+/* Set e: the session is shared with other clients.  Always returns false. */
+bool db_pooled(struct error *e);
+
+/* Set up the session that was just connected.  On failure it may still be open.  (db_session.c) */
+bool db_set_up(struct db *db, struct instant deadline, struct error *e);
+
+#endif

@@ -1,0 +1,277 @@
+#include "base/text.h"
+#include "catalog/catalog.h"
+#include "store/store_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* How many are requeued by one statement, unless some of them cannot be. */
+#define REQUEUE_PAGE 500
+
+/* Execute a statement, which is freed, with text parameters. */
+static bool query(struct store *s, char *sql, struct db_call call, struct error *e)
+{
+	call.sql = sql;
+	bool ok = store_query(s, call, e);
+	free(sql);
+	return ok;
+}
+
+/* The configured table's name, quoted for SQL, to be freed; NULL with e if it does not fit. */
+static char *find_table(struct store *s, struct error *e)
+{
+	char *name;
+	if (catalog_dead_letters(s->db, s->config, store_deadline(s), &name, e))
+		return name;
+	free(name);
+	return NULL;
+}
+
+bool store_define_dead_letters(struct store *s, struct text *t, struct error *e)
+{
+	char *name;
+	if (!catalog_dead_letters(s->db, s->config, store_deadline(s), &name, e) && name == NULL)
+		/* uncovered: the session is lost at just this call */
+		return false;
+	text_addf(t,
+		"CREATE TABLE IF NOT EXISTS %s (\n"
+		"  id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,\n"
+		"  model     pg_catalog.text NOT NULL,\n"
+		"  signal    pg_catalog.jsonb NOT NULL,\n"
+		"  error     pg_catalog.text NOT NULL,\n"
+		"  failed_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now()\n"
+		");\n",
+		name);
+	free(name);
+	return true;
+}
+
+/* The columns of the primary key as an array; empty for a model that cannot be read. */
+static char *key_columns(struct store *s, size_t index)
+{
+	struct error ignored;
+	struct text array = { 0 };
+	const struct model *m = store_model(s, index, &ignored);
+	for (size_t i = 0; m != NULL && i < m->primary_key_count; i++)
+		sql_array_add(&array, m->columns[m->primary_key[i]].name);
+	sql_array_end(&array);
+	return array.text;
+}
+
+bool store_dead_letters(struct store *s, size_t index, const struct dead_letter_page *page,
+	struct rows **rows, struct error *e)
+{
+	char *table = find_table(s, e);
+	if (table == NULL)
+		return false;
+	char *key = key_columns(s, index);
+	const char *const values[] = { s->config->models[index].name, page->behind, key };
+	char *sql = text_format(
+		"SELECT d.id, d.model, pg_catalog.to_json(d.failed_at) #>> '{}', COALESCE(("
+		"SELECT pg_catalog.json_object_agg(k, d.signal -> k)"
+		" FROM pg_catalog.unnest($3::pg_catalog.text[]) AS k)::pg_catalog.text, '{}'),"
+		" d.error FROM %s AS d WHERE d.model = $1 AND d.id > $2::pg_catalog.int8"
+		" ORDER BY d.id LIMIT %zu",
+		table, page->count);
+	struct db_call call = { .values = values, .value_count = 3, .rows = rows };
+	bool ok = query(s, sql, call, e);
+	free(key);
+	free(table);
+	return ok;
+}
+
+/* Which of the model's columns accept a value, to be freed; NULL with e. */
+static bool *writable_columns(struct store *s, const struct model *m, struct error *e)
+{
+	static const char sql[] =
+		"SELECT a.attname FROM pg_catalog.pg_attribute AS a"
+		" WHERE a.attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass($1)"
+		" AND a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2 AND NOT a.attisdropped"
+		" AND a.attgenerated OPERATOR(pg_catalog.=) ''";
+	const char *const values[] = { m->relation };
+	struct rows *rows;
+	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
+	if (!store_query(s, call, e))
+		/* uncovered: the session is lost at just this call */
+		return NULL;
+	bool *writable = memory_new(m->column_count, sizeof *writable);
+	for (size_t i = 0; i < m->column_count; i++)
+		for (size_t k = 0; k < rows_count(rows); k++)
+			writable[i] = writable[i] ||
+				      strcmp(m->columns[i].name, rows_value(rows, k, 0)) == 0;
+	rows_free(rows);
+	return writable;
+}
+
+/* Requeuing the dead letters of a model. */
+struct return_trip {
+	struct store *s;
+	const struct model *m;
+	const char *table; /* of the dead letters */
+	char *sql;
+	struct rows *page; /* ids */
+	size_t count;      /* requeued */
+	struct requeued *requeued;
+};
+
+/* Dead letters of a page. */
+struct range_of_page {
+	size_t first, count;
+};
+
+static bool control(struct return_trip *r, const char *sql, struct error *e)
+{
+	return store_query(r->s, (struct db_call){ .sql = sql }, e);
+}
+
+/* Requeue some dead letters.  Returns false with the reason, for one of them, why not all can
+ * be. */
+static bool try_back(struct return_trip *r, struct range_of_page p, struct error *e)
+{
+	const char *const values[] = { r->m->settings->name, rows_value(r->page, p.first, 0),
+		rows_value(r->page, p.first + p.count - 1, 0) };
+	struct rows *rows = NULL;
+	struct db_call call = { .sql = r->sql, .values = values, .value_count = 3, .rows = &rows };
+	if (!store_query(r->s, call, e))
+		return false;
+	const char *wrong = rows_value(rows, 0, 2);
+	if (wrong == NULL)
+		r->count += strtoul(rows_value(rows, 0, 0), NULL, 10);
+	else if (wrong[0] == '\0')
+		error_set(e, ERROR_DATABASE,
+			"table %s did not accept it; does a trigger or a rule prevent the INSERT?",
+			r->m->relation);
+	else
+		error_set(e, ERROR_DATABASE,
+			"column \"%s\" of table %s would have a different value; does a trigger "
+			"change it, or has the table changed?",
+			wrong, r->m->relation);
+	bool ok = wrong == NULL;
+	rows_free(rows);
+	return ok;
+}
+
+/* Whether other sessions block all of them. */
+static bool is_lock(const struct error *e)
+{
+	return strcmp(e->sqlstate, "55P03") == 0 || strcmp(e->sqlstate, "57014") == 0;
+}
+
+/* Requeue dead letters, in halves if they cannot be requeued all at once, until each one that must
+ * stay is isolated.  Returns false with e if the error is not specific to one of them. */
+static bool put_back(struct return_trip *r, struct range_of_page p, struct error *e)
+{
+	struct error reason;
+	if (!control(r, "SAVEPOINT put_back", e))
+		/* uncovered: the session is lost at just this call */
+		return false;
+	if (try_back(r, p, &reason))
+		return control(r, "RELEASE SAVEPOINT put_back", e);
+	*e = reason;
+	if (!store_connected(r->s) || reason.kind == ERROR_STOPPED || is_lock(&reason))
+		return error_prefix(e, "model \"%s\"", r->m->settings->name);
+	if (!control(r, "ROLLBACK TO SAVEPOINT put_back", e) ||
+		!control(r, "RELEASE SAVEPOINT put_back", e))
+		/* uncovered: the session is lost at just this call */
+		return false;
+	if (p.count > 1) {
+		size_t half = p.count / 2;
+		return put_back(r, (struct range_of_page){ p.first, half }, e) &&
+		       put_back(r, (struct range_of_page){ p.first + half, p.count - half }, e);
+	}
+	if (r->requeued->stayed++ < REQUEUE_REASONS) {
+		char *line = text_format("model \"%s\": dead letter %s stays in table %s: %s",
+			r->m->settings->name, rows_value(r->page, p.first, 0), r->table,
+			reason.text);
+		problems_add_line(&r->requeued->reasons, line);
+		free(line);
+	}
+	return true;
+}
+
+/* Within a transaction. */
+static bool put_all_back(struct return_trip *r, struct error *e)
+{
+	char *last = text_copy("0");
+	bool ok = true;
+	for (size_t got = REQUEUE_PAGE; ok && got == REQUEUE_PAGE;) {
+		const char *const values[] = { r->m->settings->name, last };
+		char *sql = text_format("SELECT d.id FROM %s AS d"
+					" WHERE d.model OPERATOR(pg_catalog.=) $1"
+					" AND d.id OPERATOR(pg_catalog.>) $2::pg_catalog.int8"
+					" ORDER BY d.id LIMIT %d",
+			r->table, REQUEUE_PAGE);
+		struct db_call call = { .values = values, .value_count = 2, .rows = &r->page };
+		ok = query(r->s, sql, call, e);
+		got = ok ? rows_count(r->page) : 0;
+		if (got > 0) {
+			free(last);
+			last = text_copy(rows_value(r->page, got - 1, 0));
+			ok = put_back(r, (struct range_of_page){ 0, got }, e);
+		}
+		if (r->page != NULL)
+			rows_free(r->page);
+		r->page = NULL;
+	}
+	free(last);
+	return ok;
+}
+
+/* r has no model yet. */
+static bool requeue_model(struct return_trip r, size_t index, size_t *count, struct error *e)
+{
+	r.m = store_model(r.s, index, e);
+	bool *writable = r.m != NULL ? writable_columns(r.s, r.m, e) : NULL;
+	if (writable == NULL)
+		/* uncovered: the table has gone since, or the session */
+		return false;
+	r.sql = sql_put_back(r.m, r.table, writable);
+	free(writable);
+	bool ok = put_all_back(&r, e);
+	free(r.sql);
+	*count = r.count;
+	return ok;
+}
+
+/* Deferred constraints are checked at once: a row that violates one is isolated. */
+bool store_requeue(struct store *s, const size_t *models, size_t count, struct requeued *requeued,
+	struct error *e)
+{
+	char *table = find_table(s, e);
+	if (table == NULL)
+		return false;
+	const struct return_trip trip = { .s = s, .table = table, .requeued = requeued };
+	const struct db_call begin[] = { { .sql = "BEGIN" }, db_role_path(s->db),
+		{ .sql = "SET CONSTRAINTS ALL IMMEDIATE" } };
+	bool ok = true;
+	/* The models are read first, not with the search_path for the triggers on the rows. */
+	for (size_t i = 0; ok && i < count; i++)
+		ok = store_model(s, models[i], e) != NULL;
+	for (size_t i = 0; ok && i < sizeof begin / sizeof begin[0]; i++)
+		ok = store_query(s, begin[i], e);
+	for (size_t i = 0; ok && i < count; i++)
+		ok = requeue_model(trip, models[i], &requeued->counts[i], e);
+	ok = ok && store_query(s, (struct db_call){ .sql = "COMMIT" }, e);
+	if (!ok)
+		store_abandon(s);
+	free(table);
+	return ok;
+}
+
+bool store_discard(struct store *s, size_t index, size_t *count, struct error *e)
+{
+	char *table = find_table(s, e);
+	if (table == NULL)
+		return false;
+	const char *const values[] = { s->config->models[index].name };
+	size_t gone = 0;
+	struct db_call call = { .values = values, .value_count = 1, .affected = &gone };
+	char *sql =
+		text_format("DELETE FROM %s AS d WHERE d.model OPERATOR(pg_catalog.=) $1", table);
+	call.sql = sql;
+	bool ok = db_call_as_role(s->db, call, store_deadline(s), e);
+	*count = gone;
+	free(sql);
+	free(table);
+	return ok;
+}

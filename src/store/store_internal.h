@@ -1,0 +1,232 @@
+/*
+ * store_internal - shared by the files of the store.  Private to store*.c.
+ */
+#ifndef SIGNALBUS_STORE_INTERNAL_H
+#define SIGNALBUS_STORE_INTERNAL_H
+
+#include "postgres/db.h"
+#include "store/barrier.h"
+#include "store/store.h"
+
+/* The state of the ordered claims of a model. */
+struct ordering {
+	struct barrier barrier;
+	bool in_doubt;  /* writers were found the last time, so a prefetched claim would be useless
+			 */
+	double pause;   /* seconds before the next check for awaited writers */
+	bool is_warned; /* that they take long */
+	/* Rows that sort before the floor are sent: starting there avoids scanning dead rows, which
+	 * VACUUM cannot remove while a snapshot is old.  A sweep from the beginning, now and then,
+	 * finds rows that were inserted there against the assumptions of barrier.h. */
+	char *floor;     /* a value of the floor field; NULL: none */
+	bool from_floor; /* the current list begins at the floor */
+	struct instant next_sweep;
+	bool prepared_list, prepared_floor_list, prepared_writers, prepared_awaited;
+};
+
+/* Each claim size is half of the previous one: enough to halve the largest burst_count to 1. */
+enum { CLAIM_SIZES = 18 };
+
+/* A model as known by this session. */
+struct session_model {
+	struct model *model;
+	bool is_stale; /* read it again before its next use; somebody may still hold it */
+	unsigned size; /* of claims: how often burst_count is halved, because rows are large */
+	bool last_burst_clean;      /* the last burst succeeded, and its rows were small */
+	struct instant locks_until; /* until then, rows are not deleted without a lock */
+	bool prepared[CLAIM_KINDS][CLAIM_SIZES][4]; /* the last index: how (sql.h) */
+	bool prepared_delete, prepared_dead_letter, prepared_lock_again;
+	bool reads_apart; /* a row could not be read: rows are locked first, and then read */
+	bool reads_some; /* some rows could be read and others not, for a reason that usually is not
+			    specific to a row */
+	bool is_careful; /* sent rows could not be deleted: delete before sending, for a while */
+	bool can_delete; /* the server was asked: privileges and replica identity allow it */
+	bool noted;
+	bool locked; /* this session holds the ordered lock */
+	struct ordering ordering;
+	unsigned generation; /* part of the statements' names: each is prepared once per session */
+};
+
+/* Statements that delete rows of a claim, followed by COMMIT (deletion.c). */
+struct deletions {
+	char *statement; /* the name of the prepared one */
+	struct deletion *items;
+	struct db_call *calls;
+	size_t count;     /* of items, and of calls that delete … */
+	size_t first;     /* … of which this is the first */
+	size_t all_calls; /* with those that end the transaction */
+	size_t rows;
+};
+
+/* How far the early deletions of the current burst are. */
+enum early_delete {
+	EARLY_NOT,
+	EARLY_SENT,
+	EARLY_DONE,
+	EARLY_FIRST, /* before anything is sent, after a savepoint */
+};
+
+struct store {
+	const struct config *config;
+	struct db *db;
+	struct session_model *models; /* one per model of the configuration */
+	struct deletions deletions;   /* of the current burst */
+	enum early_delete early;
+	struct sent_claim *prefetched; /* after the last commit; not received yet */
+	char *states[2];               /* the names of sql_table_state … */
+	bool prepared_states[2];       /* … which are prepared */
+	double lock_wait; /* seconds to wait for locks of other sessions before anything is sent …
+			   */
+	bool is_hasty;    /* … which is less than after that … */
+	char *patience;   /* … when this statement sets a long wait for the transaction */
+};
+
+/* The deadline of a call that begins now. */
+struct instant store_deadline(const struct store *s);
+
+/* One statement with text parameters, outside a transaction. */
+bool store_query(struct store *s, struct db_call call, struct error *e);
+
+/* The same for one of a model's statements (sql.h), which may execute code of users. */
+bool store_query_model(
+	struct store *s, const struct model *m, struct db_call call, struct error *e);
+
+/* Fill calls with those that begin a transaction of the model's statements, with the statement
+ * begin; returns their number, at most STORE_BEGIN_CALLS. */
+#define STORE_BEGIN_CALLS 3
+size_t store_begin(
+	const struct store *s, const struct model *m, const char *begin, struct db_call *calls);
+
+/* Roll back.  If that fails the session is closed, which has the same effect for its rows; the
+ * error is for callers that need an open session. */
+bool store_roll_back(struct store *s, struct error *e);
+
+struct statement {
+	const char *what; /* the first part of its name */
+	char *sql;        /* owned, and freed; may be NULL if it is prepared */
+	bool *done;       /* whether this session has prepared it */
+};
+
+/* Prepare a model's statement unless it is prepared.  Returns its name, to be freed; NULL with e on
+ * failure. */
+char *store_prepare(struct store *s, const struct model *m, struct statement st, struct error *e);
+
+/* The result columns of a claim of the model; borrows from it (claim_unordered.c). */
+struct db_columns store_claimed(const struct model *m);
+
+/* Whether the table still matches the model; ERROR_PLAN if not (claim_unordered.c). */
+bool store_check_table(struct store *s, const struct model *m, struct error *e);
+
+/* Prepare a claim of the size that currently suits the model's rows (claim_unordered.c). */
+char *store_prepare_claim(struct store *s, const struct model *m, enum claim_kind kind,
+	unsigned how, struct error *e);
+
+/* Whether the caller of a claim is notified of its rows as they arrive (claim_unordered.c). */
+bool store_may_stream(
+	const struct store *s, const struct model *m, const struct claim_request *request);
+
+/* Whether a claim's rows are read without a lock and deleted at once; the calls at the beginning of
+ * its transaction and before the deletion; and the deletion, which fails if another session has a
+ * row, or has changed it since it was read (claim_unlocked.c). */
+#define TAKE_BEGIN    "BEGIN ISOLATION LEVEL REPEATABLE READ"
+#define TAKE_PATIENCE "SET LOCAL lock_timeout = '1ms'"
+bool store_may_take(
+	const struct store *s, const struct model *m, const struct claim_request *request);
+bool store_take(struct store *s, const struct model *m, const struct claim *claim, struct error *e);
+
+/* That failed: lock rows for a while or, if they were already sent, from now on. */
+void store_require_locks(struct store *s, const struct model *m, bool was_sent);
+
+/* Read the rows of a bare claim, except those that cannot be read, which the claim then names
+ * (unreadable.c). */
+bool store_read_apart(struct store *s, const struct model *m, struct claim *claim, struct error *e);
+
+/* Refuse the rows of a claim that have text which is not UTF-8: a database with the encoding
+ * SQL_ASCII accepts any bytes (unreadable.c). */
+void store_check_text(const struct model *m, struct claim *claim);
+
+/* Whether an error of a claim may be specific to one of its rows (unreadable.c). */
+bool store_may_be_row(const struct error *e);
+
+/* An action on some rows of a claim, between savepoints of the name "part". */
+struct trial {
+	struct store *store;
+	const struct model *model;
+	struct claim *claim;
+	struct instant deadline; /* for refused rows; slow refusals are not specific to rows */
+	bool any;                /* the row is refused */
+	void *arg;
+	struct row_outcome *outcomes; /* of rows that are settled (settle.c); or NULL */
+	/* Try some rows, with RELEASE SAVEPOINT part at the end. */
+	bool (*try_rows)(struct trial *t, size_t first, size_t count, struct error *e);
+	/* A row is isolated, with its error; the savepoint is set again. */
+	bool (*refuse)(struct trial *t, size_t row, const struct error *why, struct error *e);
+	/* Whether an error may be specific to some rows; NULL: whether a refusal may be. */
+	bool (*is_for_row)(const struct error *e);
+};
+
+/* Try all rows of a claim; if that fails for some, in halves until these are isolated; in order,
+ * only the first one.  (delete_first.c) */
+bool trial_run(struct trial *t, struct error *e);
+void trial_refuse(struct trial *t, size_t row, struct refusal refusal);
+
+/* Delete some of the rows, and run the triggers that are deferred to the commit. */
+bool trial_delete(struct trial *t, size_t first, size_t count, struct error *e);
+
+/* In order, nothing after a refused row is sent: make it the last one of its claim. */
+void trial_cut_order(struct claim *claim);
+
+/* Delete the rows of a claim before they are sent, because the server may refuse to, except those
+ * that it refuses, which the claim then names (delete_first.c). */
+bool store_delete_first(
+	struct store *s, const struct model *m, struct claim *claim, struct error *e);
+
+/* Some rows stay or become dead letters: undo the early deletion.  Call it before anything else is
+ * done with them.  Unless they were deleted first, the rows are then in a new transaction with new
+ * locks: if another session took a row in between, the error is ERROR_CONFLICT, and no transaction
+ * is open (early_delete.c). */
+bool store_undo_early_delete(
+	struct store *s, const struct model *m, const struct claim *claim, struct error *e);
+
+/* Fewer rows are not worth a round trip for an early deletion. */
+#define EARLY_DELETE_MIN 50
+
+/* Verify, once per description of the model, that the server would delete rows of it at all: rows
+ * that are sent and cannot be deleted would be sent again.  A trigger or a foreign key may still
+ * refuse a row. */
+bool deletions_plan(struct store *s, const struct model *m, struct error *e);
+
+/* Prepare to delete the rows of a claim that leave; all, if there are no disposals.  Free the
+ * result with deletions_free() in any case. */
+bool deletions_prepare(struct store *s, const struct model *m, const struct claim *claim,
+	const struct row_outcome *outcomes, struct error *e);
+void deletions_free(struct deletions *d);
+
+/* All rows are deleted; only the commit remains. */
+void deletions_done(struct store *s);
+
+/* Whether as many rows were deleted as expected: rows that a trigger, a rule or a policy keeps
+ * would be sent again and again. */
+bool deletions_check(const struct model *m, const struct deletions *d, struct error *e);
+
+/* Wait for the answer to the early deletion (early_delete.c). */
+bool store_await_deletion(struct store *s, struct error *e);
+
+/* Send the next claim, if its statement is prepared; and forget it, unless the session has been
+ * asked for its answer since (claim_unordered.c).  If the session is lost it is closed; that is
+ * reported later. */
+void store_prefetch(struct store *s, const struct model *m, const struct claim_request *next);
+void store_forget_prefetched(struct store *s);
+
+/* The rest is in claim_ordered.c.  A claim in the model's order. */
+bool store_claim_ordered(struct store *s, const struct model *m,
+	const struct claim_request *request, struct claim *claim, struct error *e);
+
+/* The claimed rows that leave were deleted from the table. */
+void ordering_note_left(struct ordering *o, const struct model *m, const struct claim *claim,
+	const struct row_outcome *outcomes);
+
+/* Discard what is known of the table. */
+void ordering_reset(struct ordering *o);
+
+#endif
