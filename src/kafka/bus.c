@@ -340,8 +340,8 @@ static void break_off(struct bus *bus)
 	bus_wake(bus);
 }
 
-/* Under the lock: wait for a ledger to be complete. */
-static void await_complete(struct bus *bus, const struct ledger *l, struct instant deadline)
+/* Under the lock: wait for a ledger to be complete.  Returns whether it is. */
+static bool await_complete(struct bus *bus, const struct ledger *l, struct instant deadline)
 {
 	struct timespec until = instant_timespec(deadline);
 	struct waiter w = { .ledger = l, .next = bus->waiters };
@@ -355,6 +355,7 @@ static void await_complete(struct bus *bus, const struct ledger *l, struct insta
 		place = &(*place)->next;
 	*place = w.next;
 	pthread_cond_destroy(&w.complete);
+	return ledger_complete(l);
 }
 
 /* The next message, from *slot on, that has no verdict; false: there is none. */
@@ -395,13 +396,10 @@ static void give_up(struct bus *bus, struct ledger *l, const struct bus_memory *
 		break_off(bus);
 }
 
-/* Wait for a ledger to be complete.  Returns whether it is. */
 static bool is_complete(struct bus *bus, const struct ledger *l, struct instant deadline)
 {
 	pthread_mutex_lock(&bus->lock);
-	if (!ledger_complete(l))
-		await_complete(bus, l, deadline);
-	bool is = ledger_complete(l);
+	bool is = await_complete(bus, l, deadline);
 	pthread_mutex_unlock(&bus->lock);
 	return is;
 }
@@ -414,9 +412,11 @@ void bus_await(
 	struct instant late = instant_after(deadline, -pause);
 	pthread_mutex_lock(&bus->lock);
 	bus->filling--;
-	bus_wake(bus); /* awaited messages may be flushed now */
+	/* Awaited messages may be flushed now: this ledger is, before the lock is released. */
+	bus_wake(bus);
+	bool is = await_complete(bus, l, early);
 	pthread_mutex_unlock(&bus->lock);
-	if (is_complete(bus, l, early))
+	if (is)
 		return;
 	if (bus->main->broker_count > 0) /* so that others need not wait as long, in vain */
 		diagnose(bus, l, late, m);

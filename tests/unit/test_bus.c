@@ -7,6 +7,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include <librdkafka/rdkafka_mock.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,6 +19,8 @@ enum { TIMEOUT_S = 20, PRODUCE = 0, INIT_PRODUCER_ID = 22 /* among Kafka's reque
 /* A bus of librdkafka's own broker, which says what it is told to say: a real one has such errors
  * only when something is badly wrong. */
 static struct {
+	pthread_t sender;
+	bool hesitates;
 	int brokers;    /* 0: one */
 	double timeout; /* 0: TIMEOUT_S */
 	rd_kafka_t *host;
@@ -339,6 +342,37 @@ static void *send_bursts(void *arg)
 	ledger_free(&ledger);
 	return NULL;
 }
+
+/* Each unlock of the sender gives other threads time to run, if it hesitates. */
+int scripted_pthread_mutex_unlock(pthread_mutex_t *mutex);
+int __real_pthread_mutex_unlock(pthread_mutex_t *mutex); /* NOLINT: the linker's name */
+int scripted_pthread_mutex_unlock(pthread_mutex_t *mutex)
+{
+	static const struct timespec moment = { .tv_nsec = 1000000 };
+	int status = __real_pthread_mutex_unlock(mutex);
+	if (world.hesitates && pthread_equal(pthread_self(), world.sender))
+		nanosleep(&moment, NULL);
+	return status;
+}
+
+/* Whoever runs first: else it waits for a tenth of a second until it is found again. */
+START_TEST(a_burst_is_flushed_as_soon_as_it_is_awaited)
+{
+	double least = 1;
+	begin(NULL, NULL);
+	ck_assert(send_burst(1));
+	world.sender = pthread_self();
+	world.hesitates = true;
+	for (int i = 0; i < 5; i++) {
+		struct instant start = clock_now();
+		ck_assert(send_burst(1));
+		least = fmin(least, instant_seconds(start, clock_now()));
+	}
+	world.hesitates = false;
+	ck_assert_double_lt(least, 0.05);
+	end();
+}
+END_TEST
 
 /* While the burst of one worker is on the way that of another waits for it, and so does librdkafka,
  * which takes all of a processor for that when it believes that there is something to send. */
@@ -667,6 +701,7 @@ int main(void)
 		{ every_other_worker_has_the_second_lane, 1, 0 },
 		{ a_full_queue_is_waited_for, 1, 0 },
 		{ a_message_may_have_little_time, 2, 0 },
+		{ a_burst_is_flushed_as_soon_as_it_is_awaited, 1, 0 },
 		{ waiting_for_a_slow_broker_takes_no_cpu, 1, 0 },
 		{ a_topic_with_an_impossible_name_is_refused, 1, 0 },
 		{ a_time_that_is_refused_is_the_rows_or_the_hosts, 1, 0 },
