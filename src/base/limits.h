@@ -1,8 +1,8 @@
 /*
- * limits - the limits of time that hang together, in seconds, by `timeout` of the configuration.
- * Pure.
+ * limits - the time limits that depend on each other, in seconds, by `timeout` of the
+ * configuration. Pure.
  *
- *   - lock < timeout < answer: a lock is the first reason that is heard, then the server's own
+ *   - lock < timeout < answer: the lock time-out expires first, then the server's own
  * limit (statement_timeout); only then the statement is cancelled.
  *   - burst <= idle transaction: the broker is waited for only while the rows are still ours. Burst
  *     counts from the beginning of the claim, the server's limit from its end.
@@ -19,7 +19,7 @@
 #include <math.h>
 
 #define CONNECT_S 5.0 /* for one try of the daemon to connect */
-#define PING_S    5.0 /* a session that is not used is looked after so often */
+#define PING_S    5.0 /* an unused session is pinged at this interval */
 
 /* How long a statement waits for others' locks. */
 static inline double limit_lock(double timeout)

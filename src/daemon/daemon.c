@@ -173,7 +173,7 @@ static bool look(struct worker *w, const struct burst_order *order, struct burst
 
 /* If there is nothing new after the position, scan from the beginning of the table; if a sweep
  * should wait, only from a little before the position.  If more rows are deferred than claims skip,
- * do neither before they are queue, whatever the reason of the visit. */
+ * do neither before they are due, whatever the reason of the visit. */
 static bool run_any(
 	struct worker *w, struct burst_order order, struct visit *visit, struct error *e)
 {

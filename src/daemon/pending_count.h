@@ -15,7 +15,8 @@
 struct pending_count;
 
 /* For the models of a configuration.  It borrows all arguments: health knows whether the database
- * is reachable, metrics receive each count, and standing is notified of counts other than 0. */
+ * is reachable, metrics receive each count, and the model status is notified of counts other than
+ * 0. */
 struct pending_count *pending_count_new(const struct config *config, struct health *health,
 	struct metrics *metrics, struct model_status *status);
 void pending_count_free(struct pending_count *c);

@@ -132,7 +132,7 @@ static void lose(struct broker_trouble *b, const char *topic, int32_t partition)
 /* How long to wait for a leader: longer each time, because a slow one answers eventually. */
 static int patience_ms(const struct bus *bus, unsigned failures)
 {
-	double seconds = fmin(ASK_MS / 1e3 * (1u << (failures < 4 ? failures : 4)), PATIENCE_MAX_S);
+	double seconds = fmin(ASK_MS / 1e3 * (1U << (failures < 4 ? failures : 4)), PATIENCE_MAX_S);
 	return (int)(fmin(seconds, bus->config->timeout / 4) * 1000);
 }
 

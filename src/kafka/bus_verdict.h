@@ -17,8 +17,8 @@
  * is not theirs, whatever the table says: see ledger_failed_alike(). */
 enum verdict bus_verdict_of(rd_kafka_resp_err_t code);
 
-/* The code as a cause that several rows may share although none of them is at fault.  0: each row
- * is too large by itself, however many are. */
+/* The code as a cause that several rows may share although none of them is at fault.  0: the
+ * message is too large, which is always the row's own fault. */
 int bus_verdict_cause(rd_kafka_resp_err_t code);
 
 /* Its meaning, for people: the same text for a topic that does not exist, wherever that was

@@ -83,7 +83,7 @@ struct ledger_run {
 	unsigned count;
 };
 
-/* After so many of them, what fails for the same cause stays. */
+/* After this many, rows that fail for the same cause stay. */
 enum { LEDGER_RUN_MAX = 2 };
 
 /* What happens to a row. */
@@ -95,7 +95,7 @@ enum outcome {
 };
 
 /* Whether the row leaves the table. */
-bool outcome_leaves(enum outcome fate);
+bool outcome_leaves(enum outcome outcome);
 
 struct row_outcome {
 	enum outcome outcome;
@@ -103,29 +103,29 @@ struct row_outcome {
 };
 
 struct ledger_rules {
-	bool in_order;     /* a row leaves only with all before it, and none leaves behind a dead
-			      letter: it may have been rejected for that one's sake */
-	bool dead_letters; /* what is rejected, or cannot be read, dies; else it stays */
+	bool in_order;     /* a row leaves only with all before it, and none after a dead letter
+			      leaves: it may have been rejected because of that one */
+	bool dead_letters; /* rejected and unreadable rows become dead letters; else they stay */
 	struct ledger_run before; /* the dead letters before this burst */
 };
 
-/* Whether the rows with the verdict v, which is VERDICT_REJECTED or VERDICT_UNREADABLE, have failed
- * for one cause that is not theirs: so it would be with any row of the model.  That is so if it
- * holds for all of several rows, each by itself, or for one, in order the first one, and for the
- * dead letters before it.  Rows that failed for what is their own, or were never sent, say nothing
- * of the others; in order, nor does what is behind the first that failed. */
+/* Whether the rows with the verdict v (VERDICT_REJECTED or VERDICT_UNREADABLE) failed for one
+ * shared cause that any row of the model would meet.  That is so if all of several rows failed for
+ * it, or if a single one did (in order, the first one) and the dead letters before it as well. Rows
+ * that failed for a cause of their own, or were not sent, do not count; in order, nor do rows after
+ * the first failure. */
 bool ledger_failed_alike(const struct ledger *l, struct ledger_rules rules, enum verdict v);
 
 /* Note the dead letters of a burst in the run. */
 void ledger_run_on(struct ledger_run *run, const struct ledger *l, const struct row_outcome *d);
 
-/* Say in d, which is as long as the ledger, what becomes of each row.  Returns how many leave. */
+/* Fill d, which has an element for each slot, with the outcome of each row.  Returns how many
+ * leave. */
 size_t ledger_decide(const struct ledger *l, struct ledger_rules rules, struct row_outcome *d);
 
-/* The slot that decides what is wrong with the burst, or count where nothing is: the first of those
- * that stay with the heaviest verdict; in order, the first that stays (and is not stored, if there
- * is such a one), unless it is behind a dead letter: what is behind one just waits for the next
- * burst. */
+/* The slot whose failure is reported, or count if nothing failed: the first with the heaviest
+ * verdict among those that stay.  In order it is the first that stays, preferably one that is not
+ * stored; but none after a dead letter, since those only wait for the next burst. */
 size_t ledger_failure(
 	const struct ledger *l, struct ledger_rules rules, const struct row_outcome *d);
 

@@ -79,7 +79,7 @@ struct model {
 	bool has_children;  /* partitioned or inherited from: ctids are not unique in it */
 	char *table_state;  /* to detect that the table has changed (sql.h) */
 	bool may_refuse;    /* triggers, rules or policies may prevent rows from being deleted */
-	bool has_rule;      /* has triggers on DELETE */
+	bool has_rule;      /* has a rule on DELETE */
 	bool as_role; /* its statements include code of users: expressions, triggers, casts; they
 			 are executed with the search_path that the code was written for (db.h) */
 	struct column *columns;

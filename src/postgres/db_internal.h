@@ -9,7 +9,7 @@
 
 #include <libpq-fe.h>
 
-/* As many runs are sent at a time: a deletion; or a commit, and the next claim. */
+/* The maximum number of unanswered runs: a deletion; or a commit and the next claim. */
 enum { DB_RUNS_MAX = 2 };
 
 struct db {
@@ -48,15 +48,15 @@ bool db_wait(struct db *db, short events, struct instant deadline, bool or_stop)
  * call does not start with one that has failed.  (db_connect.c) */
 bool db_open(struct db *db, struct instant deadline, struct error *e);
 
-/* Whether what a connection string that can be read comes to, with the environment, can be used:
- * ERROR_CONFIG where it cannot. */
+/* Whether a valid connection string, with the defaults of the environment, can be used:
+ * ERROR_CONFIG if not. */
 bool db_check_options(const char *conninfo, struct error *e);
 
 /* Whether the server of the session answers a new connection. */
 bool db_answers(const struct db *db, struct instant deadline);
 
 /* Cancel the statement on the server.  This takes another connection, which libpq gives the limits
- * of this one (tcp_user_timeout).  (This and what follows: db_cancel.c) */
+ * of this one (tcp_user_timeout).  (db_cancel.c) */
 void db_cancel(struct db *db);
 
 /* The same at the deadline of a run, which must then end by late_until.  Returns false if there is

@@ -146,8 +146,8 @@ static void take_row(void *arg, size_t count)
 {
 	struct burst *b = arg;
 	struct error e;
-	/* By then the server has ended the claim, and its locks (see db.c): for a process that was
-	 * frozen. */
+	/* By then the server has ended the claim, and its locks (db_session.c): for a process that
+	 * was frozen. */
 	b->deadline = instant_after(b->claim.since, b->config->timeout);
 	if (b->is_open || begin_sending(b, &e))
 		send_up_to(b, count);

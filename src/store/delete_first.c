@@ -75,7 +75,7 @@ bool trial_run(struct trial *t, struct error *e)
 	return try_part(t, 0, t->claim->count, e);
 }
 
-/* In a trial, those that are not refused are deleted; later, those in the disposals. */
+/* In a trial, those that are not refused are deleted; later, those that the outcomes name. */
 static enum outcome outcome_of(const struct trial *t, size_t row)
 {
 	if (t->outcomes != NULL)

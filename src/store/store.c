@@ -111,7 +111,7 @@ void store_disconnect(struct store *s)
 
 bool store_roll_back(struct store *s, struct error *e)
 {
-	db_discard(s->db, store_deadline(s)); /* what was sent ahead */
+	db_discard(s->db, store_deadline(s)); /* what was sent early */
 	forget_sent(s);
 	if (!db_in_transaction(s->db) ||
 		db_call(s->db, (struct db_call){ .sql = "ROLLBACK" }, store_deadline(s), e))

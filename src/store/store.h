@@ -1,9 +1,9 @@
 /*
  * store - the signal tables: describe, count, note, claim, delete.
  *
- * A store is one database session and belongs to one worker.  All calls block, until `timeout` of
- * the configuration has passed since the call.  Errors have the database's kinds; after any error
- * no transaction is open.
+ * A store is one database session and belongs to one worker.  All calls block, for each of their
+ * statements until its limit (limits.h, by `timeout` of the configuration).  Errors have the
+ * database's kinds; after any error no transaction is open.
  */
 #ifndef SIGNALBUS_STORE_H
 #define SIGNALBUS_STORE_H
@@ -143,7 +143,8 @@ void claim_free(struct claim *claim);
  * unlikely to stay.  Does not block.  store_settle() handles the outcome. */
 void store_delete_early(struct store *s, const struct model *m, const struct claim *claim);
 
-/* Whether the row has to stay.  It must not be sent; if store_settle() says so, it was sent. */
+/* Whether the row has to stay: refused by store_claim(), it must not be sent; refused by
+ * store_settle(), it was sent. */
 bool claim_refuses(const struct claim *claim, size_t row);
 
 /* How to settle a burst. */
@@ -157,7 +158,7 @@ struct settle_request {
 
 /* Delete the rows that were sent, move those that become dead letters, and commit.  If not all
  * claimed rows are to leave, an early deletion is undone first, and rows that the server refuses to
- * delete or to move stay: disposals and the refusals of the claim are updated.  If fewer rows were
+ * delete or to move stay: outcomes and the refusals of the claim are updated.  If fewer rows were
  * deleted than expected (a trigger may keep rows), that is an error, although the others are
  * deleted.  ERROR_CONFLICT if another session took a row in between. */
 bool store_settle(struct store *s, const struct model *m, struct claim *claim,

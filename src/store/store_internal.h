@@ -84,7 +84,7 @@ struct store {
 /* The deadline of a call that begins now. */
 struct instant store_deadline(const struct store *s);
 
-/* One statement with text parameters, outside a transaction. */
+/* One statement with text parameters, in the open transaction, if there is one. */
 bool store_query(struct store *s, struct db_call call, struct error *e);
 
 /* The same for one of a model's statements (sql.h), which may execute code of users. */
@@ -196,7 +196,7 @@ bool store_undo_early_delete(
  * refuse a row. */
 bool deletions_plan(struct store *s, const struct model *m, struct error *e);
 
-/* Prepare to delete the rows of a claim that leave; all, if there are no disposals.  Free the
+/* Prepare to delete the rows of a claim that leave; all, without outcomes.  Free the
  * result with deletions_free() in any case. */
 bool deletions_prepare(struct store *s, const struct model *m, const struct claim *claim,
 	const struct row_outcome *outcomes, struct error *e);

@@ -13,11 +13,11 @@ LAYERS = re.search(r"^LAYERS +:= (.*)", text_of("Makefile"), re.M)[1].split()
 # library has one folder, mostly one file, and private headers are for those that share them.
 INCLUDERS = [
     (r"libpq.*\.h|postgres_ext\.h|pg_config.*\.h", ["src/postgres/db_internal.h"]),
-    (r"db_own\.h", ["src/postgres/"]),
+    (r"db_internal\.h", ["src/postgres/"]),
     (r"rdkafka.*\.h", ["src/kafka/bus_producer.h"]),
-    (r"bus_(producer|own|ask|verdict)\.h", ["src/kafka/"]),
-    (r"store_own\.h", ["src/store/"]),
-    (r"burst_own\.h", ["src/relay/burst.c", "src/relay/burst_isolate.c"]),
+    (r"bus_(producer|internal|ask|verdict)\.h", ["src/kafka/"]),
+    (r"store_internal\.h", ["src/store/"]),
+    (r"burst_internal\.h", ["src/relay/burst.c", "src/relay/burst_isolate.c"]),
     # log_json.c beside what makes messages: it is below them, and a log line that was JSON only
     # nearly always would fail who reads it just when something odd has happened.
     (r"cJSON.*\.h", ["src/model/encode.c", "src/base/log_json.c", "src/catalog/json_schema.c"]),
@@ -26,7 +26,7 @@ INCLUDERS = [
     (r"config_value\.h", ["src/config/"]),
     (r"getopt\.h", ["src/cli/options.c"]),
     (r"microhttpd\.h", ["src/daemon/http.c"]),
-    (r"metrics_own\.h", ["src/daemon/metrics.c", "src/daemon/metrics_exposition.c"]),
+    (r"metrics_internal\.h", ["src/daemon/metrics.c", "src/daemon/metrics_exposition.c"]),
     (r"sd-.*\.h", ["src/daemon/systemd.c"]),
 ]
 
@@ -59,6 +59,11 @@ STATE = {
 
 def check_includers():
     """each library has one includer, and private headers stay in their folder"""
+    headers = {name.rpartition("/")[2] for name in matching(r"src/.*\.h")}
+    for pattern, includers in INCLUDERS:
+        if "_" in pattern and not any(re.fullmatch(pattern, h) for h in headers) and \
+                includers[0].endswith("/"):
+            yield f"tests/lint/layers.py:1: no header matches {pattern}"
     for name in matching(r"src/[^/]*/[^/]*\.[ch]"):
         text = without_comments(text_of(name))
         for include in re.finditer(r"^[ \t]*#[ \t]*include[ \t]*[<\"]([^>\"]*)", text, re.M):

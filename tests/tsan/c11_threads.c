@@ -5,7 +5,7 @@
  * thrd_create() and mtx_lock(), crashes in threads that it has not seen begin, and would not see
  * what their locks protect.  These definitions come before glibc's, and end in functions that it
  * intercepts.  In glibc, mtx_t and cnd_t have room for their POSIX counterparts.  cnd_timedwait() is
- * the program's own (steady_wait.c).
+ * the program's own (monotonic_cond.c).
  */
 #include <errno.h>
 #include <pthread.h>

@@ -138,5 +138,5 @@ int main(void)
 		{ other_types_are_not_known, 1, 0 },
 		{ tids_become_an_array, 1, 0 },
 	};
-	return suite_run("binary", tests, COUNT(tests));
+	return suite_run("binary_format", tests, COUNT(tests));
 }

@@ -555,5 +555,5 @@ int main(void)
 		{ a_range_without_rows_is_not_deleted, 1, 0 },
 		{ a_foreseen_claim_is_deleted_when_it_is_asked_for, 1, 0 },
 	};
-	return suite_run("claim", tests, COUNT(tests));
+	return suite_run("claim_unordered", tests, COUNT(tests));
 }

@@ -33,9 +33,9 @@ struct instant scripted_clock_now(void)
 	return (struct instant){ world.now_ns };
 }
 
-void log_problem(const char *text)
+void log_problem(const char *line)
 {
-	log_error("%s", text);
+	log_error("%s", line);
 }
 
 struct config *command_load(const struct command_line *line, enum log_level level)

@@ -630,5 +630,5 @@ int main(void)
 		{ where_others_took_one_all_are_left_alone, 1, 0 },
 		{ what_cannot_be_kept_is_abandoned, 2, 0 },
 	};
-	return suite_run("ahead", tests, COUNT(tests));
+	return suite_run("early_delete", tests, COUNT(tests));
 }

@@ -171,5 +171,5 @@ int main(void)
 		{ an_expression_may_be_null, 1, 0 },
 		{ a_column_as_it_is, COUNT(contents), 0 },
 	};
-	return suite_run("schema", tests, COUNT(tests));
+	return suite_run("json_schema", tests, COUNT(tests));
 }

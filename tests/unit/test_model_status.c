@@ -468,5 +468,5 @@ int main(void)
 		{ a_model_resumes_once_whatever_was_wrong, 1, 0 },
 		{ what_is_sent_ends_a_failure_though_rows_are_put_off, 1, 0 },
 	};
-	return suite_run("standing", tests, COUNT(tests));
+	return suite_run("model_status", tests, COUNT(tests));
 }

@@ -85,5 +85,5 @@ int main(void)
 		{ a_time_that_is_over_is_not_waited_for, COUNT(past), 0 },
 		{ a_wait_is_ended_by_a_signal, 1, 0 },
 	};
-	return suite_run("steady_wait", tests, COUNT(tests));
+	return suite_run("monotonic_cond", tests, COUNT(tests));
 }

@@ -532,5 +532,5 @@ int main(void)
 		{ that_it_is_closed_can_be_waited_for, 1, 0 },
 		{ waiting_sleeps, 2, 0 },
 	};
-	return suite_run("due", tests, COUNT(tests));
+	return suite_run("run_queue", tests, COUNT(tests));
 }

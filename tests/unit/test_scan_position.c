@@ -138,5 +138,5 @@ int main(void)
 		{ dear_sweeps_keep_the_place_and_take_a_fiftieth_of_the_time, 1, 0 },
 		{ where_the_dead_rows_are_gone_sweeps_are_cheap_again, 1, 0 },
 	};
-	return suite_run("position", tests, COUNT(tests));
+	return suite_run("scan_position", tests, COUNT(tests));
 }

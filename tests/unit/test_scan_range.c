@@ -272,5 +272,5 @@ int main(void)
 		{ a_table_that_has_changed_is_looked_at_from_its_beginning, 2, 0 },
 		{ without_a_position_it_is_none, 1, 0 },
 	};
-	return suite_run("stretch", tests, COUNT(tests));
+	return suite_run("scan_range", tests, COUNT(tests));
 }

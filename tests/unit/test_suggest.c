@@ -160,5 +160,5 @@ int main(void)
 		{ names_too_long_for_postgresql_are_passed_over, COUNT(lengths), 0 },
 		{ letters_beyond_ascii_are_bytes, 1, 0 },
 	};
-	return suite_run("nearest", tests, COUNT(tests));
+	return suite_run("suggest", tests, COUNT(tests));
 }

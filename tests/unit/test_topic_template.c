@@ -171,5 +171,5 @@ int main(void)
 		{ topics_have_249_bytes_at_most, 1, 0 },
 		{ constant_parts_have_249_bytes_at_most, 1, 0 },
 	};
-	return suite_run("template", tests, COUNT(tests));
+	return suite_run("topic_template", tests, COUNT(tests));
 }
