@@ -232,7 +232,7 @@ def without_libsystemd(workspace):
     objects = BINARY.parent / "src"
     if objects.exists() and not is_sanitized() and not counts_lines():
         shutil.copytree(objects, build / "src")
-        (build / "src" / "daemon" / "service.o").unlink()
+        (build / "src" / "daemon" / "systemd.o").unlink()
     run("make", "-s", "-j2", f"BUILD={build}", "HAVE_SYSTEMD=", "CFLAGS=-O1")
     return build / "signalbus"
 
