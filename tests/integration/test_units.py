@@ -232,7 +232,9 @@ def without_libsystemd(workspace):
     objects = BINARY.parent / "src"
     if objects.exists() and not is_sanitized() and not counts_lines():
         shutil.copytree(objects, build / "src")
-        (build / "src" / "daemon" / "systemd.o").unlink()
+        for source in (ROOT / "src").rglob("*.c"):
+            if "HAVE_SYSTEMD" in source.read_text():
+                (build / source.relative_to(ROOT)).with_suffix(".o").unlink()
     run("make", "-s", "-j2", f"BUILD={build}", "HAVE_SYSTEMD=", "CFLAGS=-O1")
     return build / "signalbus"
 
