@@ -31,6 +31,70 @@ bool catalog_find_table(
 	return true;
 }
 
+bool catalog_signal_tables(struct db *db, const struct config *config, struct instant deadline,
+	char **oids, struct error *e)
+{
+	static const char sql[] =
+		"SELECT pg_catalog.array_agg(pg_catalog.to_regclass(t.name)::pg_catalog.oid)"
+		" FROM pg_catalog.unnest($1::pg_catalog.text[]) AS t (name)"
+		" WHERE pg_catalog.to_regclass(t.name) IS NOT NULL";
+	struct rows *rows = NULL;
+	struct text names = { 0 };
+	for (size_t i = 0; i < config->model_count; i++)
+		sql_array_add(&names, config->models[i].table);
+	sql_array_end(&names);
+	const char *const values[] = { names.text };
+	const struct db_call call = {
+		.sql = sql, .values = values, .value_count = 1, .rows = &rows
+	};
+	bool ok = db_call_as_role(db, call, deadline, e);
+	text_free(&names);
+	if (ok)
+		*oids = text_copy(rows_value(rows, 0, 0) != NULL ? rows_value(rows, 0, 0) : "{}");
+	rows_free(rows);
+	return ok;
+}
+
+/* Foreign keys by which the server deletes signals, of this model or of another, with those that
+ * were sent. */
+static bool check_cascades(
+	struct db *db, struct instant deadline, struct model *m, const char *oid, struct error *e)
+{
+	static const char sql[] = SQL_FAMILY_OF_1
+		", reached AS (SELECT k.oid, k.conname, k.conrelid FROM pg_catalog.pg_constraint k"
+		" JOIN family ON k.confrelid = family.oid WHERE k.contype = 'f' AND k.confdeltype "
+		"= 'c'"
+		" UNION SELECT k.oid, k.conname, k.conrelid FROM reached r"
+		" JOIN pg_catalog.pg_constraint k ON k.confrelid = r.conrelid"
+		" WHERE k.contype = 'f' AND k.confdeltype = 'c')"
+		" SELECT r.conrelid::pg_catalog.regclass, pg_catalog.format('%I', r.conname)"
+		" FROM reached r WHERE r.conrelid = ANY ($2::pg_catalog.oid[])"
+		" OR EXISTS (SELECT FROM family WHERE family.oid = r.conrelid) ORDER BY r.oid "
+		"LIMIT 1";
+	struct rows *rows = NULL;
+	char *signals = NULL;
+	if (!m->may_refuse)
+		return true; /* a foreign key that refers to a table is a trigger on it */
+	if (!catalog_signal_tables(db, m->config, deadline, &signals, e))
+		return false;
+	const char *const values[] = { oid, signals };
+	const struct db_call call = {
+		.sql = sql, .values = values, .value_count = 2, .rows = &rows, .never_null = 2
+	};
+	bool ok = db_call(db, call, deadline, e);
+	free(signals);
+	if (ok && rows_count(rows) > 0) {
+		const char *table = rows_value(rows, 0, 0), *key = rows_value(rows, 0, 1);
+		model_error(m, "table", e,
+			"signals of table %s would be deleted unsent, with signals of table %s, "
+			"because of the foreign key %s; ALTER TABLE %s DROP CONSTRAINT %s",
+			table, m->relation, key, table, key);
+		ok = model_tolerates(m, e);
+	}
+	rows_free(rows);
+	return ok;
+}
+
 /* unfit: why a table that inherits from the model's is unsuitable, or NULL. */
 static bool check_children(struct model *m, const char *unfit, struct error *e)
 {
@@ -114,7 +178,7 @@ static bool describe_table(
 					: model_error(m, "table", e, "table %s does not exist",
 						  m->settings->table);
 	rows_free(rows);
-	return ok;
+	return ok && (*oid == NULL || check_cascades(db, deadline, m, *oid, e));
 }
 
 static void add_column(struct model *m, const struct rows *rows, size_t row)

@@ -15,6 +15,11 @@
 bool catalog_find_table(
 	struct db *db, const char *name, struct instant deadline, char **oid, struct error *e);
 
+/* The tables of all models of a configuration, as far as they exist, in *oids: an array literal, to
+ * be freed.  Blocks until deadline. */
+bool catalog_signal_tables(struct db *db, const struct config *config, struct instant deadline,
+	char **oids, struct error *e);
+
 /* Find the dead letter table: its name, quoted for SQL and to be freed, in *name.  Returns false
  * with e if it does not exist, but sets the name by which it can be created; or if it is another
  * kind of table, with the name NULL.  Blocks until deadline. */

@@ -186,13 +186,17 @@ static bool check_delete(struct examination *x, struct error *e)
 }
 
 /* Foreign keys that refer to the table, or to one that inherits from it, and prevent a signal from
- * being deleted while rows refer to it. */
+ * being deleted while rows refer to it.  Rows of signal tables must not be deleted along with it.
+ */
 static bool check_foreign_keys(struct examination *x, struct error *e)
 {
 	static const char sql[] =
 		"SELECT pg_catalog.format('table %1$s: rows of table %2$s may refer to a signal,"
 		" which then cannot be deleted and is not sent, because of the foreign key %3$I;"
-		" ALTER TABLE %2$s DROP CONSTRAINT %3$I, ADD CONSTRAINT %3$I %4$s', k.confrelid::"
+		" ALTER TABLE %2$s DROP CONSTRAINT %3$I' || CASE WHEN k.conrelid = ANY"
+		" ($2::pg_catalog.oid[]) OR k.conrelid IN (" SQL_FAMILY " SELECT family.oid FROM "
+		"family)"
+		" THEN '' ELSE ', ADD CONSTRAINT %3$I %4$s' END, k.confrelid::"
 		"pg_catalog.regclass, k.conrelid::pg_catalog.regclass, k.conname,"
 		" pg_catalog.regexp_replace(pg_catalog.replace(pg_catalog.pg_get_constraintdef("
 		"k.oid), ' ON DELETE RESTRICT', ''),"
@@ -200,10 +204,14 @@ static bool check_foreign_keys(struct examination *x, struct error *e)
 		" '\\1 ON DELETE CASCADE\\2\\3\\4'))"
 		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_constraint k ON k.confrelid IN "
 		"(" SQL_FAMILY " SELECT family.oid FROM family)"
-		" WHERE c.oid = $1::pg_catalog.oid AND $2::pg_catalog.text IS NOT NULL AND "
-		"k.contype = 'f'"
+		" WHERE c.oid = $1::pg_catalog.oid AND k.contype = 'f'"
 		" AND k.confdeltype IN ('a', 'r') AND k.conparentid = 0 ORDER BY k.oid";
-	return report_lines(x, sql, "-", warning, e);
+	char *signals = NULL;
+	if (!catalog_signal_tables(x->db, x->config, deadline_of(x->config), &signals, e))
+		return false;
+	bool ok = report_lines(x, sql, signals, warning, e);
+	free(signals);
+	return ok;
 }
 
 /* $2: claims work, so SELECT on some columns is enough. */

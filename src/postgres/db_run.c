@@ -133,6 +133,16 @@ static enum error_kind kind_of(PGconn *conn, const PGresult *result, const char 
 #define MESSAGE_MAX 300
 #define PART_MAX    120
 
+static bool is_wanted(const PGresult *result, int field, enum error_kind kind)
+{
+	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	if (field == PG_DIAG_CONTEXT)
+		return kind == ERROR_TEMPORARY;
+	/* 23502, 23514: the detail is the row, which is nobody's business and differs each time. */
+	return field != PG_DIAG_MESSAGE_DETAIL || state == NULL ||
+	       (strcmp(state, "23502") != 0 && strcmp(state, "23514") != 0);
+}
+
 /* Add what the server reports in addition to its message, unless the message contains it. */
 static void add_details(struct text *t, const PGresult *result, enum error_kind kind)
 {
@@ -146,8 +156,8 @@ static void add_details(struct text *t, const PGresult *result, enum error_kind 
 	const char *before = " (";
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
 		const char *part = PQresultErrorField(result, parts[i].field);
-		bool is_wanted = parts[i].field != PG_DIAG_CONTEXT || kind == ERROR_TEMPORARY;
-		if (part == NULL || !is_wanted || (message != NULL && strstr(message, part)))
+		if (part == NULL || !is_wanted(result, parts[i].field, kind) ||
+			(message != NULL && strstr(message, part)))
 			continue;
 		text_addf(t, "%s%s", before, parts[i].what);
 		text_add_short(t, part, PART_MAX);

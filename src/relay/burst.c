@@ -384,7 +384,11 @@ static bool settle(struct burst *b, struct burst_result *result, struct error *e
 		ok = store_settle(b->store, b->model, &b->claim, &request, e);
 	else
 		store_abandon(b->store);
-	ok = ok && conclude(b, outcomes, result, e) && !store_is_unconfirmed(b->store, e);
+	ok = ok && conclude(b, outcomes, result, e);
+	if (ok && store_is_unconfirmed(b->store, e)) {
+		store_abandon(b->store); /* the next claim: it has waited as long as the commit */
+		ok = false;
+	}
 	free(outcomes);
 	return ok;
 }

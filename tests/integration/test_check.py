@@ -642,3 +642,25 @@ def test_foreign_keys_that_keep_signals(signalbus, schema, make_topic, check):
     assert schema.value("SELECT pg_get_constraintdef(oid) FROM pg_constraint "
                         "WHERE conname = 'Odd line_t_fkey'").endswith(
         "ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED")
+
+
+@pytest.mark.parametrize("clause", ["", "ON DELETE CASCADE"])
+def test_foreign_keys_between_signals(signalbus, schema, make_topic, check, clause):
+    """Signals must not be deleted unsent, with others that were sent."""
+    schema.make_signals("t", 1)
+    schema.execute(f"CREATE TABLE line (id bigint PRIMARY KEY, t bigint REFERENCES t {clause}, "
+                   f"line bigint REFERENCES line {clause})")
+    schema.execute("INSERT INTO line VALUES (1, 1, NULL), (2, NULL, 1)")
+    topic = make_topic()
+    signalbus.configure(model("A", schema.table("t"), topic), model("B", schema.table("line"), topic),
+                        notify_channel="")
+    lines = check()
+    assert [line.split(";", 1)[1].strip().replace(f"{schema}.", "") for line in lines] == [
+        "ALTER TABLE line DROP CONSTRAINT line_t_fkey",
+        "ALTER TABLE line DROP CONSTRAINT line_line_fkey"]
+    if clause:
+        for line, key in zip(lines, ("t", "line")):
+            assert f"signals of table {schema}.line would be deleted unsent" in line, line
+            assert f"with signals of table {schema}.{key}," in line, line
+        signalbus("flushmany").expect(78)
+        assert schema.count("t") == 1 and schema.count("line") == 2

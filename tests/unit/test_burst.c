@@ -110,6 +110,7 @@ START_TEST(an_unconfirmed_commit_is_told_and_counted)
 	script.is_unconfirmed = true;
 	ck_assert(!run(CLAIM_FIRST));
 	ck_assert_int_eq(world.error.kind, ERROR_UNCONFIRMED);
+	ck_assert_uint_eq(seen.abandons, 1); /* of a next claim, which has waited, too */
 	ck_assert_uint_eq(world.result.sent, 3);
 	ck_assert_uint_eq(seen.deleted_count, 3);
 	end();
