@@ -31,28 +31,13 @@ bool catalog_find_table(
 	return true;
 }
 
-bool catalog_signal_tables(struct db *db, const struct config *config, struct instant deadline,
-	char **oids, struct error *e)
+char *catalog_signal_tables(const struct config *config)
 {
-	static const char sql[] =
-		"SELECT pg_catalog.array_agg(pg_catalog.to_regclass(t.name)::pg_catalog.oid)"
-		" FROM pg_catalog.unnest($1::pg_catalog.text[]) AS t (name)"
-		" WHERE pg_catalog.to_regclass(t.name) IS NOT NULL";
-	struct rows *rows = NULL;
 	struct text names = { 0 };
 	for (size_t i = 0; i < config->model_count; i++)
 		sql_array_add(&names, config->models[i].table);
 	sql_array_end(&names);
-	const char *const values[] = { names.text };
-	const struct db_call call = {
-		.sql = sql, .values = values, .value_count = 1, .rows = &rows
-	};
-	bool ok = db_call_as_role(db, call, deadline, e);
-	text_free(&names);
-	if (ok)
-		*oids = text_copy(rows_value(rows, 0, 0) != NULL ? rows_value(rows, 0, 0) : "{}");
-	rows_free(rows);
-	return ok;
+	return names.text;
 }
 
 /* Foreign keys by which the server deletes signals, of this model or of another, with those that
@@ -68,15 +53,14 @@ static bool check_cascades(
 		" JOIN pg_catalog.pg_constraint k ON k.confrelid = r.conrelid"
 		" WHERE k.contype = 'f' AND k.confdeltype = 'c')"
 		" SELECT r.conrelid::pg_catalog.regclass, pg_catalog.format('%I', r.conname)"
-		" FROM reached r WHERE r.conrelid = ANY ($2::pg_catalog.oid[])"
-		" OR EXISTS (SELECT FROM family WHERE family.oid = r.conrelid) ORDER BY r.oid "
-		"LIMIT 1";
+		" FROM reached r WHERE " SQL_IS_SIGNAL_TABLE(
+			"r.conrelid") " OR EXISTS (SELECT FROM family WHERE family.oid = "
+				      "r.conrelid) ORDER BY r.oid "
+				      "LIMIT 1";
 	struct rows *rows = NULL;
-	char *signals = NULL;
 	if (!m->may_refuse)
 		return true; /* a foreign key that refers to a table is a trigger on it */
-	if (!catalog_signal_tables(db, m->config, deadline, &signals, e))
-		return false;
+	char *signals = catalog_signal_tables(m->config);
 	const char *const values[] = { oid, signals };
 	const struct db_call call = {
 		.sql = sql, .values = values, .value_count = 2, .rows = &rows, .never_null = 2

@@ -15,10 +15,16 @@
 bool catalog_find_table(
 	struct db *db, const char *name, struct instant deadline, char **oid, struct error *e);
 
-/* The tables of all models of a configuration, as far as they exist, in *oids: an array literal, to
- * be freed.  Blocks until deadline. */
-bool catalog_signal_tables(struct db *db, const struct config *config, struct instant deadline,
-	char **oids, struct error *e);
+/* The tables of all models of a configuration, as they are named there: an array literal, to be
+ * freed; and the condition that it, $2, has the table with an oid.  It compares names, because to
+ * look up another model's table may fail, and that is none of this model's failures. */
+char *catalog_signal_tables(const struct config *config);
+#define SQL_IS_SIGNAL_TABLE(table)                                                                 \
+	"EXISTS (SELECT FROM pg_catalog.unnest($2::pg_catalog.text[]) AS t (name)"                 \
+	" JOIN pg_catalog.pg_class s ON s.oid = " table                                            \
+	" JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace"                                \
+	" WHERE pg_catalog.replace(pg_catalog.lower(t.name), '\"', '') IN"                         \
+	" (pg_catalog.lower(s.relname), pg_catalog.lower(n.nspname || '.' || s.relname)))"
 
 /* Find the dead letter table: its name, quoted for SQL and to be freed, in *name.  Returns false
  * with e if it does not exist, but sets the name by which it can be created; or if it is another

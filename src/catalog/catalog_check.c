@@ -193,22 +193,25 @@ static bool check_foreign_keys(struct examination *x, struct error *e)
 	static const char sql[] =
 		"SELECT pg_catalog.format('table %1$s: rows of table %2$s may refer to a signal,"
 		" which then cannot be deleted and is not sent, because of the foreign key %3$I;"
-		" ALTER TABLE %2$s DROP CONSTRAINT %3$I' || CASE WHEN k.conrelid = ANY"
-		" ($2::pg_catalog.oid[]) OR k.conrelid IN (" SQL_FAMILY " SELECT family.oid FROM "
-		"family)"
-		" THEN '' ELSE ', ADD CONSTRAINT %3$I %4$s' END, k.confrelid::"
-		"pg_catalog.regclass, k.conrelid::pg_catalog.regclass, k.conname,"
-		" pg_catalog.regexp_replace(pg_catalog.replace(pg_catalog.pg_get_constraintdef("
-		"k.oid), ' ON DELETE RESTRICT', ''),"
-		" '^(.*?)( DEFERRABLE)?( INITIALLY DEFERRED)?( NOT VALID)?$',"
-		" '\\1 ON DELETE CASCADE\\2\\3\\4'))"
-		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_constraint k ON k.confrelid IN "
-		"(" SQL_FAMILY " SELECT family.oid FROM family)"
-		" WHERE c.oid = $1::pg_catalog.oid AND k.contype = 'f'"
-		" AND k.confdeltype IN ('a', 'r') AND k.conparentid = 0 ORDER BY k.oid";
-	char *signals = NULL;
-	if (!catalog_signal_tables(x->db, x->config, deadline_of(x->config), &signals, e))
-		return false;
+		" ALTER TABLE %2$s DROP CONSTRAINT %3$I' || CASE WHEN " SQL_IS_SIGNAL_TABLE(
+			"k.conrelid") " OR k.conrelid IN (" SQL_FAMILY " SELECT family.oid FROM "
+				      "family)"
+				      " THEN '' ELSE ', ADD CONSTRAINT %3$I %4$s' END, "
+				      "k.confrelid::"
+				      "pg_catalog.regclass, k.conrelid::pg_catalog.regclass, "
+				      "k.conname,"
+				      " pg_catalog.regexp_replace(pg_catalog.replace(pg_catalog.pg_"
+				      "get_constraintdef("
+				      "k.oid), ' ON DELETE RESTRICT', ''),"
+				      " '^(.*?)( DEFERRABLE)?( INITIALLY DEFERRED)?( NOT VALID)?$',"
+				      " '\\1 ON DELETE CASCADE\\2\\3\\4'))"
+				      " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_constraint k "
+				      "ON k.confrelid IN "
+				      "(" SQL_FAMILY " SELECT family.oid FROM family)"
+				      " WHERE c.oid = $1::pg_catalog.oid AND k.contype = 'f'"
+				      " AND k.confdeltype IN ('a', 'r') AND k.conparentid = 0 "
+				      "ORDER BY k.oid";
+	char *signals = catalog_signal_tables(x->config);
 	bool ok = report_lines(x, sql, signals, warning, e);
 	free(signals);
 	return ok;

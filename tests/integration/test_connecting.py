@@ -300,5 +300,6 @@ def test_a_listener_that_hears_nothing_is_replaced(signalbus, schema, postgres, 
             schema.insert_signals("t", 1, number)
             wait_until(lambda: schema.count("t") == 0, 20, "the signal gone")
         log = daemon.stop().expect(0).stderr
-        assert log.count(" notifications") == 2
+        assert log.count("cannot receive notifications") in (1, 2)  # the reason may change once
+        assert log.count("notifications are received again") == 1
         signalbus.discard()
