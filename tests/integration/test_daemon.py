@@ -420,7 +420,7 @@ def test_an_idle_daemon_is_quiet(signalbus, schema, make_topic, postgres):
     begin, since, cpu = log.stat().st_size, time.monotonic(), cpu_seconds(daemon.pid)
     wait_until(lambda: asked(b"execute claim_") >= 2 * len(models), 60, "two more looks at all")
     seconds = time.monotonic() - since
-    assert (asked(b": BEGIN") + asked(b"count(*)")) / seconds <= 12
+    assert (asked(b": BEGIN") + asked(b"count(*)")) / seconds <= 16
     assert asked(b"LOG:  ") / seconds <= 80
     assert (cpu_seconds(daemon.pid) - cpu) / seconds <= 0.010 * SLOWER
     daemon.stop().expect(0)
