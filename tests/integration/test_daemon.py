@@ -421,8 +421,8 @@ def test_an_idle_daemon_is_quiet(signalbus, schema, make_topic, postgres):
     wait_until(lambda: asked(b"execute claim_") >= 2 * len(models), 60, "two more looks at all")
     seconds = time.monotonic() - since
     assert (asked(b": BEGIN") + asked(b"count(*)")) / seconds <= 16
-    assert asked(b"LOG:  ") / seconds <= 80
-    assert (cpu_seconds(daemon.pid) - cpu) / seconds <= 0.010 * SLOWER
+    assert asked(b"LOG:  ") / seconds <= 130
+    assert (cpu_seconds(daemon.pid) - cpu) / seconds <= 0.020 * SLOWER
     daemon.stop().expect(0)
 
 
