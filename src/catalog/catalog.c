@@ -13,6 +13,16 @@ static unsigned number(const char *s)
 	return (unsigned)strtoul(s, NULL, 10);
 }
 
+struct rows *catalog_query(
+	struct db *db, struct instant deadline, const char *sql, const char *value, struct error *e)
+{
+	struct rows *rows = NULL;
+	const struct db_call call = {
+		.sql = sql, .values = &value, .value_count = 1, .rows = &rows
+	};
+	return db_call(db, call, deadline, e) ? rows : NULL;
+}
+
 bool catalog_find_table(
 	struct db *db, const char *name, struct instant deadline, char **oid, struct error *e)
 {
@@ -47,16 +57,14 @@ static bool check_cascades(
 {
 	static const char sql[] = SQL_FAMILY_OF_1
 		", reached AS (SELECT k.oid, k.conname, k.conrelid FROM pg_catalog.pg_constraint k"
-		" JOIN family ON k.confrelid = family.oid WHERE k.contype = 'f' AND k.confdeltype "
-		"= 'c'"
+		" JOIN family ON k.confrelid = family.oid"
+		" WHERE k.contype = 'f' AND k.confdeltype = 'c'"
 		" UNION SELECT k.oid, k.conname, k.conrelid FROM reached r"
 		" JOIN pg_catalog.pg_constraint k ON k.confrelid = r.conrelid"
 		" WHERE k.contype = 'f' AND k.confdeltype = 'c')"
 		" SELECT r.conrelid::pg_catalog.regclass, pg_catalog.format('%I', r.conname)"
-		" FROM reached r WHERE " SQL_IS_SIGNAL_TABLE(
-			"r.conrelid") " OR EXISTS (SELECT FROM family WHERE family.oid = "
-				      "r.conrelid) ORDER BY r.oid "
-				      "LIMIT 1";
+		" FROM reached r WHERE EXISTS (SELECT FROM family WHERE family.oid = r.conrelid)"
+		" OR " SQL_IS_SIGNAL_TABLE("r.conrelid") " ORDER BY r.oid LIMIT 1";
 	struct rows *rows = NULL;
 	if (!m->may_refuse)
 		return true; /* a foreign key that refers to a table is a trigger on it */
@@ -199,10 +207,8 @@ static bool describe_columns(
 		" FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid"
 		" JOIN pg_catalog.pg_type d ON d.oid = base.declared"
 		" WHERE t.typtype <> 'd' ORDER BY base.attnum";
-	struct rows *rows;
-	const char *const values[] = { oid };
-	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
-	if (!db_call(db, call, deadline, e))
+	struct rows *rows = catalog_query(db, deadline, sql, oid, e);
+	if (rows == NULL)
 		return false;
 	for (size_t i = 0; i < rows_count(rows); i++)
 		add_column(m, rows, i);
@@ -277,10 +283,8 @@ static bool describe_key(
 		" WHERE i.indrelid = $1::pg_catalog.oid AND i.indisprimary AND k.place <= "
 		"i.indnkeyatts"
 		" ORDER BY k.place";
-	struct rows *rows;
-	const char *const values[] = { oid };
-	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
-	if (!db_call(db, call, deadline, e))
+	struct rows *rows = catalog_query(db, deadline, sql, oid, e);
+	if (rows == NULL)
 		return false;
 	for (size_t i = 0; i < rows_count(rows); i++)
 		model_add_primary_key(m, rows_value(rows, i, 0));

@@ -10,6 +10,10 @@
 #include "model/model.h"
 #include "postgres/db.h"
 
+/* The answer to a statement with one parameter; NULL with e.  Blocks until deadline. */
+struct rows *catalog_query(struct db *db, struct instant deadline, const char *sql,
+	const char *value, struct error *e);
+
 /* Find a table by the name that users give it: its oid in *oid, to be freed, or NULL.  Blocks until
  * deadline. */
 bool catalog_find_table(

@@ -19,10 +19,8 @@ static bool read_comment(struct db *db, struct instant deadline, const struct mo
 {
 	static const char sql[] =
 		"SELECT pg_catalog.obj_description($1::pg_catalog.regclass, 'pg_class')";
-	struct rows *rows;
-	const char *const values[] = { m->relation };
-	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
-	if (!db_call(db, call, deadline, e))
+	struct rows *rows = catalog_query(db, deadline, sql, m->relation, e);
+	if (rows == NULL)
 		return false;
 	f->comment = copy_or_null(rows_value(rows, 0, 0));
 	rows_free(rows);
@@ -50,10 +48,8 @@ static bool read_columns(struct db *db, struct instant deadline, const struct mo
 		"  pg_catalog.col_description($1::pg_catalog.regclass, base.attnum)"
 		" FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid"
 		" WHERE t.typtype <> 'd' ORDER BY base.attnum";
-	struct rows *rows;
-	const char *const values[] = { m->relation };
-	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
-	if (!db_call(db, call, deadline, e))
+	struct rows *rows = catalog_query(db, deadline, sql, m->relation, e);
+	if (rows == NULL)
 		return false;
 	f->column_count = rows_count(rows);
 	f->columns = memory_new(f->column_count, sizeof *f->columns);
@@ -105,15 +101,10 @@ static const char types_sql[] =
 static bool read_types(struct db *db, struct instant deadline, const struct model *m,
 	struct facts *f, struct error *e)
 {
-	struct rows *rows;
 	char *oids = member_types(m);
-	const char *const values[] = { oids };
-	struct db_call call = {
-		.sql = types_sql, .values = values, .value_count = 1, .rows = &rows
-	};
-	bool ok = db_call(db, call, deadline, e);
+	struct rows *rows = catalog_query(db, deadline, types_sql, oids, e);
 	free(oids);
-	if (!ok)
+	if (rows == NULL)
 		return false;
 	f->type_count = rows_count(rows);
 	f->types = memory_new(f->type_count, sizeof *f->types);
