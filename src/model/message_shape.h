@@ -1,6 +1,6 @@
 /*
  * message_shape - which columns and expressions of a row become which parts of its message.  Pure.
- * Used by model.c only.
+ * Used by model_resolve.c only.
  */
 #ifndef SIGNALBUS_MESSAGE_SHAPE_H
 #define SIGNALBUS_MESSAGE_SHAPE_H

@@ -1,7 +1,6 @@
 #include "postgres/db_internal.h"
 
 #include "base/limits.h"
-#include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
 
@@ -9,22 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A string that is neither a list of settings nor a URI is the name of a database (expand_dbname of
- * PQconnectStartParams). */
-bool db_check(const char *conninfo, struct error *e)
-{
-	if (strchr(conninfo, '=') == NULL && strstr(conninfo, "://") == NULL)
-		return db_check_options(conninfo, e);
-	char *reason = NULL;
-	PQconninfoOption *options = PQconninfoParse(conninfo, &reason);
-	if (options == NULL)
-		error_set(
-			e, ERROR_CONFIG, "database: %s", reason != NULL ? reason : "out of memory");
-	PQfreemem(reason);
-	PQconninfoFree(options);
-	return options != NULL && db_check_options(conninfo, e);
-}
 
 struct db *db_new(const char *conninfo, double timeout)
 {
@@ -122,36 +105,6 @@ bool db_silent(struct db *db, struct instant since, struct error *e)
 	snprintf(reason, sizeof reason, "timed out after %.1f s waiting for an answer",
 		instant_seconds(since, clock_now()));
 	return give_up(db, reason, e);
-}
-
-/* Notices are for interactive users; one may explain why something took long. */
-static void note_notice(void *arg, const char *message)
-{
-	struct db *db = arg;
-	snprintf(db->notice, sizeof db->notice, "%s", message);
-	log_debug("database: %s", message);
-}
-
-bool db_connect_bare(struct db *db, struct instant deadline, struct error *e)
-{
-	db_disconnect(db);
-	if (!db_open(db, deadline, e))
-		return false;
-	PQsetNoticeProcessor(db->conn, note_notice, db);
-	if (PQsetnonblocking(db->conn, 1) != 0 || !PQenterPipelineMode(db->conn))
-		return db_lost(db, e);
-	return true;
-}
-
-bool db_connect(struct db *db, struct instant deadline, struct error *e)
-{
-	if (!db_connect_bare(db, deadline, e))
-		return false;
-	db->is_set_up = db_set_up(db, deadline, e) && db_end_left(db, deadline, e);
-	if (db->is_set_up)
-		return true;
-	db_disconnect(db);
-	return false;
 }
 
 static void take_notifications(struct db *db, const struct db_listening *l)

@@ -1,22 +1,18 @@
 /*
- * Ending what does not end by itself: a statement, and the server process of an abandoned session.
+ * Ending a statement that does not end by itself.
  *
  * The server's own time-outs do not apply to everything: a commit that waits for a synchronous
  * standby ends only by a cancel request (it is committed then, although perhaps not replicated),
  * and a waiting process does not detect that its client is gone.  If sessions were just closed and
- * replaced, such processes would accumulate on the server.
+ * replaced, such processes would accumulate on the server: db_session.c ends them.
  */
 #include "postgres/db_internal.h"
 
 #include "base/log.h"
-#include "base/stop.h"
 #include "base/text.h"
 
-#include <stdio.h>
-
-#define PROBE_S 1.0  /* for a server to answer a new connection */
-#define GRACE_S 2.0  /* for a cancelled statement, or a terminated process, to end */
-#define LOOK_S  0.05 /* between checks whether it has ended */
+#define PROBE_S 1.0 /* for a server to answer a new connection */
+#define GRACE_S 2.0 /* for a cancelled statement to end */
 
 void db_cancel(struct db *db)
 {
@@ -70,43 +66,4 @@ void db_leave(struct db *db)
 {
 	db->left_pid = db->server_pid;
 	db->left = clock_now();
-}
-
-/* Ask the server to terminate the abandoned process; *is_there: it has not ended yet.  Its pid may
- * by now belong to another one, which began later. */
-static bool terminate_left(struct db *db, bool *is_there, struct error *e)
-{
-	static const char sql[] =
-		"SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a"
-		" WHERE a.pid = $1 AND a.usename = CURRENT_USER AND a.backend_start <"
-		" pg_catalog.clock_timestamp() - $2 * '1 s'::pg_catalog.interval";
-	char pid[16], seconds[32];
-	struct rows *rows;
-	const char *const values[] = { pid, seconds };
-	struct db_call call = { .sql = sql, .values = values, .value_count = 2, .rows = &rows };
-	snprintf(pid, sizeof pid, "%d", db->left_pid);
-	snprintf(seconds, sizeof seconds, "%.3f", instant_seconds(db->left, clock_now()));
-	bool ok = db_call(db, call, instant_after(clock_now(), GRACE_S), e);
-	*is_there = ok && rows_count(rows) > 0;
-	rows_free(rows);
-	return ok;
-}
-
-bool db_end_left(struct db *db, struct instant deadline, struct error *e)
-{
-	struct instant until = instant_earlier(deadline, instant_after(clock_now(), GRACE_S));
-	bool is_there = db->left_pid != 0;
-	while (is_there) {
-		if (!terminate_left(db, &is_there, e))
-			return false;
-		if (is_there && !instant_before(clock_now(), until))
-			return error_set(e, ERROR_CONNECTION,
-				"database: server process %d, which did not answer and was "
-				"abandoned, is still running",
-				db->left_pid);
-		if (is_there && stop_wait(instant_after(clock_now(), LOOK_S)))
-			return error_set(e, ERROR_STOPPED, "asked to stop");
-	}
-	db->left_pid = 0;
-	return true;
 }

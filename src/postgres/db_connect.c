@@ -66,7 +66,7 @@ static const char *option(const PQconninfoOption *options, const char *keyword)
 	return NULL;
 }
 
-bool db_check_options(const char *conninfo, struct error *e)
+static bool check_options(const char *conninfo, struct error *e)
 {
 	PQconninfoOption *options = read_options(conninfo);
 	const char *attrs = option(options, "target_session_attrs");
@@ -77,6 +77,22 @@ bool db_check_options(const char *conninfo, struct error *e)
 			"and signals are deleted; use read-write, which is the default, or any");
 	PQconninfoFree(options);
 	return ok;
+}
+
+/* A string that is neither a list of settings nor a URI is the name of a database (expand_dbname of
+ * PQconnectStartParams). */
+bool db_check(const char *conninfo, struct error *e)
+{
+	if (strchr(conninfo, '=') == NULL && strstr(conninfo, "://") == NULL)
+		return check_options(conninfo, e);
+	char *reason = NULL;
+	PQconninfoOption *options = PQconninfoParse(conninfo, &reason);
+	if (options == NULL)
+		error_set(
+			e, ERROR_CONFIG, "database: %s", reason != NULL ? reason : "out of memory");
+	PQfreemem(reason);
+	PQconninfoFree(options);
+	return options != NULL && check_options(conninfo, e);
 }
 
 static size_t count_items(const char *list)
@@ -268,7 +284,7 @@ static void choose_first(struct db *db, const PQconninfoOption *options)
 	db->next_address = db->next_host / 2;
 }
 
-bool db_open(struct db *db, struct instant deadline, struct error *e)
+static bool open_first(struct db *db, struct instant deadline, struct error *e)
 {
 	PQconninfoOption *options = read_options(db->conninfo);
 	struct hosts h = find_hosts(options);
@@ -294,4 +310,23 @@ bool db_open(struct db *db, struct instant deadline, struct error *e)
 	}
 	text_free(&a.failures);
 	return ok;
+}
+
+/* Notices are for interactive users; one may explain why something took long. */
+static void note_notice(void *arg, const char *message)
+{
+	struct db *db = arg;
+	snprintf(db->notice, sizeof db->notice, "%s", message);
+	log_debug("database: %s", message);
+}
+
+bool db_connect_bare(struct db *db, struct instant deadline, struct error *e)
+{
+	db_disconnect(db);
+	if (!open_first(db, deadline, e))
+		return false;
+	PQsetNoticeProcessor(db->conn, note_notice, db);
+	if (PQsetnonblocking(db->conn, 1) != 0 || !PQenterPipelineMode(db->conn))
+		return db_lost(db, e);
+	return true;
 }

@@ -1,5 +1,7 @@
 /*
- * db_internal - shared by the files of the session.  Private to db*.c.
+ * db_internal - shared by the files of the session.  Private to db*.c, of which each calls only
+ * those below it: db_session.c sets up a session, db_run.c executes statements, db_cancel.c ends
+ * them, db_connect.c finds a server, db.c has the session itself.
  */
 #ifndef SIGNALBUS_DB_INTERNAL_H
 #define SIGNALBUS_DB_INTERNAL_H
@@ -43,14 +45,10 @@ struct db {
  * or_stop, when the process is asked to stop. */
 bool db_wait(struct db *db, short events, struct instant deadline, bool or_stop);
 
-/* Connect, without setting up the session: to the first address with a suitable server.  A silent
- * address has its share of the time until deadline, or connect_timeout if that is shorter; the next
- * call does not start with one that has failed.  (db_connect.c) */
-bool db_open(struct db *db, struct instant deadline, struct error *e);
-
-/* Whether a valid connection string, with the defaults of the environment, can be used:
- * ERROR_CONFIG if not. */
-bool db_check_options(const char *conninfo, struct error *e);
+/* Connect to the first address with a suitable server; the session has the server's settings.  A
+ * silent address has its share of the time until deadline, or connect_timeout if that is shorter;
+ * the next call does not start with one that has failed.  (db_connect.c) */
+bool db_connect_bare(struct db *db, struct instant deadline, struct error *e);
 
 /* Whether the server of the session answers a new connection. */
 bool db_answers(const struct db *db, struct instant deadline);
@@ -67,10 +65,9 @@ bool db_cancel_late(struct db *db);
  * done.  Always returns false. */
 bool db_say_late(const struct db *db, struct error *e);
 
-/* The session is about to be closed, although the server may be executing its statement.  When the
- * next one is connected, terminate that process first; false if it does not end. */
+/* The session is about to be closed, although the server may be executing its statement:
+ * db_connect() terminates that process. */
 void db_leave(struct db *db);
-bool db_end_left(struct db *db, struct instant deadline, struct error *e);
 
 /* Add the server of the session: "database at HOST port PORT". */
 void db_add_place(const struct db *db, struct text *t);
@@ -81,13 +78,7 @@ bool db_lost(struct db *db, struct error *e);
 /* Close the session, which has not answered since then.  Always returns false. */
 bool db_silent(struct db *db, struct instant since, struct error *e);
 
-/* Connect; the session has the server's settings. */
-bool db_connect_bare(struct db *db, struct instant deadline, struct error *e);
-
-/* Set e: the session is shared with other clients.  Always returns false. */
+/* Set e: the session is shared with other clients.  Always returns false.  (db_run.c) */
 bool db_pooled(struct error *e);
-
-/* Set up the session that was just connected.  On failure it may still be open.  (db_session.c) */
-bool db_set_up(struct db *db, struct instant deadline, struct error *e);
 
 #endif

@@ -341,6 +341,14 @@ static bool is_other_session(const struct db *db, const PGresult *result)
 	       strstr(message, db->token) != NULL;
 }
 
+bool db_pooled(struct error *e)
+{
+	return error_set(e, ERROR_POOLED,
+		"database: a connection pooler uses transaction pooling, but signalbus needs "
+		"session pooling; connect to the server directly, or set the pooler to session "
+		"pooling (PgBouncer: pool_mode = session)");
+}
+
 static void take_error(struct db *db, struct answer *a, const PGresult *result)
 {
 	if (a->has_failed)

@@ -2,6 +2,7 @@
  * How each session is set up, before anything else is done in it.
  */
 #include "base/limits.h"
+#include "base/stop.h"
 #include "base/text.h"
 #include "postgres/db_internal.h"
 
@@ -53,6 +54,9 @@ static const char session_settings[] =
 #define SECOND_S 1.0
 #define LOOKS    5
 
+#define END_S       2.0  /* for a terminated process to end */
+#define END_CHECK_S 0.05 /* between checks whether it has ended */
+
 static void make_token(struct db *db)
 {
 	unsigned char bytes[(sizeof db->token - 1) / 2];
@@ -73,14 +77,6 @@ bool db_prove(const struct db *db, struct db_call *call)
 	if (db->is_pooled)
 		*call = (struct db_call){ .sql = db->proof };
 	return db->is_pooled;
-}
-
-bool db_pooled(struct error *e)
-{
-	return error_set(e, ERROR_POOLED,
-		"database: a connection pooler uses transaction pooling, but signalbus needs "
-		"session pooling; connect to the server directly, or set the pooler to session "
-		"pooling (PgBouncer: pool_mode = session)");
 }
 
 /* Ask for the server process, after another statement, in one transaction; to be freed. */
@@ -171,7 +167,7 @@ static bool look_first(struct db *db, struct instant deadline, struct error *e)
 	return ok;
 }
 
-bool db_set_up(struct db *db, struct instant deadline, struct error *e)
+static bool set_up(struct db *db, struct instant deadline, struct error *e)
 {
 	char limit[32], idle_limit[32], keepalive[32], lock_limit[32];
 	snprintf(limit, sizeof limit, "%.0f", db->timeout * 1000);
@@ -183,6 +179,58 @@ bool db_set_up(struct db *db, struct instant deadline, struct error *e)
 		{ .sql = session_settings, .values = values, .value_count = 4 } };
 	make_token(db);
 	return look_first(db, deadline, e) && db_run(db, calls, 2, deadline, e);
+}
+
+/* Ask the server to terminate the abandoned process; *is_there: it has not ended yet.  Its pid may
+ * by now belong to another one, which began later. */
+static bool terminate_left(struct db *db, bool *is_there, struct error *e)
+{
+	static const char sql[] =
+		"SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a"
+		" WHERE a.pid = $1 AND a.usename = CURRENT_USER AND a.backend_start <"
+		" pg_catalog.clock_timestamp() - $2 * '1 s'::pg_catalog.interval";
+	char pid[16], seconds[32];
+	struct rows *rows;
+	const char *const values[] = { pid, seconds };
+	struct db_call call = { .sql = sql, .values = values, .value_count = 2, .rows = &rows };
+	snprintf(pid, sizeof pid, "%d", db->left_pid);
+	snprintf(seconds, sizeof seconds, "%.3f", instant_seconds(db->left, clock_now()));
+	bool ok = db_call(db, call, instant_after(clock_now(), END_S), e);
+	*is_there = ok && rows_count(rows) > 0;
+	rows_free(rows);
+	return ok;
+}
+
+/* End the server process of the session that this one replaces, if it was abandoned while it was
+ * executing a statement. */
+static bool end_left(struct db *db, struct instant deadline, struct error *e)
+{
+	struct instant until = instant_earlier(deadline, instant_after(clock_now(), END_S));
+	bool is_there = db->left_pid != 0;
+	while (is_there) {
+		if (!terminate_left(db, &is_there, e))
+			return false;
+		if (is_there && !instant_before(clock_now(), until))
+			return error_set(e, ERROR_CONNECTION,
+				"database: server process %d, which did not answer and was "
+				"abandoned, is still running",
+				db->left_pid);
+		if (is_there && stop_wait(instant_after(clock_now(), END_CHECK_S)))
+			return error_set(e, ERROR_STOPPED, "asked to stop");
+	}
+	db->left_pid = 0;
+	return true;
+}
+
+bool db_connect(struct db *db, struct instant deadline, struct error *e)
+{
+	if (!db_connect_bare(db, deadline, e))
+		return false;
+	db->is_set_up = set_up(db, deadline, e) && end_left(db, deadline, e);
+	if (db->is_set_up)
+		return true;
+	db_disconnect(db);
+	return false;
 }
 
 struct db_call db_role_path(const struct db *db)
