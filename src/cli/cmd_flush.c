@@ -63,6 +63,7 @@ static int flush(const struct command_line *line, enum discipline discipline)
 			.bus = bus,
 			.models = models,
 			.model_count = count,
+			.are_named = line->name_count > 0,
 			.wait = line->wait,
 			.jobs = discipline == FLUSH_MANY ? line->jobs : 1,
 			.show_progress = log_enabled(LOG_LEVEL_WARNING) &&

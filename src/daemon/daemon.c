@@ -149,7 +149,7 @@ static bool may_serve(struct worker *w, const struct model *m, struct error *e)
 {
 	if (!is_ordered(w->daemon, m->index))
 		return true;
-	if (!store_lock(w->store, m, e))
+	if (!store_lock(w->store, m, LOCK_EXCLUSIVE, e))
 		return false;
 	queue_keep(w->daemon->queue, w->number, m->index);
 	metrics_leads(w->daemon->metrics, m->index, w->number);

@@ -29,6 +29,10 @@ struct target {
 	struct deferral *deferral;
 	struct error reason; /* under the lock: why rows of it are deferred */
 	atomic_bool failed;
+	atomic_bool done; /* a worker found nothing left */
+	/* Out of order, a model with order_by: what the last warning says, also of an earlier run.
+	 */
+	enum { NOT_WARNED, WARNED_OF_FLUSH, WARNED_OF_LEAVING } warned; /* under the lock */
 	bool from_start; /* FLUSH_ORDERED: only rows that may have been inserted at the beginning
 			    are left */
 };
@@ -157,6 +161,47 @@ static void fail(struct flusher *f, struct target *t, const struct error *e)
 		log_problem(e->text);
 	else
 		log_error("Caught error while sending pending signals: %s", e->text);
+}
+
+/* Whether a warning about the order of a model differs from the last one: repeated flushes give
+ * the same one only once. */
+static bool is_news(struct target *t, int warning)
+{
+	pthread_mutex_lock(&t->flusher->lock);
+	bool is_new = (int)t->warned != warning;
+	t->warned = warning;
+	pthread_mutex_unlock(&t->flusher->lock);
+	return is_new;
+}
+
+/* Without regard to its order, a model is sent only while nobody sends it in order. */
+static bool lock_out_order(
+	const struct worker *w, struct target *t, const struct model *m, struct error *e)
+{
+	if (m->settings->order_by.count == 0)
+		return true;
+	if (!store_lock(w->store, m, LOCK_SHARED, e))
+		return false;
+	if (is_news(t, WARNED_OF_FLUSH))
+		log_warning("model \"%s\" has order_by, and is flushed in no particular order; "
+			    "flushordered keeps the order",
+			m->settings->name);
+	return true;
+}
+
+/* Somebody sends the model in order: that includes what is pending now.  If another worker is done
+ * with it, so is this one. */
+static void leave_out(struct flusher *f, struct target *t, const struct error *e)
+{
+	if (atomic_load(&t->done) || atomic_exchange(&t->failed, true))
+		return;
+	if (is_news(t, WARNED_OF_LEAVING))
+		log_warning("model \"%s\" is left out: %s, with flushordered",
+			f->plan->config->models[t->index].name, e->text);
+	pthread_mutex_lock(&f->lock);
+	if (f->plan->are_named && f->error.kind == ERROR_NONE)
+		f->error = *e;
+	pthread_mutex_unlock(&f->lock);
 }
 
 /* When to retry, according to the kind of the error.  Returns false if there is no point in it. */
@@ -322,6 +367,10 @@ static void take_steps(struct worker *w, struct target *t, step *take_step)
 		 * skipped once, and found again. */
 		if (m != NULL && take_step(w, t, m, &more, &e))
 			continue;
+		if (e.kind == ERROR_BUSY && w->flusher->plan->discipline != FLUSH_ORDERED) {
+			leave_out(w->flusher, t, &e);
+			return;
+		}
 		store_blame(w->store, t->index, &e);
 		if (!recover(w, t, &e)) {
 			fail(w->flusher, t, &e);
@@ -366,6 +415,8 @@ static bool many_step(
 	struct burst_order order = { .model = m, .kind = CLAIM_FIRST, .position = t->position };
 	order.goes_on = true;
 	order.deferral = t->deferral;
+	if (!lock_out_order(w, t, m, e))
+		return false;
 	bool ok = burst_run(w->burst, &order, &result, e);
 	/* In this same step, because finding nothing after a failure is not a success. */
 	if (ok && result.claimed == 0 && !result.from_start && !deferral_is_full(t->deferral)) {
@@ -376,6 +427,8 @@ static bool many_step(
 	*more = !ok || result.claimed > 0;
 	if (!*more)
 		*more = !(ok = end_pass(t, e));
+	if (!*more)
+		atomic_store(&t->done, true);
 	return ok;
 }
 
@@ -384,7 +437,7 @@ static bool ordered_step(
 	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
 {
 	struct burst_result result;
-	if (!store_lock(w->store, m, e))
+	if (!store_lock(w->store, m, LOCK_EXCLUSIVE, e))
 		return false;
 	struct burst_order order = { .model = m, .kind = CLAIM_ORDERED };
 	order.from_start = t->from_start;
@@ -433,7 +486,7 @@ static bool noted_step(
 	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
 {
 	struct burst_result result = { 0 };
-	if (!fetch_keys(w, t, m, more, e))
+	if (!lock_out_order(w, t, m, e) || !fetch_keys(w, t, m, more, e))
 		return false;
 	size_t left = rows_count(w->keys) - w->next_key;
 	size_t burst_count = (size_t)m->settings->burst_count;
@@ -542,6 +595,7 @@ static void run(struct flusher *f)
 static void prepare_target(struct target *t)
 {
 	atomic_store(&t->failed, false);
+	atomic_store(&t->done, false);
 	deferral_release(t->deferral, clock_now(), false);
 	deferral_end(t->deferral, clock_now());
 	t->reason.kind = ERROR_NONE;

@@ -7,6 +7,9 @@
  *
  * Running one blocks until it is done, has failed, or the process is asked to stop; bursts in
  * flight are settled in each case.  A model that fails is logged, and the others are flushed.
+ *
+ * flush and flushmany keep no order.  They share the ordered lock of a model with order_by, so that
+ * nobody sends it in order meanwhile; if somebody does, they leave it out, with a warning.
  */
 #ifndef SIGNALBUS_FLUSHER_H
 #define SIGNALBUS_FLUSHER_H
@@ -28,6 +31,7 @@ struct flush_plan {
 	struct bus *bus;
 	const size_t *models; /* indexes in the configuration */
 	size_t model_count;
+	bool are_named;     /* by the user: leaving one out is an error */
 	double wait;        /* FLUSH_BY_KEY: seconds between noting and sending */
 	unsigned jobs;      /* FLUSH_MANY: workers, each with its own connection */
 	bool show_progress; /* on standard error */

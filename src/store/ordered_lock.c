@@ -2,6 +2,7 @@
 #include "store/store_internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* The key of the ordered lock, from the instance and the model's scope: models that share a table,
  * each with its own rows, are sent at the same time.  Advisory locks are local to a database, and
@@ -26,18 +27,22 @@
 
 /* A session can take a lock twice: if it already holds it, another client took it, through a pooler
  * that shares the session. */
-static const char take_lock[] =
-	"SELECT locked, CASE WHEN locked THEN " LIMIT_SILENCE " END FROM (SELECT CASE WHEN EXISTS ("
-	"SELECT FROM pg_catalog.pg_locks l WHERE l.pid = pg_catalog.pg_backend_pid()"
-	" AND " IS_THE_LOCK ") THEN false ELSE pg_catalog.pg_try_advisory_lock(" LOCK_KEY
-	") END AS locked) AS l";
+#define TAKE_LOCK(function)                                                                        \
+	"SELECT locked, CASE WHEN locked THEN " LIMIT_SILENCE " END FROM (SELECT CASE WHEN EXISTS" \
+	" (SELECT FROM pg_catalog.pg_locks l WHERE l.pid = pg_catalog.pg_backend_pid()"            \
+	" AND " IS_THE_LOCK ") THEN false ELSE " function "(" LOCK_KEY ") END AS locked) AS l"
+
+static const char *const take_lock[] = {
+	[LOCK_EXCLUSIVE] = TAKE_LOCK("pg_catalog.pg_try_advisory_lock"),
+	[LOCK_SHARED] = TAKE_LOCK("pg_catalog.pg_try_advisory_lock_shared"),
+};
 
 /* Set e to the holder of the ordered lock that values identify.  Always returns false. */
 static bool say_holder(struct store *s, const char *const *values, struct error *e)
 {
 	static const char sql[] =
 		"SELECT l.pid, a.application_name, COALESCE(pg_catalog.host(a.client_addr), 'this "
-		"host')"
+		"host'), CASE l.mode WHEN 'ShareLock' THEN 'in no order' ELSE 'in order' END"
 		" FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)"
 		" WHERE " IS_THE_LOCK;
 	struct rows *rows;
@@ -47,22 +52,21 @@ static bool say_holder(struct store *s, const char *const *values, struct error 
 		return false;
 	if (rows_count(rows) > 0)
 		error_set(e, ERROR_BUSY,
-			"table %s is being flushed in order by another process: server process %s, "
+			"table %s is being flushed %s by another process: server process %s, "
 			"\"%s\" on %s; try later",
-			values[1], rows_value(rows, 0, 0),
+			values[1], rows_value(rows, 0, 3), rows_value(rows, 0, 0),
 			rows_value(rows, 0, 1) != NULL ? rows_value(rows, 0, 1) : "unknown",
 			rows_value(rows, 0, 2));
 	else
 		/* uncovered: the lock was given back since it was asked for */
 		error_set(e, ERROR_BUSY,
-			"table %s was being flushed in order by another process until now; try "
-			"again",
+			"table %s was being flushed by another process until now; try again",
 			values[1]);
 	rows_free(rows);
 	return false;
 }
 
-bool store_lock(struct store *s, const struct model *m, struct error *e)
+bool store_lock(struct store *s, const struct model *m, enum lock_mode mode, struct error *e)
 {
 	struct rows *rows;
 	bool *locked = &s->models[m->index].locked;
@@ -71,14 +75,17 @@ bool store_lock(struct store *s, const struct model *m, struct error *e)
 	const char *const values[] = { s->config->instance, m->scope, limit };
 	struct db_call calls[2];
 	size_t count = db_prove(s->db, &calls[0]) ? 1 : 0;
-	calls[count++] = (struct db_call){
-		.sql = take_lock, .values = values, .value_count = 3, .rows = &rows, .never_null = 1
-	};
+	calls[count++] = (struct db_call){ .sql = take_lock[mode],
+		.values = values,
+		.value_count = 3,
+		.rows = &rows,
+		.never_null = 1 };
 	if (*locked)
 		return true;
 	if (!db_run(s->db, calls, count, store_deadline(s), e))
 		return false;
 	*locked = rows_value(rows, 0, 0)[0] == 't';
+	s->models[m->index].lock_mode = mode;
 	rows_free(rows);
 	/* Listed rows may have been sent since then, and may have been inserted again. */
 	ordering_reset(&s->models[m->index].ordering);
@@ -98,12 +105,14 @@ static bool unlock(struct store *s, const struct model *m)
 {
 	struct error ignored;
 	const char *const values[] = { s->config->instance, m->scope, "0" };
-	const char *sql = "SELECT pg_catalog.pg_advisory_unlock(" LOCK_KEY "), " LIMIT_SILENCE;
-	const char *one_of_several = "SELECT pg_catalog.pg_advisory_unlock(" LOCK_KEY ")";
-	struct db_call call = { .sql = has_lock(s) ? one_of_several : sql,
-		.values = values,
-		.value_count = has_lock(s) ? 2 : 3 };
-	return store_query(s, call, &ignored);
+	bool is_last = !has_lock(s);
+	char *sql = text_format("SELECT pg_catalog.pg_advisory_unlock%s(" LOCK_KEY ")%s",
+		s->models[m->index].lock_mode == LOCK_SHARED ? "_shared" : "",
+		is_last ? ", " LIMIT_SILENCE : "");
+	struct db_call call = { .sql = sql, .values = values, .value_count = is_last ? 3 : 2 };
+	bool ok = store_query(s, call, &ignored);
+	free(sql);
+	return ok;
 }
 
 void store_unlock(struct store *s, size_t index)

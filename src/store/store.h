@@ -77,9 +77,13 @@ bool store_has_note(const struct store *s, size_t index);
 bool store_noted(
 	struct store *s, const struct model *m, size_t count, struct rows **keys, struct error *e);
 
+/* How a session takes the ordered lock of a model: to send it in order, alone, or, beside any
+ * number of others that do the same, in no order. */
+enum lock_mode { LOCK_EXCLUSIVE, LOCK_SHARED };
+
 /* Take the ordered lock of a model for this session, if it does not hold it.  ERROR_BUSY, with the
- * holder's process in the text, if another session holds it. */
-bool store_lock(struct store *s, const struct model *m, struct error *e);
+ * holder's process in the text, if another session prevents this. */
+bool store_lock(struct store *s, const struct model *m, enum lock_mode mode, struct error *e);
 
 /* Release the ordered lock, if this session holds it; a session that cannot release it is closed,
  * which releases the lock. */

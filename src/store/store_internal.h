@@ -42,7 +42,8 @@ struct session_model {
 	bool is_careful; /* sent rows could not be deleted: delete before sending, for a while */
 	bool can_delete; /* the server was asked: privileges and replica identity allow it */
 	bool noted;
-	bool locked; /* this session holds the ordered lock */
+	bool locked;              /* this session holds the ordered lock … */
+	enum lock_mode lock_mode; /* … in this mode */
 	struct ordering ordering;
 	unsigned generation; /* part of the statements' names: each is prepared once per session */
 };

@@ -80,7 +80,7 @@ def test_a_pooler_of_sessions_works(signalbus, schema, make_topic, consume, sess
     signalbus.configure(
         model("Plain", schema.make_signals("plain", 100), topics["plain"], burst_count=7),
         model("Ordered", schema.make_signals("ordered", 100), topics["ordered"], burst_count=7,
-              **({"order_by": ["id"]} if flush[0] != "flushmany" else {})))
+              **({"order_by": ["id"]} if flush[0] == "flushordered" else {})))
     signalbus("check").expect(0)
     signalbus(*flush).expect_silence()
     for topic in topics.values():

@@ -69,8 +69,8 @@ struct rows {
 /* What happened: of the bursts, "A3" is one of model A that sent three (or what its letter is),
  * "^A3" one from the beginning; "A[2+3]" is of three noted keys from the third on; "+" a
  * connection,
- * "-" one that failed; "A#" a note, "A?" keys, "A(" and "A)" the ordered lock; "~" a wait.  The
- * words of another worker than the first begin with its number. */
+ * "-" one that failed; "A#" a note, "A?" keys, "A(" and "A)" the ordered lock, "A{" a share of it;
+ * "~" a wait.  The words of another worker than the first begin with its number. */
 struct seen {
 	struct text trace;
 	int64_t now_ns, writer_said_ns;

@@ -103,11 +103,11 @@ bool store_noted(
 	return true;
 }
 
-bool store_lock(struct store *s, const struct model *m, struct error *e)
+bool store_lock(struct store *s, const struct model *m, enum lock_mode mode, struct error *e)
 {
 	if (s->locked[m->index])
 		return true;
-	trace(s, "%c(", name_of(m->index));
+	trace(s, "%c%s", name_of(m->index), mode == LOCK_SHARED ? "{" : "(");
 	s->locked[m->index] = end_call(s, &script.locks[m->index], e);
 	return s->locked[m->index];
 }

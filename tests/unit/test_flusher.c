@@ -25,7 +25,7 @@ static void begin(enum discipline discipline, size_t model_count)
 		.model_count = model_count,
 		.jobs = 1 };
 	for (size_t i = 0; i < MODELS; i++) {
-		settings[i].burst_count = 2;
+		settings[i] = (struct model_config){ .name = i == 0 ? "A" : "B", .burst_count = 2 };
 		models[i] = (struct model){ .settings = &settings[i], .index = i };
 	}
 }
@@ -312,6 +312,76 @@ START_TEST(an_error_counts_more_than_a_lock)
 }
 END_TEST
 
+/* Flushes that keep no order, of a model that has one: A; by two workers, as far as there are. */
+static const struct {
+	enum discipline discipline;
+	const char *locks, *bursts;
+	const char *trace, *warning;
+	size_t sent;
+	bool is_left_out;
+} unordered[] = {
+	{ FLUSH_MANY, "", "2", "+ 1+ 1A{ 1^A2 1A0 1^A0 1A) 1^B0 A{ ^A0 A) ^B0 joined",
+		"model \"A\" has order_by, and is flushed in no particular order; flushordered "
+		"keeps "
+		"the order",
+		2, false },
+	{ FLUSH_BY_KEY, "", "", "+ A# B# ~ A{ A? A[0+2] A? A) B?",
+		"model \"A\" has order_by, and is flushed in no particular order; flushordered "
+		"keeps "
+		"the order",
+		2, false },
+	{ FLUSH_MANY, "uu", "", "+ 1+ 1A{ 1^B0 ^B0 joined",
+		"model \"A\" is left out: u happened, with flushordered", 0, true },
+	{ FLUSH_BY_KEY, "u", "", "+ A# B# ~ A{ B?",
+		"model \"A\" is left out: u happened, with flushordered", 0, true },
+	/* One worker is done, then somebody else takes the lock. */
+	{ FLUSH_MANY, ".u", "2", "+ 1+ 1A{ 1^A2 1A0 1^A0 1A) 1^B0 A{ ^B0 joined",
+		"model \"A\" has order_by, and is flushed in no particular order; flushordered "
+		"keeps "
+		"the order",
+		2, false },
+	/* The session is lost, and the lock with it. */
+	{ FLUSH_MANY, ".uu", "2l", "+ 1+ 1A{ 1^A2 1Al ~ 1+ 1A{ 1^B0 ^B0 joined",
+		"model \"A\" is left out: u happened, with flushordered", 2, true },
+};
+
+START_TEST(an_order_is_broken_only_while_nobody_keeps_it)
+{
+	bool are_named = _i % 2 == 1;
+	size_t i = (size_t)_i / 2;
+	begin(unordered[i].discipline, 2);
+	settings[0].order_by.count = 1;
+	world.plan.jobs = unordered[i].discipline == FLUSH_MANY ? 2 : 1;
+	world.plan.are_named = are_named;
+	script.noted[0] = 2;
+	script.locks[0] = unordered[i].locks;
+	script.bursts[0] = unordered[i].bursts;
+	ck_assert_int_eq(run(), !(are_named && unordered[i].is_left_out));
+	ck_assert_int_eq(
+		world.error.kind, are_named && unordered[i].is_left_out ? ERROR_BUSY : ERROR_NONE);
+	check_trace(unordered[i].trace);
+	ck_assert_str_eq(seen.warning, unordered[i].warning);
+	ck_assert_uint_eq(seen.errors, 0);
+	ck_assert_uint_eq(world.sent, unordered[i].sent);
+	end();
+}
+END_TEST
+
+/* With --repeat; each time that this changes it is logged. */
+START_TEST(repeated_flushes_warn_once)
+{
+	begin(FLUSH_MANY, 1);
+	settings[0].order_by.count = 1;
+	script.locks[0] = "uu..u";
+	for (unsigned runs = 0; runs < 5; runs++) {
+		static const unsigned warnings[] = { 1, 1, 2, 2, 3 };
+		ck_assert(run());
+		ck_assert_uint_eq(seen.warnings, warnings[runs]);
+	}
+	end();
+}
+END_TEST
+
 START_TEST(a_writer_is_waited_for_until_patience_ends)
 {
 	begin(FLUSH_ORDERED, 2);
@@ -555,6 +625,8 @@ int main(void)
 		{ a_table_that_cannot_be_read_fails_alone, 1, 0 },
 		{ a_table_that_has_changed_is_read_again, 1, 0 },
 		{ an_error_counts_more_than_a_lock, COUNT(busy), 0 },
+		{ an_order_is_broken_only_while_nobody_keeps_it, 2 * COUNT(unordered), 0 },
+		{ repeated_flushes_warn_once, 1, 0 },
 		{ a_writer_is_waited_for_until_patience_ends, 1, 0 },
 		{ each_model_has_its_own_patience, 1, 0 },
 		{ asked_to_stop_while_held_back, 1, 0 },
