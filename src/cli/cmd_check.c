@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "catalog/catalog.h"
 #include "cli/command.h"
-#include "kafka/bus.h"
+#include "kafka/lane.h"
 
 #include <stdlib.h>
 #include <string.h>

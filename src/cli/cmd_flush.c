@@ -2,7 +2,7 @@
 #include "base/stop.h"
 #include "base/text.h"
 #include "cli/command.h"
-#include "kafka/bus.h"
+#include "kafka/lane.h"
 #include "relay/flusher.h"
 
 #include <stdlib.h>

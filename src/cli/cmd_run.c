@@ -8,7 +8,7 @@
 #include "daemon/daemon.h"
 #include "daemon/status_pages.h"
 #include "daemon/systemd.h"
-#include "kafka/bus.h"
+#include "kafka/lane.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #include "base/retry.h"
 #include "base/stop.h"
 #include "base/text.h"
-#include "kafka/bus.h"
+#include "kafka/lane.h"
 #include "postgres/db.h"
 #include "store/store.h"
 

@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "daemon/metrics.h"
-#include "kafka/bus.h"
+#include "kafka/lane.h"
 
 #include <stdbool.h>
 #include <stddef.h>

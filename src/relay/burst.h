@@ -17,7 +17,7 @@
 
 #include "base/error.h"
 #include "config/config.h"
-#include "kafka/bus.h"
+#include "kafka/lane.h"
 #include "relay/deferral.h"
 #include "store/scan_position.h"
 #include "store/store.h"

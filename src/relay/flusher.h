@@ -16,7 +16,7 @@
 
 #include "base/error.h"
 #include "config/config.h"
-#include "kafka/bus.h"
+#include "kafka/lane.h"
 #include "relay/progress.h"
 
 #include <stddef.h>

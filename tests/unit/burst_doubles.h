@@ -9,7 +9,7 @@
 #define SIGNALBUS_TEST_BURST_DOUBLES_H
 
 #include "base/text.h"
-#include "kafka/bus.h"
+#include "kafka/lane.h"
 #include "relay/burst.h"
 #include "store/store.h"
 

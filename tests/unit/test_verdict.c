@@ -1,4 +1,4 @@
-#include "kafka/bus_verdict.h"
+#include "kafka/verdict.h"
 
 #include "suite.h"
 

@@ -1,5 +1,5 @@
 /*
- * bus - the producer: sends messages to Kafka and records the broker's verdicts in ledgers.  The
+ * lane - the producer: sends messages to Kafka and records the broker's verdicts in ledgers.  The
  * only place that includes librdkafka.
  *
  * One bus serves all workers of the process, concurrently.  A thread of its own takes the delivery
@@ -7,8 +7,8 @@
  * producer itself never gets a report and is recorded at once.  A producer that reports a fatal
  * error is replaced by a new one; its unsettled messages are VERDICT_UNKNOWN.
  */
-#ifndef SIGNALBUS_BUS_H
-#define SIGNALBUS_BUS_H
+#ifndef SIGNALBUS_LANE_H
+#define SIGNALBUS_LANE_H
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -47,7 +47,7 @@ struct bus *bus_ordered(struct bus *bus, size_t model, struct error *e);
 
 /* The bus for the large bursts of a worker, by its number, which is bus or belongs to it; created
  * on first use.  One producer has one batch of a partition in flight at a time (see
- * bus_reporter.c): with two of them, bursts of two workers are in flight.  Small bursts should
+ * lane_reporter.c): with two of them, bursts of two workers are in flight.  Small bursts should
  * share a producer, because there those that wait are sent in one batch. */
 struct bus *bus_lane(struct bus *bus, unsigned worker);
 

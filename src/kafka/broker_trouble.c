@@ -2,12 +2,12 @@
  * Why messages are not stored.  librdkafka retries, and reports broken connections only; it does
  * not report the broker's answers meanwhile.  So the cluster is queried for the leader of each
  * partition, and the leaders whether they answer.  A problem of a topic is recorded for that topic
- * (bus_refused.c), and a problem of a broker here, in the main bus, for all of its family.
+ * (lane_topics.c), and a problem of a broker here, in the main bus, for all of its family.
  */
 #include "base/text.h"
-#include "kafka/bus_ask.h"
-#include "kafka/bus_internal.h"
-#include "kafka/bus_producer.h"
+#include "kafka/ask.h"
+#include "kafka/lane_internal.h"
+#include "kafka/producer.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,10 +1,10 @@
 /*
  * Interpreting an answer: the verdict, and the reason for people, with the limits that apply.
  */
-#include "kafka/bus_ask.h"
-#include "kafka/bus_internal.h"
-#include "kafka/bus_producer.h"
-#include "kafka/bus_verdict.h"
+#include "kafka/ask.h"
+#include "kafka/lane_internal.h"
+#include "kafka/producer.h"
+#include "kafka/verdict.h"
 
 #include <stdio.h>
 #include <string.h>

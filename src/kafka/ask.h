@@ -1,11 +1,11 @@
 /*
- * bus_ask - queries to the cluster, with any librdkafka handle.  Private to bus*.c, with which it
+ * ask - queries to the cluster, with any librdkafka handle.  Private to this folder, with which it
  * shares librdkafka.  Any thread; each call waits for the answer.
  */
-#ifndef SIGNALBUS_BUS_ASK_H
-#define SIGNALBUS_BUS_ASK_H
+#ifndef SIGNALBUS_ASK_H
+#define SIGNALBUS_ASK_H
 
-#include "kafka/bus_producer.h"
+#include "kafka/producer.h"
 
 #include <stdbool.h>
 #include <stddef.h>

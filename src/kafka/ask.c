@@ -1,4 +1,4 @@
-#include "kafka/bus_ask.h"
+#include "kafka/ask.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 /*
- * bus_internal - shared by the files of the bus.  Private to bus*.c.
+ * lane_internal - shared by the files of the bus.  Private to this folder.
  */
-#ifndef SIGNALBUS_BUS_INTERNAL_H
-#define SIGNALBUS_BUS_INTERNAL_H
+#ifndef SIGNALBUS_LANE_INTERNAL_H
+#define SIGNALBUS_LANE_INTERNAL_H
 
-#include "kafka/bus.h"
-#include "kafka/bus_ask.h"
-#include "kafka/bus_producer.h"
+#include "kafka/ask.h"
+#include "kafka/lane.h"
+#include "kafka/producer.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -161,7 +161,7 @@ struct judgement {
 };
 
 /* Judge the report, with an error, of a message.  Called by the reporter; it may query the topic's
- * settings, for at most a second (bus_judge.c). */
+ * settings, for at most a second (lane_judge.c). */
 void bus_judge(
 	struct bus *bus, rd_kafka_t *handle, const rd_kafka_message_t *report, struct judgement *j);
 
@@ -183,7 +183,7 @@ void *bus_report_loop(void *arg);
 void bus_wake(struct bus *bus);
 
 /* Wait while the first message to a topic is in flight, at most until deadline.  Returns whether
- * the one to be sent now is the first (bus_first_message.c). */
+ * the one to be sent now is the first (lane_first_message.c). */
 bool bus_await_first(struct bus *bus, const char *topic, struct instant deadline);
 
 /* The first message to a topic was not sent after all. */
@@ -198,7 +198,7 @@ void bus_forget_starts(struct bus *bus);
 
 /* Whether to send to a place: not if it is known to be missing, forbidden, or without a reachable
  * leader, until its next attempt; then that is the verdict of slot.  The attempt queries the
- * broker, which takes at most half a second (bus_refused.c). */
+ * broker, which takes at most half a second (lane_topics.c). */
 bool bus_topic_may_be_tried(
 	struct bus *bus, const struct destination *to, struct ledger *l, size_t slot);
 

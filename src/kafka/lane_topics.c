@@ -4,9 +4,9 @@
  * again.  Each bus has its own, because each producer has its own view of the cluster.
  */
 #include "base/text.h"
-#include "kafka/bus_internal.h"
-#include "kafka/bus_producer.h"
-#include "kafka/bus_verdict.h"
+#include "kafka/lane_internal.h"
+#include "kafka/producer.h"
+#include "kafka/verdict.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 #include "base/log.h"
 #include "base/text.h"
-#include "kafka/bus_internal.h"
+#include "kafka/lane_internal.h"
 
 #include "suite.h"
 
@@ -713,5 +713,5 @@ int main(void)
 		{ other_partitions_of_a_topic_are_sent_to, 1, 0 },
 		{ properties_are_checked, COUNT(properties), 0 },
 	};
-	return suite_run("bus", tests, COUNT(tests));
+	return suite_run("lane", tests, COUNT(tests));
 }

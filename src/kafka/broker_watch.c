@@ -6,9 +6,9 @@
  * single query without an answer means nothing yet.
  */
 #include "base/log.h"
-#include "kafka/bus_ask.h"
-#include "kafka/bus_internal.h"
-#include "kafka/bus_producer.h"
+#include "kafka/ask.h"
+#include "kafka/lane_internal.h"
+#include "kafka/producer.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /*
- * bus_producer - creates and uses one librdkafka producer.  Private to bus.c, with which it shares
- * librdkafka.
+ * producer - creates and uses one librdkafka producer.  Private to this folder, with which it
+ * shares librdkafka.
  */
-#ifndef SIGNALBUS_BUS_PRODUCER_H
-#define SIGNALBUS_BUS_PRODUCER_H
+#ifndef SIGNALBUS_PRODUCER_H
+#define SIGNALBUS_PRODUCER_H
 
 #include "base/error.h"
 #include "config/config.h"
@@ -54,7 +54,7 @@ void producer_poll(struct producer *p, int wait_ms);
  * are not settled. */
 bool producer_send_now(struct producer *p);
 
-/* Its librdkafka handle, for querying the cluster (bus_ask.h). */
+/* Its librdkafka handle, for querying the cluster (ask.h). */
 rd_kafka_t *producer_handle(const struct producer *p);
 
 /* Whether a message was handed over for a topic, or the topic was queried.  Any thread. */

@@ -5,9 +5,9 @@
  */
 #include "base/stop.h"
 #include "base/text.h"
-#include "kafka/bus.h"
-#include "kafka/bus_ask.h"
-#include "kafka/bus_producer.h"
+#include "kafka/ask.h"
+#include "kafka/lane.h"
+#include "kafka/producer.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,11 +1,11 @@
 /*
- * bus_verdict - what librdkafka's errors mean for a signal: what is at fault.  Pure.  Private to
+ * verdict - what librdkafka's errors mean for a signal: what is at fault.  Pure.  Private to
  * bus.c, with which it shares librdkafka.
  */
-#ifndef SIGNALBUS_BUS_VERDICT_H
-#define SIGNALBUS_BUS_VERDICT_H
+#ifndef SIGNALBUS_VERDICT_H
+#define SIGNALBUS_VERDICT_H
 
-#include "kafka/bus_producer.h"
+#include "kafka/producer.h"
 #include "model/ledger.h"
 
 /* The only table of what is at fault for an error: the row (VERDICT_REJECTED), its topic

@@ -1,4 +1,4 @@
-#include "kafka/bus_producer.h"
+#include "kafka/producer.h"
 
 #include "base/limits.h"
 #include "base/log.h"
@@ -97,7 +97,7 @@ static bool is_overruled(const struct config *config, const char *by)
 /* Messages that are handed over in succession are sent in few batches, because a batch costs more
  * than a message.  When all messages of a burst are handed over, producer_send_now() ends the wait;
  * it never ends by itself, when librdkafka would begin to busy-wait (serve_producer() in
- * bus_reporter.c).  It must be less than the total time of a message. */
+ * lane_reporter.c).  It must be less than the total time of a message. */
 static bool set_linger(rd_kafka_conf_t *conf, const struct config *config, struct error *e)
 {
 	double seconds = limit_linger(config->timeout);

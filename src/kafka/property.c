@@ -3,8 +3,8 @@
  */
 #include "base/suggest.h"
 #include "base/text.h"
-#include "kafka/bus.h"
-#include "kafka/bus_producer.h"
+#include "kafka/lane.h"
+#include "kafka/producer.h"
 
 #include <ctype.h>
 #include <stdint.h>

@@ -4,7 +4,7 @@
  * any first sequence number).
  */
 #include "base/text.h"
-#include "kafka/bus_internal.h"
+#include "kafka/lane_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

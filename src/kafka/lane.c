@@ -1,10 +1,10 @@
-#include "kafka/bus.h"
+#include "kafka/lane.h"
 
 #include "base/limits.h"
 #include "base/text.h"
-#include "kafka/bus_internal.h"
-#include "kafka/bus_producer.h"
-#include "kafka/bus_verdict.h"
+#include "kafka/lane_internal.h"
+#include "kafka/producer.h"
+#include "kafka/verdict.h"
 
 #include <errno.h>
 #include <pthread.h>

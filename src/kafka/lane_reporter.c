@@ -3,9 +3,9 @@
  * send any more.
  */
 #include "base/log.h"
-#include "kafka/bus_ask.h"
-#include "kafka/bus_internal.h"
-#include "kafka/bus_producer.h"
+#include "kafka/ask.h"
+#include "kafka/lane_internal.h"
+#include "kafka/producer.h"
 
 #include <poll.h>
 #include <stdint.h>
