@@ -122,6 +122,10 @@ int cmd_check(const struct command_line *line)
 	struct config *config = command_load(line, LOG_LEVEL_WARNING);
 	if (config == NULL)
 		return EXIT_WRONG_CONFIG;
+	if (line->config_only) {
+		config_free(config);
+		return 0;
+	}
 	struct check c = { .config = config };
 	size_t *models = command_select(line, config, &c.model_count);
 	c.models = models;

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define TICK_S       0.2
 #define STATISTICS_S 60.0
@@ -32,6 +33,7 @@ struct running {
 struct telling {
 	struct status_pages *monitor;
 	bool ready;
+	bool is_outdated;   /* the last reload failed */
 	size_t sent;        /* since the process started */
 	size_t sent_before; /* when the last statistics line was written */
 	double worst_ack;
@@ -90,6 +92,7 @@ static void reload(const struct command_line *line, struct running *r, struct te
 {
 	struct running next;
 	systemd_reloading();
+	t->is_outdated = true;
 	if (load(line, &next) != 0) {
 		log_error("invalid configuration; keeping the previous one");
 	} else if (!listen_for(&next, t->monitor)) {
@@ -99,10 +102,13 @@ static void reload(const struct command_line *line, struct running *r, struct te
 		stop(r, t->monitor);
 		*r = next;
 		start(r, t->monitor);
+		t->is_outdated = false;
 		log_info("configuration reloaded");
 	}
+	metrics_reloaded(status_pages_metrics(t->monitor), !t->is_outdated, (double)time(NULL));
 	if (t->ready)
 		systemd_ready();
+	t->next_status = clock_now();
 }
 
 static void log_statistics(
@@ -128,8 +134,9 @@ static void tell_status(const struct running *r, struct telling *t, bool has_dat
 			: text_format("%zu sent, %s", t->sent,
 				  has_database ? "pending unknown" : "waiting for the database");
 	daemon_describe_stopped(r->daemon, &names);
-	char *stopped = text_format(
-		"%s%s", names.length > 0 ? "; stopped: " : "", names.length > 0 ? names.text : "");
+	char *stopped = text_format("%s%s%s", names.length > 0 ? "; stopped: " : "",
+		names.length > 0 ? names.text : "",
+		t->is_outdated ? "; the last reload failed, see the log" : "");
 	char *status = text_format("%s%s", counts, stopped);
 	systemd_status(status);
 	struct instant now = clock_now();
@@ -167,6 +174,7 @@ static void tell(const struct running *r, struct telling *t)
 static void run(const struct command_line *line, struct running *r, struct telling *t)
 {
 	log_info("started");
+	metrics_reloaded(status_pages_metrics(t->monitor), true, (double)time(NULL));
 	start(r, t->monitor);
 	while (!stop_requested()) {
 		if (stop_take_reload())

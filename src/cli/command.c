@@ -35,7 +35,7 @@ static void warn_if_open(const char *file)
 
 struct config *command_load(const struct command_line *line, enum log_level level)
 {
-	static const struct config_checks checks = { bus_check_property, db_check };
+	const struct config_checks checks = { bus_check_property, db_check, line->config_only };
 	struct problems problems = { 0 };
 	struct config *config = config_load(line->config_file, &checks, &problems);
 	for (size_t i = 0; i < problems.count; i++)

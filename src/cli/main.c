@@ -38,7 +38,7 @@ static const struct {
 	{ "signals", cmd_signals, "", false, "", "print the names of the models" },
 	{ "pending", cmd_pending, "W", false, "[--watch [SECONDS]]",
 		"print how many signals are pending" },
-	{ "check", cmd_check, "e", true, "[-e NAME]... [NAME]...",
+	{ "check", cmd_check, "eF", true, "[--config-only] [-e NAME]... [NAME]...",
 		"check tables, privileges, topics and servers" },
 	{ "schema", cmd_schema, "", true, "NAME",
 		"print the JSON Schema of a model's message value" },

@@ -46,6 +46,8 @@ static const struct {
 	{ 'W', false, false, "watch", "[SECONDS]",
 		"pending: print again every SECONDS (default: 2)" },
 	{ 'D', false, false, "drop", NULL, "triggers: print the SQL that removes them" },
+	{ 'F', false, false, "config-only", NULL,
+		"check: check the configuration file only, without its secrets" },
 	{ 'Q', false, false, "requeue", NULL, "dead-letters: put them back into their tables" },
 	{ 'X', false, false, "discard", NULL, "dead-letters: delete them" },
 };
@@ -132,6 +134,8 @@ static bool *flag_of(struct options *o, char letter)
 		return &o->line.requeue;
 	case 'X':
 		return &o->line.discard;
+	case 'F':
+		return &o->line.config_only;
 	default:
 		return NULL;
 	}

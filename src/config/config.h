@@ -97,6 +97,7 @@ typedef bool config_database_check(const char *conninfo, struct error *e);
 struct config_checks {
 	config_property_check *property;
 	config_database_check *database;
+	bool skips_secrets; /* those that are not in the file are not read, and remain unset */
 };
 
 /* Read file.  Every mistake is added to problems; returns the configuration, to be freed with

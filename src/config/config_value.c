@@ -211,9 +211,9 @@ void value_read_secret(
 		if (is_password(config_setting_name(s), value))
 			note_secret(r->config, s);
 	} else if (alone && config_setting_lookup_string(s, "file", &name)) {
-		value = secret_from_file(r, row, s, name);
+		value = r->checks->skips_secrets ? NULL : secret_from_file(r, row, s, name);
 	} else if (alone && config_setting_lookup_string(s, "env", &name)) {
-		value = secret_from_environment(r, row, s, name);
+		value = r->checks->skips_secrets ? NULL : secret_from_environment(r, row, s, name);
 	} else {
 		value_wrong_type(
 			r, row, s, "a string, { file = \"PATH\"; } or { env = \"NAME\"; }");

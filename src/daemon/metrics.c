@@ -151,6 +151,15 @@ void metrics_lost(struct metrics *m, unsigned worker)
 	pthread_mutex_unlock(&m->lock);
 }
 
+void metrics_reloaded(struct metrics *m, bool ok, double time)
+{
+	pthread_mutex_lock(&m->lock);
+	m->reloads.is_successful = ok;
+	if (ok)
+		m->reloads.success = time;
+	pthread_mutex_unlock(&m->lock);
+}
+
 void metrics_stopped(struct metrics *m, size_t model, bool is_stopped)
 {
 	pthread_mutex_lock(&m->lock);

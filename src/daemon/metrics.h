@@ -39,6 +39,9 @@ void metrics_served(struct metrics *m, size_t model, const struct burst_result *
 void metrics_leads(struct metrics *m, size_t model, unsigned worker);
 void metrics_lost(struct metrics *m, unsigned worker);
 
+/* The configuration was loaded at this Unix time, or could not be. */
+void metrics_reloaded(struct metrics *m, bool ok, double time);
+
 /* Whether a model has failed and waits for its next attempt. */
 void metrics_stopped(struct metrics *m, size_t model, bool is_stopped);
 

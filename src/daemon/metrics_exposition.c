@@ -9,6 +9,7 @@ struct page {
 	struct series *series;
 	size_t count;
 	double poll_interval;
+	struct reloads reloads;
 	struct metrics_world world;
 	struct text *text;
 };
@@ -75,6 +76,18 @@ static double broker_up(const struct page *p, const struct series *s)
 {
 	(void)s;
 	return p->world.broker_up;
+}
+
+static double is_reloaded(const struct page *p, const struct series *s)
+{
+	(void)s;
+	return p->reloads.is_successful;
+}
+
+static double reload_time(const struct page *p, const struct series *s)
+{
+	(void)s;
+	return p->reloads.success;
 }
 
 static void print_alone(const struct page *p, const struct metric *metric)
@@ -172,6 +185,12 @@ static const struct metric metrics[] = {
 	{ "signalbus_database_up", "gauge", "Whether a worker has a connection that works.",
 		print_alone, database_up },
 	{ "signalbus_broker_up", "gauge", "Whether the broker answers.", print_alone, broker_up },
+	{ "signalbus_config_last_reload_successful", "gauge",
+		"Whether the configuration could be loaded the last time.", print_alone,
+		is_reloaded },
+	{ "signalbus_config_last_reload_success_timestamp_seconds", "gauge",
+		"Unix time of the last time that the configuration could be loaded.", print_alone,
+		reload_time },
 	{ "signalbus_build_info", "gauge", "The version of signalbus.", print_build, NULL },
 };
 
@@ -183,6 +202,7 @@ void metrics_print(struct metrics *m, const struct metrics_world *world, struct 
 	pthread_mutex_lock(&m->lock);
 	memcpy(p.series, m->series, m->count * sizeof *p.series);
 	p.poll_interval = m->poll_interval;
+	p.reloads = m->reloads;
 	pthread_mutex_unlock(&m->lock);
 	for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
 		text_addf(t, "# HELP %s %s\n# TYPE %s %s\n", metrics[i].name, metrics[i].help,

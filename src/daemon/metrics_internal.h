@@ -40,10 +40,17 @@ struct series {
 	double held_seconds; /* how long open transactions have been holding the order back */
 };
 
+/* How loading the configuration ended. */
+struct reloads {
+	bool is_successful; /* the last time */
+	double success;     /* when it last succeeded: Unix time */
+};
+
 struct metrics {
 	/* The set of models, held while printing.  The workers do not take it. */
 	pthread_mutex_t shape;
-	pthread_mutex_t lock; /* all that is in the series */
+	pthread_mutex_t lock; /* all that is in the series, and: */
+	struct reloads reloads;
 	struct series *series;
 	size_t count;
 	double poll_interval;

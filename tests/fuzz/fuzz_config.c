@@ -83,7 +83,7 @@ static void check_config(const struct config *c)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct config_checks checks = { takes_property, takes_database };
+	static const struct config_checks checks = { takes_property, takes_database, false };
 	struct problems problems = { 0 };
 	write_file(data, size);
 	struct config *c = config_load(FILE_NAME, &checks, &problems);

@@ -124,7 +124,7 @@ def test_the_units_are_hardened(prefix, name):
 def test_the_units_say_what_the_daemon_needs(prefix, name):
     unit = settings(unit_file(prefix, name))
     wanted = {
-        "Type": "notify", "ExecReload": "/bin/kill -HUP $MAINPID", "Restart": "always",
+        "Type": "notify", "Restart": "always",
         "RestartPreventExitStatus": "2 78", "StartLimitIntervalSec": "0",
         "TimeoutStartSec": "infinity", "User": "signalbus", "ConfigurationDirectory": "signalbus",
         "RestrictAddressFamilies": "AF_UNIX AF_INET AF_INET6", "Wants": "network-online.target",
@@ -132,10 +132,28 @@ def test_the_units_say_what_the_daemon_needs(prefix, name):
     }
     assert {setting: unit.get(setting) for setting in wanted} == {
         setting: [value] for setting, value in wanted.items()}
+    check, kill = unit["ExecReload"]
+    assert check == unit["ExecStart"][0].removesuffix("run") + "check --config-only"
+    assert kill == "/bin/kill -HUP $MAINPID"
     assert {"network-online.target", "postgresql.service"} <= set(unit["After"][0].split())
     # is_alive() of src/daemon/daemon.c, and what a stop may take
     assert seconds(unit["WatchdogSec"][0]) > 4 * DEFAULT_TIMEOUT + 10
     assert seconds(unit["TimeoutStopSec"][0]) > 2 * DEFAULT_TIMEOUT
+
+
+def test_a_reload_of_an_invalid_file_fails(prefix):
+    """systemd hides credentials from ExecReload, so secrets must not be read."""
+    check, _ = settings(unit_file(prefix, UNITS[0]))["ExecReload"]
+    config = prefix.parent / "etc/signalbus/signalbus.conf"
+    for count, status in (1, 0), (0, 78):
+        config.write_text('database = { file = "/run/credentials/nowhere"; };\n'
+                          'kafka = { bootstrap_servers = "nowhere.invalid"; '
+                          'sasl_password = { env = "NOWHERE"; }; };\n'
+                          f'models = ( {{ name = "A"; table = "a"; burst_count = {count}; }} );\n')
+        result = subprocess.run(check.split(), timeout=30, text=True, capture_output=True)
+        assert (result.returncode, result.stdout) == (status, "")
+        assert ("signalbus.conf:3: burst_count" in result.stderr) == (status == 78), result.stderr
+        assert not status == 0 or result.stderr == ""
 
 
 def test_the_template_is_the_unit_for_an_instance():

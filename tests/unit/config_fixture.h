@@ -91,7 +91,7 @@ static inline bool check_database(const char *conninfo, struct error *e)
 	       error_set(e, ERROR_CONFIG, "database: it is \"%s\"", conninfo);
 }
 
-static const struct config_checks checks = { check_property, check_database };
+static const struct config_checks checks = { check_property, check_database, false };
 
 static inline void fixture_load(struct fixture *f)
 {

@@ -23,6 +23,7 @@ static struct {
 	bool is_away;
 	bool takes_reload, is_wrong; /* the file that is loaded next */
 	int started, ready, reloading, stopping;
+	int loaded, not_loaded; /* as the metrics have it */
 } world;
 
 static struct config config;
@@ -41,7 +42,7 @@ void log_problem(const char *line)
 struct config *command_load(const struct command_line *line, enum log_level level)
 {
 	(void)line, (void)level;
-	return world.is_wrong ? NULL : &config;
+	return world.is_wrong && world.started > 0 ? NULL : &config;
 }
 
 void config_free(struct config *c)
@@ -68,6 +69,14 @@ void bus_watch(struct bus *bus)
 void metrics_configure(struct metrics *m, const struct config *c, struct instant now)
 {
 	(void)m, (void)c, (void)now;
+}
+
+void metrics_reloaded(struct metrics *m, bool ok, double time)
+{
+	(void)m;
+	ck_assert_double_gt(time, 1e9);
+	world.loaded += ok;
+	world.not_loaded += !ok;
 }
 
 struct daemon *daemon_start(const struct config *c, struct bus *bus, struct metrics *m)
@@ -260,6 +269,23 @@ START_TEST(a_reload_loses_no_count)
 	check_logged("info: started\ninfo: configuration reloaded\ninfo: stopped\n");
 	ck_assert_str_eq(world.statuses, "5 sent, 7+ pending\n");
 	ck_assert_int_eq(world.reloading, 1);
+	ck_assert_int_eq(world.loaded, 2);
+	ck_assert_int_eq(world.not_loaded, 0);
+}
+END_TEST
+
+START_TEST(a_failed_reload_stays_visible)
+{
+	world.takes_reload = true;
+	world.is_wrong = true;
+	run(65);
+	ck_assert_ptr_nonnull(
+		strstr(logged, "error: invalid configuration; keeping the previous one\n"));
+	ck_assert_ptr_nonnull(strstr(logged, " s; the last reload failed, see the log\n"));
+	ck_assert_ptr_nonnull(strstr(
+		world.statuses, "0 sent, 7+ pending; the last reload failed, see the log\n"));
+	ck_assert_int_eq(world.loaded, 1);
+	ck_assert_int_eq(world.not_loaded, 1);
 }
 END_TEST
 
@@ -269,6 +295,6 @@ int main(void)
 		{ it_names_the_models_that_are_stopped, 1, 0 },
 		{ systemd_is_told_every_ten_seconds, 1, 0 },
 		{ nothing_is_told_before_the_servers_answer, 1, 0 },
-		{ a_reload_loses_no_count, 1, 0 } };
+		{ a_reload_loses_no_count, 1, 0 }, { a_failed_reload_stays_visible, 1, 0 } };
 	return suite_run("cmd_run", tests, COUNT(tests));
 }

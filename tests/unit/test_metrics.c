@@ -94,6 +94,21 @@ START_TEST(all_is_there_from_the_first_page_on)
 }
 END_TEST
 
+START_TEST(a_reload_succeeds_or_fails)
+{
+	struct metrics *m = begin();
+	metrics_reloaded(m, true, 1700000000);
+	metrics_reloaded(m, _i == 0, 1700000005);
+	char *text = page(m, 0);
+	HAS(text, _i == 0 ? "signalbus_config_last_reload_successful 1"
+			  : "signalbus_config_last_reload_successful 0");
+	HAS(text, _i == 0 ? "signalbus_config_last_reload_success_timestamp_seconds 1700000005"
+			  : "signalbus_config_last_reload_success_timestamp_seconds 1700000000");
+	free(text);
+	metrics_free(m);
+}
+END_TEST
+
 START_TEST(each_of_database_and_broker_is_up_or_not)
 {
 	struct metrics *m = begin();
@@ -388,6 +403,7 @@ int main(void)
 {
 	const struct test tests[] = {
 		{ all_is_there_from_the_first_page_on, 1, 0 },
+		{ a_reload_succeeds_or_fails, 2, 0 },
 		{ each_of_database_and_broker_is_up_or_not, 3, 0 },
 		{ bursts_are_counted_and_measured_where_something_was_sent, 1, 0 },
 		{ what_took_longer_than_all_bounds_is_in_the_last_bucket, 1, 0 },
