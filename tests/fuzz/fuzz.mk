@@ -8,7 +8,7 @@ fuzz_message_SOURCES      := src/model/*.c src/config/topic_template.c \
 fuzz_config_SOURCES       := src/config/*.c src/base/*.c
 fuzz_config_OPTIONS       := -detect_leaks=0 -seed_inputs=$(CURDIR)/signalbus.conf.example
 fuzz_command_line_SOURCES := src/cli/main.c src/cli/options.c \
-	$(patsubst %,src/base/%.c,nearest text log log_json utf8)
+	$(filter-out src/base/stop.c,$(wildcard src/base/*.c))
 FUZZ_BINARIES := $(FUZZERS:%=$(BUILD)/fuzz/fuzz_%)
 
 # main() of main.c is called by another one.

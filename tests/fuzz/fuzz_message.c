@@ -1,8 +1,8 @@
 /*
  * fuzz_message - libFuzzer drives a model's settings and rows through placeholders and encoder.
  *
- * The input chooses columns, settings and rows as PostgreSQL could give them: any text, and what is
- * JSON, numbers or bytea in their forms.  A message that comes out has to be what went in.
+ * The input chooses columns, settings and rows as PostgreSQL could give them: any text, and JSON,
+ * numbers, bytea or timestamps in their forms.  A message that comes out has to be what went in.
  */
 #include "model/encode.h"
 
@@ -26,6 +26,7 @@ struct input {
 struct content {
 	struct field field;
 	struct text bytes;
+	const char *iso; /* what JSON has of a timestamp */
 };
 
 /* Everything that one input makes; strings that were taken from it are freed at the end. */
@@ -40,12 +41,25 @@ struct trial {
 	size_t taken_count;
 };
 
-static const unsigned type_oids[] = { 16, 17, 20, 23, 25, 114, 701, 1184, 1700, 3802, 600 };
+static const unsigned type_oids[] = { 16, 17, 20, 23, 25, 114, 701, 1114, 1184, 1700, 3802, 600 };
 
 static const char *const jsons[] = { "null", "{\"b\" : 1,  \"a\":[1, 2.50]}", "[]", "\"\\u0001\"",
 	"12345678901234567890.10", "[[[[{}]]]]" };
 static const char *const numbers[] = { "0", "-1", "9223372036854775807", "1e-30", "NaN",
 	"-Infinity", "2147483648", "123456789012345678901234567890.5" };
+
+/* A timestamp as PostgreSQL prints it, and as to_json() has it. */
+struct stamp {
+	const char *text, *iso;
+};
+
+static const struct stamp with_zone[] = { { "infinity", "infinity" },
+	{ "2026-11-23 17:00:00.123456+00", "2026-11-23T17:00:00.123456+00:00" },
+	{ "0044-03-15 12:00:00+00 BC", "0044-03-15T12:00:00+00:00 BC" } };
+static const struct stamp without_zone[] = { { "-infinity", "-infinity" },
+	{ "2026-11-23 17:00:00", "2026-11-23T17:00:00" },
+	{ "4713-01-01 00:00:00.5 BC", "4713-01-01T00:00:00.5 BC" } };
+static const char *const milliseconds[] = { "0", "-1", "1795453200123", "9223372036854775807" };
 
 #define CHOOSE(in, list) ((list)[take_byte(in) % (sizeof(list) / sizeof(list)[0])])
 
@@ -164,7 +178,12 @@ static void take_content(struct trial *t, enum value_form form, struct content *
 		take_bytea(t, c);
 		return;
 	}
-	if (form == FORM_STRING)
+	if (form == FORM_TIMESTAMP || form == FORM_TIMESTAMPTZ) {
+		struct stamp stamp = form == FORM_TIMESTAMP ? CHOOSE(&t->in, without_zone)
+							    : CHOOSE(&t->in, with_zone);
+		c->iso = stamp.iso;
+		text = stamp.text;
+	} else if (form == FORM_STRING)
 		text = take_text(t);
 	else if (form == FORM_BOOLEAN)
 		text = take_byte(&t->in) % 2 == 0 ? "t" : "f";
@@ -218,6 +237,8 @@ static void check_member(const cJSON *found, const struct content *c, const stru
 		check(cJSON_IsString(found) && strcmp(found->valuestring, c->field.text) == 0);
 	else if (part->form == FORM_BOOLEAN)
 		check(cJSON_IsBool(found) && cJSON_IsTrue(found) == (c->field.text[0] == 't'));
+	else if (part->form == FORM_TIMESTAMP || part->form == FORM_TIMESTAMPTZ)
+		check(cJSON_IsString(found) && strcmp(found->valuestring, c->iso) == 0);
 	else if (part->form == FORM_BYTES)
 		check_base64(cJSON_GetStringValue(found), &c->bytes);
 	else if (part->form == FORM_NUMBER)
@@ -299,6 +320,16 @@ static void check_message(
 	check_headers(t, m, message);
 }
 
+/* The field that a claim would have for an output. */
+static struct field field_of(struct trial *t, const struct output *o)
+{
+	struct field f = t->contents[o->column].field;
+	if (!o->as_milliseconds || f.text == NULL)
+		return f;
+	const char *number = CHOOSE(&t->in, milliseconds);
+	return (struct field){ number, strlen(number) };
+}
+
 static void encode_some(struct trial *t, const struct model *m)
 {
 	struct field *fields = memory_new(ROW_FIXED_FIELDS + m->output_count, sizeof *fields);
@@ -309,7 +340,7 @@ static void encode_some(struct trial *t, const struct model *m)
 		for (size_t i = 0; i < t->column_count; i++)
 			take_content(t, m->columns[i].form, &t->contents[i]);
 		for (size_t i = 0; i < m->output_count; i++)
-			fields[ROW_FIXED_FIELDS + i] = t->contents[m->outputs[i].column].field;
+			fields[ROW_FIXED_FIELDS + i] = field_of(t, &m->outputs[i]);
 		if (encode_row(enc, fields, &message, &e))
 			check_message(t, m, &message);
 		else
