@@ -52,8 +52,8 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 
 .DELETE_ON_ERROR:
 .PHONY: all install uninstall clean help demo check check-unit check-integration check-asan \
-	check-tsan check-faults check-valgrind check-values coverage crash-points failing-calls \
-	chaos chaos-brokers soak drain bench bench-peers fuzz lint format \
+	check-tsan check-faults check-values coverage crash-points failing-calls \
+	lint format \
 	deps-bench deps-build deps-demo deps-fuzz deps-lint deps-peers deps-test deps-valgrind
 
 all: $(BINARY) ## build build/signalbus
@@ -72,19 +72,6 @@ $(BUILD)/unit/%.o: tests/unit/%.c Makefile
 $(BUILD)/tests/%.o: tests/tsan/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
-
-# What makes the program under test fail; never built with a sanitizer.
-INJECT := $(BUILD)/inject/crash_at $(BUILD)/inject/failing_calls.so \
-	$(BUILD)/inject/stepped_clock.so $(BUILD)/inject/addresses.so
-INJECT_FLAGS := -std=c11 -D_GNU_SOURCE -O2 -g -pthread $(WARNINGS)
-
-$(BUILD)/inject/crash_at: tests/inject/crash_at.c Makefile
-	@mkdir -p $(@D)
-	$(CC) $(INJECT_FLAGS) -o $@ $<
-
-$(BUILD)/inject/%.so: tests/inject/%.c Makefile
-	@mkdir -p $(@D)
-	$(CC) $(INJECT_FLAGS) -fPIC -shared -o $@ $<
 
 .SECONDEXPANSION:
 $(ARCHIVES): $(BUILD)/src/%.a: src/% $$(call objects,%)
@@ -141,9 +128,8 @@ check-unit: deps-test ## run the unit tests
 	@$(MAKE) --no-print-directory unit-binaries
 	@set -e; for test in $(UNIT_BINARIES); do $$test; done
 
-.PHONY: unit-binaries inject
+.PHONY: unit-binaries
 unit-binaries: $(UNIT_BINARIES)
-inject: $(INJECT)
 
 # Tests wait most of their time, so twice as many as there are processors run side by side, each
 # process with servers of its own; those that T chooses run one by one unless TEST_JOBS is set.
@@ -171,21 +157,6 @@ check-tsan: ## run all tests with ThreadSanitizer
 check-values: ## compare a million rows of mixed types with PostgreSQL's to_json
 	SIGNALBUS_VALUE_ROWS=1000000 $(MAKE) check-integration T=mixed_types
 
-# Errors and lost memory end a program with a status that no test expects.
-VALGRIND := valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
-	--suppressions=$(CURDIR)/tests/valgrind/suppressions
-VALGRIND_TESTS ?= test_flushordered or test_messages
-
-check-valgrind: deps-valgrind ## run the unit tests and some others with valgrind's memcheck
-	@$(MAKE) --no-print-directory unit-binaries all
-	@set -e; for test in $(UNIT_BINARIES); do CK_FORK=yes $(VALGRIND) $$test; done
-	@mkdir -p $(BUILD)/valgrind
-	@printf '#!/bin/sh\nexec %s "$$@"\n' '$(VALGRIND) $(abspath $(BINARY))' >$(BUILD)/valgrind/signalbus
-	@chmod +x $(BUILD)/valgrind/signalbus
-	tests/kafka/fetch build/kafka/lib
-	SIGNALBUS=$(abspath $(BUILD)/valgrind/signalbus) $(PYTHON) -m pytest -q -p no:cacheprovider \
-		tests/integration -k "$(VALGRIND_TESTS)"
-
 coverage: ## run all tests (T= chooses some) and print the lines of src that they reach
 	find build/coverage -name '*.gcda' -delete 2>/dev/null || true
 	$(MAKE) check BUILD=build/coverage CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage
@@ -198,7 +169,7 @@ failing-calls: ## fail each allocation and other call of a flush in turn (make c
 	SIGNALBUS_FAILING_CALLS=1000000 $(MAKE) check-integration T=failing_calls \
 		TEST_JOBS=$(TEST_JOBS)
 
-include tests/chaos/chaos.mk tests/bench/bench.mk tests/fuzz/fuzz.mk
+include $(patsubst %,tests/%.mk,inject/inject valgrind/valgrind chaos/chaos bench/bench fuzz/fuzz)
 
 lint: deps-lint ## check format, warnings, sizes, layers and documentation
 	@tests/lint/run

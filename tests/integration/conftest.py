@@ -133,3 +133,13 @@ def way_to_broker(signalbus, kafka):
         signalbus.bootstrap = kafka.bootstrap_by_proxy
         yield proxy
         signalbus.discard()
+
+
+@pytest.fixture
+def way_to_database(signalbus, postgres):
+    """The proxy through which signalbus connects to the database."""
+    with Proxy(postgres.port) as proxy:
+        signalbus.database = postgres.conninfo(port=proxy.port, sslmode="disable",
+                                               gssencmode="disable")
+        yield proxy
+        signalbus.discard()

@@ -139,6 +139,7 @@ class Proxy:
         self.mark = None  # links whose requests hold these bytes are marked
         self.sprung = threading.Event()
         self.cuts = {}
+        self.refused = 0  # connections that ended at once, as the server was not running
         self.closed = []  # what had passed on links that have ended
         self.listener = socket.create_server(("127.0.0.1", port or Ports.take()), backlog=100)
         self.port = self.listener.getsockname()[1]
@@ -167,6 +168,7 @@ class Proxy:
         try:
             server = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
+            self.refused += 1
             client[1].transport.abort()
             return
         link = Link(self, client, server)
