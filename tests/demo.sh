@@ -211,7 +211,7 @@ start_client() {
 	exec {client}>"$folder/client"
 }
 
-# One transaction of the application: its own row, and the signals that tell of it.
+# One transaction of the application: its own row, and the signals that announce it.
 transact() {
 	local customer=$1 total=$2 end=$3
 	printf '    %s of %s, %s\n' "$end" "$customer" "$total"
@@ -230,7 +230,7 @@ seen() {
 	[ "$(wc -l <"$folder/seen")" -ge "$1" ]
 }
 
-# What PostgreSQL says that the messages are to be: key and value, told by the application's table.
+# The expected messages, key and value, which PostgreSQL derives from the application's table.
 committed() {
 	PGTZ=UTC psql -qXAt shop <<-'END'
 		SELECT customer || ' ' || row_to_json(o) FROM customer_order o

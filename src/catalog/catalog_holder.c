@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* Who has a table, or one of its children, locked so that nobody can write to it, or waits for such
- * a lock with us behind it. */
+ * a lock with us waiting for it. */
 static bool ask_for_holder(
 	struct db *db, const char *table, struct instant deadline, struct rows **rows)
 {

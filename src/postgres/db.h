@@ -10,10 +10,10 @@
  *
  * Calls that talk to the server block until deadline.  Then the statement is cancelled, which the
  * server has some seconds for.  If the server has done it all the same the call succeeds (see
- * db_was_late()), else it fails with ERROR_TEMPORARY.  Where the server does not answer that either
- * the session is closed, and the call fails with ERROR_CONNECTION; the next connection has the
- * process that is left on the server ended first.  A session whose connection failed is closed on
- * the spot.
+ * db_was_late()), else it fails with ERROR_TEMPORARY.  If the server does not respond to that
+ * either the session is closed, and the call fails with ERROR_CONNECTION; the next connection has
+ * the process that is left on the server ended first.  A session whose connection failed is closed
+ * on the spot.
  */
 #ifndef SIGNALBUS_DB_H
 #define SIGNALBUS_DB_H

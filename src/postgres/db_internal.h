@@ -37,7 +37,7 @@ struct db {
 	int left_pid;                   /* the server process of an abandoned session … */
 	struct instant left;            /* … then; 0: none */
 	size_t unanswered[DB_RUNS_MAX]; /* the numbers of calls of the runs that are sent … */
-	size_t run_count;               /* … so many of them, the oldest first */
+	size_t run_count;               /* … number of them, the oldest first */
 	bool in_doubt; /* libpq itself has failed: the state of the session is unknown */
 };
 

@@ -363,7 +363,7 @@ static bool conclude(
  * right after the commit. */
 static bool prefetch(struct burst *b, const struct burst_result *result, struct claim_request *next)
 {
-	if (!b->order->goes_on || !result->more || !ledger_all_stored(&b->ledger) ||
+	if (!b->order->continues || !result->more || !ledger_all_stored(&b->ledger) ||
 		(b->order->deferral != NULL && deferral_has_rows(b->order->deferral)))
 		return false;
 	b->next = take_range(b);

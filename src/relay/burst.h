@@ -41,7 +41,7 @@ struct burst_order {
 	bool from_start;
 	/* If there are more rows, the caller repeats the same request, or calls
 	 * burst_discard_prefetch(): so the next rows may be claimed as soon as these are gone. */
-	bool goes_on;
+	bool continues;
 };
 
 /* The result. */

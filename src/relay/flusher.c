@@ -413,7 +413,7 @@ static bool many_step(
 {
 	struct burst_result result;
 	struct burst_order order = { .model = m, .kind = CLAIM_FIRST, .position = t->position };
-	order.goes_on = true;
+	order.continues = true;
 	order.deferral = t->deferral;
 	if (!lock_out_order(w, t, m, e))
 		return false;

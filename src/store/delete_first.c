@@ -4,7 +4,7 @@
  * again.  If the server refuses some of them, they are isolated in halves, and the others are sent
  * without them.
  *
- * All of that is behind a savepoint, so that it can be taken back with the rows still locked: the
+ * All of that comes after a savepoint, so that it can be undone with the rows still locked: the
  * broker may refuse some, too.
  */
 #include "base/text.h"

@@ -1,7 +1,7 @@
 /*
- * The end of a burst.  Usually all of its rows go, and the deletion is one round trip with the
- * commit, or there already.  Where some stay, the others go by such parts as the server takes: a
- * row that stays may refer to others, which have to stay as well then, though they were sent.
+ * The end of a burst.  Usually all of its rows are deleted, in one round trip with the commit or
+ * before it.  If some stay, the others are deleted in parts that the server accepts: a row that
+ * stays may refer to others, which then have to stay as well, although they were sent.
  */
 #include "base/text.h"
 #include "store/store_internal.h"
@@ -30,7 +30,7 @@ static bool all_go(const struct claim *claim, const struct row_outcome *outcomes
 /* What the trial of a settling is about. */
 struct settling {
 	char *move;     /* the name of the statement that copies a dead letter; NULL: none dies */
-	bool is_moving; /* that is under way: what fails now does not concern the other rows */
+	bool is_moving; /* a row is being copied: what fails now does not concern the other rows */
 };
 
 /* A row was not copied.  Always returns false. */
@@ -69,7 +69,7 @@ static bool try_rows(struct trial *t, size_t first, size_t count, struct error *
 	return trial_delete(t, first, count, e);
 }
 
-/* In order, what is behind the row stays as well. */
+/* In order, what comes after the row stays as well. */
 static bool keep_row(struct trial *t, size_t row, const struct error *why, struct error *e)
 {
 	*e = *why;

@@ -1,4 +1,4 @@
-"""signalbus beside an earlier revision of it: each case alternately with both."""
+"""Compares signalbus with an earlier revision: runs each case alternately with both."""
 
 import contextlib
 import functools

@@ -8,7 +8,7 @@
  * transactions and the seconds from the first claim to the last commit.  METHOD:
  *
  *   range   DELETE … RETURNING of a range of pages, one statement a transaction
- *   limit   DELETE … RETURNING of the next BURST rows behind the last one
+ *   limit   DELETE … RETURNING of the next BURST rows after the last one
  *   lock    SELECT … FOR UPDATE of these, then DELETE by their places, then COMMIT
  */
 #include <libpq-fe.h>

@@ -8,7 +8,7 @@ from drain import Sampler
 from servers import Ports, Process, clean_environment, wait_until
 from world import BUILD
 
-# Where fetch-peers puts them.
+# The folder that fetch-peers fills.
 HOME = BUILD / "peers" / "debezium"
 PYTHON = BUILD / "peers" / "python"
 CHUNK = 1000  # rows a transaction of those that write signals
@@ -149,7 +149,7 @@ class Debezium:
 
 
 def streamed(samples, first, rows):
-    """How many messages came after the look that found the first so many, in how many seconds."""
+    """How many messages came after the first ones were found, and in how many seconds."""
     start = next(sample for sample in samples if sample.count >= first)
     end = next(sample for sample in samples if sample.count >= rows)
     if start.count >= rows:

@@ -19,7 +19,7 @@ SAMPLE_S = 0.02
 
 
 class Sample(NamedTuple):
-    """When there were so many messages, and what CPU PostgreSQL had taken; seconds."""
+    """When this number of messages was reached, and PostgreSQL's CPU time until then; seconds."""
 
     when: float
     count: int
@@ -54,7 +54,7 @@ class Sampler(threading.Thread):
         self.consumer.close()
 
     def at(self, messages):
-        """The sample of so many messages: between those around it, by the straight line."""
+        """The sample at a number of messages, by linear interpolation between its neighbours."""
         before = None
         for now in self.samples:
             if now.count >= messages:
@@ -112,7 +112,7 @@ def report_drain(part, name, runs):
                 at_most=2.5, unit="s")
     part.target(f"{name}: peak memory", medians[f"{name}: peak memory"], at_most=25, unit="MB",
                 digits=1)
-    # The time also says how dear the memory is that the broker's log comes to be in; on a virtual
+    # The time also depends on the memory that receives the broker's log; on a virtual
     # machine the first touch of it may take longer than all else that the broker does.
     for what, figure in (("time", ""), ("CPU of postgres", ": CPU of postgres")):
         part.target(f"{name}: the last fifth's {what} to the first's",

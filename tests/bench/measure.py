@@ -35,7 +35,7 @@ class Failed(Exception):
 
 
 def stat_of(pid):
-    """The fields of /proc/PID/stat behind the name, which may hold anything."""
+    """The fields of /proc/PID/stat after the name, which may contain anything."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
@@ -120,7 +120,7 @@ def run(world, command, rows=0, timeout=900, environment=None, cwd=None):
 class Weather:
     """
     Whether the machine is ours.  A timing during which others took more than LOAD_MAX processors
-    is not used but done again, as long as there is patience left: so many seconds for all of them.
+    is not used but done again, within the number of seconds that is left for all of them.
     """
 
     LOAD_MAX = 0.25

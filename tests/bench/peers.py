@@ -1,4 +1,4 @@
-"""signalbus beside Flask-SignalBus and Debezium Server, on the same rows and servers."""
+"""Compares signalbus with Flask-SignalBus and Debezium Server, on the same rows and servers."""
 
 import functools
 
@@ -12,7 +12,7 @@ TITLE = "signalbus, Flask-SignalBus and Debezium Server, one topic with one part
 
 PROGRAM = ROOT / "tests" / "bench" / "flask_peer.py"
 
-# Rows for bursts of so many.  Who is slower has a smaller backlog, so that all take seconds; this
+# Rows, by size of the bursts.  The slower ones have a smaller backlog, so that all take seconds; this
 # favours Flask-SignalBus, which goes past all rows that it has deleted to find the next.
 ROWS = {1: 4000, 1000: 500000}
 FLASK_ROWS = {1: 2000, 1000: 40000}

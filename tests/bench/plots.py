@@ -49,7 +49,7 @@ plot $bars using (0):1:(0):2:($1-0.3):($1+0.3):ytic(5) with boxxyerror lc rgb '{
 
 
 def draw_latencies(output, title, series):
-    """For each case, which share of the messages had come after so many milliseconds."""
+    """For each case, the share of the messages that had arrived, by milliseconds."""
     script = STYLE.format(height=480, output=output, grid="xtics ytics")
     curves = []
     for i, (name, latencies) in enumerate(series.items()):

@@ -32,7 +32,7 @@ class Figure:
 
 @dataclasses.dataclass
 class Target:
-    """What is wanted of a quantity: at_least or at_most so much."""
+    """A limit for a quantity: at_least or at_most."""
 
     name: str
     measured: float
@@ -106,7 +106,7 @@ def table(head, rows, alignment):
 
 
 def save(folder, part):
-    """Puts a part into results.json, beside what earlier runs have put there."""
+    """Adds a part to results.json, which keeps the parts of earlier runs."""
     path = folder / "results.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     results[part.name] = part.as_json()

@@ -47,7 +47,7 @@ def idle(world):
         world.execute(f"CREATE TABLE {table} (LIKE template INCLUDING ALL, PRIMARY KEY (id))")
         models.append({"name": table, "table": table, "topic": "idle"})
     with Daemon(world, models) as daemon:
-        time.sleep(1)  # each table has been looked at
+        time.sleep(1)  # each table has been polled
         meter, start = measure.Meter(world), time.monotonic()
         cpu = measure.cpu_of(daemon.process.pid)
         time.sleep(IDLE_S)

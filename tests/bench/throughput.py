@@ -1,4 +1,4 @@
-"""How fast a backlog is sent, beside how fast the database and the broker are on their own."""
+"""How fast a backlog is sent, and how fast the database and the broker alone are."""
 
 import functools
 
@@ -8,7 +8,7 @@ from world import MESSAGE_BYTES
 
 TITLE = "Throughput of a backlog"
 
-# Rows of a backlog for bursts of so many: a few seconds each.
+# Rows of a backlog, by size of the bursts: a few seconds each.
 ROWS = {1: 4000, 10: 40000, 100: 150000, 1000: 500000, 5000: 500000}
 
 

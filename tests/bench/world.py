@@ -23,7 +23,7 @@ BUILD = ROOT / os.environ.get("BUILD", "build")
 BINARY = Path(os.environ.get("SIGNALBUS", BUILD / "signalbus")).absolute()
 TOOLS = BUILD / "bench"
 
-# PostgreSQL's and Kafka's own defaults, but for what would disturb a timing now and then:
+# PostgreSQL's and Kafka's own defaults, except what would disturb a timing now and then:
 # a checkpoint (each timing is preceded by one) and vacuum (each table is fresh).
 POSTGRES_SETTINGS = {"max_wal_size": "8GB", "checkpoint_timeout": "1h", "autovacuum": "off",
                      "wal_level": "logical", "log_min_messages": "error"}
@@ -33,7 +33,7 @@ KAFKA_SETTINGS = {"log.segment.delete.delay.ms": 100, "num.network.threads": 3,
 JAVA_OPTIONS = ["-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
                 "-XX:InitiatingHeapOccupancyPercent=35", "-Djava.awt.headless=true"]
 
-# Batches of so many messages, so many messages of each, until the broker's compiler takes no more
+# Sizes of batches, and how many messages of each, until the broker's compiler takes no more
 # than that part of the time, at most so often.
 WARM_UP = [(1000, 1000000), (100, 200000), (10, 40000), (1, 10000)]
 WARM_PART = 0.1
@@ -121,7 +121,7 @@ class World:
         return self.postgres.conninfo(host=self.postgres.sockets)
 
     def template(self, rows):
-        """A table with at least so many rows to copy from; it is made once."""
+        """A table with at least this number of rows to copy from; it is made once."""
         have = self.value("SELECT coalesce(max(reltuples), 0)::bigint FROM pg_class "
                           "WHERE relname = 'template'")
         if have < rows:
@@ -182,7 +182,7 @@ class Daemon:
 
 class Backlog:
     """
-    A signal table with so many rows, as they are when vacuum has seen them, and a topic for them.
+    A signal table with this number of rows, as vacuum leaves them, and a topic for them.
 
         with world.backlog(1000) as backlog:
             backlog.table, backlog.topic
@@ -227,7 +227,7 @@ class Backlog:
         return self.world.signalbus([self.model(burst_count=burst, **model)], *arguments)
 
     def check_sent(self, rows=None, left=0):
-        """Every row has become one message, and none is left, or so many where rows stay."""
+        """Each row has become one message, and none is left, or this number if rows stay."""
         rows = self.rows if rows is None else rows
         found = self.world.value(f"SELECT count(*) FROM {self.table}")
         sent = self.world.topics.count_in_log(self.topic)

@@ -18,7 +18,7 @@ class Page:
         self.table = table
         self.status = bytearray(1)
         self.copies = bytearray(1)  # in the log
-        self.outstanding = set()    # committed, and there when last looked at
+        self.outstanding = set()    # committed, and there at the last look
         self.gone = {}              # id: when it was not in its table any more, nor in the log yet
         self.repeats = []           # when the log got them
         self.last = 0               # of the first appearances

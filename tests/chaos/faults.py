@@ -15,7 +15,7 @@ class Fault(NamedTuple):
     target: str      # of two faults of a target, the second waits for the first
     repeats: bool    # whether signals may be sent twice for it
     draw: Callable   # random generator -> parameters
-    act: Callable    # world, parameters -> None when it is mended
+    act: Callable    # world, parameters -> None when the fault is over
     after: Callable = None  # what is still to be done when the world has recovered
 
 
@@ -78,7 +78,7 @@ def run_beside(*words):
 
 
 IN_NO_ORDER = ("--exclude", "ordered")
-# In order, what comes behind a message that the broker rejects is sent again (README, Guarantees).
+# In order, what comes after a message that the broker rejects is sent again (README, Guarantees).
 for command, repeats in ((("flush", "-w", "0.2", *IN_NO_ORDER), False),
                          (("flushmany", "-j", "2", *IN_NO_ORDER), False),
                          (("flushordered",), True)):
@@ -177,7 +177,7 @@ def disturb(server, begin):
     def act(world, seconds, **drawn):
         getattr(world.proxies[server], begin)(**drawn)
         time.sleep(seconds)
-        world.proxies[server].mend()
+        world.proxies[server].restore()
     return act
 
 

@@ -1,4 +1,4 @@
-"""Memory, descriptors and threads of processes, as they go on."""
+"""Memory, descriptors and threads of processes over time."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""The scenarios: what runs, for how long, and what is looked at."""
+"""The scenarios: what runs, for how long, and what is verified."""
 
 import time
 
@@ -72,7 +72,7 @@ class Load:
 
 
 def chaos(folder, seed, seconds, names=None):
-    """A schedule of faults that the seed draws, amid load."""
+    """A schedule of faults that the seed determines, under load."""
     plan = schedule.draw(seed, seconds, names)
     print(f"seed {seed}:", *plan, sep="\n", flush=True)
     with World(folder, by_proxy=True) as world:

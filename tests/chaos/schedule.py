@@ -13,8 +13,8 @@ from servers import wait_until
 
 STARTING = {"kafka-kill": 5, "postgres-fast": 1, "postgres-immediate": 1, "postgres-kill": 1}
 RECOVERING = 1        # seconds that a recovery may take in a schedule; if longer, all comes later
-OVERLAP = 0.25        # the share of faults that come amid the one before
-RECOVERY_LIMIT = 45   # seconds after it is mended, of a fault that came alone
+OVERLAP = 0.25        # the share of faults that begin during the previous one
+RECOVERY_LIMIT = 45   # seconds after the end of a fault that came alone
 RECOVERY_PATIENCE = 90
 
 
@@ -29,8 +29,8 @@ class Planned(NamedTuple):
 
     def __str__(self):
         words = [f"{name}={value}" for name, value in self.parameters.items()]
-        amid = ["amid the one before"] if self.overlaps else []
-        return " ".join([f"{self.at:6.2f} s  {self.fault.name}", *words, *amid])
+        during = ["during the previous one"] if self.overlaps else []
+        return " ".join([f"{self.at:6.2f} s  {self.fault.name}", *words, *during])
 
 
 def draw(seed, seconds, names=None):
@@ -65,7 +65,7 @@ class Played:
 
     def __init__(self, planned):
         self.planned = planned
-        self.begun = self.mended = self.recovered = None
+        self.begun = self.ended = self.recovered = None
         self.failure = None
         self.done = threading.Event()
 
@@ -74,11 +74,11 @@ class Played:
         return self.planned.fault
 
     def seconds_to_recover(self):
-        return self.recovered - self.mended
+        return self.recovered - self.ended
 
     def as_json(self, begin):
         return {"fault": self.fault.name, "parameters": self.planned.parameters,
-                "begun": round(self.begun - begin, 3), "mended": round(self.mended - begin, 3),
+                "begun": round(self.begun - begin, 3), "ended": round(self.ended - begin, 3),
                 "recovered": round(self.recovered - begin, 3),
                 "recovery": round(self.seconds_to_recover(), 3)}
 
@@ -118,7 +118,7 @@ class Player:
     def work(self, played, lock):
         try:
             self.play(played, lock)
-        except BaseException as failure:  # the main thread tells of it
+        except BaseException as failure:  # the main thread reports it
             played.failure = failure
         played.done.set()
         self.world.closed.wait()
@@ -128,13 +128,13 @@ class Player:
             played.begun = now()
             while not self.act(played):
                 time.sleep(0.1)
-            played.mended = now()
+            played.ended = now()
         self.wait_recovered(played)
         if played.fault.after:
             played.fault.after(self.world, **played.planned.parameters)
 
     def act(self, played):
-        """False where PostgreSQL is away for another fault's sake: then it is tried again."""
+        """False if PostgreSQL is unavailable because of another fault: then it is tried again."""
         try:
             played.fault.act(self.world, **played.planned.parameters)
         except psycopg2.Error:
@@ -142,20 +142,20 @@ class Player:
         return True
 
     def wait_recovered(self, played):
-        """Until all that was pending when the fault was mended is gone."""
+        """Until all that was pending when the fault ended is gone."""
         marks = wait_until(self.latest, RECOVERY_PATIENCE, "PostgreSQL answers")
         while not self.world.backlog_gone(marks):
             if self.calm_for() > RECOVERY_PATIENCE:
-                self.world.books.breach("liveness", f"{played.planned}: not mended "
+                self.world.books.breach("liveness", f"{played.planned}: no recovery "
                                         f"{RECOVERY_PATIENCE} s later")
                 break
             time.sleep(0.03)
         played.recovered = now()
 
     def calm_for(self):
-        """For how many seconds there has been no fault that was not mended."""
-        mended = [played.mended for played in self.played if played.begun]
-        return now() - max(mended) if all(mended) else 0
+        """For how many seconds there has been no fault."""
+        ended = [played.ended for played in self.played if played.begun]
+        return now() - max(ended) if all(ended) else 0
 
     def latest(self):
         try:

@@ -22,7 +22,7 @@ class Table(NamedTuple):
     ordered: bool = False
     partitions: int = 3  # of its topic; an order is one of a single partition
     partitioned: bool = False
-    rejected_each: int = 0  # of so many signals one is larger than its topic takes; 0: none
+    rejected_each: int = 0  # one in this many signals is larger than its topic allows; 0: none
 
     def create(self):
         """Its statements; ids are drawn within the INSERT, so that order by id is order."""

@@ -5,7 +5,7 @@ import json
 from schedule import RECOVERY_LIMIT
 
 BEFORE, AFTER = 0.1, 0.2  # seconds around a fault in which repeats are put down to it
-SENDERS = 2 + 2 + 2       # bursts in flight: two workers of each daemon, and a run beside them
+SENDERS = 2 + 2 + 2       # bursts in flight: two workers of each daemon, and a run at the same time
 SENDERS_IN_ORDER = 2      # who has the lock, and who had it until the fault
 
 
@@ -77,7 +77,7 @@ def report(world, played, begin, more):
         "faults": [each.as_json(begin) for each in played],
         "clusters": [{"faults": [each.fault.name for each in cluster.faults],
                       "recovery": round(max(e.recovered for e in cluster.faults)
-                                        - max(e.mended for e in cluster.faults), 3),
+                                        - max(e.ended for e in cluster.faults), 3),
                       "repeats": cluster.repeats} for cluster in clusters],
         "tables": world.books.totals(),
         "breaches": world.books.breaches,
@@ -87,7 +87,7 @@ def report(world, played, begin, more):
 
 def show(result):
     """The report for people."""
-    print(f"{'faults':58} {'mended in':>10} {'repeats':>8}")
+    print(f"{'faults':58} {'recovery':>10} {'repeats':>8}")
     for cluster in result["clusters"]:
         print(f"{' + '.join(cluster['faults']):58} {cluster['recovery']:>8.2f} s "
               f"{sum(cluster['repeats'].values()):>8}")
@@ -112,7 +112,7 @@ def summarize(paths):
             if len(cluster["faults"]) == 1:
                 found.setdefault(cluster["faults"][0], []).append(
                     (cluster["recovery"], sum(cluster["repeats"].values())))
-    print("| fault | times alone | repeats | mended in, seconds |\n|---|---|---|---|")
+    print("| fault | times alone | repeats | recovery, seconds |\n|---|---|---|---|")
     for name, seen in sorted(found.items()):
         times, repeats = [at for at, _ in seen], [count for _, count in seen]
         print(f"| {name} | {len(seen)} | {min(repeats)} – {max(repeats)} "

@@ -172,7 +172,7 @@ class World:
 class Watch:
     """
     A thread that looks again and again; what stops it comes out of stop().  A look that fails
-    while a server is away is tried again.
+    while a server is unavailable is tried again.
     """
 
     def __init__(self, world, pause):
@@ -190,7 +190,7 @@ class Watch:
                 self.look()
                 self.looks += 1
                 self.stopping.wait(self.pause)
-        except BaseException as failure:  # the main thread tells of it
+        except BaseException as failure:  # the main thread reports it
             self.failure = failure
         finally:
             self.end()

@@ -13,8 +13,8 @@ CATCH_UP = 1.0       # seconds' rows, that writers make up for at most
 
 class Writers:
     """
-    Threads that write to all tables until they are stopped; they connect anew when the server was
-    away.  rate limits the rows a second of all of them together.
+    Threads that write to all tables until they are stopped; they reconnect when the server was
+    stopped.  rate limits the rows a second of all of them together.
     """
 
     def __init__(self, world, seed, count=4, pause=0.05, rate=None):
@@ -43,7 +43,7 @@ class Writers:
                         self.transaction(connection, f"{number} {serial}", chance, doubts)
                 except psycopg2.Error:  # the server is gone, or a fault was in the way
                     connection = self.give_up(connection)
-        except Exception as failure:  # the main thread tells of it
+        except Exception as failure:  # the main thread reports it
             self.failures.append(failure)
         finally:
             self.give_up(connection)

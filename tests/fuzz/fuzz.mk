@@ -1,6 +1,6 @@
 .PHONY: fuzz
 
-# What is fuzzed, and the sources that each fuzzer links beside itself.
+# What is fuzzed, and the sources that each fuzzer links.
 FUZZ_SECONDS ?= 60
 FUZZERS      := message config command_line
 fuzz_message_SOURCES      := src/model/*.c src/config/topic_template.c \
@@ -19,7 +19,7 @@ $(FUZZ_BINARIES): $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard src/*/*.[
 		$(shell pkg-config --cflags libcjson libconfig) $< \
 		$(fuzz_$*_SOURCES) $(shell pkg-config --libs libcjson libconfig) -o $@
 
-# What the parsers say is thrown away.
+# The parsers' output is discarded.
 fuzz_run = (mkdir -p $(BUILD)/fuzz/$1/corpus && cd $(BUILD)/fuzz/$1 && ../fuzz_$1 -close_fd_mask=3 \
 	-max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=10 -verbosity=0 -print_final_stats=1 \
 	-dict=$(CURDIR)/tests/fuzz/$1.dict $(fuzz_$1_OPTIONS) corpus)

@@ -86,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		argv[words] = word;
 		word += strlen(word) + 1;
 	}
-	optind = 0; /* glibc's getopt begins anew */
+	optind = 0; /* glibc's getopt starts over */
 	calls = 0;
 	int status = main(words, argv);
 	check(status == 0 || (status == EXIT_WRONG_USAGE && calls == 0));

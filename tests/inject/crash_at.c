@@ -107,7 +107,7 @@ static void on_call(struct crash *c, pid_t thread)
 	kill(c->pid, SIGKILL);
 }
 
-/* Let a thread that has stopped go on to its next call. */
+/* Let a stopped thread continue to its next call. */
 static void go_on(struct crash *c, pid_t thread, int status)
 {
 	int number = WSTOPSIG(status);

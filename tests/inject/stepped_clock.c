@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SLICE_NS 10000000 /* a wait looks at the clock so often */
+#define SLICE_NS 10000000 /* a wait reads the clock at this interval */
 #define SECOND   INT64_C(1000000000)
 
 static const int64_t none;

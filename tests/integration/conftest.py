@@ -57,7 +57,7 @@ def kafka():
 
 @pytest.fixture(autouse=True)
 def deadline():
-    """Nothing hangs for ever: a test that takes too long fails where it stands."""
+    """Nothing hangs forever: a test that takes too long fails."""
     def give_up(*_):
         raise AssertionError(f"the test took more than {TEST_SECONDS} s")
     previous = signal.signal(signal.SIGALRM, give_up)

@@ -123,9 +123,9 @@ class Proxy:
             proxy.slow(delay=0.1)        each way, in seconds; rate= in bytes a second
             proxy.swallow()              bytes are accepted and lost; such links never recover
             proxy.vanish()               nothing is even accepted, as when a cable is cut
-            proxy.mend()                 all is well again; links that swallowed end with RST
+            proxy.restore()              all is well again; links that swallowed end with RST
             proxy.reset()                all links break, with RST
-            proxy.cut_after(ANSWER, 99)  closes the next link when so many bytes have passed
+            proxy.cut_after(ANSWER, 99)  closes the next link after this number of bytes
             proxy.vanish_at(b"COMMIT")   of one link, all vanishes from these bytes on
     """
 
@@ -240,7 +240,7 @@ class Proxy:
     def all_sockets(self):
         return [self.listener, *(sock for link in self.links for sock in link.sockets)]
 
-    def mend(self):
+    def restore(self):
         def end():
             self.swallowing = False
             self.slow()

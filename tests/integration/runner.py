@@ -1,4 +1,4 @@
-"""Runs the program under test: always with a deadline, never left behind."""
+"""Runs the program under test: always with a deadline, and ends it."""
 
 import dataclasses
 import json
@@ -73,7 +73,7 @@ class Completed:
 
 
 class Running:
-    """A run of signalbus that goes on in the background."""
+    """A run of signalbus in the background."""
 
     def __init__(self, command, environment, folder, number, terminal=None):
         self.command = [str(word) for word in command]

@@ -35,7 +35,7 @@ class Schema:
         return connection
 
     def connection(self):
-        """The usual connection; opened anew when the server has been restarted."""
+        """The usual connection; opened again after the server was restarted."""
         if self.main is None or self.main.closed or not self.is_usable(self.main):
             self.main = self.connect(autocommit=True)
         return self.main
@@ -123,7 +123,7 @@ class Schema:
         return wait_until(condition, timeout, what)
 
     def drop(self):
-        """Drops the schema; sessions that a killed signalbus left behind are ended first."""
+        """Drops the schema; first ends sessions of a killed signalbus."""
         for connection in self.connections:
             connection.close()
         cleaner = self.postgres.connect()
@@ -138,7 +138,7 @@ class Schema:
 class Gate:
     """
     Stops every DELETE on a table until it is opened: rows that are claimed, sent and acknowledged
-    stay in that state, so that a test can kill, look or go on just there.  By a trigger, they are not
+    stay in that state, so that a test can kill, examine or continue at that point.  By a trigger, they are not
     sent yet.
     """
 

@@ -1,4 +1,4 @@
-"""What a broker, or the way to it, does to messages is told once, with the true reason."""
+"""What a broker, or the way to it, does to messages is logged once, with the true reason."""
 
 import itertools
 import json
@@ -85,7 +85,7 @@ def trio():
 
 @pytest.mark.early
 def test_too_few_replicas_in_sync(signalbus, schema, trio, site):
-    """Told by check, by a flush and by the daemon; it goes on when they are back."""
+    """check, a flush and the daemon report it; sending continues when they are back."""
     topic = Topics(trio).make(config={"min.insync.replicas": "3"}, replicas=3)
     signalbus.bootstrap = trio.bootstrap
     signalbus.configure(model("A", schema.make_signals("t", 1), topic), timeout=TIMEOUT,
@@ -123,7 +123,7 @@ def stored_by(kafka, schema, name, broker):
 
 @pytest.mark.early
 def test_a_leader_that_is_away_holds_up_its_own_topics_only(signalbus, schema, trio, site):
-    """With one worker, too; each model's failure is told once, with the true reason."""
+    """With one worker, too; each model's failure is logged once, with the true reason."""
     names = ("A", "C", "Order1", "Order2")
     signalbus.bootstrap = trio.bootstrap
     signalbus.configure(*(stored_by(trio, schema, name, 3) for name in names),

@@ -52,7 +52,7 @@ def test_as_many_rows_as_fit(signalbus, schema, make_topic, consume, flush):
     signalbus(*flush).expect_silence()
     assert ids(consume(topic, len(sizes))) == list(range(1, len(sizes) + 1))
     bursts = [rows for rows, in schema.execute("SELECT rows FROM bursts ORDER BY xid")]
-    # Where the rest could not be cancelled in time, the burst has the ten that fit.
+    # If the rest could not be cancelled in time, the burst has the ten that fit.
     assert bursts[0] == 50 and bursts[1] in (6, 10), bursts
     assert max(bursts) == 50 and 50 in bursts[2:], bursts
     assert schema.value("SELECT max(bytes) FROM bursts") <= 100_000
@@ -60,7 +60,7 @@ def test_as_many_rows_as_fit(signalbus, schema, make_topic, consume, flush):
 
 @every_flush
 def test_nothing_overtakes_a_row_that_does_not_fit(signalbus, schema, make_topic, consume, flush):
-    """Small rows behind it would fit, but wait with it."""
+    """Small rows after it would fit, but wait with it."""
     topic = make_topic()
     sizes = [60_000, 60_000, 10, 10, 60_000, 10, 60_000, 60_000, 10]
     signalbus.configure(model("A", make_rows(schema, sizes), topic, burst_count=100,
@@ -97,7 +97,7 @@ def test_large_rows_are_rejected(signalbus, schema, make_topic, consume):
 
 @pytest.mark.parametrize("kind", ["any", "ordered"])
 def test_a_claim_of_too_much_is_cancelled(signalbus, schema, make_topic, consume, kind):
-    """The session goes on, and keeps its ordered lock."""
+    """The session continues, and keeps its ordered lock."""
     topic = make_topic()
     order = {"order_by": ["id"]} if kind == "ordered" else {}
     signalbus.configure(model("A", make_rows(schema, [2 * MB] * 30), topic, burst_count=30,

@@ -12,14 +12,14 @@ import scenarios  # noqa: E402
 import verdict  # noqa: E402
 
 SECONDS = 15
-SEED = "check 280"  # servers and daemons are killed, and vanish, one amid the other
+SEED = "check 280"  # servers and daemons are killed, and vanish, one during the other
 
 
 @pytest.mark.early
 def test_promises_hold_amid_faults(folder):
     result = scenarios.chaos(folder, SEED, SECONDS)
     verdict.show(result)
-    # How soon all is mended, and what is repeated till then, is the machine's doing, too, if it is
+    # How soon all recovers, and what is repeated until then, depends on the machine, too, if it is
     # busy: make chaos judges that.  What is lost, forged, out of order or not as it was never is.
     breaches = [breach for breach in result["breaches"]
                 if not breach.startswith(("liveness: ", "repeats: "))]

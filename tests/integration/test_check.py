@@ -57,7 +57,7 @@ def guarded():
 
 @pytest.fixture
 def role(signalbus, schema, postgres):
-    """A role that signalbus uses, who may do what a signal table needs, but for what is revoked."""
+    """A role that signalbus uses, with the privileges that a signal table needs, except those that are revoked."""
     name = f"{schema} relay"
     schema.execute(f'CREATE ROLE "{name}" LOGIN')
     schema.execute(f'GRANT USAGE ON SCHEMA {schema} TO "{name}"')
@@ -112,7 +112,7 @@ def test_silent_when_all_is_well(signalbus, schema, role, make_topic, install, c
 
 
 def table_state(schema):
-    """Rows with what locks and changes leave behind in them."""
+    """Rows with the traces of locks and changes."""
     return schema.execute("SELECT ctid, xmin, xmax, * FROM t ORDER BY id")
 
 
@@ -438,7 +438,7 @@ def test_topics_that_cannot_be(signalbus, schema, command):
 
 
 def test_nothing_is_created(signalbus, schema, check, guarded):
-    """Where the broker makes the topics that are asked for, and where the user may see none."""
+    """If the broker creates topics on request, and if the user may see none."""
     table, topic = schema.make_signals("t"), Topics.unique_name()
     before = guarded.names()
     signalbus.configure(model("A", table, topic), notify_channel="",
@@ -522,7 +522,7 @@ def test_a_standby(signalbus, schema, make_topic, check, postgres):
 
 
 def test_the_database_goes_away_meanwhile(signalbus, schema, make_topic):
-    """It is told once, and the broker is asked all the same."""
+    """It is reported once, and the broker is checked nevertheless."""
     missing = Topics.unique_name()
     with Postgres() as own:
         own.create_database()
@@ -619,7 +619,7 @@ def test_standard_output_is_closed_or_full(signalbus, schema, make_topic):
 
 
 def test_foreign_keys_that_keep_signals(signalbus, schema, make_topic, check):
-    """Each warning has the statement that mends it."""
+    """Each warning has the statement that fixes it."""
     schema.make_signals("t", 1)
     schema.execute("CREATE TABLE p (id bigint PRIMARY KEY) PARTITION BY RANGE (id)")
     schema.execute("CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM (1) TO (10)")

@@ -271,7 +271,7 @@ def test_repeating_waits_and_is_woken_by_the_signal(signalbus, schema, make_topi
 
 @every_flush
 def test_stop_settles_the_burst(signalbus, schema, make_topic, consume, flush):
-    """A clean stop amid the backlog: whole bursts are gone, and nothing is sent twice."""
+    """A clean stop within the backlog: whole bursts are gone, and nothing is sent twice."""
     topic = make_topic()
     signalbus.configure(model("A", schema.make_signals("t", 40), topic, burst_count=10))
     gate = Gate(schema, "t")

@@ -1,4 +1,4 @@
-"""Section 3 of the interface: the configuration, and how its mistakes are told."""
+"""Section 3 of the interface: the configuration, and how its mistakes are reported."""
 
 import os
 import re
@@ -315,7 +315,7 @@ def test_secrets_are_never_logged(signalbus, schema):
 
 @pytest.mark.parametrize("command", ["flushmany", "pending", "triggers", "dead-letters --requeue"])
 def test_problems_of_tables_and_columns(signalbus, schema, command):
-    """What only the catalog can tell is told in the same way, all of it, with exit status 78."""
+    """Mistakes that only the catalog shows are reported in the same way, all, with exit status 78."""
     schema.make_signals("good", 1)
     schema.execute("CREATE TABLE no_key (id int)")
     schema.execute("CREATE VIEW looks AS SELECT * FROM good")

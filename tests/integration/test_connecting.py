@@ -73,7 +73,7 @@ def test_a_daemon_gets_past_silent_hosts(signalbus, schema, postgres, table):
 
 
 def test_the_next_try_begins_with_another_host(signalbus, schema, postgres, table):
-    """Where one takes all the time that a try has."""
+    """If one takes all the time of an attempt."""
     with silent() as port, silent("127.0.0.10") as other:
         table(by_hosts(postgres, ("127.0.0.9", port), ("127.0.0.10", other),
                        connect_timeout=60), timeout=1.5)
@@ -126,7 +126,7 @@ def test_a_resolver_that_does_not_answer(signalbus, schema, postgres, table):
 
 @pytest.mark.skipif(is_sanitized(), reason="a sanitizer stands before the same calls")
 def test_hosts_in_random_order(signalbus, table):
-    """If that is wanted (load_balance_hosts); else the first one is tried first."""
+    """If load_balance_hosts says so; else the first one is tried first."""
     ports = [Ports.take() for _ in range(3)]
     table("host=127.0.0.1,127.0.0.1,127.0.0.1 port=" + ",".join(map(str, ports)) + " dbname=x")
 
@@ -226,7 +226,7 @@ def test_names_are_verified_and_passwords_found_by_them(folder, kafka):
 
 @pytest.fixture
 def limited(signalbus, schema, postgres):
-    """A role that may have so many connections; None: any number."""
+    """A role with this limit of connections; None: any number."""
     role = f"limited_{schema}"
     schema.execute(f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA {schema} TO {role}")
 

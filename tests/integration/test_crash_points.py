@@ -83,7 +83,7 @@ def test_killed_at_every_call(crashes):
 
 
 def test_killed_with_the_claim(crashes):
-    """Before the transaction, and with the claim under way."""
+    """Before the transaction, and during the claim."""
     assert [crashes.crash_at(number) for number in (1, 2, 3)] == [NOTHING_SENT] * 3
 
 

@@ -71,8 +71,8 @@ def test_single_rows_are_gone_with_the_next_poll_without_a_trigger(signalbus, sc
 
 class DeadRows:
     """
-    A table that begins with a row of a transaction which is still open, and with so many dead rows
-    behind it that vacuum may not remove, since another transaction sees them.
+    A table that begins with a row of a transaction which is still open, followed by this number of dead rows
+    that vacuum may not remove, since another transaction sees them.
     """
 
     COUNT = 150000
@@ -105,7 +105,7 @@ class DeadRows:
 
 
     def send_one_more(self, session=None, size=10):
-        """Commits a row behind all others; to see that it is gone reads next to no pages."""
+        """Commits a row after all others; to see that it is gone reads hardly any pages."""
         self.last += 1
         (session or self.schema.connection()).cursor().execute(
             f"INSERT INTO {self.name} VALUES (%s, repeat('x', %s))", (self.last, size))
@@ -135,7 +135,7 @@ def test_dead_rows_are_not_walked_over_by_each_wake_up(signalbus, schema, make_t
 
 
 def test_a_session_with_a_page_of_its_own_is_not_left_behind(signalbus, schema, make_topic):
-    """What it inserts comes before the last row of another one; no dear sweep has to find it."""
+    """What it inserts comes before the last row of another one; no expensive scan has to find it."""
     dead = DeadRows(signalbus, schema, make_topic())
     sessions = [schema.connect(autocommit=True) for _ in range(2)]
     daemon = start(signalbus)
@@ -405,7 +405,7 @@ def test_closed_standard_error_does_not_matter(signalbus, schema, make_topic):
 
 @pytest.mark.early
 def test_an_idle_daemon_is_quiet(signalbus, schema, make_topic, postgres):
-    """It looks at each of twenty tables every five seconds, and counts them every ten."""
+    """It polls each of twenty tables every five seconds, and counts them every ten."""
     models = [model(f"M{n}", schema.make_signals(f"t{n}"), make_topic()) for n in range(20)]
     signalbus.database = postgres.conninfo(options="-c log_statement=all")
     signalbus.configure(*models, poll_interval=5.0)
@@ -568,7 +568,7 @@ def test_a_table_that_gets_partitions_is_followed(signalbus, schema, make_topic,
     schema.execute("""ALTER TABLE t RENAME TO before;
                       CREATE TABLE t (id bigint PRIMARY KEY, payload text) PARTITION BY RANGE (id);
                       CREATE TABLE part PARTITION OF t FOR VALUES FROM (0) TO (100)""")
-    time.sleep(0.5)  # longer than a poll: that is when it looks at the table anew
+    time.sleep(0.5)  # longer than a poll: then it reads the catalog again
     writer = schema.connect()
     writer.cursor().execute("INSERT INTO part VALUES (2, 'earlier')")
     schema.execute("INSERT INTO t VALUES (3, 'later')")
@@ -597,7 +597,7 @@ def test_triggers_need_a_channel_that_works(signalbus, schema, make_topic):
 
 
 def test_a_stop_does_not_wait_for_the_next_claim(signalbus, schema, make_topic, topics):
-    """It is under way by then, behind the last commit."""
+    """It has been sent by then, after the last commit."""
     table, topic = schema.make_signals("t", 30), make_topic()
     schema.execute("CREATE FUNCTION slow(id bigint) RETURNS bool LANGUAGE plpgsql AS "
                    "$$ BEGIN IF id > 20 THEN PERFORM pg_sleep(20); END IF; RETURN true; END $$")

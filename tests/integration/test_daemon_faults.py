@@ -82,7 +82,7 @@ class Load:
 
 @pytest.mark.skipif(is_sanitized(), reason="a sanitizer stands before the same calls")
 def test_the_clock_is_set(signalbus, schema, kafka, topics, folder, killed_servers):
-    """An hour either way, while rows come, and while the broker is away."""
+    """An hour either way, while rows come, and while the broker is unavailable."""
     load, clock = Load(schema, topics), Clock(folder)
     signalbus.configure(*load.models, poll_interval=0.2)
     daemon = start(signalbus, clock.environment())
@@ -154,7 +154,7 @@ def test_a_privilege_is_revoked_and_granted_again(signalbus, schema, postgres, m
 
 def test_a_server_that_waits_for_its_clients_to_leave(signalbus, schema, postgres, make_topic, topics,
                                                       killed_servers):
-    """A smart shutdown: sessions that are there go on, and the server ends when the last one has
+    """A smart shutdown: existing sessions continue, and the server ends when the last one has
     left."""
     topic = make_topic()
     signalbus.configure(model("A", schema.make_signals("t"), topic), poll_interval=0.2)

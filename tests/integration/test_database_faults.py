@@ -65,7 +65,7 @@ def test_a_stop_ends_the_waiting(signalbus, nobody, command, number):
 
 
 def test_pending_watched_without_a_database(signalbus, nobody):
-    """It goes on, with one warning and one error a time."""
+    """It continues, with one warning and one error each time."""
     nobody(0.3)
     running = signalbus.start("pending", "--watch", "0.1")
     wait_until(lambda: running.log().count(OTHERS["pending"]) >= 2, 20, "two looks")
@@ -147,7 +147,7 @@ def test_session_terminated_before_the_delete(signalbus, schema, make_topic, top
 
 
 def fail_deletes(schema, times, code="40001", at_commit=False):
-    """The first so many DELETEs fail with a serialization failure (a sequence survives them)."""
+    """The first DELETEs fail with a serialization failure (a sequence survives them)."""
     schema.execute("CREATE SEQUENCE tries")
     schema.on_delete("t", f"""IF nextval('{schema}.tries') <= {times} THEN
         RAISE EXCEPTION 'scripted failure of {schema}' USING ERRCODE = '{code}'; END IF""",
@@ -176,7 +176,7 @@ def test_serialization_failures_are_retried(signalbus, schema, make_topic, topic
 @pytest.mark.parametrize("at_commit", [False, True], ids=["at the delete", "at the commit"])
 def test_a_failure_amid_a_backlog_keeps_the_session(signalbus, schema, make_topic, topics,
                                                     at_commit):
-    """The next claim has been sent behind what fails."""
+    """The next claim has been sent after the statement that fails."""
     count, topic = 200, make_topic()
     signalbus.configure(model("A", schema.make_signals("t", count), topic, burst_count=10))
     schema.execute("CREATE SEQUENCE tries")
@@ -239,7 +239,7 @@ def test_missing_privilege(signalbus, schema, postgres, make_topic, count_in_log
 
 
 def test_a_trigger_that_keeps_rows_is_an_error(signalbus, schema, make_topic):
-    """A row that was sent and cannot be deleted must not be sent for ever."""
+    """A row that was sent and cannot be deleted must not be sent forever."""
     signalbus.configure(model("A", schema.make_signals("t", 3), make_topic(), burst_count=3))
     schema.execute("CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql "
                    "AS 'BEGIN RETURN NULL; END'")

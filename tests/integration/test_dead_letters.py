@@ -330,7 +330,7 @@ DECLARED = '<?xml version="1.0" encoding="UTF-8"?>\n<a/>'
 
 
 def test_the_declaration_of_xml_comes_back(signalbus, schema, make_topic, configure):
-    """Its text has none, but for the cast's; where that cannot be had the row stays."""
+    """Its text has none, except the cast's; if there is no cast the row stays."""
     schema.execute("CREATE DOMAIN own AS xml; CREATE DOMAIN list AS xml[]; "
                    "CREATE TYPE pair AS (x int, y own); CREATE DOMAIN pairs AS pair[]")
     schema.execute("CREATE TABLE t (id int PRIMARY KEY, topic text DEFAULT 'no/topic', x xml, "

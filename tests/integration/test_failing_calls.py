@@ -163,7 +163,7 @@ def test_descriptors_run_out(signalbus, schema, rounds):
         command = ["prlimit", f"--nofile={limit}", *signalbus.command(("flushmany",))]
         run = signalbus.start(command=command).finish(10)
         assert run.returncode in (0, 1, 78), run
-        assert run.returncode == 0 or run.stderr != "", run  # a retry that succeeded is told, too
+        assert run.returncode == 0 or run.stderr != "", run  # a retry that succeeded is logged, too
         assert (len(rounds.look()) == BURST) == (run.returncode == 0), run
         if run.returncode != 0:
             signalbus("flushmany").expect_silence()

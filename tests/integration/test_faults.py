@@ -191,7 +191,7 @@ def test_broker_gone_amid_the_backlog(signalbus, schema, kafka, make_topic, topi
 
 @every_flush
 def test_missing_topic(signalbus, schema, make_topic, count_in_log, flush):
-    """Its rows stay, and other models go on."""
+    """Its rows stay, and other models continue."""
     good = make_topic()
     signalbus.configure(model("Bad", schema.make_signals("bad", 3), "no-such-topic"),
                         model("Good", schema.make_signals("good", 3), good), timeout=2)
@@ -238,7 +238,7 @@ def test_message_too_large_amid_a_burst(signalbus, schema, make_topic, consume, 
                          ids=["flushmany", "flush"])
 def test_a_rejected_signal_does_not_hold_up_the_backlog(signalbus, schema, make_topic, consume,
                                                         flush):
-    """flushed in no order: bursts behind the one with the bad row are sent as well, or stay."""
+    """flushed in no order: bursts after the one with the bad row are sent as well, or stay."""
     topic = make_topic(config={"max.message.bytes": "2000"})
     schema.make_signals("t", 100)
     schema.execute("UPDATE t SET payload = (SELECT string_agg(md5(n::text), '') "

@@ -30,7 +30,7 @@ def test_four_connections_send_each_row_once(signalbus, schema, make_topic, cons
 
 
 def test_connections_leave_nothing_where_rows_lie_unevenly(signalbus, schema, make_topic, consume):
-    """Each claims a stretch of its own, by how densely rows have lain so far."""
+    """Each claims a range of its own, by how densely rows have lain so far."""
     count, topic = 12_000, make_topic()
     schema.make_signals("t")
     schema.execute("INSERT INTO t SELECT n, repeat('x', CASE WHEN n %% 4000 < 1500 THEN 10"
@@ -46,7 +46,7 @@ def test_connections_leave_nothing_where_rows_lie_unevenly(signalbus, schema, ma
 
 @pytest.mark.parametrize("stops", [True, False], ids=["stops", "goes-on"])
 def test_a_table_that_is_locked_amid_a_backlog(signalbus, schema, make_topic, count_in_log, stops):
-    """The next claim is sent behind each commit, and is now what waits."""
+    """The next claim is sent after each commit, and is what waits now."""
     count, topic = 20_000, make_topic()
     signalbus.configure(model("A", schema.make_signals("t", count), topic, burst_count=10))
     run = signalbus.start("flushmany", "-v")

@@ -136,7 +136,7 @@ def test_a_second_process_leaves_with_75(signalbus, schema, ordered, consume):
 
 
 def test_the_lock_is_of_a_model(signalbus, schema, ordered, make_topic, consume):
-    """Where one model is busy, the others are flushed all the same."""
+    """If one model is busy, the others are flushed nevertheless."""
     busy = ordered(30)
     other = make_topic()
     gate = Gate(schema, "t")
@@ -224,7 +224,7 @@ def test_stopped_amid_the_order_and_resumed(signalbus, schema, ordered, consume)
 
 
 def test_nothing_is_sent_after_a_rejected_signal(signalbus, schema, ordered, make_topic, consume):
-    """Too large for the topic: the order stops before it, and goes on when it is mended."""
+    """Too large for the topic: the order stops before it, and continues when the topic allows it."""
     topic = make_topic(config={"max.message.bytes": "1000"})
     ordered(30, burst_count=10)
     signalbus.configure(model("A", schema.table("t"), topic, burst_count=10, order_by=["id"]),

@@ -1,4 +1,4 @@
-"""What holds up one model holds up no others, and is told with model, table and reason: locks of
+"""What holds up one model holds up no others, and is logged with model, table and reason: locks of
 others, statements that fail while the session lives, triggers that take long."""
 
 import contextlib
@@ -52,7 +52,7 @@ def wait_gone(schema, table, limit):
 @pytest.mark.parametrize("command", [("flush", "-w", "0"), ("flushmany", "-j", "2"),
                                      ("flushordered",)], ids=lambda command: command[0])
 def test_a_locked_table_fails_alone(signalbus, schema, three, command):
-    """Also to be described; the others go first, and who has the lock is told."""
+    """Also to be described; the others go first, and the holder of the lock is logged."""
     three(timeout=1.5, order_by=["id"])
     with locked(schema, "a") as pid:
         running = signalbus.start(*command)
@@ -110,7 +110,7 @@ def test_locked_rows_are_told(signalbus, schema, three):
         assert re.search(r"for \d+ s by", daemon.log())
         wait_value(site, 1, "signalbus_stopped", model=name)
         assert site.value("signalbus_oldest_pending_seconds", model=name) >= 1.5
-    schema.insert_signals("a", 2, 10)  # the others go on
+    schema.insert_signals("a", 2, 10)  # the others continue
     wait_until(lambda: schema.count("a") == 3, 20, "new signals sent")
     assert site.value("signalbus_oldest_pending_seconds", model="A") >= 1.5
     for name, table, connection in zip(NAMES, ("a", "b"), connections):
@@ -151,7 +151,7 @@ def test_a_lock_that_a_deletion_meets(signalbus, schema, make_topic, count_in_lo
     assert count_in_log(topic) == 30 and "signal (id)" not in daemon.log()
 
 
-# Those that usually mean that the server is away, raised by anybody's trigger.
+# Those that usually mean that the server is unavailable, raised by a trigger.
 STATES = ("08006", "25006", "53100", "53300", "55P03", "57014", "57P01", "57P03", "58030")
 
 
@@ -194,7 +194,7 @@ def test_an_error_names_model_table_and_column(signalbus, schema, make_topic):
 
 
 def test_what_takes_longer_than_the_timeout_is_told(signalbus, schema, three, folder):
-    """A trigger that sleeps, and is cancelled each time; others go on, and the status names it."""
+    """A trigger that sleeps, and is cancelled each time; others continue, and the status names it."""
     site, systemd = Site(), Systemd(folder)
     three(timeout=1.0, rows=1, poll_interval=0.1, metrics_listen=str(site))
     schema.on_delete("a", f"""IF to_regclass('{schema}.awake') IS NULL THEN
@@ -217,7 +217,7 @@ def test_what_takes_longer_than_the_timeout_is_told(signalbus, schema, three, fo
 
 @pytest.fixture
 def hanging(postgres, schema):
-    """Has commits hang, but those of the tests, as when the synchronous standby is away."""
+    """Makes commits hang, except those of the tests, as if the synchronous standby were down."""
     schema.execute("SET synchronous_commit = local")
 
     def switch(name):

@@ -61,7 +61,7 @@ def test_json_of_the_daemon_and_reload(signalbus, schema, make_topic):
     running = signalbus.start("run", "-vv")
     running.wait_log("the broker answers")
     signalbus.configure(model("A", table, topic, burst_count=0), log_format="text")
-    running.send(signal.SIGHUP)  # a wrong file changes nothing, and is told of as before
+    running.send(signal.SIGHUP)  # a wrong file changes nothing, and is reported as before
     running.wait_log("burst_count must be")
     signalbus.configure(model("A", table, topic), log_format="json", timeout=29)
     running.send(signal.SIGHUP)

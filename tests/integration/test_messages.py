@@ -74,7 +74,7 @@ def test_a_row_without_a_valid_topic_fails_alone(signalbus, schema, make_topic, 
     run = signalbus("flushordered").expect(1)
     assert reason in run.stderr and "signal (id)=(5) was rejected" in run.stderr
     assert run.stderr.count("\n") == 1
-    assert ids(consume(topic, 4)) == [1, 2, 3, 4]  # in order nothing behind it is sent
+    assert ids(consume(topic, 4)) == [1, 2, 3, 4]  # in order nothing after it is sent
     signalbus("flushmany").expect(1)
     assert sorted(ids(consume(topic, 8))) == [1, 2, 3, 4, 6, 7, 8, 9]
     assert schema.execute("SELECT id FROM t") == [(5,)]

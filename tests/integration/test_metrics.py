@@ -281,7 +281,7 @@ def test_one_of_two_daemons_leads(signalbus, schema, make_topic, site):
 
 
 def expect_unready(site, *reasons):
-    """One line for each that is away, and only for these."""
+    """One line for each that is unavailable, and only for these."""
     def lines():
         answer = site.ask("/readyz")
         return answer.status == 503 and answer.text.splitlines()

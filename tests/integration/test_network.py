@@ -90,7 +90,7 @@ def is_held(schema):
 @pytest.mark.parametrize("silence", ["swallow", "vanish"])
 @either_way
 def test_silence_is_noticed(signalbus, schema, load, ways, way, silence):
-    """Noticed within the time-out and five seconds; then nothing is held; it mends by itself."""
+    """Noticed within the time-out and five seconds; then nothing is held; it recovers by itself."""
     load.commit(2000)
     daemon = signalbus.start("-v", "run")
     load.wait_for_some()
@@ -99,7 +99,7 @@ def test_silence_is_noticed(signalbus, schema, load, ways, way, silence):
     wait_until(lambda: not is_held(schema), (2 * TIMEOUT + 5) * SLOWER, "nothing is held")
     load.commit(100)
     load.check_deleted()
-    ways[way].mend()
+    ways[way].restore()
     load.wait_empty(5)
     daemon.stop().expect(0)
     load.check(IN_FLIGHT)
@@ -124,7 +124,7 @@ def test_what_was_given_up_does_not_arrive_later(signalbus, load, ways):
     load.commit(BURST)
     daemon.wait_log(NOTICED["broker"], (TIMEOUT + 5) * SLOWER)
     wait_until(lambda: len(connections(port, ESTABLISHED)) < count, 20 * SLOWER, "one is closed")
-    ways["broker"].mend()
+    ways["broker"].restore()
     load.wait_empty(10)
     wait_until(lambda: not any(connections(port, CLOSING)), 20, "the kernel has nothing left")
     daemon.stop().expect(0)
@@ -170,7 +170,7 @@ def test_a_connection_that_breaks_between_two_rounds(signalbus, load, ways):
 
 
 def test_an_ordered_lock_of_a_session_that_vanished(signalbus, schema, postgres, load, ways):
-    """The server finds out by itself that nobody is there any more, and another process goes on."""
+    """The server notices that the client is gone, and another process continues."""
     load.commit(10)
     load.configure(order_by=["id"])
     holder = signalbus.start("-v", "run")
@@ -183,7 +183,7 @@ def test_an_ordered_lock_of_a_session_that_vanished(signalbus, schema, postgres,
     load.commit(100)
     follower.wait_log("took over the ordered lock", (TIMEOUT + 10) * SLOWER)
     load.wait_empty(5)
-    ways["database"].mend()
+    ways["database"].restore()
     for daemon in (holder, follower):
         daemon.stop().expect(0)
     assert list(dict.fromkeys(load.check(BURST))) == list(range(1, 111))

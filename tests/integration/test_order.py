@@ -144,7 +144,7 @@ def test_later_writers_are_not_waited_for(signalbus, schema, ordered, consume):
 
 def test_an_elder_of_what_came_in_between(signalbus, schema, make_topic, consume, count_in_log):
     """
-    Where the order is not the order of insertion, a signal that was committed during the wait may
+    If the order is not the order of insertion, a signal that was committed during the wait may
     have an elder that is open still: it is neither sent itself, nor overtaken.
     """
     topic = make_topic()
@@ -166,7 +166,7 @@ def test_an_elder_of_what_came_in_between(signalbus, schema, make_topic, consume
 
 
 def test_what_comes_to_the_beginning_is_sent_before_the_end(signalbus, schema, ordered, consume):
-    """A run looks behind what it sent last; against the rules, something is put before that."""
+    """A run searches after what it sent last; against the rules, a row is inserted before that."""
     topic = ordered(30, burst_count=10)
     gate = Gate(schema, "t")
     running = signalbus.start("flushordered")
@@ -268,7 +268,7 @@ class Writers:
         try:
             while not self.stopping.is_set():
                 self.transaction(seed, random.Random(f"{seed} {time.monotonic_ns()}"))
-        except Exception as failure:  # the test's thread tells of it
+        except Exception as failure:  # the test's thread reports it
             self.failures.append(failure)
 
     def transaction(self, seed, chance):
@@ -289,11 +289,11 @@ class Writers:
             self.stopping.wait(chance.expovariate(1 / self.pause))
         self.end(connection, cursor, chance.random(), f"{self.schema} {seed}", numbers)
 
-    def end(self, connection, cursor, dice, name, numbers):
-        if dice < 0.2:
+    def end(self, connection, cursor, chance, name, numbers):
+        if chance < 0.2:
             connection.rollback()
             return
-        if dice < 0.3:
+        if chance < 0.3:
             cursor.execute(f"PREPARE TRANSACTION '{name}'")
             connection.rollback()
             connection.autocommit = True
@@ -422,7 +422,7 @@ def freeze_between_bursts(schema, running, name):
 
 
 def configure_idle(signalbus, schema, make_topic):
-    """Models that are looked at hardly ever."""
+    """Models that are polled rarely."""
     schema.make_signals("idle")
     schema.make_signals("seldom", 1)
     signalbus.configure(
@@ -543,7 +543,7 @@ def test_batches_behind_a_rejected_one_are_not_stored(signalbus, schema, make_to
 
 def test_what_fails_of_one_model_has_no_other_one_s_sent_again(signalbus, schema, make_topic,
                                                                topics):
-    """One's message is too large, some's topics are missing; another goes on in one daemon."""
+    """One's message is too large, some's topics are missing; another continues in one daemon."""
     topic, orphans = make_topic(config={"max.message.bytes": "10000"}), ["o1", "o2", "o3", "o4"]
     schema.make_signals("good", 30000)
     schema.execute("CREATE TABLE bad (id int PRIMARY KEY, payload text)")

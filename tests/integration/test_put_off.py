@@ -11,7 +11,7 @@ LIMIT = {"message_max_bytes": 10_000}
 
 
 def make_rows(schema, topic, count, every):
-    """Rows for a topic; every so many one is for another, which is missing."""
+    """Rows for a topic; every n-th one is for another, which is missing."""
     schema.execute("CREATE TABLE t (id bigint PRIMARY KEY, ty text)")
     schema.execute("INSERT INTO t SELECT n, CASE WHEN n %% %s = 0 THEN %s ELSE %s END "
                    "FROM generate_series(1, %s) n", every, topic + "-missing", topic, count)

@@ -41,7 +41,7 @@ def test_messages_of_all_types_are_valid(signalbus, schema, make_topic, consume,
         validate(document, value)
         assert list(document["properties"]) == document["required"] == list(value)
     for name, part in document["properties"].items():
-        # Each says something: it is not valid whatever the value is, but for json and its like.
+        # Each restricts the value, except those of json and the like.
         anything = name.endswith(("json", "jsonb", "hstore"))
         assert anything == all(Draft202012Validator(part).is_valid(value)
                                for value in (True, 1.5, "?", {}, [], None)), f"{name}: {part}"
@@ -134,7 +134,7 @@ def test_fields_are_what_the_schema_is_of(signalbus, schema, make_topic, consume
 
 
 def test_formats_hold(signalbus, schema, make_topic, consume, schema_of):
-    """Where a validator asserts formats: ordinary values have them."""
+    """For validators that assert formats: ordinary values have them."""
     topic = make_topic()
     schema.execute("CREATE TABLE t (id uuid PRIMARY KEY, d date, at timestamptz)")
     schema.execute("INSERT INTO t VALUES (gen_random_uuid(), now(), now())")

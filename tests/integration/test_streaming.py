@@ -1,5 +1,5 @@
 """
-Where only one burst is under way, rows are sent while others of the same claim still come: from the
+If only one burst is in flight, rows are sent while others of the same claim still come: from the
 second burst on, when the first one went well.
 """
 
@@ -14,7 +14,7 @@ from topics import first_appearances
 
 BURST = 1000
 
-# flush claims by keys, in no order either; flushmany -j 2 has two bursts under way.
+# flush claims by keys, in no order either; flushmany -j 2 has two bursts in flight.
 one_by_one = pytest.mark.parametrize("flush", [("flushmany",), ("flushordered",)], ids=lambda f: f[0])
 
 
@@ -125,7 +125,7 @@ FAILING = "1 / (id - 150)"
 ])
 def test_an_expression_that_fails_has_nothing_repeated(signalbus, schema, make_topic, topics, flush,
                                                        sent, settings):
-    """It fails for a row amid the second burst."""
+    """It fails for a row within the second burst."""
     table, topic = schema.make_signals("t", 300), make_topic()
     signalbus.configure(model("A", table, topic, burst_count=100, order_by=["id"], **settings))
     assert "division by zero" in signalbus(flush).expect_failure()
@@ -148,7 +148,7 @@ def test_a_stop_amid_the_rows_repeats_nothing(signalbus, schema, make_topic, top
     way.slow(rate=12_000_000)
     wait_until(lambda: burst < topics.count_in_log(topic) < 2 * burst, 20, "rows", pause=0.01)
     run.stop()
-    way.mend()
+    way.restore()
     assert schema.count("t") == burst, "the burst was settled, and no other one begun"
     signalbus(*flush).expect_silence()
     assert ids(topics.read(topic, 3 * burst)) == list(range(1, 3 * burst + 1))

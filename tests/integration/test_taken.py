@@ -107,7 +107,7 @@ def test_rows_that_others_have_locked_are_passed_over(signalbus, schema, backlog
 
 
 def test_two_processes_send_each_row_once(signalbus, schema, backlog, make_topic, topics):
-    """The second one comes amid the first one's backlog."""
+    """The second one comes during the first one's backlog."""
     topic = make_topic()
     note_levels(schema, "; PERFORM pg_sleep(0.02)")
     signalbus.configure(model("A", backlog, topic, burst_count=BURST))
@@ -154,7 +154,7 @@ def test_a_crash_brings_the_rows_back(signalbus, schema, backlog, make_topic, to
     run.kill()
     schema.end_backends()
     left = schema.count("t")
-    way_to_broker.mend()
+    way_to_broker.restore()
     signalbus(*FLUSH).expect_silence()
     numbers = ids(topics.read(topic, COUNT))
     assert left > 0 and schema.count("t") == 0
@@ -173,7 +173,7 @@ def test_a_broker_that_does_not_answer_in_time(signalbus, schema, backlog, make_
     assert "were not stored" in run.finish().expect_failure()
     assert schema.count("t") >= left - 2 * BURST
     schema.wait_until(lambda: not schema.backends())
-    way_to_broker.mend()
+    way_to_broker.restore()
     signalbus(*FLUSH).expect_silence()
     numbers = ids(topics.read(topic, COUNT))
     assert set(numbers) == set(range(1, COUNT + 1)) and repeats(numbers) <= 2 * BURST

@@ -187,7 +187,7 @@ def test_a_limit_of_rows_and_a_daemon(signalbus, schema, count_in_log, limited):
 
 
 def test_a_rule_that_fails_after_the_send(signalbus, schema, make_topic, topics):
-    """It cannot be foreseen: one burst is repeated, for each worker."""
+    """Nothing predicts it: one burst is repeated, for each worker."""
     topic = make_topic()
     signalbus.configure(model("A", schema.make_signals("t", 100), topic, burst_count=100),
                         poll_interval=0.05, workers=1)

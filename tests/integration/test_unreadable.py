@@ -36,7 +36,7 @@ def test_it_stays(signalbus, schema, make_topic, consume, flush, burst_count):
 
 @every_flush
 @pytest.mark.parametrize("burst_count", [1, 100])
-def test_it_dies(signalbus, schema, make_topic, consume, flush, burst_count):
+def test_it_becomes_a_dead_letter(signalbus, schema, make_topic, consume, flush, burst_count):
     topic = make_topic()
     set_up(signalbus, schema, topic, burst_count=burst_count, on_reject="dead-letter")
     run = signalbus(*flush).expect(0)
@@ -49,7 +49,7 @@ def test_it_dies(signalbus, schema, make_topic, consume, flush, burst_count):
     assert schema.execute("SELECT signal ->> 'id' FROM dead") == [("7",)]
 
 
-def test_what_cannot_be_deleted_does_not_die(signalbus, schema, make_topic, consume):
+def test_what_cannot_be_deleted_becomes_no_dead_letter(signalbus, schema, make_topic, consume):
     topic = make_topic()
     set_up(signalbus, schema, topic, burst_count=100, on_reject="dead-letter")
     schema.execute("CREATE TABLE line (n bigint REFERENCES t); INSERT INTO line VALUES (3), (7)")
@@ -79,7 +79,7 @@ def test_the_daemon_goes_on(signalbus, schema, make_topic, consume):
 
 @pytest.mark.parametrize("flush", FLUSHES.values(), ids=FLUSHES.keys())
 def test_what_fails_for_all_is_the_models(signalbus, schema, make_topic, count_in_log, flush):
-    """A function that lost its privilege, and one that fails for each row: nothing dies."""
+    """A function that lost its privilege, and one that fails for each row: none becomes a dead letter."""
     topic = make_topic()
     set_up(signalbus, schema, topic, burst_count=100, on_reject="dead-letter")
     schema.execute("CREATE FUNCTION bad(bigint) RETURNS int LANGUAGE plpgsql AS "
@@ -265,7 +265,7 @@ def test_bytes_that_are_no_text(signalbus, ascii_database, make_topic, consume, 
 
 @every_flush
 @pytest.mark.parametrize("column", ["payload", "id"])
-def test_bytes_that_are_no_text_die(signalbus, ascii_database, make_topic, consume, column, flush):
+def test_bytes_that_are_no_text_become_dead_letters(signalbus, ascii_database, make_topic, consume, column, flush):
     topic, cursor = make_topic(), ascii_database
     set_up_ascii(signalbus, cursor, topic, column, on_reject="dead-letter")
     signalbus(*flush).expect(0)

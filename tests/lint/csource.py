@@ -133,7 +133,7 @@ class Nesting:
             self.at += 1
 
     def skip_group(self):
-        """From an opening bracket behind the one that closes it."""
+        """From an opening bracket to after the one that closes it."""
         depth = 0
         while self.token() != "":
             depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(self.token(), 0)

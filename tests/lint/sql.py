@@ -8,7 +8,7 @@ STRING = r'"(?:\\.|[^"\\\n])*"'
 BETWEEN = r"(?:\s|\\\n)*"  # the strings that make up one, in a macro also
 STRINGS = re.compile(f"{STRING}(?:{BETWEEN}{STRING})*")
 STATEMENT = re.compile(r'"(?:SELECT|WITH|DELETE|INSERT) ')
-# Not what is behind a point, and not a text that is looked for in others.
+# Not what follows a point, and not a text that is searched for in others.
 CALL = re.compile(r"(?<![\w.%'])([a-z_][a-z0-9_]*)\(")
 CAST = re.compile(r"::(?!pg_catalog\.)[a-z]\w*")
 # What the program itself prints the definition of, and what it tells people to call.

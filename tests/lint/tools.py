@@ -37,7 +37,7 @@ def check_warnings():
 
 def check_clang_tidy():
     """clang-tidy finds nothing of what .clang-tidy chooses"""
-    # One process a file: told several, version 14 thinks that va_start() sets nothing.
+    # One process a file: given several, version 14 thinks that va_start() sets nothing.
     command = ["clang-tidy", "--quiet", "--warnings-as-errors=*"]
     flags = compile_flags()
     return findings_of_each([*command, s, "--", *flags] for s in matching(C_SOURCES))

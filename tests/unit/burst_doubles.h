@@ -31,15 +31,15 @@ struct rows {
 	size_t count;
 };
 
-/* What is wanted of the doubles.  Verdicts: VERDICT_NONE is VERDICT_STORED. */
+/* What the doubles do.  Verdicts: VERDICT_NONE is VERDICT_STORED. */
 struct script {
 	size_t rows;                         /* that a claim finds */
-	size_t streamed;                     /* so many may be sent before it ends */
+	size_t streamed;                     /* the number that may be sent before it ends */
 	bool no_bus;                         /* for bursts in order */
 	enum error_kind claim_error;         /* ERROR_NONE: it succeeds */
 	enum error_kind settle_error;        /* the same */
 	bool is_unconfirmed;                 /* what is settled */
-	enum error_kind bury_error;          /* the same */
+	enum error_kind move_error;          /* the same */
 	bool poisoned[ROWS_MAX];             /* the broker rejects all that go with it */
 	enum verdict broker[ROWS_MAX];       /* else says this; VERDICT_UNKNOWN: never arrives */
 	enum verdict broker_again[ROWS_MAX]; /* and this from the second attempt on */
@@ -48,12 +48,12 @@ struct script {
 	enum verdict producer[ROWS_MAX];     /* refuses it; VERDICT_NONE: takes it */
 	/* Says what the broker is to say of a row, in the place of broker and broker_again. */
 	enum verdict (*oracle)(size_t row);
-	bool ahead;                /* rows are deleted while they are on the way */
+	bool early;                /* rows are deleted while they are on the way */
 	bool refused[ROWS_MAX];    /* the database does not delete it … */
 	bool unreadable[ROWS_MAX]; /* … or cannot read it */
 	bool kept[ROWS_MAX];       /* … or will not let it go when it was sent, and others stay */
 	bool more;                 /* to claim, as a claim has it */
-	double since;              /* so many seconds ago the server was asked */
+	double since;              /* seconds since the server was asked */
 };
 
 /* From bus_begin() to bus_end(). */
@@ -77,7 +77,7 @@ struct seen {
 	bool by_lane; /* of the worker … */
 	unsigned lane;
 	bool in_transaction;
-	bool is_ahead; /* the rows are being deleted */
+	bool is_early; /* the rows are being deleted */
 	bool is_kept;
 	bool is_streaming;
 	struct instant claimed;
@@ -86,13 +86,13 @@ struct seen {
 	bool passes_over; /* rows that are put off */
 	char from[32];    /* the request's first position value */
 	size_t claims, claims_open, settles, abandons;
-	bool is_foreseen;     /* the next claim … */
-	char prefetch[2][32]; /* … and where it begins and ends; a STRETCH has an end */
+	bool is_prefetched;   /* the next claim … */
+	char prefetch[2][32]; /* … and where it begins and ends; a range has an end */
 	struct instant deadline, stream_deadline; /* of what was sent last */
 	bool deleted[ROWS_MAX];
-	size_t deleted_count; /* with those that were buried */
-	bool buried[ROWS_MAX];
-	size_t buried_count;
+	size_t deleted_count; /* with those that were moved */
+	bool moved[ROWS_MAX];
+	size_t moved_count;
 };
 
 static struct script script;
@@ -168,7 +168,7 @@ static void see_next(const struct claim_request *next)
 	for (size_t row = 0; row < script.rows; row++)
 		ck_assert(seen.stored[row]);
 	ck_assert(next->kind == CLAIM_NEXT || next->kind == CLAIM_RANGE);
-	seen.is_foreseen = true;
+	seen.is_prefetched = true;
 	snprintf(seen.prefetch[0], sizeof seen.prefetch[0], "%s", next->from->values[0]);
 	if (next->kind == CLAIM_RANGE)
 		snprintf(seen.prefetch[1], sizeof seen.prefetch[1], "%s", next->to->values[0]);
@@ -198,20 +198,21 @@ void store_delete_early(struct store *s, const struct model *m, const struct cla
 	ck_assert_ptr_nonnull(s);
 	check_claim(claim);
 	ck_assert_ptr_nonnull(seen.open);
-	ck_assert(!seen.is_ahead);
-	seen.is_ahead = script.ahead;
+	ck_assert(!seen.is_early);
+	seen.is_early = script.early;
 }
 
 /* What the server refuses of the rows that go, or die, stays, and says why; in order, with all
- * behind it. */
+ * after it. */
 static inline void keep_some(struct claim *claim, struct row_outcome *outcomes)
 {
 	bool is_over = false;
 	for (size_t row = 0; row < claim->count; row++) {
 		struct refusal *r = &claim->refusals[row];
-		enum outcome fate = outcomes[row].outcome;
-		bool is_kept = (fate == OUTCOME_DEAD_LETTER && script.bury_error != ERROR_NONE) ||
-			       (fate == OUTCOME_DELETE && script.kept[row]);
+		enum outcome outcome = outcomes[row].outcome;
+		bool is_kept =
+			(outcome == OUTCOME_DEAD_LETTER && script.move_error != ERROR_NONE) ||
+			(outcome == OUTCOME_DELETE && script.kept[row]);
 		if (is_over || is_kept)
 			outcomes[row].outcome = OUTCOME_KEEP;
 		is_over = is_over || (is_kept && seen.in_order);
@@ -219,8 +220,9 @@ static inline void keep_some(struct claim *claim, struct row_outcome *outcomes)
 			continue;
 		free(r->reason);
 		*r = (struct refusal){ .reason = text_copy("it is kept"),
-			.what = fate == OUTCOME_DEAD_LETTER ? REFUSED_MOVING : REFUSED_DELETION,
-			.kind = fate == OUTCOME_DEAD_LETTER ? script.bury_error : ERROR_DATABASE };
+			.what = outcome == OUTCOME_DEAD_LETTER ? REFUSED_MOVING : REFUSED_DELETION,
+			.kind = outcome == OUTCOME_DEAD_LETTER ? script.move_error
+							       : ERROR_DATABASE };
 	}
 }
 
@@ -233,7 +235,7 @@ bool store_is_unconfirmed(const struct store *s, struct error *e)
 }
 
 /* The invariant that everything else serves.  Only what the broker has rejected, when it was sent
- * alone, or what cannot be read dies. */
+ * alone, or what cannot be read becomes a dead letter. */
 static inline void check_leaves(const struct model *m, const struct row_outcome *d, size_t row)
 {
 	if (d->outcome == OUTCOME_DELETE)
@@ -263,7 +265,7 @@ bool store_settle(struct store *s, const struct model *m, struct claim *claim,
 				 (claim_refuses(claim, row) ? OUTCOME_KEEP : OUTCOME_DELETE);
 	}
 	seen.is_kept = !all_go;
-	seen.is_ahead = false;
+	seen.is_early = false;
 	seen.settles++;
 	seen.in_transaction = false;
 	if (script.settle_error != ERROR_NONE)
@@ -271,8 +273,8 @@ bool store_settle(struct store *s, const struct model *m, struct claim *claim,
 	if (!all_go)
 		keep_some(claim, outcomes);
 	for (size_t row = 0; row < claim->count; row++) {
-		seen.buried[row] = outcomes[row].outcome == OUTCOME_DEAD_LETTER;
-		seen.buried_count += seen.buried[row];
+		seen.moved[row] = outcomes[row].outcome == OUTCOME_DEAD_LETTER;
+		seen.moved_count += seen.moved[row];
 		seen.deleted[row] = outcome_leaves(outcomes[row].outcome);
 		seen.deleted_count += seen.deleted[row];
 	}

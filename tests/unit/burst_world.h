@@ -50,11 +50,11 @@ static inline void check_burst(bool ok)
 	ck_assert_ptr_null(seen.open);
 	ck_assert_uint_eq(seen.claims, 1);
 	ck_assert_uint_le(seen.settles + seen.abandons, 1 + script.is_unconfirmed);
-	ck_assert_uint_eq(world.result.sent, seen.deleted_count - seen.buried_count);
-	ck_assert_uint_eq(world.result.dead_lettered, seen.buried_count);
+	ck_assert_uint_eq(world.result.sent, seen.deleted_count - seen.moved_count);
+	ck_assert_uint_eq(world.result.dead_lettered, seen.moved_count);
 	bool claimed = script.claim_error == ERROR_NONE;
 	ck_assert_uint_eq(world.result.claimed, claimed ? script.rows : 0);
-	bool is_excused = seen.in_order && seen.buried_count > 0;
+	bool is_excused = seen.in_order && seen.moved_count > 0;
 	if (!is_excused)
 		ck_assert_int_eq(
 			ok, claimed && !script.is_unconfirmed &&
@@ -66,7 +66,7 @@ static inline void check_burst(bool ok)
 			"row %zu is deleted before row %zu", row, row - 1);
 	for (size_t row = 0; seen.deleted_count > 0 && !seen.in_order && row < script.rows; row++)
 		ck_assert_int_eq(seen.deleted[row],
-			(seen.stored[row] && !script.kept[row]) || seen.buried[row]);
+			(seen.stored[row] && !script.kept[row]) || seen.moved[row]);
 }
 
 static inline bool run_order(const struct burst_order *order)
@@ -87,7 +87,7 @@ static inline void check_deleted(const char *expected)
 {
 	char deleted[ROWS_MAX + 1] = "";
 	for (size_t row = 0; row < script.rows; row++)
-		deleted[row] = seen.buried[row] ? 'x' : seen.deleted[row] ? 'd' : '.';
+		deleted[row] = seen.moved[row] ? 'x' : seen.deleted[row] ? 'd' : '.';
 	ck_assert_str_eq(deleted, expected);
 }
 

@@ -275,7 +275,7 @@ static const struct {
 	{ "@include \"bus.conf\"\n", "", "bus.conf:1: include file nesting too deep\n" },
 };
 
-/* Where a secret is to be read from, what is there, and what is read or else the problem. */
+/* The source of a secret, its content, and the result or else the problem. */
 static const struct {
 	const char *from, *name; /* a name with "/" is a path, others are in the test's folder */
 	const char *content;

@@ -24,7 +24,7 @@
 
 enum { MODELS = 3, STORES_MAX = 4 };
 
-/* What calls come to, one letter a call; one before a '*' is for all that follow, and behind the
+/* What calls come to, one letter a call; one before a '*' is for all that follow, and after the
  * end all is well: a burst of noted keys sends them, and any other finds nothing.
  *
  *   .  well               k  ERROR_CONFIG      l  the session is lost
@@ -33,7 +33,7 @@ enum { MODELS = 3, STORES_MAX = 4 };
  *
  * and of bursts:
  *
- *   0 to 9  so many are sent      x  one is a dead letter     w  one is sent, and stop is wished
+ *   0 to 9  rows that are sent    x  one is a dead letter     w  one is sent, and stop is wished
  *   b, t, r none of one is sent   B  one is sent, and the others meet ERROR_BROKER
  *   R, P  one is put off, for ERROR_REJECTED or ERROR_TOPIC
  *   h  held back                  m  one is sent, and there are more of the same keys
@@ -47,7 +47,7 @@ struct script {
 	size_t noted[MODELS]; /* keys that a note has */
 	unsigned threads;     /* that can be made */
 	bool is_answered;     /* some broker answers */
-	unsigned last_wait;   /* stop is wished when so many are over; 0: never */
+	unsigned last_wait;   /* stop is requested in this wait; 0: never */
 };
 
 struct store {

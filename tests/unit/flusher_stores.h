@@ -182,7 +182,7 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
 	char letter = next_letter(&script.bursts[index]);
 	ck_assert(b->store->connected);
 	ck_assert(b->next == NULL || b->next == order->model);
-	b->next = order->goes_on ? order->model : NULL;
+	b->next = order->continues ? order->model : NULL;
 	ck_assert(order->kind != CLAIM_ORDERED || b->store->locked[index]);
 	ck_assert(order->kind != CLAIM_BY_KEY ||
 		  order->first_key + order->key_count <= order->keys->count);

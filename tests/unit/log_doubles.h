@@ -1,5 +1,5 @@
 /*
- * log_doubles - keeps what is logged, but for debugging, in place of the log.
+ * log_doubles - records the lines that are logged, without those for debugging.
  */
 #ifndef SIGNALBUS_TEST_LOG_DOUBLES_H
 #define SIGNALBUS_TEST_LOG_DOUBLES_H

@@ -120,7 +120,7 @@ static const struct {
 	{ &other, "1 - -", "- 1", 0 },
 	{ &numbered, "3 3", "1 3 -", 2 },
 	{ &other, "1 2 3", "1 2 3", 3 },
-	/* behind the list: their elders may be unknown */
+	/* after the list: their elders may be unknown */
 	{ &serial, "1 2 3", "1 2 3 4 5", 3 },
 	{ &other, "1 2 3", "1 2 3 4 5", 3 },
 	/* came in between: in a serial order, older than what follows */

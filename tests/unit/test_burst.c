@@ -132,11 +132,11 @@ START_TEST(a_settling_that_fails_is_the_burst_s_failure)
 }
 END_TEST
 
-START_TEST(rows_that_are_deleted_ahead_and_all_stored_are_just_settled)
+START_TEST(rows_that_are_deleted_early_and_all_stored_are_just_settled)
 {
 	begin();
 	script.rows = 3;
-	script.ahead = true;
+	script.early = true;
 	ck_assert(run(CLAIM_FIRST));
 	ck_assert(!seen.is_kept);
 	check_deleted("ddd");
@@ -148,7 +148,7 @@ START_TEST(where_no_row_is_stored_there_is_nothing_to_keep)
 {
 	begin();
 	script.rows = 2;
-	script.ahead = true;
+	script.early = true;
 	script.broker[0] = script.broker[1] = VERDICT_UNKNOWN;
 	ck_assert(!run(CLAIM_FIRST));
 	ck_assert(!seen.is_kept);
@@ -157,7 +157,7 @@ START_TEST(where_no_row_is_stored_there_is_nothing_to_keep)
 }
 END_TEST
 
-/* What the broker says of each row: s it has it, l nothing, a it is away, t the topic is missing, r
+/* What the broker says of each row: s stored, l nothing, a unavailable, t the topic is missing, r
  * it rejects the row, p and all that goes with it; in capitals, the producer refuses the row for
  * that.  Then what is deleted (d), in how many attempts (0: no matter), and why the rest is not. */
 static const struct {
@@ -176,8 +176,8 @@ static const struct {
 	{ "nothing stored is nothing deleted", CLAIM_FIRST, "llll", "", "....", 1, ERROR_BROKER,
 		"4 of 4 signals" },
 	{ "the same in order", CLAIM_ORDERED, "llll", "", "....", 1, ERROR_BROKER, "4 of 4" },
-	{ "why nobody stores them is told by itself", CLAIM_FIRST, "slas", "", "d..d", 1,
-		ERROR_BROKER, "model \"Order\": topic orders: nobody leads it" },
+	{ "why nobody stores them is reported", CLAIM_FIRST, "slas", "", "d..d", 1, ERROR_BROKER,
+		"model \"Order\": topic orders: nobody leads it" },
 	{ "also before anything is sent", CLAIM_ORDERED, "sAss", "", "d...", 1, ERROR_BROKER,
 		"model \"Order\": refused" },
 	{ "a missing topic is not its rows' fault", CLAIM_BY_KEY, "tttt", "", "....", 1,
@@ -263,11 +263,11 @@ static void write_script(const char *first, const char *again)
 
 /* The same whether none, some or all of the rows are sent while others come, and whether or not
  * they are deleted meanwhile. */
-static void check_outcome(int i, size_t part, bool ahead)
+static void check_outcome(int i, size_t part, bool early)
 {
 	begin();
 	write_script(outcomes[i].first, outcomes[i].again);
-	script.ahead = ahead;
+	script.early = early;
 	script.streamed = script.rows * part / 3;
 	bool ok = run(outcomes[i].kind);
 	check_deleted(outcomes[i].deleted);
@@ -285,8 +285,8 @@ static void check_outcome(int i, size_t part, bool ahead)
 START_TEST(what_becomes_of_a_burst_depends_on_what_the_broker_says)
 {
 	for (size_t part = 0; part <= 3; part++)
-		for (int ahead = 0; ahead < 2; ahead++)
-			check_outcome(_i, part, ahead == 1);
+		for (int early = 0; early < 2; early++)
+			check_outcome(_i, part, early == 1);
 }
 END_TEST
 
@@ -298,8 +298,8 @@ static const struct {
 	const char *after; /* with dead letters … */
 	enum error_kind error;
 	const char *not_moved; /* … and where those cannot be moved */
-} burials[] = {
-	{ "a bad row is buried", CLAIM_FIRST, "sspss", "ddxdd", ERROR_NONE, "dd.dd" },
+} rejections[] = {
+	{ "a rejected row is moved", CLAIM_FIRST, "sspss", "ddxdd", ERROR_NONE, "dd.dd" },
 	{ "and several", CLAIM_BY_KEY, "psppsssp", "xdxxdddx", ERROR_NONE, ".d..ddd." },
 	{ "in order the rest waits", CLAIM_ORDERED, "sspss", "ddx..", ERROR_NONE, "dd..." },
 	{ "the first one", CLAIM_ORDERED, "psss", "x...", ERROR_NONE, "...." },
@@ -313,35 +313,35 @@ static const struct {
 	{ "a topic is nobody's fault", CLAIM_ORDERED, "tsss", "....", ERROR_TOPIC, "...." },
 };
 
-static void move_dead_letters(size_t i, enum error_kind bury_error)
+static void move_dead_letters(size_t i, enum error_kind move_error)
 {
 	begin();
 	world.model->dead_letters = text_copy("shop.dead");
-	write_script(burials[i].first, "");
-	script.ahead = i % 2 == 0;
-	script.bury_error = bury_error;
+	write_script(rejections[i].first, "");
+	script.early = i % 2 == 0;
+	script.move_error = move_error;
 }
 
-START_TEST(what_is_rejected_is_buried)
+START_TEST(rejected_rows_are_moved)
 {
 	move_dead_letters((size_t)_i, ERROR_NONE);
-	bool ok = run(burials[_i].kind);
-	check_deleted(burials[_i].after);
-	ck_assert_msg(ok == (burials[_i].error == ERROR_NONE), "%s: %s", burials[_i].what,
+	bool ok = run(rejections[_i].kind);
+	check_deleted(rejections[_i].after);
+	ck_assert_msg(ok == (rejections[_i].error == ERROR_NONE), "%s: %s", rejections[_i].what,
 		world.error.text);
-	ck_assert_int_eq(world.error.kind, burials[_i].error);
-	if (ok && strchr(burials[_i].after, '.') != NULL)
+	ck_assert_int_eq(world.error.kind, rejections[_i].error);
+	if (ok && strchr(rejections[_i].after, '.') != NULL)
 		ck_assert(world.result.more);
 	end();
 }
 END_TEST
 
-START_TEST(what_cannot_be_buried_stays_and_the_others_are_settled)
+START_TEST(what_cannot_be_moved_stays_and_the_others_are_settled)
 {
 	move_dead_letters((size_t)_i, ERROR_DATABASE);
-	ck_assert(!run(burials[_i].kind));
-	check_deleted(burials[_i].not_moved);
-	if (strchr(burials[_i].after, 'x') != NULL)
+	ck_assert(!run(rejections[_i].kind));
+	check_deleted(rejections[_i].not_moved);
+	if (strchr(rejections[_i].after, 'x') != NULL)
 		ck_assert_ptr_nonnull(strstr(
 			world.error.text, " cannot be moved to table shop.dead: it is kept"));
 	end();
@@ -475,7 +475,7 @@ START_TEST(a_position_moves_on_with_what_was_claimed)
 }
 END_TEST
 
-/* Have the burst be one beside others, in a backlog whose pages hold four rows. */
+/* Let the burst be one of several at once, in a backlog whose pages hold four rows. */
 static struct position *begin_beside_others(void)
 {
 	struct position *position = position_new();
@@ -535,48 +535,49 @@ START_TEST(a_range_that_cannot_be_claimed_is_a_failure)
 }
 END_TEST
 
-/* Whether the next claim is foreseen; more of the script is set. */
-static bool foresees(struct position *position, bool goes_on)
+/* Whether the next claim is prefetched; more of the script is set. */
+static bool prefetches(struct position *position, bool continues)
 {
-	struct burst_order order = {
-		.model = world.model, .kind = CLAIM_FIRST, .position = position, .goes_on = goes_on
-	};
+	struct burst_order order = { .model = world.model,
+		.kind = CLAIM_FIRST,
+		.position = position,
+		.continues = continues };
 	seen = (struct seen){ 0 };
 	world.error = (struct error){ 0 };
 	check_burst(burst_run(world.burst, &order, &world.result, &world.error));
-	return seen.is_foreseen;
+	return seen.is_prefetched;
 }
 
-START_TEST(where_all_goes_well_and_there_is_more_the_next_claim_is_foreseen)
+START_TEST(if_all_goes_well_and_there_is_more_the_next_claim_is_prefetched)
 {
 	struct position *position = position_new();
 	begin();
 	script = (struct script){ .rows = 3, .more = true };
-	ck_assert(!foresees(position, false));
-	ck_assert(foresees(position, true));
+	ck_assert(!prefetches(position, false));
+	ck_assert(prefetches(position, true));
 	ck_assert_str_eq(seen.prefetch[0], "(0,3)");
-	/* What was foreseen is claimed; and then there is no more. */
+	/* What was prefetched is claimed; and then there is no more. */
 	script = (struct script){ .rows = 2 };
-	ck_assert(!foresees(position, true));
+	ck_assert(!prefetches(position, true));
 	ck_assert_int_eq(seen.kind, CLAIM_NEXT);
 	ck_assert_str_eq(seen.from, "(0,3)");
 	script = (struct script){ .rows = 3, .more = true, .broker[1] = VERDICT_UNKNOWN };
-	ck_assert(!foresees(position, true));
+	ck_assert(!prefetches(position, true));
 	script = (struct script){ .rows = 3, .more = true, .claim_error = ERROR_CONFLICT };
-	ck_assert(!foresees(position, true));
+	ck_assert(!prefetches(position, true));
 	end();
 	position_free(position);
 }
 END_TEST
 
-START_TEST(what_is_foreseen_for_a_burst_that_does_not_come_is_given_up)
+START_TEST(a_prefetched_claim_that_nobody_takes_is_given_up)
 {
 	struct position *position = position_new();
 	begin();
 	burst_discard_prefetch(world.burst);
 	ck_assert_uint_eq(seen.abandons, 0);
 	script = (struct script){ .rows = 3, .more = true };
-	ck_assert(foresees(position, true));
+	ck_assert(prefetches(position, true));
 	ck_assert_uint_eq(seen.abandons, 0);
 	burst_discard_prefetch(world.burst);
 	ck_assert_uint_eq(seen.abandons, 1);
@@ -584,25 +585,25 @@ START_TEST(what_is_foreseen_for_a_burst_that_does_not_come_is_given_up)
 	ck_assert_uint_eq(seen.abandons, 1);
 	/* As one that fails does: the next one claims what it was to have. */
 	script.settle_error = ERROR_CONFLICT;
-	ck_assert(foresees(position, true));
+	ck_assert(prefetches(position, true));
 	script = (struct script){ .rows = 1 };
-	ck_assert(!foresees(position, true));
+	ck_assert(!prefetches(position, true));
 	ck_assert_str_eq(seen.from, "(0,3)");
 	end();
 	position_free(position);
 }
 END_TEST
 
-START_TEST(beside_others_the_range_that_is_foreseen_is_the_next_one)
+START_TEST(with_several_bursts_the_prefetched_range_is_the_next_one)
 {
 	begin();
 	struct position *position = begin_beside_others();
 	world.fixture.settings.burst_count = 4;
 	script = (struct script){ .rows = 4 };
-	ck_assert(foresees(position, true));
+	ck_assert(prefetches(position, true));
 	ck_assert_str_eq(seen.prefetch[0], "(10,4)");
 	ck_assert_str_eq(seen.prefetch[1], "(11,4)");
-	ck_assert(foresees(position, true));
+	ck_assert(prefetches(position, true));
 	ck_assert_int_eq(seen.kind, CLAIM_RANGE);
 	ck_assert_str_eq(seen.from, "(10,4)");
 	ck_assert_str_eq(seen.prefetch[0], "(11,4)");
@@ -612,7 +613,7 @@ START_TEST(beside_others_the_range_that_is_foreseen_is_the_next_one)
 }
 END_TEST
 
-/* For a process that was frozen behind that: by then others may have the rows. */
+/* For a process that was frozen after that: by then others may have the rows. */
 START_TEST(the_time_for_sending_counts_from_when_the_server_was_asked)
 {
 	begin();
@@ -714,7 +715,7 @@ static void write_refusals(const char *rows)
 			said[row] = 's';
 		}
 	write_script(said, "");
-	script.ahead = true;
+	script.early = true;
 }
 
 START_TEST(rows_that_cannot_be_deleted_are_not_sent)
@@ -812,7 +813,7 @@ START_TEST(what_is_sent_and_kept_is_put_off)
 }
 END_TEST
 
-/* Rows that are put off (p), and what is told of them; the others are settled as ever. */
+/* Rows that are deferred (p), and what is reported of them; the others are settled as ever. */
 static const struct {
 	const char *topic, *rows, *becomes;
 	enum error_kind error, put_off_for;
@@ -886,14 +887,14 @@ int main(void)
 		{ a_large_burst_takes_its_worker_s_lane, COUNT(lanes), 0 },
 		{ an_unconfirmed_commit_is_told_and_counted, 1, 0 },
 		{ a_settling_that_fails_is_the_burst_s_failure, COUNT(database_errors), 0 },
-		{ rows_that_are_deleted_ahead_and_all_stored_are_just_settled, 1, 0 },
+		{ rows_that_are_deleted_early_and_all_stored_are_just_settled, 1, 0 },
 		{ where_no_row_is_stored_there_is_nothing_to_keep, 1, 0 },
 		{ the_row_that_is_likely_to_blame_is_sent_by_itself, COUNT(blames), 0 },
 		{ what_becomes_of_a_burst_depends_on_what_the_broker_says, COUNT(outcomes), 0 },
 		{ a_bad_row_fails_alone, 8, 0 },
 		{ in_order_a_bad_row_stops_what_comes_behind_it, 8, 0 },
-		{ what_is_rejected_is_buried, COUNT(burials), 0 },
-		{ what_cannot_be_buried_stays_and_the_others_are_settled, COUNT(burials), 0 },
+		{ rejected_rows_are_moved, COUNT(rejections), 0 },
+		{ what_cannot_be_moved_stays_and_the_others_are_settled, COUNT(rejections), 0 },
 		{ bad_rows_are_isolated_in_bursts_of_any_size, COUNT(burst_sizes), 0 },
 		{ a_burst_is_run_again_and_again, 1, 0 },
 		{ noted_keys_reach_the_claim, 1, 0 },
@@ -901,9 +902,9 @@ int main(void)
 		{ beside_others_a_burst_takes_a_range_and_there_is_more, 1, 0 },
 		{ behind_an_empty_range_it_looks_on_and_there_is_no_more, 1, 0 },
 		{ a_range_that_cannot_be_claimed_is_a_failure, 1, 0 },
-		{ where_all_goes_well_and_there_is_more_the_next_claim_is_foreseen, 1, 0 },
-		{ what_is_foreseen_for_a_burst_that_does_not_come_is_given_up, 1, 0 },
-		{ beside_others_the_range_that_is_foreseen_is_the_next_one, 1, 0 },
+		{ if_all_goes_well_and_there_is_more_the_next_claim_is_prefetched, 1, 0 },
+		{ a_prefetched_claim_that_nobody_takes_is_given_up, 1, 0 },
+		{ with_several_bursts_the_prefetched_range_is_the_next_one, 1, 0 },
 		{ the_time_for_sending_counts_from_when_the_server_was_asked, 1, 0 },
 		{ without_a_producer_nothing_is_sent, 1, 0 },
 		{ freeing_no_burst_is_fine, 1, 0 },

@@ -28,9 +28,9 @@ static struct {
 	struct error error;
 	/* The script: */
 	long long keys[ROWS_MAX]; /* in order; 0: there are no more */
-	size_t unlisted;          /* so many of the last ones came after the list */
+	size_t unlisted;          /* the number of last ones that came after the list */
 	const char *writer;       /* NULL: nobody writes */
-	unsigned looks;           /* after so many he has ended; 0: never */
+	unsigned looks;           /* after this many the holder has ended; 0: never */
 	const char *limit;        /* of a list */
 	char fails;               /* what fails, by its letter */
 	const char *who[3];       /* pid, name, age */
@@ -377,7 +377,7 @@ static void check_held(const char *calls, double seconds)
 	ck_assert_double_eq_tol(world.claim.held_seconds, seconds, 1e-6);
 }
 
-/* The first ones of what was claimed are sent, but for the last of them, if one
+/* The first ones of what was claimed are sent, except the last of them, if one
  * stays. */
 static void settle(size_t sent, bool stays)
 {

@@ -74,7 +74,7 @@ bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct
 	return true;
 }
 
-/* How many rows a deletion is for: a tid[] in binary form has so many bytes. */
+/* How many rows a deletion is for, by the length of a tid[] in binary format. */
 static size_t rows_of(const struct db_call *call)
 {
 	enum { HEADER = 20, ITEM = 4 + 6 };
@@ -316,7 +316,7 @@ START_TEST(a_claim_that_fails_is_planned_again_if_the_table_has_changed)
 }
 END_TEST
 
-START_TEST(a_claim_that_was_foreseen_is_only_received)
+START_TEST(a_prefetched_claim_is_only_received)
 {
 	begin();
 	ck_assert(claim(kinds[_i]));
@@ -340,7 +340,7 @@ START_TEST(a_claim_that_was_foreseen_is_only_received)
 }
 END_TEST
 
-START_TEST(a_statement_that_would_have_to_be_prepared_is_not_foreseen)
+START_TEST(a_statement_that_would_have_to_be_prepared_is_not_prefetched)
 {
 	begin();
 	prefetch(CLAIM_NEXT);
@@ -366,7 +366,7 @@ START_TEST(where_it_cannot_be_sent_it_is_claimed_as_usual)
 }
 END_TEST
 
-START_TEST(a_foreseen_claim_that_fails_fails_as_any_other)
+START_TEST(a_prefetched_claim_that_fails_fails_as_any_other)
 {
 	begin();
 	ck_assert(claim(CLAIM_NEXT));
@@ -407,7 +407,7 @@ START_TEST(a_statement_that_cannot_be_prepared_is_a_failure)
 }
 END_TEST
 
-/* Behind a burst that went well, in a stretch of a session's own. */
+/* After a burst that went well, in a range of its own. */
 static void begin_taking(void)
 {
 	begin();
@@ -516,7 +516,7 @@ START_TEST(a_range_without_rows_is_not_deleted)
 }
 END_TEST
 
-START_TEST(a_foreseen_claim_is_deleted_when_it_is_asked_for)
+START_TEST(a_prefetched_claim_is_deleted_when_it_is_asked_for)
 {
 	begin_taking();
 	ck_assert(claim(CLAIM_RANGE));
@@ -540,10 +540,10 @@ int main(void)
 		{ a_claim_is_executed_with_the_path_of_the_role, 1, 0 },
 		{ a_claim_proves_its_session_where_a_pooler_may_change_it, 1, 0 },
 		{ a_claim_that_fails_is_planned_again_if_the_table_has_changed, 2, 0 },
-		{ a_claim_that_was_foreseen_is_only_received, COUNT(kinds), 0 },
-		{ a_statement_that_would_have_to_be_prepared_is_not_foreseen, 1, 0 },
+		{ a_prefetched_claim_is_only_received, COUNT(kinds), 0 },
+		{ a_statement_that_would_have_to_be_prepared_is_not_prefetched, 1, 0 },
 		{ where_it_cannot_be_sent_it_is_claimed_as_usual, 1, 0 },
-		{ a_foreseen_claim_that_fails_fails_as_any_other, 1, 0 },
+		{ a_prefetched_claim_that_fails_fails_as_any_other, 1, 0 },
 		{ an_empty_one_leaves_no_transaction, 1, 0 },
 		{ a_statement_that_cannot_be_prepared_is_a_failure, 1, 0 },
 		{ rows_that_nobody_else_wants_are_deleted_at_once, 1, 0 },
@@ -553,7 +553,7 @@ int main(void)
 		{ what_fails_without_locks_may_fail_with_them, 1, 0 },
 		{ a_session_that_is_lost_is_not_asked_again, 1, 0 },
 		{ a_range_without_rows_is_not_deleted, 1, 0 },
-		{ a_foreseen_claim_is_deleted_when_it_is_asked_for, 1, 0 },
+		{ a_prefetched_claim_is_deleted_when_it_is_asked_for, 1, 0 },
 	};
 	return suite_run("claim_unordered", tests, COUNT(tests));
 }

@@ -209,7 +209,7 @@ void stop_wait_reload(struct instant deadline)
 	world.now_ns = deadline.ns;
 }
 
-/* Run the daemon's main thread for so long; what it logs and what systemd is told are in world. */
+/* Run the daemon's main thread for seconds; world has what it logs and what systemd receives. */
 static void run(double seconds)
 {
 	const struct command_line line = { 0 };

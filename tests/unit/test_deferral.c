@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A deferral at a time of the test's own, and what it told. */
+/* A deferral at a time that the test sets, and what it reported. */
 static struct {
 	struct deferral *deferral;
 	int64_t now_ns;

@@ -24,7 +24,7 @@ static struct {
 	bool prepare_fails, send_fails, deletion_fails, query_fails;
 	enum error_kind commit_error; /* ERROR_NONE: it works */
 	size_t deleted, locked;
-	size_t limit;               /* so many are deleted by one statement, at most; 0: any */
+	size_t limit;               /* how many one statement deletes, at most; 0: any number */
 	bool has_kept;              /* KEPT is not deleted */
 	enum error_kind move_error; /* of the row with this ctid */
 	const char *unmoved;
@@ -86,8 +86,8 @@ static bool is_patience(const struct db_call *c)
 	return c->sql != NULL && c->sql == world.store.patience;
 }
 
-/* Sent are the deletion ahead, then COMMIT, or both in one.  Before the deletion a hasty session is
- * told to wait for others' locks; where rows were not locked, before COMMIT. */
+/* Sent are the early deletion, then COMMIT, or both in one.  Before the deletion a hasty session is
+ * set to wait for others' locks; if rows were not locked, before COMMIT. */
 bool db_send(struct db *db, const struct db_call *calls, size_t count, struct error *e)
 {
 	(void)db;
@@ -182,7 +182,7 @@ bool store_query(struct store *s, struct db_call call, struct error *e)
 }
 
 /* Of a deletion: how many rows it is for, and whether the one with that number is among them.  A
- * tid[] in binary form has so many bytes. */
+ * length of a tid[] in binary format shows it. */
 enum { HEADER = 20, ITEM = 4 + 6 };
 
 static size_t rows_of(const struct db_call *call)
@@ -272,7 +272,7 @@ void store_require_locks(struct store *s, const struct model *m, bool was_sent)
 	world.is_wary = true;
 }
 
-/* A claim of rows behind a burst that went well, all of which are stored. */
+/* A claim of rows after a burst that went well, all of which are stored. */
 static void begin(void)
 {
 	world.settings.name = "A";
@@ -306,7 +306,7 @@ static void end(void)
 	free(world.claim.refusals);
 }
 
-static void delete_ahead(void)
+static void delete_early(void)
 {
 	store_delete_early(&world.store, &world.model, &world.claim);
 }
@@ -323,11 +323,11 @@ static bool keep(void)
 }
 
 /* With others to serve, the session waits long for locks only when it has sent something. */
-START_TEST(what_is_deleted_ahead_is_committed_when_it_is_settled)
+START_TEST(what_is_deleted_early_is_committed_when_it_is_settled)
 {
 	begin();
 	world.store.is_hasty = _i == 1;
-	delete_ahead();
+	delete_early();
 	ck_assert_int_eq(world.store.early, EARLY_SENT);
 	ck_assert_uint_eq(world.commits, 0);
 	ck_assert(settle());
@@ -347,7 +347,7 @@ static void delete_at_once(void)
 	for (size_t i = 0; i < world.store.deletions.count; i++)
 		*world.store.deletions.calls[i].affected = world.deleted;
 	world.store.early = EARLY_DONE;
-	delete_ahead();
+	delete_early();
 	ck_assert_uint_eq(world.sends, 0);
 }
 
@@ -397,7 +397,7 @@ START_TEST(a_deletion_that_failed_is_not_committed)
 {
 	begin();
 	world.deletion_fails = true;
-	delete_ahead();
+	delete_early();
 	ck_assert(!settle());
 	ck_assert_str_eq(world.error.text, "refused");
 	ck_assert_uint_eq(world.commits, 0);
@@ -410,7 +410,7 @@ START_TEST(that_rows_were_kept_by_a_trigger_is_told)
 {
 	begin();
 	world.deleted--;
-	delete_ahead();
+	delete_early();
 	ck_assert(!settle());
 	ck_assert_ptr_nonnull(strstr(world.error.text, "removed 59; does a trigger"));
 	ck_assert_uint_eq(world.commits, 1);
@@ -422,7 +422,7 @@ END_TEST
 START_TEST(a_row_that_has_to_stay_is_never_committed)
 {
 	begin();
-	delete_ahead();
+	delete_early();
 	world.outcomes[OTHER].outcome = _i == 0 ? OUTCOME_KEEP : OUTCOME_DEFER;
 	ck_assert(settle());
 	ck_assert_uint_eq(world.roll_backs, 1);
@@ -437,13 +437,13 @@ static const struct {
 	size_t count;
 } usual[] = { { false, false, COUNT_ROWS }, { true, true, COUNT_ROWS }, { true, false, 49 } };
 
-START_TEST(what_may_well_stay_is_not_deleted_ahead)
+START_TEST(what_may_well_stay_is_not_deleted_early)
 {
 	begin();
 	world.claim.after_clean_burst = usual[_i].after_clean_burst;
 	world.claim.count = world.deleted = usual[_i].count;
 	world.model.has_children = usual[_i].has_children;
-	delete_ahead();
+	delete_early();
 	ck_assert_int_eq(world.store.early, EARLY_NOT);
 	ck_assert(keep());
 	ck_assert_uint_eq(world.sends + world.roll_backs, 0);
@@ -457,7 +457,7 @@ START_TEST(a_deletion_that_cannot_be_prepared_is_told_when_it_is_settled)
 {
 	begin();
 	world.prepare_fails = true;
-	delete_ahead();
+	delete_early();
 	ck_assert_int_eq(world.store.early, EARLY_NOT);
 	ck_assert(!settle());
 	ck_assert_str_eq(world.error.text, "lost");
@@ -471,7 +471,7 @@ END_TEST
 START_TEST(rows_that_cannot_be_locked_again_are_given_up)
 {
 	begin();
-	delete_ahead();
+	delete_early();
 	world.prepare_fails = true;
 	ck_assert(!keep());
 	ck_assert_str_eq(world.error.text, "lost");
@@ -485,7 +485,7 @@ START_TEST(a_session_that_is_lost_is_told_when_it_is_settled)
 {
 	begin();
 	world.send_fails = true;
-	delete_ahead();
+	delete_early();
 	ck_assert_int_eq(world.store.early, EARLY_NOT);
 	ck_assert_ptr_null(world.store.deletions.calls);
 	end();
@@ -495,7 +495,7 @@ END_TEST
 START_TEST(rows_that_have_to_stay_are_locked_again)
 {
 	begin();
-	delete_ahead();
+	delete_early();
 	ck_assert(keep());
 	ck_assert_uint_eq(world.roll_backs, 1);
 	ck_assert_uint_eq(world.commits + world.abandons, 0);
@@ -533,7 +533,7 @@ START_TEST(what_was_deleted_first_and_taken_back_is_deleted_by_parts)
 }
 END_TEST
 
-/* One that refers to OTHER, for instance; in order, all behind it. */
+/* One that refers to OTHER, for instance; in order, all after it. */
 START_TEST(what_was_sent_and_cannot_go_stays_alone)
 {
 	begin();
@@ -566,11 +566,12 @@ START_TEST(what_cannot_be_moved_stays_and_the_others_go)
 		world.outcomes[dying[i]] = (struct row_outcome){ OUTCOME_DEAD_LETTER, "rejected" };
 	settle_first();
 	for (size_t i = 0; i < COUNT_ROWS; i++) {
-		bool dies = i == 3 || i == 20 || i == 50, stays = i == 20 || (dies && !is_own);
-		enum outcome fate = stays  ? OUTCOME_KEEP
-				    : dies ? OUTCOME_DEAD_LETTER
-					   : OUTCOME_DELETE;
-		ck_assert_int_eq(world.outcomes[i].outcome, fate);
+		bool is_dead = i == 3 || i == 20 || i == 50,
+		     stays = i == 20 || (is_dead && !is_own);
+		enum outcome expected = stays     ? OUTCOME_KEEP
+					: is_dead ? OUTCOME_DEAD_LETTER
+						  : OUTCOME_DELETE;
+		ck_assert_int_eq(world.outcomes[i].outcome, expected);
 		ck_assert_int_eq(claim_refuses(&world.claim, i), stays);
 		if (stays)
 			ck_assert_int_eq(world.claim.refusals[i].what, REFUSED_MOVING);
@@ -586,7 +587,7 @@ START_TEST(where_others_took_one_all_are_left_alone)
 {
 	begin();
 	world.locked--;
-	delete_ahead();
+	delete_early();
 	ck_assert(!keep());
 	ck_assert_int_eq(world.error.kind, ERROR_CONFLICT);
 	ck_assert_uint_eq(world.abandons, 1);
@@ -600,7 +601,7 @@ START_TEST(what_cannot_be_kept_is_abandoned)
 	begin();
 	world.deletion_fails = _i == 0;
 	world.query_fails = _i == 1;
-	delete_ahead();
+	delete_early();
 	ck_assert(!keep());
 	ck_assert_int_eq(world.error.kind, _i == 0 ? ERROR_DATABASE : ERROR_CONNECTION);
 	ck_assert_uint_eq(world.abandons, 1);
@@ -612,14 +613,14 @@ END_TEST
 int main(void)
 {
 	const struct test tests[] = {
-		{ what_is_deleted_ahead_is_committed_when_it_is_settled, 2, 0 },
+		{ what_is_deleted_early_is_committed_when_it_is_settled, 2, 0 },
 		{ what_is_deleted_at_once_is_only_committed, 1, 0 },
 		{ a_conflict_at_the_commit_is_reason_to_lock_rows_if_they_were_not, 3, 0 },
 		{ rows_that_were_deleted_at_once_and_have_to_stay_are_locked, 1, 0 },
 		{ a_deletion_that_failed_is_not_committed, 1, 0 },
 		{ that_rows_were_kept_by_a_trigger_is_told, 1, 0 },
 		{ a_row_that_has_to_stay_is_never_committed, 2, 0 },
-		{ what_may_well_stay_is_not_deleted_ahead, COUNT(usual), 0 },
+		{ what_may_well_stay_is_not_deleted_early, COUNT(usual), 0 },
 		{ a_deletion_that_cannot_be_prepared_is_told_when_it_is_settled, 1, 0 },
 		{ rows_that_cannot_be_locked_again_are_given_up, 1, 0 },
 		{ a_session_that_is_lost_is_told_when_it_is_settled, 1, 0 },

@@ -167,7 +167,7 @@ START_TEST(patience_ends)
 }
 END_TEST
 
-/* A row that cannot be sent is passed over, and found again after nothing else was. */
+/* A row that cannot be sent is skipped, and found again after nothing else was. */
 START_TEST(that_nothing_else_is_left_is_no_success)
 {
 	char bursts[401] = "";
@@ -552,7 +552,7 @@ START_TEST(fewer_threads_do_all_of_it)
 }
 END_TEST
 
-/* Whether the workers behind the first one can connect. */
+/* Whether the workers after the first one can connect. */
 static const struct {
 	const char *connects, *trace, *warning;
 } connections[] = {

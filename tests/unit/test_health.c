@@ -169,7 +169,7 @@ START_TEST(one_is_refused_while_another_is_still_trying)
 }
 END_TEST
 
-/* Tries that overlap, so that one is always under way. */
+/* Attempts that overlap, so that one is always in flight. */
 START_TEST(none_is_connected_and_all_are_always_trying)
 {
 	begin(2);

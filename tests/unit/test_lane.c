@@ -16,8 +16,8 @@
 
 enum { TIMEOUT_S = 20, PRODUCE = 0, INIT_PRODUCER_ID = 22 /* among Kafka's requests */ };
 
-/* A bus of librdkafka's own broker, which says what it is told to say: a real one has such errors
- * only when something is badly wrong. */
+/* A bus of librdkafka's mock broker, which gives the answers that a test sets: a real one has such
+ * errors only when something is badly wrong. */
 static struct {
 	pthread_t sender;
 	bool hesitates;
@@ -194,8 +194,8 @@ START_TEST(producers_that_are_refused_are_replaced_more_and_more_slowly)
 }
 END_TEST
 
-/* Send a burst of one in order that the topic has no room for, as it says so many times: of a batch
- * of two that is the batch's. */
+/* Send a burst of one in order, to a topic that refuses count times for lack of room: of a batch of
+ * two that concerns the batch. */
 static void send_too_large(struct bus *bus, unsigned count)
 {
 	struct bus *main = world.bus;
@@ -597,7 +597,7 @@ START_TEST(a_partition_without_a_leader_is_told)
 }
 END_TEST
 
-/* Neither what is wrong with another topic's leader is told, nor what was wrong with its own. */
+/* Neither another topic's leader is reported, nor an earlier problem of its own. */
 START_TEST(the_reason_is_that_of_the_own_topic)
 {
 	begin_with_two(2);

@@ -128,7 +128,7 @@ static const struct {
 };
 
 /* What becomes of the rows, and which slot decides. */
-static size_t dispose(const struct ledger *l, struct ledger_rules rules, char *fates)
+static size_t decide(const struct ledger *l, struct ledger_rules rules, char *outcomes)
 {
 	static const char letters[] = {
 		[OUTCOME_KEEP] = '.', [OUTCOME_DELETE] = 'd', [OUTCOME_DEAD_LETTER] = 'x'
@@ -138,27 +138,27 @@ static size_t dispose(const struct ledger *l, struct ledger_rules rules, char *f
 	memset(d, 1, sizeof d);
 	size_t count = ledger_decide(l, rules, d);
 	for (size_t i = 0; i < l->count; i++) {
-		fates[i] = letters[d[i].outcome];
+		outcomes[i] = letters[d[i].outcome];
 		leaving += d[i].outcome != OUTCOME_KEEP;
 		if (d[i].outcome == OUTCOME_DEAD_LETTER)
 			ck_assert_ptr_eq(d[i].reason, l->entries[i].reason);
 		else
 			ck_assert_ptr_null(d[i].reason);
 	}
-	fates[l->count] = '\0';
+	outcomes[l->count] = '\0';
 	ck_assert_uint_eq(count, leaving);
 	return ledger_failure(l, rules, d);
 }
 
 START_TEST(only_what_is_stored_is_deleted)
 {
-	char fates[SLOTS_MAX + 1];
+	char outcomes[SLOTS_MAX + 1];
 	struct ledger l = ledger_of(books[_i].verdicts);
-	ck_assert_uint_eq(dispose(&l, (struct ledger_rules){ 0 }, fates), books[_i].failure);
-	ck_assert_str_eq(fates, books[_i].any);
-	ck_assert_uint_eq(dispose(&l, (struct ledger_rules){ .in_order = true }, fates),
+	ck_assert_uint_eq(decide(&l, (struct ledger_rules){ 0 }, outcomes), books[_i].failure);
+	ck_assert_str_eq(outcomes, books[_i].any);
+	ck_assert_uint_eq(decide(&l, (struct ledger_rules){ .in_order = true }, outcomes),
 		strspn(books[_i].verdicts, "s"));
-	ck_assert_str_eq(fates, books[_i].in_order);
+	ck_assert_str_eq(outcomes, books[_i].in_order);
 	ck_assert_int_eq(ledger_all_stored(&l), books[_i].failure == strlen(books[_i].verdicts));
 	ledger_free(&l);
 }
@@ -171,7 +171,7 @@ static const struct {
 	size_t failure;
 	const char *in_order;
 	size_t failure_in_order;
-} burials[] = {
+} rejections[] = {
 	{ "r", "x", 1, "x", 1 },
 	{ "ssrs", "ddxd", 4, "ddx.", 4 },
 	{ "ssru", "ddx.", 3, "ddx.", 4 },
@@ -185,17 +185,18 @@ static const struct {
 	{ "ssss", "dddd", 4, "dddd", 4 },
 };
 
-START_TEST(what_is_rejected_dies_and_in_order_nothing_overtakes)
+START_TEST(rejected_rows_become_dead_letters_and_in_order_nothing_overtakes)
 {
-	char fates[SLOTS_MAX + 1];
-	struct ledger l = ledger_of(burials[_i].verdicts);
-	ck_assert_uint_eq(dispose(&l, (struct ledger_rules){ .dead_letters = true }, fates),
-		burials[_i].failure);
-	ck_assert_str_eq(fates, burials[_i].any);
+	char outcomes[SLOTS_MAX + 1];
+	struct ledger l = ledger_of(rejections[_i].verdicts);
+	ck_assert_uint_eq(decide(&l, (struct ledger_rules){ .dead_letters = true }, outcomes),
+		rejections[_i].failure);
+	ck_assert_str_eq(outcomes, rejections[_i].any);
 	ck_assert_uint_eq(
-		dispose(&l, (struct ledger_rules){ .in_order = true, .dead_letters = true }, fates),
-		burials[_i].failure_in_order);
-	ck_assert_str_eq(fates, burials[_i].in_order);
+		decide(&l, (struct ledger_rules){ .in_order = true, .dead_letters = true },
+			outcomes),
+		rejections[_i].failure_in_order);
+	ck_assert_str_eq(outcomes, rejections[_i].in_order);
 	ledger_free(&l);
 }
 END_TEST
@@ -206,7 +207,7 @@ static const struct {
 	const char *any, *in_order;
 	const char *before;
 } alikes[] = {
-	{ "r", "7", "x", "x", "" }, /* nobody can tell of a single one … */
+	{ "r", "7", "x", "x", "" }, /* nobody can say for a single one … */
 	{ "r", "7", "x", "x", "7" },
 	{ "r", "7", ".", ".", "77" }, /* … but of several, one after another */
 	{ "r", "7", "x", "x", "88" },
@@ -237,20 +238,20 @@ static const struct {
 /* The dead letters before a burst, each in one of its own. */
 static struct ledger_run run_of(const char *causes)
 {
-	const struct row_outcome dies = { OUTCOME_DEAD_LETTER, NULL };
+	const struct row_outcome dead_letter = { OUTCOME_DEAD_LETTER, NULL };
 	struct ledger_run run = { 0 };
 	for (; *causes != '\0'; causes++) {
 		struct ledger l = ledger_of(*causes == '?' ? "?" : "r");
 		ledger_explain(&l, 0, *causes == '?' ? 0 : *causes - '0', BLAME_SHARED);
-		ledger_run_on(&run, &l, &dies);
+		ledger_run_on(&run, &l, &dead_letter);
 		ledger_free(&l);
 	}
 	return run;
 }
 
-START_TEST(what_fails_alike_does_not_die)
+START_TEST(rows_that_fail_alike_are_kept)
 {
-	char fates[SLOTS_MAX + 1];
+	char outcomes[SLOTS_MAX + 1];
 	const struct ledger_run before = run_of(alikes[_i].before);
 	struct ledger_rules rules = { .dead_letters = true, .before = before };
 	const char *verdicts = alikes[_i].verdicts;
@@ -259,13 +260,13 @@ START_TEST(what_fails_alike_does_not_die)
 		ledger_explain(&l, i, alikes[_i].causes[i] - '0', BLAME_SHARED);
 	bool is_alike = alikes[_i].any[0] == '.' && verdicts[0] != 'l';
 	ck_assert_int_eq(ledger_failed_alike(&l, rules, verdict_of(verdicts[0])), is_alike);
-	size_t failure = dispose(&l, rules, fates);
-	ck_assert_str_eq(fates, alikes[_i].any);
+	size_t failure = decide(&l, rules, outcomes);
+	ck_assert_str_eq(outcomes, alikes[_i].any);
 	if (is_alike)
 		ck_assert_uint_eq(failure, 0);
 	rules.in_order = true;
-	dispose(&l, rules, fates);
-	ck_assert_str_eq(fates, alikes[_i].in_order);
+	decide(&l, rules, outcomes);
+	ck_assert_str_eq(outcomes, alikes[_i].in_order);
 	ledger_free(&l);
 }
 END_TEST
@@ -372,8 +373,9 @@ int main(void)
 		{ slots_out_of_range_and_no_verdicts_are_refused, 1, 0 },
 		{ reasons_are_copied, 1, 0 },
 		{ only_what_is_stored_is_deleted, COUNT(books), 0 },
-		{ what_is_rejected_dies_and_in_order_nothing_overtakes, COUNT(burials), 0 },
-		{ what_fails_alike_does_not_die, COUNT(alikes), 0 },
+		{ rejected_rows_become_dead_letters_and_in_order_nothing_overtakes,
+			COUNT(rejections), 0 },
+		{ rows_that_fail_alike_are_kept, COUNT(alikes), 0 },
 		{ what_is_stored_ends_a_run_of_dead_letters, 1, 0 },
 		{ a_second_attempt_replaces_the_verdict_and_the_reason, 1, 0 },
 		{ an_attempt_that_is_not_over_replaces_nothing, 1, SIGABRT },

@@ -85,7 +85,7 @@ static int divert_to_journal(void)
 	return fd;
 }
 
-/* What is wrong with a configuration is told before it can say anything of the log. */
+/* Mistakes in a configuration are reported before its settings for the log apply. */
 START_TEST(the_journal_gets_priorities_from_the_first_line_on)
 {
 	int fd = divert_to_journal();

@@ -368,7 +368,7 @@ static const struct {
 	{ "more than one burst", { { 'e', 70 }, { 'm', 99 } }, true, 30 },
 	{ "a backlog that is gone", { { 'e', 10 }, { 'm', 20 }, { 'e', 99 } }, true, 0 },
 	{ "a conflict", { { 'e', 90 }, { 'c', 99 } }, true, 10 },
-	{ "a conflict that was mended", { { 'c', 98 }, { 'e', 99 } }, true, 0 },
+	{ "a conflict that was resolved", { { 'c', 98 }, { 'e', 99 } }, true, 0 },
 	{ "a row that is rejected", { { 'e', 10 }, { 'f', 99 } }, true, 90 },
 	{ "while it is, others go", { { 'e', 10 }, { 'f', 90 }, { 'e', 99 } }, true, 90 },
 	{ "for long it was not", { { 'f', 20 }, { 'e', 79 }, { 'e', 99 } }, true, 0 },

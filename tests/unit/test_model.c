@@ -133,7 +133,7 @@ START_TEST(order_by_names_columns_and_the_primary_key_breaks_ties)
 }
 END_TEST
 
-/* Where places in the order are handed out, where rows that are sent leave nothing behind, and
+/* If places in the order are assigned ascending, if sent rows leave nothing after them, and
  * where places can be compared as numbers.  "id" and "rank desc" are numbered by sequences. */
 static const struct {
 	const char *key_columns, *order_by, *where;

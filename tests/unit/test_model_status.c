@@ -237,7 +237,7 @@ START_TEST(those_that_fail_are_described)
 }
 END_TEST
 
-/* A visit that finds nothing, or sends, and where that is wanted looks at a row. */
+/* A visit that finds nothing, or sends, and notes the place of a row unless it is NULL. */
 static bool visit(bool swept, const char *ctid)
 {
 	struct sighting row;
@@ -352,7 +352,7 @@ START_TEST(rows_that_are_sent_in_pieces_are_not_held)
 	visit(true, "(0,1)");
 	for (int i = 0; i < 40; i++) {
 		pass(1);
-		visit(false, "(0,1)"); /* a backlog: nothing was passed over */
+		visit(false, "(0,1)"); /* a backlog: nothing was skipped */
 	}
 	check_logged("");
 	check_held(true, false);

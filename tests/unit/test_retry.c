@@ -31,7 +31,7 @@ static const struct {
 	{ ERROR_STOPPED, false },
 };
 
-START_TEST(only_what_may_mend_itself_is_tried_again)
+START_TEST(only_what_may_recover_is_retried)
 {
 	double delay = 0;
 	struct retry r = retry_new(30, start);
@@ -103,7 +103,7 @@ START_TEST(a_try_ends_with_patience_but_has_a_second)
 }
 END_TEST
 
-START_TEST(dice_spread_the_waits)
+START_TEST(jitter_spreads_the_waits)
 {
 	double low, high;
 	struct retry a = retry_new(30, start);
@@ -189,12 +189,12 @@ END_TEST
 int main(void)
 {
 	const struct test tests[] = {
-		{ only_what_may_mend_itself_is_tried_again, COUNT(kinds), 0 },
+		{ only_what_may_recover_is_retried, COUNT(kinds), 0 },
 		{ conflicts_are_retried_eleven_times_however_short_the_patience, 1, 0 },
 		{ waits_back_off_and_the_last_ends_when_patience_does, 1, 0 },
 		{ waiting_ends_with_patience, COUNT(ends), 0 },
 		{ a_try_ends_with_patience_but_has_a_second, 1, 0 },
-		{ dice_spread_the_waits, 1, 0 },
+		{ jitter_spreads_the_waits, 1, 0 },
 		{ conflicts_and_waits_are_counted_apart, 1, 0 },
 		{ success_begins_all_counting_anew, 1, 0 },
 		{ exit_statuses_are_those_of_the_interface, COUNT(statuses), 0 },

@@ -13,10 +13,10 @@ enum { MODELS = 3, WORKERS = 2, WAITS_MAX = 100 };
  * what happens meanwhile, or until its time is up. */
 static struct {
 	struct instant now;
-	struct run_queue *due;
+	struct run_queue *queue;
 	/* The script: */
 	void (*meanwhile)(void); /* once … */
-	double meanwhile_at;     /* … so many seconds after the start */
+	double meanwhile_at;     /* … this many seconds after the start */
 	bool is_real;            /* time passes by itself */
 	/* What happened: */
 	bool is_woken;
@@ -81,17 +81,17 @@ int scripted_pthread_cond_timedwait(
 static void begin(void)
 {
 	world.now = at(0);
-	world.due = queue_new(MODELS, WORKERS, POLL_S);
+	world.queue = queue_new(MODELS, WORKERS, POLL_S);
 }
 
 static void end(void)
 {
-	queue_free(world.due);
+	queue_free(world.queue);
 }
 
 static bool take(unsigned worker, double deadline)
 {
-	return queue_take(world.due, worker, at(deadline), &world.model, &world.reason);
+	return queue_take(world.queue, worker, at(deadline), &world.model, &world.reason);
 }
 
 /* The worker gets the model at once. */
@@ -123,10 +123,10 @@ static void check_due_at(double seconds, size_t model, enum queue_reason reason)
 
 static void done(size_t model, enum queue_outcome outcome, double delay)
 {
-	queue_done(world.due, model, outcome, delay);
+	queue_done(world.queue, model, outcome, delay);
 }
 
-/* All were looked at at the start, and are empty. */
+/* All were polled at the start, and are empty. */
 static void begin_empty(void)
 {
 	begin();
@@ -155,7 +155,7 @@ START_TEST(a_deadline_that_has_passed_looks_without_waiting)
 	ck_assert(take(0, 0));
 	done(world.model, QUEUE_EMPTIED, 0);
 	for (size_t i = 1; i < MODELS; i++)
-		queue_set_off(world.due, i);
+		queue_set_off(world.queue, i);
 	ck_assert(!take(0, 0));
 	ck_assert(!take(0, -1));
 	ck_assert_uint_eq(world.waits, 0);
@@ -166,7 +166,7 @@ END_TEST
 START_TEST(an_announced_one_is_looked_at_once)
 {
 	begin_empty();
-	queue_announce(world.due, 1);
+	queue_announce(world.queue, 1);
 	check_taken(0, 1, QUEUE_ANNOUNCED);
 	done(1, QUEUE_EMPTIED, 0);
 	check_nothing(0, 1);
@@ -181,7 +181,7 @@ END_TEST
 START_TEST(all_may_be_announced)
 {
 	begin_empty();
-	queue_announce_all(world.due);
+	queue_announce_all(world.queue);
 	for (size_t i = 0; i < MODELS; i++)
 		check_taken(0, i, QUEUE_ANNOUNCED);
 	end();
@@ -191,9 +191,9 @@ END_TEST
 START_TEST(what_is_announced_during_a_visit_asks_for_another)
 {
 	begin_empty();
-	queue_announce(world.due, 1);
+	queue_announce(world.queue, 1);
 	check_taken(0, 1, QUEUE_ANNOUNCED);
-	queue_announce(world.due, 1);
+	queue_announce(world.queue, 1);
 	done(1, QUEUE_EMPTIED, 0);
 	check_taken(0, 1, QUEUE_ANNOUNCED);
 	end();
@@ -203,11 +203,11 @@ END_TEST
 START_TEST(a_backlog_goes_on_where_it_ended)
 {
 	begin_empty();
-	queue_announce(world.due, 1);
+	queue_announce(world.queue, 1);
 	check_taken(0, 1, QUEUE_ANNOUNCED);
 	done(1, QUEUE_FULL, 0);
 	check_taken(0, 1, QUEUE_MORE);
-	queue_announce(world.due, 1); /* what is new comes after it */
+	queue_announce(world.queue, 1); /* what is new comes after it */
 	done(1, QUEUE_FULL, 0);
 	check_taken(0, 1, QUEUE_MORE);
 	done(1, QUEUE_EMPTIED, 0);
@@ -219,9 +219,9 @@ END_TEST
 START_TEST(all_of_a_backlog_is_looked_at_when_it_is_time)
 {
 	begin_empty();
-	queue_set_off(world.due, 0);
-	queue_set_off(world.due, 2);
-	queue_announce(world.due, 1);
+	queue_set_off(world.queue, 0);
+	queue_set_off(world.queue, 2);
+	queue_announce(world.queue, 1);
 	for (int i = 1; i < 8; i++) {
 		world.now = at(i);
 		check_taken(0, 1, i % 2 == 0 ? QUEUE_TIME : i == 1 ? QUEUE_ANNOUNCED : QUEUE_MORE);
@@ -234,15 +234,15 @@ END_TEST
 START_TEST(a_backlog_delays_others_by_one_burst)
 {
 	begin_empty();
-	queue_announce(world.due, 0);
+	queue_announce(world.queue, 0);
 	check_taken(0, 0, QUEUE_ANNOUNCED);
 	done(0, QUEUE_FULL, 0);
 	for (int i = 0; i < 5; i++) {
 		check_taken(0, 0, QUEUE_MORE);
-		queue_announce_all(world.due);
+		queue_announce_all(world.queue);
 		done(0, QUEUE_FULL, 0);
 		check_taken(0, 1, QUEUE_ANNOUNCED);
-		queue_announce(world.due, 1);
+		queue_announce(world.queue, 1);
 		done(1, QUEUE_EMPTIED, 0);
 		check_taken(0, 2, QUEUE_ANNOUNCED);
 		done(2, QUEUE_EMPTIED, 0);
@@ -254,17 +254,17 @@ END_TEST
 START_TEST(several_workers_serve_what_is_known_to_be_there)
 {
 	begin_empty();
-	queue_announce(world.due, 1);
+	queue_announce(world.queue, 1);
 	check_taken(0, 1, QUEUE_ANNOUNCED);
 	check_nothing(1, 0.5); /* for all that is known one will do */
 	if (_i == 0) {
-		queue_announce(world.due, 1);
+		queue_announce(world.queue, 1);
 	} else {
 		done(1, QUEUE_FULL, 0);
 		check_taken(0, 1, QUEUE_MORE);
 	}
 	check_taken(1, 1, _i == 0 ? QUEUE_ANNOUNCED : QUEUE_MORE);
-	queue_announce(world.due, 1);
+	queue_announce(world.queue, 1);
 	check_nothing(2, 1); /* no more than there are workers for */
 	done(1, QUEUE_EMPTIED, 0);
 	check_taken(0, 1, QUEUE_ANNOUNCED);
@@ -275,10 +275,10 @@ END_TEST
 START_TEST(one_that_is_served_is_not_due_in_its_time)
 {
 	begin_empty();
-	queue_announce(world.due, 1);
+	queue_announce(world.queue, 1);
 	check_taken(0, 1, QUEUE_ANNOUNCED);
-	queue_set_off(world.due, 0);
-	queue_set_off(world.due, 2);
+	queue_set_off(world.queue, 0);
+	queue_set_off(world.queue, 2);
 	check_nothing(1, 10);
 	done(1, QUEUE_EMPTIED, 0);
 	check_taken(1, 1, QUEUE_TIME);
@@ -289,15 +289,15 @@ END_TEST
 START_TEST(a_pause_is_kept_whatever_comes)
 {
 	begin_empty();
-	queue_announce(world.due, 1);
+	queue_announce(world.queue, 1);
 	check_taken(0, 1, QUEUE_ANNOUNCED);
 	done(1, QUEUE_LATER, 1.5);
-	queue_announce(world.due, 1);
+	queue_announce(world.queue, 1);
 	check_nothing(0, 1);
 	check_due_at(1.5, 1, QUEUE_TIME); /* and then all of it */
 	done(1, QUEUE_EMPTIED, 0);
 	check_nothing(0, 1.9);
-	queue_announce(world.due, 1);
+	queue_announce(world.queue, 1);
 	check_taken(0, 1, QUEUE_ANNOUNCED);
 	end();
 }
@@ -308,11 +308,11 @@ static const enum queue_outcome outcomes[] = { QUEUE_FULL, QUEUE_EMPTIED };
 START_TEST(a_long_pause_puts_off_the_time_and_the_backlog)
 {
 	begin_empty();
-	queue_set_off(world.due, 0);
-	queue_set_off(world.due, 2);
-	queue_announce(world.due, 1);
+	queue_set_off(world.queue, 0);
+	queue_set_off(world.queue, 2);
+	queue_announce(world.queue, 1);
 	check_taken(0, 1, QUEUE_ANNOUNCED);
-	queue_announce(world.due, 1);
+	queue_announce(world.queue, 1);
 	check_taken(1, 1, QUEUE_ANNOUNCED);
 	done(1, QUEUE_LATER, 5);
 	done(1, outcomes[_i], 0.5); /* another worker sees more, or passes rows over */
@@ -327,10 +327,10 @@ END_TEST
 START_TEST(one_pause_holds_up_no_other)
 {
 	begin_empty();
-	queue_announce_all(world.due);
+	queue_announce_all(world.queue);
 	check_taken(0, 0, QUEUE_ANNOUNCED);
 	done(0, QUEUE_LATER, 1);
-	queue_announce(world.due, 0);
+	queue_announce(world.queue, 0);
 	check_taken(0, 1, QUEUE_ANNOUNCED);
 	check_taken(0, 2, QUEUE_ANNOUNCED);
 	end();
@@ -348,12 +348,12 @@ static const struct {
 START_TEST(what_was_passed_over_is_looked_at_sooner)
 {
 	begin_empty();
-	queue_announce(world.due, 2);
+	queue_announce(world.queue, 2);
 	world.now = at(0.5);
 	check_taken(0, 2, QUEUE_ANNOUNCED);
 	done(2, QUEUE_EMPTIED, looks[_i].delay);
-	queue_set_off(world.due, 0);
-	queue_set_off(world.due, 1);
+	queue_set_off(world.queue, 0);
+	queue_set_off(world.queue, 1);
 	check_due_at(looks[_i].next, 2, QUEUE_TIME);
 	done(2, QUEUE_FULL, 0.1); /* nothing to look at before the backlog */
 	world.now = at(looks[_i].next + 0.2);
@@ -365,8 +365,8 @@ END_TEST
 START_TEST(one_that_is_off_is_never_due)
 {
 	begin();
-	queue_set_off(world.due, 0);
-	queue_announce_all(world.due);
+	queue_set_off(world.queue, 0);
+	queue_announce_all(world.queue);
 	check_taken(0, 1, QUEUE_TIME);
 	check_taken(0, 2, QUEUE_TIME);
 	check_nothing(0, 1e5);
@@ -377,12 +377,12 @@ END_TEST
 START_TEST(an_ordered_one_is_served_by_one_worker_at_a_time)
 {
 	begin_empty();
-	queue_set_ordered(world.due, 1);
-	queue_announce(world.due, 1);
+	queue_set_ordered(world.queue, 1);
+	queue_announce(world.queue, 1);
 	check_taken(0, 1, QUEUE_ANNOUNCED);
 	done(1, QUEUE_FULL, 0);
 	check_taken(1, 1, QUEUE_MORE); /* nobody has its lock */
-	queue_announce(world.due, 1);
+	queue_announce(world.queue, 1);
 	check_nothing(0, 1);
 	end();
 }
@@ -391,20 +391,20 @@ END_TEST
 START_TEST(an_ordered_one_stays_with_who_has_its_lock)
 {
 	begin_empty();
-	queue_set_ordered(world.due, 1);
-	queue_set_off(world.due, 0);
-	queue_set_off(world.due, 2);
-	queue_announce(world.due, 1);
+	queue_set_ordered(world.queue, 1);
+	queue_set_off(world.queue, 0);
+	queue_set_off(world.queue, 2);
+	queue_announce(world.queue, 1);
 	check_taken(1, 1, QUEUE_ANNOUNCED);
-	queue_keep(world.due, 1, 1);
+	queue_keep(world.queue, 1, 1);
 	done(1, QUEUE_FULL, 0);
-	queue_announce(world.due, 1);
+	queue_announce(world.queue, 1);
 	check_nothing(0, 100);
 	check_taken(1, 1, QUEUE_TIME);
 	done(1, QUEUE_FULL, 0);
-	queue_lost(world.due, 0); /* it had none */
+	queue_lost(world.queue, 0); /* it had none */
 	check_nothing(0, 200);
-	queue_lost(world.due, 1);
+	queue_lost(world.queue, 1);
 	check_taken(0, 1, QUEUE_TIME);
 	end();
 }
@@ -413,7 +413,7 @@ END_TEST
 /* What another worker does while this one waits. */
 static void announce(void)
 {
-	queue_announce(world.due, 1);
+	queue_announce(world.queue, 1);
 }
 
 static void finish(void)
@@ -423,12 +423,12 @@ static void finish(void)
 
 static void lose(void)
 {
-	queue_lost(world.due, 1);
+	queue_lost(world.queue, 1);
 }
 
 static void close_board(void)
 {
-	queue_close(world.due);
+	queue_close(world.queue);
 }
 
 static const struct {
@@ -444,8 +444,8 @@ static const struct {
 START_TEST(who_waits_is_woken_by_what_becomes_due)
 {
 	begin();
-	queue_set_ordered(world.due, 0);
-	queue_keep(world.due, 1, 0);
+	queue_set_ordered(world.queue, 0);
+	queue_keep(world.queue, 1, 0);
 	check_taken(0, 1, QUEUE_TIME);
 	done(1, QUEUE_EMPTIED, 0);
 	check_taken(0, 2, QUEUE_TIME);
@@ -463,7 +463,7 @@ START_TEST(a_closed_board_has_nothing)
 	world.meanwhile_at = 1;
 	ck_assert(!take(0, 1e6));
 	ck_assert_int_eq(world.now.ns, at(1).ns);
-	queue_announce(world.due, 1);
+	queue_announce(world.queue, 1);
 	ck_assert(!take(0, 1e6));
 	ck_assert_int_eq(world.now.ns, at(1).ns);
 	end();
@@ -473,17 +473,17 @@ END_TEST
 START_TEST(that_it_is_closed_can_be_waited_for)
 {
 	begin();
-	ck_assert(!queue_wait_closed(world.due, at(1)));
+	ck_assert(!queue_wait_closed(world.queue, at(1)));
 	ck_assert_int_eq(world.now.ns, at(1).ns);
 	world.meanwhile = announce; /* that is not it */
 	world.meanwhile_at = 1.5;
-	ck_assert(!queue_wait_closed(world.due, at(2)));
+	ck_assert(!queue_wait_closed(world.queue, at(2)));
 	ck_assert_int_eq(world.now.ns, at(2).ns);
 	world.meanwhile = close_board;
 	world.meanwhile_at = 2.5;
-	ck_assert(queue_wait_closed(world.due, at(100)));
+	ck_assert(queue_wait_closed(world.queue, at(100)));
 	ck_assert_int_eq(world.now.ns, at(2.5).ns);
-	ck_assert(queue_wait_closed(world.due, at(0)));
+	ck_assert(queue_wait_closed(world.queue, at(0)));
 	end();
 }
 END_TEST
@@ -496,10 +496,10 @@ START_TEST(waiting_sleeps)
 	struct instant until = instant_after(clock_now(), 0.01);
 	if (_i == 0) {
 		for (size_t i = 0; i < MODELS; i++)
-			queue_set_off(world.due, i);
-		ck_assert(!queue_take(world.due, 0, until, &world.model, &world.reason));
+			queue_set_off(world.queue, i);
+		ck_assert(!queue_take(world.queue, 0, until, &world.model, &world.reason));
 	} else {
-		ck_assert(!queue_wait_closed(world.due, until));
+		ck_assert(!queue_wait_closed(world.queue, until));
 	}
 	ck_assert(!instant_before(clock_now(), until));
 	ck_assert_uint_ge(world.waits, 1);

@@ -35,7 +35,7 @@ static void take(bool is_shared)
 	world.range = range_take(world.position, &world.model, false, is_shared);
 }
 
-/* Whether the stretch is of a kind, and reaches from a place to another one. */
+/* Whether the range is of a kind, and reaches from a place to another one. */
 static bool is(enum claim_kind kind, const char *from, const char *to)
 {
 	const struct scan_range *s = &world.range;
@@ -45,7 +45,7 @@ static bool is(enum claim_kind kind, const char *from, const char *to)
 	       (to == NULL ? s->span.to.count == 0 : strcmp(s->span.to.values[0], to) == 0);
 }
 
-/* The stretch ends with a claim of count rows, the first one with a number, as pages hold them. */
+/* The range ends with a claim of count rows, the first one with a number, as pages hold them. */
 static void find(size_t first, size_t count, bool more)
 {
 	struct claim claim = { .rows = rows_new(ROW_FIXED_FIELDS), .count = count, .more = more };
@@ -82,7 +82,7 @@ START_TEST(those_who_claim_at_the_same_time_have_rangees_one_behind_the_other)
 	find(10, BURST, true);
 	take(true);
 	ck_assert(is(CLAIM_RANGE, "(7,2)", "(9,4)"));
-	find(30, BURST / 2, false); /* that much is not worth to learn anew */
+	find(30, BURST / 2, false); /* too few rows to learn again */
 	take(true);
 	ck_assert(is(CLAIM_RANGE, "(9,4)", "(12,2)"));
 	find(0, 0, false);
@@ -161,7 +161,7 @@ START_TEST(where_rows_are_rare_the_next_range_has_no_end)
 }
 END_TEST
 
-/* The last rows may be within the stretch before. */
+/* The last rows may be within the range before. */
 START_TEST(behind_the_last_row_the_position_is_put_back)
 {
 	begin_backlog();
@@ -187,15 +187,15 @@ END_TEST
 
 START_TEST(of_several_that_found_nothing_the_first_one_decides)
 {
-	struct scan_range stretches[3] = { 0 };
+	struct scan_range ranges[3] = { 0 };
 	begin_backlog();
-	for (size_t i = 0; i < COUNT(stretches); i++) {
+	for (size_t i = 0; i < COUNT(ranges); i++) {
 		take(true);
-		stretches[i] = world.range;
+		ranges[i] = world.range;
 	}
 	static const size_t ends[] = { 2, 0, 1 };
 	for (size_t i = 0; i < COUNT(ends); i++) {
-		world.range = stretches[ends[i]];
+		world.range = ranges[ends[i]];
 		ck_assert(range_go_on(&world.range));
 		find(0, 0, false);
 	}

@@ -47,7 +47,7 @@ START_TEST(the_nearest_name_is_found)
 }
 END_TEST
 
-/* One letter may always be wrong, and one more for each three letters of what was wanted. */
+/* One letter may always be wrong, and one more for each three letters of the mistaken name. */
 static const struct {
 	const char *wanted, *candidate;
 	size_t distance; /* 0: too far */
@@ -112,7 +112,7 @@ START_TEST(the_first_of_equally_near_names_wins)
 }
 END_TEST
 
-/* Lengths of what is wanted and of the candidate, which are all of one letter. */
+/* Lengths of the mistaken name and of the candidate, which repeat one letter. */
 static const struct {
 	size_t wanted, candidate;
 	bool found;

@@ -1,4 +1,4 @@
-"""Faults that last, and are mended by somebody: the daemon goes on, without a restart."""
+"""Faults that last until somebody fixes them: the daemon recovers, without a restart."""
 
 import shutil
 import socket
@@ -85,8 +85,8 @@ def fail_over(signalbus, schema, primary, standby):
     daemon.stop().expect(0)
 
 
-def test_a_topic_that_is_deleted_and_made_anew(signalbus, schema, kafka, make_topic, topics):
-    """Its model waits, and others go on; it mends by itself."""
+def test_a_topic_that_is_deleted_and_created_again(signalbus, schema, kafka, make_topic, topics):
+    """Its model waits, others continue; it recovers by itself."""
     topic, good = make_topic(), make_topic()
     signalbus.configure(model("A", schema.make_signals("t", 5), topic, burst_count=BURST),
                         model("Good", schema.make_signals("good", 5), good, burst_count=BURST),
@@ -126,7 +126,7 @@ def allow_writing(address, topic, principal="User:relay"):
 
 @pytest.mark.long
 def test_no_permission_on_a_topic_until_it_is_granted(signalbus, schema):
-    """Of one model; it waits with back-off and then goes on, others do not wait."""
+    """Of one model; it waits with back-off and then continues, others do not wait."""
     with GuardedKafka() as guarded:
         good, bad = Topics(guarded).make(), Topics(guarded).make()
         allow_writing(guarded.bootstrap, good)
@@ -150,7 +150,7 @@ def test_no_permission_on_a_topic_until_it_is_granted(signalbus, schema):
 def test_a_disk_that_is_full_at_the_commit(signalbus, schema, make_topic, topics):
     """
     What the relay sees of it, by a trigger that says so: filling a disk needs root.  It asks ever
-    less often, so that the topic is not flooded with repeats, and goes on when there is room.
+    less often, so that the topic is not flooded with repeats, and continues when there is room.
     """
     topic = make_topic()
     signalbus.configure(model("A", schema.make_signals("t", BURST), topic, burst_count=BURST),
@@ -212,7 +212,7 @@ def test_two_seconds_a_round_trip_to_the_broker(signalbus, schema, kafka, make_t
 
 @pytest.mark.long
 def test_not_enough_replicas_for_a_while(signalbus, schema):
-    """Waits while too few brokers are there to store a message safely; goes on when they are."""
+    """Waits while too few brokers are there to store a message safely; continues when they are."""
     with Kafka(brokers=3) as kafka:
         names = {"plain": {}, "ordered": {"order_by": ["id"]}}
         topics = {name: Topics(kafka).make(config={"min.insync.replicas": "3"}, replicas=3)

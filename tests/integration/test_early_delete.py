@@ -1,5 +1,5 @@
 """
-Where the burst before went well, rows are deleted while their messages are on the way.  That is
+If the previous burst went well, rows are deleted while their messages are on the way.  That is
 committed when all are stored, and else rolled back for those that stay.
 """
 
@@ -41,7 +41,7 @@ def await_deletion(schema):
     def is_deleted():
         return any(state == "idle in transaction" and query.startswith("DELETE") and
                    age.total_seconds() > 0.1 for _, state, query, age in schema.backends())
-    schema.wait_until(is_deleted, 30, "a deletion ahead")
+    schema.wait_until(is_deleted, 30, "an early deletion")
 
 
 @one_by_one
@@ -83,7 +83,7 @@ def test_a_crash_brings_the_rows_back(signalbus, schema, table, make_topic, topi
     run.kill()
     schema.end_backends()
     assert left(schema) == before
-    way_to_broker.mend()
+    way_to_broker.restore()
     signalbus(flush).expect_silence()
     numbers = ids(topics.read(topic, COUNT))
     assert set(numbers) == set(range(1, COUNT + 1)) and repeats(numbers) <= BURST
@@ -102,7 +102,7 @@ def test_a_broker_that_does_not_answer_in_time(signalbus, schema, table, make_to
     before = left(schema)
     assert "were not stored" in run.finish().expect_failure()
     assert left(schema) == before and not schema.backends()
-    way_to_broker.mend()
+    way_to_broker.restore()
     signalbus(flush).expect_silence()
     numbers = ids(topics.read(topic, COUNT))
     assert set(numbers) == set(range(1, COUNT + 1)) and repeats(numbers) <= BURST
@@ -129,7 +129,7 @@ def test_somebody_waits_for_a_row_that_is_to_stay(signalbus, schema, table, make
     thread.start()
     run.finish()
     thread.join()
-    way_to_broker.mend()
+    way_to_broker.restore()
     signalbus(flush).expect(0)
     numbers = ids(topics.read(topic, COUNT))
     assert set(numbers) == set(range(1, COUNT + 1)) and repeats(numbers) <= 2 * BURST
