@@ -122,7 +122,7 @@ def stored_by(kafka, schema, name, broker):
 
 
 @pytest.mark.early
-def test_a_leader_that_is_away_holds_up_its_own_topics_only(signalbus, schema, trio, site):
+def test_an_unavailable_leader_holds_up_its_own_topics_only(signalbus, schema, trio, site):
     """With one worker, too; each model's failure is logged once, with the true reason."""
     names = ("A", "C", "Order1", "Order2")
     signalbus.bootstrap = trio.bootstrap

@@ -161,7 +161,7 @@ def test_between_two_signals_of_a_daemon(signalbus, schema, tables, topics, orde
 
 @pytest.mark.parametrize("command", [["flushmany", "-j", "2"], ["flushmany"], ["flushordered"]],
                          ids=["two", "one", "ordered"])
-def test_amid_a_backlog(signalbus, schema, tables, topics, command):
+def test_during_a_backlog(signalbus, schema, tables, topics, command):
     count = 1500
     order = {"order_by": ["id"]} if command == ["flushordered"] else {}
     signalbus.configure(*tables.models(burst_count=50, **order))

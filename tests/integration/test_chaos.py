@@ -16,7 +16,7 @@ SEED = "check 280"  # servers and daemons are killed, and vanish, one during the
 
 
 @pytest.mark.early
-def test_promises_hold_amid_faults(folder):
+def test_guarantees_hold_under_faults(folder):
     result = scenarios.chaos(folder, SEED, SECONDS)
     verdict.show(result)
     # How soon all recovers, and what is repeated until then, depends on the machine, too, if it is

@@ -486,7 +486,7 @@ def away(signalbus, *names):
     signalbus.database, signalbus.bootstrap = kept
 
 
-def test_database_away_does_not_hide_the_rest(signalbus, schema, check):
+def test_an_unavailable_database_does_not_hide_the_rest(signalbus, schema, check):
     missing = Topics.unique_name()
     with away(signalbus, "database"):
         signalbus.configure(model("A", schema.make_signals("t"), missing), timeout=5)
@@ -495,7 +495,7 @@ def test_database_away_does_not_hide_the_rest(signalbus, schema, check):
     assert lines[1:] == [f'model "A": topic {missing}: does not exist; create it']
 
 
-def test_broker_away_does_not_hide_the_rest(signalbus, schema, check):
+def test_an_unavailable_broker_does_not_hide_the_rest(signalbus, schema, check):
     with away(signalbus, "broker"):
         signalbus.configure(model("A", schema.table("gone")), model("B", schema.table("gone2")),
                             timeout=1)
@@ -521,7 +521,7 @@ def test_a_standby(signalbus, schema, make_topic, check, postgres):
         schema.execute("DROP ROLE reader")
 
 
-def test_the_database_goes_away_meanwhile(signalbus, schema, make_topic):
+def test_the_database_becomes_unavailable_meanwhile(signalbus, schema, make_topic):
     """It is reported once, and the broker is checked nevertheless."""
     missing = Topics.unique_name()
     with Postgres() as own:

@@ -131,7 +131,7 @@ def test_pending(signalbus, schema):
     assert run.stderr == ""
 
 
-def test_pending_beside_tables_that_cannot_be_counted(signalbus, schema):
+def test_pending_with_tables_that_cannot_be_counted(signalbus, schema):
     """The others are; each of those is named, with who has it locked."""
     holder = schema.connect()
     schema.make_signals("b", 1)

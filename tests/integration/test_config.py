@@ -31,7 +31,7 @@ def refused(signalbus):
     return run
 
 
-def test_every_problem_is_told_with_its_line(refused):
+def test_every_problem_is_reported_with_its_line(refused):
     found = refused("\n".join([
         'databas = "dbname=x";',                                         # 1
         'kafka = { bootstrap_servers = "localhost:1";',                  # 2
@@ -172,7 +172,7 @@ def test_include_loop_and_missing_include(refused):
     assert refused('@include "nowhere.conf"\n')
 
 
-def test_defaults_apply_where_a_model_sets_none(signalbus, schema, make_topic, topics):
+def test_defaults_apply_if_a_model_sets_none(signalbus, schema, make_topic, topics):
     shared, own = make_topic(), make_topic()
     signalbus.configure(model("A", schema.make_signals("a", 3)),
                         model("B", schema.make_signals("b", 3), own, key="payload"),
@@ -183,7 +183,7 @@ def test_defaults_apply_where_a_model_sets_none(signalbus, schema, make_topic, t
         b"signal 1", b"signal 2", b"signal 3"}
 
 
-def test_topic_is_the_name_where_none_is_set(signalbus, schema, make_topic, consume):
+def test_topic_is_the_name_if_none_is_set(signalbus, schema, make_topic, consume):
     topic = make_topic()
     signalbus.configure(model(topic, schema.make_signals("t", 1)))
     signalbus("flushmany").expect_silence()

@@ -80,7 +80,7 @@ def test_the_next_try_begins_with_another_host(signalbus, schema, postgres, tabl
         signalbus("pending").expect(0)
 
 
-def test_each_host_is_told_with_its_reason(signalbus, table, postgres):
+def test_each_host_is_reported_with_its_reason(signalbus, table, postgres):
     away = Ports.take()
     with silent() as port:
         table(f"host=127.0.0.9,127.0.0.10,no-such-host.invalid port={port},{away},1 dbname=x",

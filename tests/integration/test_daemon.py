@@ -134,7 +134,7 @@ def test_dead_rows_are_not_walked_over_by_each_wake_up(signalbus, schema, make_t
     assert dead.pages_read() - before < 40 * dead.PAGES
 
 
-def test_a_session_with_a_page_of_its_own_is_not_left_behind(signalbus, schema, make_topic):
+def test_a_session_with_a_page_of_its_own_is_served(signalbus, schema, make_topic):
     """What it inserts comes before the last row of another one; no expensive scan has to find it."""
     dead = DeadRows(signalbus, schema, make_topic())
     sessions = [schema.connect(autocommit=True) for _ in range(2)]
@@ -311,7 +311,7 @@ def test_a_paused_model_is_left_alone(signalbus, schema, make_topic):
     assert schema.count("a") == 3
 
 
-def test_a_model_that_cannot_go_on_holds_up_no_other(signalbus, schema, make_topic, consume):
+def test_a_model_that_cannot_continue_holds_up_no_other(signalbus, schema, make_topic, consume):
     good, topic = schema.make_signals("good"), make_topic()
     bad = schema.make_signals("bad", 1)
     missing = make_topic.__self__.unique_name()
@@ -440,7 +440,7 @@ def test_without_a_channel_it_does_not_listen(signalbus, schema, make_topic):
     daemon.stop().expect(0)
 
 
-def test_notifications_that_do_not_arrive_are_told(signalbus, schema, make_topic, postgres):
+def test_notifications_that_do_not_arrive_are_reported(signalbus, schema, make_topic, postgres):
     with Proxy(postgres.port, edit_answers=without_notifications) as proxy:
         signalbus.database = postgres.conninfo(port=proxy.port, sslmode="disable",
                                                gssencmode="disable")
@@ -470,7 +470,7 @@ class Systemd:
         wait_until(lambda: any(m.startswith(message) for m in self.messages), timeout, message)
 
 
-def test_systemd_is_told(signalbus, schema, make_topic, folder):
+def test_systemd_is_notified(signalbus, schema, make_topic, folder):
     systemd = Systemd(folder)
     signalbus.configure(model("A", schema.make_signals("t", 2), make_topic()), poll_interval=0.2)
     daemon = signalbus.start("run", environment={"NOTIFY_SOCKET": systemd.path,
@@ -486,7 +486,7 @@ def test_systemd_is_told(signalbus, schema, make_topic, folder):
         systemd.messages
 
 
-def test_servers_that_are_away_are_waited_for(signalbus, schema, postgres, kafka, make_topic, topics,
+def test_unavailable_servers_are_waited_for(signalbus, schema, postgres, kafka, make_topic, topics,
                                               way_to_broker, way_to_database, killed_servers):
     topic = make_topic()
     signalbus.configure(model("A", schema.make_signals("t", 10), topic), poll_interval=0.2)
@@ -514,7 +514,7 @@ def test_servers_that_are_away_are_waited_for(signalbus, schema, postgres, kafka
     assert set(ids(topics.read(topic, 30))) == set(range(1, 31))
 
 
-def test_nothing_is_begun_while_the_broker_is_known_to_be_away(signalbus, schema, kafka, make_topic,
+def test_nothing_begins_while_the_broker_is_known_to_be_unavailable(signalbus, schema, kafka, make_topic,
                                                                killed_servers):
     """Not by a worker either that began to wait for rows before that: theirs would be locked for
     as long as `timeout`."""

@@ -13,7 +13,7 @@ from servers import Ports, wait_until
 
 
 @every_flush
-def test_database_away(signalbus, schema, flush):
+def test_database_unavailable(signalbus, schema, flush):
     signalbus.database = f"host=127.0.0.1 port={Ports.take()} dbname=x"
     signalbus.configure(model("A", "t", "any"), timeout=1.5)
     run = signalbus(*flush)
@@ -113,7 +113,7 @@ def test_other_commands_wait_for_the_server(signalbus, schema, postgres, make_to
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate", "kill"])
-def test_database_restarted_amid_the_backlog(signalbus, schema, postgres, make_topic, topics,
+def test_database_restarted_during_the_backlog(signalbus, schema, postgres, make_topic, topics,
                                              mode):
     """Either the run comes through or it fails with 1; in both cases nothing is lost."""
     count, burst, topic = 5000, 10, make_topic()
@@ -174,7 +174,7 @@ def test_serialization_failures_are_retried(signalbus, schema, make_topic, topic
 
 
 @pytest.mark.parametrize("at_commit", [False, True], ids=["at the delete", "at the commit"])
-def test_a_failure_amid_a_backlog_keeps_the_session(signalbus, schema, make_topic, topics,
+def test_a_failure_during_a_backlog_keeps_the_session(signalbus, schema, make_topic, topics,
                                                     at_commit):
     """The next claim has been sent after the statement that fails."""
     count, topic = 200, make_topic()

@@ -404,7 +404,7 @@ def test_what_cannot_be_moved_stays(signalbus, schema, make_topic, consume, conf
     assert schema.execute("SELECT id FROM t") == [(3,)] and schema.count("dead") == 0
 
 
-def test_a_trigger_that_keeps_dead_letters_away(signalbus, schema, make_topic, consume, configure):
+def test_a_trigger_that_prevents_dead_letters(signalbus, schema, make_topic, consume, configure):
     topic = make_topic()
     configure(model("A", make_rows(schema, 3, [2]), topic, burst_count=10))
     schema.execute("CREATE FUNCTION away() RETURNS trigger LANGUAGE plpgsql "
@@ -435,7 +435,7 @@ def test_there_is_no_table(signalbus, schema, make_topic, configure, option):
     assert f"table {schema.table('dead')} does not exist" in run.stderr
 
 
-def test_the_daemon_goes_on(signalbus, schema, make_topic, consume, configure):
+def test_the_daemon_continues(signalbus, schema, make_topic, consume, configure):
     topic, other = make_topic(), make_topic()
     make_rows(schema, 50, [10, 20])
     schema.execute("CREATE TABLE u AS TABLE t")

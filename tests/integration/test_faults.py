@@ -31,7 +31,7 @@ def test_killed_before_the_delete(signalbus, schema, make_topic, topics, flush):
 
 
 @every_flush
-def test_killed_with_messages_under_way(signalbus, schema, kafka, make_topic, topics, flush):
+def test_killed_with_messages_in_flight(signalbus, schema, kafka, make_topic, topics, flush):
     """The broker stands still: messages are sent and not acknowledged, so all rows stay."""
     topic = make_topic()
     signalbus.configure(model("A", schema.make_signals("t", 60), topic, burst_count=20))
@@ -49,7 +49,7 @@ def test_killed_with_messages_under_way(signalbus, schema, kafka, make_topic, to
     assert set(numbers) == set(range(1, 61)) and repeats(numbers) <= 20
 
 
-def test_killed_amid_the_commit(signalbus, schema, make_topic, topics):
+def test_killed_during_the_commit(signalbus, schema, make_topic, topics):
     """No answer to COMMIT: the burst is there once or twice, never less."""
     topic = make_topic()
     signalbus.configure(model("A", schema.make_signals("t", 60), topic, burst_count=20))
@@ -112,7 +112,7 @@ def test_stopped_and_continued(signalbus, schema, make_topic, consume):
 
 
 @every_flush
-def test_broker_away(signalbus, schema, make_topic, flush):
+def test_broker_unavailable(signalbus, schema, make_topic, flush):
     signalbus.bootstrap = f"127.0.0.1:{Ports.take()}"
     signalbus.configure(model("A", schema.make_signals("t", 5), "any", burst_count=5), timeout=1.5)
     run = signalbus(*flush)
@@ -153,7 +153,7 @@ def test_broker_frozen_and_thawed_in_time(signalbus, schema, kafka, make_topic, 
 
 
 @pytest.mark.early
-def test_broker_killed_amid_the_backlog(signalbus, schema, kafka, make_topic, topics):
+def test_broker_killed_during_the_backlog(signalbus, schema, kafka, make_topic, topics):
     """Killed with messages in flight and back before the time-out: nothing lost, no repeats."""
     count, topic = 30_000, make_topic(partitions=2)
     signalbus.configure(model("A", schema.make_signals("t", count), topic, burst_count=100),
@@ -169,7 +169,7 @@ def test_broker_killed_amid_the_backlog(signalbus, schema, kafka, make_topic, to
 
 
 @pytest.mark.early
-def test_broker_gone_amid_the_backlog(signalbus, schema, kafka, make_topic, topics):
+def test_broker_gone_during_the_backlog(signalbus, schema, kafka, make_topic, topics):
     """Away for longer than the time-out: exit status 1, and at most a burst is repeated later."""
     count, topic = 20_000, make_topic()
     signalbus.configure(model("A", schema.make_signals("t", count), topic, burst_count=100),
@@ -216,7 +216,7 @@ def test_topic_that_is_made_in_time(signalbus, schema, topics, make_topic, consu
     ({}, {"max.message.bytes": "2000"}),
 ], ids=["refused by the producer", "refused by the broker"])
 @every_flush
-def test_message_too_large_amid_a_burst(signalbus, schema, make_topic, consume, flush,
+def test_message_too_large_during_a_burst(signalbus, schema, make_topic, consume, flush,
                                         kafka_settings, topic_settings):
     """Its neighbours are delivered; exactly that row stays."""
     topic = make_topic(config=topic_settings)

@@ -29,7 +29,7 @@ def test_four_connections_send_each_row_once(signalbus, schema, make_topic, cons
     assert schema.count("t") == 0
 
 
-def test_connections_leave_nothing_where_rows_lie_unevenly(signalbus, schema, make_topic, consume):
+def test_connections_leave_nothing_of_unevenly_spread_rows(signalbus, schema, make_topic, consume):
     """Each claims a range of its own, by how densely rows have lain so far."""
     count, topic = 12_000, make_topic()
     schema.make_signals("t")
@@ -45,7 +45,7 @@ def test_connections_leave_nothing_where_rows_lie_unevenly(signalbus, schema, ma
 
 
 @pytest.mark.parametrize("stops", [True, False], ids=["stops", "goes-on"])
-def test_a_table_that_is_locked_amid_a_backlog(signalbus, schema, make_topic, count_in_log, stops):
+def test_a_table_that_is_locked_during_a_backlog(signalbus, schema, make_topic, count_in_log, stops):
     """The next claim is sent after each commit, and is what waits now."""
     count, topic = 20_000, make_topic()
     signalbus.configure(model("A", schema.make_signals("t", count), topic, burst_count=10))

@@ -211,7 +211,7 @@ def test_an_open_transaction_elsewhere_delays_nothing(signalbus, schema, ordered
     assert ids(consume(topic, 20)) == list(range(1, 21))
 
 
-def test_stopped_amid_the_order_and_resumed(signalbus, schema, ordered, consume):
+def test_stopped_during_the_order_and_resumed(signalbus, schema, ordered, consume):
     topic = ordered(30)
     gate = Gate(schema, "t")
     running = signalbus.start("flushordered", "-r", "3600")

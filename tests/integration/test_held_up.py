@@ -95,7 +95,7 @@ def test_a_locked_table_keeps_no_worker(signalbus, schema, three):
     assert len(lines(log, 'model "A"')) == 2 and not lines(log, 'model "B"')
 
 
-def test_locked_rows_are_told(signalbus, schema, three):
+def test_locked_rows_are_reported(signalbus, schema, three):
     """That claims pass over them looks like an empty table; others' transactions may end late."""
     site = Site()
     three(timeout=1.5, poll_interval=0.2, metrics_listen=str(site))
@@ -193,7 +193,7 @@ def test_an_error_names_model_table_and_column(signalbus, schema, make_topic):
         "flushmany").expect_failure())
 
 
-def test_what_takes_longer_than_the_timeout_is_told(signalbus, schema, three, folder):
+def test_what_takes_longer_than_the_timeout_is_reported(signalbus, schema, three, folder):
     """A trigger that sleeps, and is cancelled each time; others continue, and the status names it."""
     site, systemd = Site(), Systemd(folder)
     three(timeout=1.0, rows=1, poll_interval=0.1, metrics_listen=str(site))
@@ -287,7 +287,7 @@ def test_a_backlog_whose_commits_hang(signalbus, schema, make_topic, topics, han
     assert sorted(ids(topics.read(topic, 4))) == [1, 2, 3, 4]
 
 
-def test_a_process_that_does_not_end_is_not_left_behind(signalbus, schema, make_topic):
+def test_a_process_that_does_not_end_is_ended(signalbus, schema, make_topic):
     """One of the server's that is frozen: no other session takes its place until it has gone."""
     signalbus.configure(model("A", schema.make_signals("t", 3), make_topic(), burst_count=3),
                         timeout=0.5, workers=1, poll_interval=0.1, notify_channel="")

@@ -163,7 +163,7 @@ def test_fields_choose_order_and_rename(signalbus, schema, make_topic, consume):
         '"at":"2026-11-23T16:00:00+00:00","raw":"AP8A/w==","bare":"text","n":null,"id":1}')
 
 
-def test_children_go_along_and_go_away(signalbus, schema, make_topic, consume):
+def test_children_are_sent_and_deleted(signalbus, schema, make_topic, consume):
     topic = make_topic()
     schema.execute("CREATE TABLE orders (id int PRIMARY KEY)")
     schema.execute("CREATE TABLE line (order_id int REFERENCES orders ON DELETE CASCADE, "

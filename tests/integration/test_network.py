@@ -213,7 +213,7 @@ def conversation(signalbus, load, ways):
 
 
 @pytest.mark.parametrize("direction", [REQUEST, ANSWER])
-def test_cut_after_each_so_many_bytes(signalbus, load, ways, direction):
+def test_cut_after_each_number_of_bytes(signalbus, load, ways, direction):
     """The conversation about a burst is cut at each of these places: all arrives all the same."""
     total, places = conversation(signalbus, load, ways)[direction], 20
     assert total > 1000

@@ -237,7 +237,7 @@ def test_a_writer_that_never_ends(signalbus, schema, ordered, count_in_log):
 
 
 @pytest.mark.early
-def test_a_writer_that_takes_long_is_told_of_once(signalbus, schema, ordered, consume):
+def test_a_writer_that_takes_long_is_logged_once(signalbus, schema, ordered, consume):
     topic = ordered(5)
     writer = open_writer(schema, "INSERT INTO t VALUES (0, '')")
     running = signalbus.start("flushordered", "-r", 0.1)
@@ -524,7 +524,7 @@ def test_a_message_too_large_stops_the_order(signalbus, schema, make_topic, cons
 
 
 @pytest.mark.parametrize("large", [3, 500, 985])
-def test_batches_behind_a_rejected_one_are_not_stored(signalbus, schema, make_topic, consume,
+def test_batches_after_a_rejected_one_are_not_stored(signalbus, schema, make_topic, consume,
                                                       large):
     """One burst in many batches, of which several are on the way when the broker rejects one."""
     schema.execute("CREATE TABLE t (id int PRIMARY KEY, payload text)")

@@ -24,7 +24,7 @@ def sessions(postgres):
         yield pooler
 
 
-def test_two_daemons_behind_a_pooler_of_transactions(folder, schema, kafka, make_topic,
+def test_two_daemons_through_a_pooler_of_transactions(folder, schema, kafka, make_topic,
                                                      count_in_log, transactions):
     """Nothing is sent, to no topic: they refuse, and say so where people look."""
     topics = {name: make_topic() for name in ("a", "b")}
@@ -61,7 +61,7 @@ def readiness(port):
         return error.read().decode()
 
 
-def test_commands_behind_a_pooler_of_transactions(signalbus, schema, make_topic, transactions):
+def test_commands_through_a_pooler_of_transactions(signalbus, schema, make_topic, transactions):
     signalbus.database = transactions.conninfo()
     signalbus.configure(*(model(name, schema.make_signals(name, 5), make_topic())
                           for name in ("a", "b")))

@@ -69,7 +69,7 @@ def test_two_connections_send_bursts_at_once(signalbus, schema, make_topic, topi
 
 
 @pytest.mark.parametrize("flush, cut", [("flushmany", 75_000), ("flushordered", 150_000)])
-def test_a_connection_that_is_cut_amid_the_rows(signalbus, schema, make_topic, topics, way, flush,
+def test_a_connection_that_is_cut_during_the_rows(signalbus, schema, make_topic, topics, way, flush,
                                                 cut):
     """In the second burst; an order is listed before the first."""
     table, topic = schema.make_signals("t", 3 * BURST), make_topic()
@@ -99,7 +99,7 @@ def test_rows_that_turn_out_large_are_not_repeated(signalbus, schema, make_topic
     assert schema.count("t") == 0
 
 
-def test_a_row_that_stays_locked_amid_an_order(signalbus, schema, make_topic, topics):
+def test_a_row_that_stays_locked_within_an_order(signalbus, schema, make_topic, topics):
     """What is before it is sent already, and repeated when the claim has failed."""
     table, topic = schema.make_signals("t", 3 * BURST), make_topic()
     signalbus.configure(model("A", table, topic, burst_count=BURST, order_by=["id"]), timeout=0.5)
@@ -135,7 +135,7 @@ def test_an_expression_that_fails_has_nothing_repeated(signalbus, schema, make_t
 
 @pytest.mark.early
 @one_by_one
-def test_a_stop_amid_the_rows_repeats_nothing(signalbus, schema, make_topic, topics, way, flush):
+def test_a_stop_during_the_rows_repeats_nothing(signalbus, schema, make_topic, topics, way, flush):
     """Bursts of 36 MB, so that the server is not done with a claim when its first rows are sent."""
     burst, topic = 600, make_topic()
     schema.execute("CREATE TABLE t AS SELECT id, repeat('x', 60000) AS payload"

@@ -217,7 +217,7 @@ def test_a_commit_may_wait_for_others(signalbus, schema, backlog, make_topic, to
     assert sorted(ids(topics.read(topic, COUNT))) == list(range(1, COUNT + 1))
 
 
-def test_a_trigger_that_keeps_a_row_is_told(signalbus, schema, backlog, make_topic):
+def test_a_trigger_that_keeps_a_row_is_reported(signalbus, schema, backlog, make_topic):
     """It is found before the row is sent; the others go."""
     schema.execute("CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS "
                    "$$ BEGIN RETURN CASE WHEN OLD.id <> 3000 THEN OLD END; END $$")

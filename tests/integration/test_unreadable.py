@@ -60,7 +60,7 @@ def test_what_cannot_be_deleted_becomes_no_dead_letter(signalbus, schema, make_t
     assert schema.count("dead") == 0
 
 
-def test_the_daemon_goes_on(signalbus, schema, make_topic, consume):
+def test_the_daemon_continues(signalbus, schema, make_topic, consume):
     topic = make_topic()
     schema.make_signals("t", 20)
     signalbus.configure(model("A", schema.table("t"), topic, fields=FAILING, burst_count=10),

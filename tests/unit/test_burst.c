@@ -48,7 +48,7 @@ START_TEST(a_claim_that_fails_is_the_burst_s_failure)
 }
 END_TEST
 
-START_TEST(what_was_sent_amid_a_claim_that_fails_is_awaited)
+START_TEST(what_was_sent_during_a_claim_that_fails_is_awaited)
 {
 	begin();
 	script.rows = 3;
@@ -65,7 +65,7 @@ START_TEST(what_was_sent_amid_a_claim_that_fails_is_awaited)
 }
 END_TEST
 
-START_TEST(beside_others_only_rows_in_order_are_sent_as_they_come)
+START_TEST(with_several_bursts_only_rows_in_order_are_sent_as_they_come)
 {
 	begin();
 	burst_free(world.burst);
@@ -103,7 +103,7 @@ START_TEST(a_large_burst_takes_its_worker_s_lane)
 }
 END_TEST
 
-START_TEST(an_unconfirmed_commit_is_told_and_counted)
+START_TEST(an_unconfirmed_commit_is_reported_and_counted)
 {
 	begin();
 	script.rows = 3;
@@ -144,7 +144,7 @@ START_TEST(rows_that_are_deleted_early_and_all_stored_are_just_settled)
 }
 END_TEST
 
-START_TEST(where_no_row_is_stored_there_is_nothing_to_keep)
+START_TEST(if_no_row_is_stored_there_is_nothing_to_keep)
 {
 	begin();
 	script.rows = 2;
@@ -369,7 +369,7 @@ START_TEST(a_bad_row_fails_alone)
 }
 END_TEST
 
-START_TEST(in_order_a_bad_row_stops_what_comes_behind_it)
+START_TEST(in_order_a_bad_row_stops_what_comes_after_it)
 {
 	char expected[] = "........";
 	begin();
@@ -501,7 +501,7 @@ static bool run_in_range(size_t rows)
 	return ok;
 }
 
-START_TEST(beside_others_a_burst_takes_a_range_and_there_is_more)
+START_TEST(with_several_bursts_each_takes_a_range_and_there_is_more)
 {
 	begin();
 	ck_assert(run_in_range(2));
@@ -512,7 +512,7 @@ START_TEST(beside_others_a_burst_takes_a_range_and_there_is_more)
 }
 END_TEST
 
-START_TEST(behind_an_empty_range_it_looks_on_and_there_is_no_more)
+START_TEST(after_an_empty_range_it_searches_on_and_there_is_no_more)
 {
 	begin();
 	ck_assert(run_in_range(0));
@@ -882,25 +882,25 @@ int main(void)
 		{ all_that_is_stored_is_deleted, COUNT(kinds), 0 },
 		{ nothing_claimed_is_nothing_sent_or_settled, COUNT(kinds), 0 },
 		{ a_claim_that_fails_is_the_burst_s_failure, COUNT(database_errors), 0 },
-		{ beside_others_only_rows_in_order_are_sent_as_they_come, COUNT(kinds), 0 },
-		{ what_was_sent_amid_a_claim_that_fails_is_awaited, COUNT(database_errors), 0 },
+		{ with_several_bursts_only_rows_in_order_are_sent_as_they_come, COUNT(kinds), 0 },
+		{ what_was_sent_during_a_claim_that_fails_is_awaited, COUNT(database_errors), 0 },
 		{ a_large_burst_takes_its_worker_s_lane, COUNT(lanes), 0 },
-		{ an_unconfirmed_commit_is_told_and_counted, 1, 0 },
+		{ an_unconfirmed_commit_is_reported_and_counted, 1, 0 },
 		{ a_settling_that_fails_is_the_burst_s_failure, COUNT(database_errors), 0 },
 		{ rows_that_are_deleted_early_and_all_stored_are_just_settled, 1, 0 },
-		{ where_no_row_is_stored_there_is_nothing_to_keep, 1, 0 },
+		{ if_no_row_is_stored_there_is_nothing_to_keep, 1, 0 },
 		{ the_row_that_is_likely_to_blame_is_sent_by_itself, COUNT(blames), 0 },
 		{ what_becomes_of_a_burst_depends_on_what_the_broker_says, COUNT(outcomes), 0 },
 		{ a_bad_row_fails_alone, 8, 0 },
-		{ in_order_a_bad_row_stops_what_comes_behind_it, 8, 0 },
+		{ in_order_a_bad_row_stops_what_comes_after_it, 8, 0 },
 		{ rejected_rows_are_moved, COUNT(rejections), 0 },
 		{ what_cannot_be_moved_stays_and_the_others_are_settled, COUNT(rejections), 0 },
 		{ bad_rows_are_isolated_in_bursts_of_any_size, COUNT(burst_sizes), 0 },
 		{ a_burst_is_run_again_and_again, 1, 0 },
 		{ noted_keys_reach_the_claim, 1, 0 },
 		{ a_position_moves_on_with_what_was_claimed, 1, 0 },
-		{ beside_others_a_burst_takes_a_range_and_there_is_more, 1, 0 },
-		{ behind_an_empty_range_it_looks_on_and_there_is_no_more, 1, 0 },
+		{ with_several_bursts_each_takes_a_range_and_there_is_more, 1, 0 },
+		{ after_an_empty_range_it_searches_on_and_there_is_no_more, 1, 0 },
 		{ a_range_that_cannot_be_claimed_is_a_failure, 1, 0 },
 		{ if_all_goes_well_and_there_is_more_the_next_claim_is_prefetched, 1, 0 },
 		{ a_prefetched_claim_that_nobody_takes_is_given_up, 1, 0 },

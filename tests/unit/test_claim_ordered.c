@@ -494,7 +494,7 @@ START_TEST(writers_are_waited_for_with_growing_pauses)
 }
 END_TEST
 
-START_TEST(a_claim_waits_for_a_moment_only_and_the_next_goes_on)
+START_TEST(a_claim_waits_for_a_moment_only_and_the_next_continues)
 {
 	begin("id", 3);
 	world.writer = "3/17";
@@ -523,7 +523,7 @@ START_TEST(pauses_have_a_limit)
 }
 END_TEST
 
-START_TEST(where_writers_are_met_the_claim_comes_after_the_list)
+START_TEST(if_writers_are_met_the_claim_comes_after_the_list)
 {
 	begin("id", 2);
 	world.writer = "3/17";
@@ -697,7 +697,7 @@ START_TEST(a_row_that_stays_is_the_next_one)
 }
 END_TEST
 
-START_TEST(what_was_known_of_a_table_is_forgotten_but_for_its_statements)
+START_TEST(facts_of_a_table_are_forgotten_except_its_statements)
 {
 	begin("id", 4);
 	world.writer = "3/17";
@@ -721,7 +721,7 @@ static void tell(void *arg, size_t count)
 }
 
 /* Of a claim that comes with its list nothing is known yet. */
-START_TEST(rows_are_told_of_as_they_come)
+START_TEST(rows_are_announced_as_they_come)
 {
 	begin("id", 6);
 	world.unlisted = 1;
@@ -787,9 +787,9 @@ int main(void)
 		{ a_list_that_is_of_no_more_use_is_made_again, 1, 0 },
 		{ lists_are_made_again_for_a_moment_only, 1, 0 },
 		{ writers_are_waited_for_with_growing_pauses, 1, 0 },
-		{ a_claim_waits_for_a_moment_only_and_the_next_goes_on, 1, 0 },
+		{ a_claim_waits_for_a_moment_only_and_the_next_continues, 1, 0 },
 		{ pauses_have_a_limit, 1, 0 },
-		{ where_writers_are_met_the_claim_comes_after_the_list, 1, 0 },
+		{ if_writers_are_met_the_claim_comes_after_the_list, 1, 0 },
 		{ who_holds_the_order_back_for_long_is_named_once, COUNT(holders), 0 },
 		{ a_stop_ends_the_wait, 1, 0 },
 		{ a_failure_is_one_of_the_claim, COUNT(failures), 0 },
@@ -797,8 +797,8 @@ int main(void)
 		{ all_of_the_table_is_swept_now_and_then, 2, 0 },
 		{ an_order_that_rows_do_not_leave_from_its_beginning_has_no_floor, 1, 0 },
 		{ a_row_that_stays_is_the_next_one, 2, 0 },
-		{ what_was_known_of_a_table_is_forgotten_but_for_its_statements, 1, 0 },
-		{ rows_are_told_of_as_they_come, 1, 0 },
+		{ facts_of_a_table_are_forgotten_except_its_statements, 1, 0 },
+		{ rows_are_announced_as_they_come, 1, 0 },
 		{ in_order_a_refused_row_is_the_last_one, 2, 0 },
 	};
 	return suite_run("claim_ordered", tests, COUNT(tests));

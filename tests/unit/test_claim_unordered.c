@@ -295,7 +295,7 @@ END_TEST
 
 /* Else what does not fit the table any more would stop the model. */
 /* Behind a pooler it shows first that it is in this session, with what that holds. */
-START_TEST(a_claim_proves_its_session_where_a_pooler_may_change_it)
+START_TEST(a_claim_proves_its_session_if_a_pooler_may_change_it)
 {
 	begin();
 	world.is_pooled = true;
@@ -352,7 +352,7 @@ START_TEST(a_statement_that_would_have_to_be_prepared_is_not_prefetched)
 }
 END_TEST
 
-START_TEST(where_it_cannot_be_sent_it_is_claimed_as_usual)
+START_TEST(if_it_cannot_be_sent_it_is_claimed_as_usual)
 {
 	begin();
 	ck_assert(claim(CLAIM_NEXT));
@@ -473,7 +473,7 @@ START_TEST(rows_that_others_have_are_passed_over_with_locks_and_so_is_what_follo
 }
 END_TEST
 
-START_TEST(where_the_commit_failed_rows_are_locked_from_then_on)
+START_TEST(if_the_commit_failed_rows_are_locked_from_then_on)
 {
 	begin_taking();
 	store_require_locks(&world.store, world.model, true);
@@ -538,18 +538,18 @@ int main(void)
 		{ that_rows_can_be_deleted_is_found_out_before_they_are_claimed, 1, 0 },
 		{ a_child_whose_key_is_null_is_looked_at_again, 2, 0 },
 		{ a_claim_is_executed_with_the_path_of_the_role, 1, 0 },
-		{ a_claim_proves_its_session_where_a_pooler_may_change_it, 1, 0 },
+		{ a_claim_proves_its_session_if_a_pooler_may_change_it, 1, 0 },
 		{ a_claim_that_fails_is_planned_again_if_the_table_has_changed, 2, 0 },
 		{ a_prefetched_claim_is_only_received, COUNT(kinds), 0 },
 		{ a_statement_that_would_have_to_be_prepared_is_not_prefetched, 1, 0 },
-		{ where_it_cannot_be_sent_it_is_claimed_as_usual, 1, 0 },
+		{ if_it_cannot_be_sent_it_is_claimed_as_usual, 1, 0 },
 		{ a_prefetched_claim_that_fails_fails_as_any_other, 1, 0 },
 		{ an_empty_one_leaves_no_transaction, 1, 0 },
 		{ a_statement_that_cannot_be_prepared_is_a_failure, 1, 0 },
 		{ rows_that_nobody_else_wants_are_deleted_at_once, 1, 0 },
 		{ others_are_locked, 7, 0 },
 		{ rows_that_others_have_are_passed_over_with_locks_and_so_is_what_follows, 2, 0 },
-		{ where_the_commit_failed_rows_are_locked_from_then_on, 1, 0 },
+		{ if_the_commit_failed_rows_are_locked_from_then_on, 1, 0 },
 		{ what_fails_without_locks_may_fail_with_them, 1, 0 },
 		{ a_session_that_is_lost_is_not_asked_again, 1, 0 },
 		{ a_range_without_rows_is_not_deleted, 1, 0 },

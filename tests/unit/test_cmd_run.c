@@ -240,7 +240,7 @@ START_TEST(it_names_the_models_that_are_stopped)
 }
 END_TEST
 
-START_TEST(systemd_is_told_every_ten_seconds)
+START_TEST(systemd_is_notified_every_ten_seconds)
 {
 	world.sent = 3;
 	run(25);
@@ -251,7 +251,7 @@ START_TEST(systemd_is_told_every_ten_seconds)
 }
 END_TEST
 
-START_TEST(nothing_is_told_before_the_servers_answer)
+START_TEST(nothing_is_notified_before_the_servers_answer)
 {
 	world.is_away = true;
 	run(130);
@@ -293,8 +293,8 @@ int main(void)
 {
 	const struct test tests[] = { { a_statistics_line_comes_once_a_minute, 1, 0 },
 		{ it_names_the_models_that_are_stopped, 1, 0 },
-		{ systemd_is_told_every_ten_seconds, 1, 0 },
-		{ nothing_is_told_before_the_servers_answer, 1, 0 },
+		{ systemd_is_notified_every_ten_seconds, 1, 0 },
+		{ nothing_is_notified_before_the_servers_answer, 1, 0 },
 		{ a_reload_loses_no_count, 1, 0 }, { a_failed_reload_stays_visible, 1, 0 } };
 	return suite_run("cmd_run", tests, COUNT(tests));
 }

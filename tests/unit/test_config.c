@@ -11,7 +11,7 @@ START_TEST(a_mistake_is_a_line_with_its_place)
 }
 END_TEST
 
-START_TEST(a_wrong_type_says_what_is_wanted)
+START_TEST(a_wrong_type_says_what_is_required)
 {
 	struct fixture f;
 	fixture_init(&f);
@@ -116,7 +116,7 @@ START_TEST(what_is_set_is_read)
 END_TEST
 
 /* Wherever the group stands in the file. */
-START_TEST(defaults_apply_where_a_model_sets_none)
+START_TEST(defaults_apply_if_a_model_sets_none)
 {
 	struct fixture f;
 	const struct config *c = load(&f,
@@ -234,7 +234,7 @@ START_TEST(deep_nesting_is_a_problem_and_no_crash)
 }
 END_TEST
 
-START_TEST(problems_of_an_included_file_are_told_with_its_name)
+START_TEST(problems_of_an_included_file_are_reported_with_its_name)
 {
 	struct fixture f;
 	fixture_init(&f);
@@ -427,18 +427,18 @@ int main(void)
 {
 	const struct test tests[] = {
 		{ a_mistake_is_a_line_with_its_place, COUNT(mistakes), 0 },
-		{ a_wrong_type_says_what_is_wanted, COUNT(types), 0 },
+		{ a_wrong_type_says_what_is_required, COUNT(types), 0 },
 		{ numbers_have_limits, COUNT(ranges), 0 },
 		{ what_is_not_set_has_its_preset, 1, 0 },
 		{ what_is_set_is_read, 1, 0 },
-		{ defaults_apply_where_a_model_sets_none, 1, 0 },
+		{ defaults_apply_if_a_model_sets_none, 1, 0 },
 		{ a_setting_has_a_place_and_else_its_model_has, 1, 0 },
 		{ a_file_that_cannot_be_read_is_a_problem, COUNT(unreadable), 0 },
 		{ a_file_with_nul_bytes_is_no_text, 1, 0 },
 		{ a_file_may_have_16_mebibytes, 1, 0 },
 		{ a_configuration_may_come_through_a_pipe, 1, 0 },
 		{ deep_nesting_is_a_problem_and_no_crash, COUNT(nests), 0 },
-		{ problems_of_an_included_file_are_told_with_its_name, COUNT(includes), 0 },
+		{ problems_of_an_included_file_are_reported_with_its_name, COUNT(includes), 0 },
 		{ including_a_folder_is_a_problem, 1, 0 },
 		{ a_file_that_includes_itself_is_a_problem, 1, 0 },
 		{ a_secret_is_read_from_a_file_or_the_environment, COUNT(secrets), 0 },

@@ -145,7 +145,7 @@ START_TEST(each_reason_is_new_once)
 }
 END_TEST
 
-START_TEST(only_so_many_are_remembered)
+START_TEST(a_limited_number_is_remembered)
 {
 	begin();
 	for (int row = 0; row < DEFERRAL_MAX; row++)
@@ -218,7 +218,7 @@ int main(void)
 		{ each_time_takes_longer_until_all_goes_well, 1, 0 },
 		{ nothing_ends_while_rows_are_put_off, 1, 0 },
 		{ each_reason_is_new_once, 1, 0 },
-		{ only_so_many_are_remembered, 1, 0 },
+		{ a_limited_number_is_remembered, 1, 0 },
 		{ the_rest_is_as_long_as_the_tries_took, 1, 0 },
 		{ rows_fail_until_the_end, 1, 0 },
 	};

@@ -406,7 +406,7 @@ START_TEST(a_deletion_that_failed_is_not_committed)
 }
 END_TEST
 
-START_TEST(that_rows_were_kept_by_a_trigger_is_told)
+START_TEST(that_rows_were_kept_by_a_trigger_is_reported)
 {
 	begin();
 	world.deleted--;
@@ -453,7 +453,7 @@ START_TEST(what_may_well_stay_is_not_deleted_early)
 }
 END_TEST
 
-START_TEST(a_deletion_that_cannot_be_prepared_is_told_when_it_is_settled)
+START_TEST(a_deletion_that_cannot_be_prepared_is_reported_when_it_is_settled)
 {
 	begin();
 	world.prepare_fails = true;
@@ -481,7 +481,7 @@ START_TEST(rows_that_cannot_be_locked_again_are_given_up)
 }
 END_TEST
 
-START_TEST(a_session_that_is_lost_is_told_when_it_is_settled)
+START_TEST(a_session_that_is_lost_is_reported_when_it_is_settled)
 {
 	begin();
 	world.send_fails = true;
@@ -583,7 +583,7 @@ START_TEST(what_cannot_be_moved_stays_and_the_others_go)
 }
 END_TEST
 
-START_TEST(where_others_took_one_all_are_left_alone)
+START_TEST(if_others_took_one_all_are_left_alone)
 {
 	begin();
 	world.locked--;
@@ -618,17 +618,17 @@ int main(void)
 		{ a_conflict_at_the_commit_is_reason_to_lock_rows_if_they_were_not, 3, 0 },
 		{ rows_that_were_deleted_at_once_and_have_to_stay_are_locked, 1, 0 },
 		{ a_deletion_that_failed_is_not_committed, 1, 0 },
-		{ that_rows_were_kept_by_a_trigger_is_told, 1, 0 },
+		{ that_rows_were_kept_by_a_trigger_is_reported, 1, 0 },
 		{ a_row_that_has_to_stay_is_never_committed, 2, 0 },
 		{ what_may_well_stay_is_not_deleted_early, COUNT(usual), 0 },
-		{ a_deletion_that_cannot_be_prepared_is_told_when_it_is_settled, 1, 0 },
+		{ a_deletion_that_cannot_be_prepared_is_reported_when_it_is_settled, 1, 0 },
 		{ rows_that_cannot_be_locked_again_are_given_up, 1, 0 },
-		{ a_session_that_is_lost_is_told_when_it_is_settled, 1, 0 },
+		{ a_session_that_is_lost_is_reported_when_it_is_settled, 1, 0 },
 		{ rows_that_have_to_stay_are_locked_again, 1, 0 },
 		{ what_was_deleted_first_and_taken_back_is_deleted_by_parts, 3, 0 },
 		{ what_was_sent_and_cannot_go_stays_alone, 2, 0 },
 		{ what_cannot_be_moved_stays_and_the_others_go, 2, 0 },
-		{ where_others_took_one_all_are_left_alone, 1, 0 },
+		{ if_others_took_one_all_are_left_alone, 1, 0 },
 		{ what_cannot_be_kept_is_abandoned, 2, 0 },
 	};
 	return suite_run("early_delete", tests, COUNT(tests));

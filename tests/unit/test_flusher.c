@@ -146,7 +146,7 @@ static const struct {
 	{ "r*", ERROR_REJECTED, 1, 1, 0, 0, 0, true, true },
 };
 
-START_TEST(patience_ends)
+START_TEST(the_time_limit_ends_retrying)
 {
 	begin(FLUSH_MANY, 2);
 	script.bursts[0] = failures[_i].bursts;
@@ -185,7 +185,7 @@ END_TEST
 /* Bursts that send something, or make something a dead letter, prove that it is worth waiting. */
 static const char *const partial_successes[] = { "B", "bx", "b1", "c1" };
 
-START_TEST(patience_begins_anew_with_each_success)
+START_TEST(the_time_limit_starts_over_with_each_success)
 {
 	char bursts[401] = "";
 	const char *letters = partial_successes[_i];
@@ -203,7 +203,7 @@ START_TEST(patience_begins_anew_with_each_success)
 }
 END_TEST
 
-START_TEST(a_database_that_stays_away_ends_the_run)
+START_TEST(a_database_that_stays_unavailable_ends_the_run)
 {
 	begin(_i == 0 ? FLUSH_BY_KEY : FLUSH_MANY, 3);
 	world.plan.wait = 3;
@@ -382,7 +382,7 @@ START_TEST(repeated_flushes_warn_once)
 }
 END_TEST
 
-START_TEST(a_writer_is_waited_for_until_patience_ends)
+START_TEST(a_writer_is_waited_for_until_the_time_limit)
 {
 	begin(FLUSH_ORDERED, 2);
 	script.bursts[0] = "1h*";
@@ -399,7 +399,7 @@ START_TEST(a_writer_is_waited_for_until_patience_ends)
 END_TEST
 
 /* What another model achieves meanwhile does not lengthen it. */
-START_TEST(each_model_has_its_own_patience)
+START_TEST(each_model_has_its_own_time_limit)
 {
 	char bursts[20001];
 	begin(FLUSH_ORDERED, 2);
@@ -446,7 +446,7 @@ START_TEST(noted_keys_go_burst_by_burst)
 }
 END_TEST
 
-START_TEST(the_wait_is_not_part_of_the_patience)
+START_TEST(the_wait_does_not_count_for_the_time_limit)
 {
 	begin(FLUSH_BY_KEY, 1);
 	world.plan.wait = 60;
@@ -508,7 +508,7 @@ START_TEST(noted_keys_meet_errors)
 }
 END_TEST
 
-START_TEST(progress_is_told_how_much_there_is)
+START_TEST(progress_knows_the_total)
 {
 	begin(FLUSH_MANY, 3);
 	world.plan.show_progress = true;
@@ -584,7 +584,7 @@ START_TEST(fewer_connections_do_all_of_it)
 }
 END_TEST
 
-START_TEST(a_second_run_begins_anew)
+START_TEST(a_second_run_starts_over)
 {
 	begin(FLUSH_MANY, 2);
 	script.bursts[0] = "1d1";
@@ -615,10 +615,10 @@ int main(void)
 {
 	const struct test tests[] = {
 		{ bursts_follow_one_another, COUNT(walks), 0 },
-		{ patience_ends, COUNT(failures), 0 },
+		{ the_time_limit_ends_retrying, COUNT(failures), 0 },
 		{ that_nothing_else_is_left_is_no_success, 1, 0 },
-		{ patience_begins_anew_with_each_success, COUNT(partial_successes), 0 },
-		{ a_database_that_stays_away_ends_the_run, 2, 0 },
+		{ the_time_limit_starts_over_with_each_success, COUNT(partial_successes), 0 },
+		{ a_database_that_stays_unavailable_ends_the_run, 2, 0 },
 		{ a_database_that_comes_back_is_used, 1, 0 },
 		{ asked_to_stop_while_it_waits, 1, 0 },
 		{ a_table_that_does_not_fit_ends_the_run, 1, 0 },
@@ -627,18 +627,18 @@ int main(void)
 		{ an_error_counts_more_than_a_lock, COUNT(busy), 0 },
 		{ an_order_is_broken_only_while_nobody_keeps_it, 2 * COUNT(unordered), 0 },
 		{ repeated_flushes_warn_once, 1, 0 },
-		{ a_writer_is_waited_for_until_patience_ends, 1, 0 },
-		{ each_model_has_its_own_patience, 1, 0 },
+		{ a_writer_is_waited_for_until_the_time_limit, 1, 0 },
+		{ each_model_has_its_own_time_limit, 1, 0 },
 		{ asked_to_stop_while_held_back, 1, 0 },
 		{ noted_keys_go_burst_by_burst, 1, 0 },
-		{ the_wait_is_not_part_of_the_patience, 1, 0 },
+		{ the_wait_does_not_count_for_the_time_limit, 1, 0 },
 		{ many_noted_keys_are_fetched_bit_by_bit, 2, 0 },
 		{ noted_keys_meet_errors, COUNT(noted), 0 },
-		{ progress_is_told_how_much_there_is, 1, 0 },
+		{ progress_knows_the_total, 1, 0 },
 		{ workers_have_connections_of_their_own, 1, 0 },
 		{ fewer_threads_do_all_of_it, 2, 0 },
 		{ fewer_connections_do_all_of_it, COUNT(connections), 0 },
-		{ a_second_run_begins_anew, 1, 0 },
+		{ a_second_run_starts_over, 1, 0 },
 		{ nothing_to_flush, 1, 0 },
 	};
 	return suite_run("flusher", tests, COUNT(tests));

@@ -62,7 +62,7 @@ static void answer(void)
 	health_answered(world.health, clock_now());
 }
 
-START_TEST(an_outage_is_told_once)
+START_TEST(an_outage_is_reported_once)
 {
 	begin(2);
 	check_view("database: not connected yet");
@@ -119,7 +119,7 @@ START_TEST(workers_that_lose_their_connections_one_by_one)
 }
 END_TEST
 
-START_TEST(too_few_connections_are_told_once)
+START_TEST(too_few_connections_are_reported_once)
 {
 	begin(3);
 	connect_one();
@@ -241,10 +241,10 @@ END_TEST
 int main(void)
 {
 	const struct test tests[] = {
-		{ an_outage_is_told_once, 1, 0 },
+		{ an_outage_is_reported_once, 1, 0 },
 		{ the_first_connection_is_no_news, 1, 0 },
 		{ workers_that_lose_their_connections_one_by_one, 1, 0 },
-		{ too_few_connections_are_told_once, 1, 0 },
+		{ too_few_connections_are_reported_once, 1, 0 },
 		{ one_is_refused_while_another_is_still_trying, 1, 0 },
 		{ none_is_connected_and_all_are_always_trying, 1, 0 },
 		{ nobody_answers_any_more, 1, 0 },

@@ -233,7 +233,7 @@ START_TEST(batches_that_are_too_large_become_smaller)
 }
 END_TEST
 
-START_TEST(a_record_without_a_key_is_told)
+START_TEST(a_record_without_a_key_is_reported)
 {
 	struct error e;
 	begin(NULL, NULL);
@@ -277,7 +277,7 @@ START_TEST(reasons_are_made_plain)
 END_TEST
 
 /* What was sent before is lost with the old one, and must not be overtaken. */
-START_TEST(a_burst_does_not_go_on_over_a_new_producer)
+START_TEST(a_burst_does_not_continue_with_a_new_producer)
 {
 	const struct message message = { .topic = "orders", .value = "signal", .value_length = 6 };
 	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
@@ -560,7 +560,7 @@ static double seconds_of_away(const char *topic)
 
 /* It costs one burst its time, and from then on nobody waits for it, nor a topic that others lead,
  * or a bus in order. */
-START_TEST(a_leader_that_is_away_is_waited_for_once)
+START_TEST(an_unavailable_leader_is_waited_for_once)
 {
 	struct error e;
 	begin_with_two(5);
@@ -587,7 +587,7 @@ START_TEST(a_leader_that_is_away_is_waited_for_once)
 }
 END_TEST
 
-START_TEST(a_partition_without_a_leader_is_told)
+START_TEST(a_partition_without_a_leader_is_reported)
 {
 	begin_with_two(2);
 	rd_kafka_mock_partition_set_leader(world.cluster, "away", 0, -1);
@@ -695,9 +695,9 @@ int main(void)
 		{ a_producer_with_a_fatal_error_is_replaced, 1, 0 },
 		{ producers_that_are_refused_are_replaced_more_and_more_slowly, 1, 0 },
 		{ batches_that_are_too_large_become_smaller, 1, 0 },
-		{ a_record_without_a_key_is_told, 1, 0 },
+		{ a_record_without_a_key_is_reported, 1, 0 },
 		{ reasons_are_made_plain, COUNT(reasons), 0 },
-		{ a_burst_does_not_go_on_over_a_new_producer, 1, 0 },
+		{ a_burst_does_not_continue_with_a_new_producer, 1, 0 },
 		{ every_other_worker_has_the_second_lane, 1, 0 },
 		{ a_full_queue_is_waited_for, 1, 0 },
 		{ a_message_may_have_little_time, 2, 0 },
@@ -707,8 +707,8 @@ int main(void)
 		{ a_time_that_is_refused_is_the_rows_or_the_hosts, 1, 0 },
 		{ a_topic_that_is_missing_is_put_off, 1, 0 },
 		{ a_topic_that_may_not_be_written_to_is_put_off, 1, 0 },
-		{ a_leader_that_is_away_is_waited_for_once, 1, 0 },
-		{ a_partition_without_a_leader_is_told, 1, 0 },
+		{ an_unavailable_leader_is_waited_for_once, 1, 0 },
+		{ a_partition_without_a_leader_is_reported, 1, 0 },
 		{ the_reason_is_that_of_the_own_topic, 2, 0 },
 		{ other_partitions_of_a_topic_are_sent_to, 1, 0 },
 		{ properties_are_checked, COUNT(properties), 0 },

@@ -347,7 +347,7 @@ START_TEST(a_ledger_is_begun_again_and_again)
 }
 END_TEST
 
-START_TEST(a_shortened_ledger_has_no_slots_behind_its_end)
+START_TEST(a_shortened_ledger_has_no_slots_after_its_end)
 {
 	struct ledger l = ledger_of("s-r-");
 	ledger_truncate(&l, 3);
@@ -381,7 +381,7 @@ int main(void)
 		{ an_attempt_that_is_not_over_replaces_nothing, 1, SIGABRT },
 		{ what_has_no_verdict_is_not_replaced, 1, SIGABRT },
 		{ a_ledger_is_begun_again_and_again, 1, 0 },
-		{ a_shortened_ledger_has_no_slots_behind_its_end, 1, 0 },
+		{ a_shortened_ledger_has_no_slots_after_its_end, 1, 0 },
 	};
 	return suite_run("ledger", tests, COUNT(tests));
 }

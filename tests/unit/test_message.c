@@ -310,7 +310,7 @@ static const struct {
 		"headers: table shop.\"order\" has no column \"kin\"" },
 };
 
-START_TEST(wrong_settings_are_told)
+START_TEST(wrong_settings_are_reported)
 {
 	struct setup *s = setup_new();
 	wrong_item.place = (struct place){ "bus.conf", 99 };
@@ -425,7 +425,7 @@ int main(void)
 		{ headers_keep_their_order, 1, 0 },
 		{ partitions_are_in_range, COUNT(partitions), 0 },
 		{ timestamps_before_1970_are_none, COUNT(timestamps), 0 },
-		{ wrong_settings_are_told, COUNT(wrong), 0 },
+		{ wrong_settings_are_reported, COUNT(wrong), 0 },
 		{ claims_honour_where, COUNT(claims), 0 },
 		{ a_list_is_of_keys_or_of_a_number, 1, 0 },
 		{ notes_and_counts_honour_where, 1, 0 },

@@ -60,7 +60,7 @@ static void serve(struct metrics *m, size_t model, size_t sent, enum error_kind 
 	metrics_served(m, model, &result, kind, start);
 }
 
-START_TEST(all_is_there_from_the_first_page_on)
+START_TEST(the_first_page_has_all_metrics)
 {
 	struct metrics *m = begin();
 	char *text = page(m, 0);
@@ -122,7 +122,7 @@ START_TEST(each_of_database_and_broker_is_up_or_not)
 }
 END_TEST
 
-START_TEST(bursts_are_counted_and_measured_where_something_was_sent)
+START_TEST(bursts_are_counted_and_measured_if_something_was_sent)
 {
 	struct metrics *m = begin();
 	serve(m, 0, 3, ERROR_NONE);
@@ -265,7 +265,7 @@ START_TEST(a_paused_model_has_no_lag)
 }
 END_TEST
 
-START_TEST(models_of_the_same_name_go_on_under_another_configuration)
+START_TEST(models_of_the_same_name_continue_under_another_configuration)
 {
 	struct model_config other[] = { { .name = "B", .autoflush = true },
 		{ .name = "D", .autoflush = true }, { .name = "A", .autoflush = true } };
@@ -402,17 +402,17 @@ END_TEST
 int main(void)
 {
 	const struct test tests[] = {
-		{ all_is_there_from_the_first_page_on, 1, 0 },
+		{ the_first_page_has_all_metrics, 1, 0 },
 		{ a_reload_succeeds_or_fails, 2, 0 },
 		{ each_of_database_and_broker_is_up_or_not, 3, 0 },
-		{ bursts_are_counted_and_measured_where_something_was_sent, 1, 0 },
+		{ bursts_are_counted_and_measured_if_something_was_sent, 1, 0 },
 		{ what_took_longer_than_all_bounds_is_in_the_last_bucket, 1, 0 },
 		{ errors_are_counted_by_kind, COUNT(kinds), 0 },
 		{ the_leader_has_a_worker_with_the_lock, 1, 0 },
 		{ an_order_is_held_back_as_long_as_the_last_try_says, 1, 0 },
 		{ pending_is_what_was_counted, 1, 0 },
 		{ a_paused_model_has_no_lag, 1, 0 },
-		{ models_of_the_same_name_go_on_under_another_configuration, 1, 0 },
+		{ models_of_the_same_name_continue_under_another_configuration, 1, 0 },
 		{ names_are_escaped, COUNT(labels), 0 },
 		{ no_count_is_lost_among_threads, 1, 0 },
 		{ the_lag_is_since_the_table_was_last_empty, COUNT(histories), 0 },

@@ -331,7 +331,7 @@ static const struct {
 	{ 16400 /* a user's type */, true, false },
 };
 
-START_TEST(outputs_come_in_binary_form_where_all_types_are_known)
+START_TEST(outputs_use_binary_format_if_all_types_are_known)
 {
 	struct fixture f;
 	const struct told_column columns[] = { { "id", INT8_OID, "bigint" },
@@ -350,7 +350,7 @@ END_TEST
 
 /* An expression's type is what the server says; what it says nothing of is asked for as JSON.  Of
  * types that are not PostgreSQL's own it is not known whether they have a binary form. */
-START_TEST(expressions_come_in_binary_form_where_all_types_are_known)
+START_TEST(expressions_use_binary_format_if_all_types_are_known)
 {
 	const struct told_column columns[] = { { "id", INT8_OID, "bigint" } };
 	struct item items[] = { { .name = "a", .sql = "x" }, { .name = "b", .sql = "y" } };
@@ -374,8 +374,8 @@ int main(void)
 	const struct test tests[] = {
 		{ what_a_claim_returns_is_known_beforehand, 2, 0 },
 		{ a_type_has_a_form, COUNT(forms), 0 },
-		{ outputs_come_in_binary_form_where_all_types_are_known, COUNT(binaries), 0 },
-		{ expressions_come_in_binary_form_where_all_types_are_known, 1, 0 },
+		{ outputs_use_binary_format_if_all_types_are_known, COUNT(binaries), 0 },
+		{ expressions_use_binary_format_if_all_types_are_known, 1, 0 },
 		{ order_by_names_columns_and_the_primary_key_breaks_ties, COUNT(orders), 0 },
 		{ an_order_may_be_one_of_numbers, COUNT(serial_orders), 0 },
 		{ key_names_a_column_whose_text_is_asked_for, COUNT(keys), 0 },

@@ -81,7 +81,7 @@ static const struct {
 	{ ERROR_BROKER, false },
 };
 
-START_TEST(what_may_pass_is_told_when_it_has_lasted)
+START_TEST(what_may_pass_is_reported_when_it_has_lasted)
 {
 	begin();
 	fail_after(1, kinds[_i].kind, "no");
@@ -104,7 +104,7 @@ START_TEST(what_may_pass_is_told_when_it_has_lasted)
 }
 END_TEST
 
-START_TEST(what_takes_longer_than_the_timeout_is_told_at_once)
+START_TEST(what_takes_longer_than_the_timeout_is_reported_at_once)
 {
 	begin();
 	fail_after(31, ERROR_CONNECTION, "model \"A\": the commit hangs");
@@ -114,7 +114,7 @@ START_TEST(what_takes_longer_than_the_timeout_is_told_at_once)
 END_TEST
 
 /* That nothing is left does not show that commits are confirmed again. */
-START_TEST(unconfirmed_commits_are_told_until_one_is_confirmed)
+START_TEST(unconfirmed_commits_are_reported_until_one_is_confirmed)
 {
 	begin();
 	for (int i = 0; i < 3; i++) {
@@ -143,7 +143,7 @@ START_TEST(what_passes_is_not_told)
 }
 END_TEST
 
-START_TEST(each_reason_is_told_once)
+START_TEST(each_reason_is_reported_once)
 {
 	char many[32];
 	begin();
@@ -398,7 +398,7 @@ START_TEST(rows_that_are_put_off_stop_a_model)
 }
 END_TEST
 
-START_TEST(rows_without_number_are_told_of_together)
+START_TEST(rows_without_number_are_reported_together)
 {
 	struct error e;
 	begin();
@@ -449,11 +449,11 @@ END_TEST
 int main(void)
 {
 	const struct test tests[] = {
-		{ what_may_pass_is_told_when_it_has_lasted, COUNT(kinds), 0 },
-		{ what_takes_longer_than_the_timeout_is_told_at_once, 1, 0 },
-		{ unconfirmed_commits_are_told_until_one_is_confirmed, 1, 0 },
+		{ what_may_pass_is_reported_when_it_has_lasted, COUNT(kinds), 0 },
+		{ what_takes_longer_than_the_timeout_is_reported_at_once, 1, 0 },
+		{ unconfirmed_commits_are_reported_until_one_is_confirmed, 1, 0 },
 		{ what_passes_is_not_told, 1, 0 },
-		{ each_reason_is_told_once, 1, 0 },
+		{ each_reason_is_reported_once, 1, 0 },
 		{ to_see_nothing_proves_nothing_while_another_worker_is_at_it, 1, 0 },
 		{ waits_back_off, 2, 0 },
 		{ status_by_is_no_failure, 1, 0 },
@@ -464,7 +464,7 @@ int main(void)
 		{ rows_that_stay_for_a_failure_are_not_held, 1, 0 },
 		{ rows_that_are_sent_in_pieces_are_not_held, 1, 0 },
 		{ rows_that_are_put_off_stop_a_model, 1, 0 },
-		{ rows_without_number_are_told_of_together, 1, 0 },
+		{ rows_without_number_are_reported_together, 1, 0 },
 		{ a_model_resumes_once_whatever_was_wrong, 1, 0 },
 		{ what_is_sent_ends_a_failure_though_rows_are_put_off, 1, 0 },
 	};

@@ -380,7 +380,7 @@ START_TEST(an_error_says_where)
 }
 END_TEST
 
-START_TEST(the_first_error_counts_and_what_came_before_it_is_there)
+START_TEST(the_first_error_counts_and_earlier_results_remain)
 {
 	static const struct step script[] = { SENT("SELECT"), SENT("DELETE"), SENT("SELECT"), LAST,
 		ROW("1", "a"), ROWS_END, AT_END, FAILS("23503"), AT_END, ABORTED, ANSWERED };
@@ -396,7 +396,7 @@ START_TEST(the_first_error_counts_and_what_came_before_it_is_there)
 }
 END_TEST
 
-START_TEST(an_error_amid_rows_takes_them_back)
+START_TEST(an_error_within_rows_takes_them_back)
 {
 	static const struct step script[] = { ASKED, ROW("1", "a"), FAILS("22P02"), ANSWERED };
 	begin(script);
@@ -614,7 +614,7 @@ static void tell_row(void *arg)
 	ck_assert_uint_eq(rows_count(world.rows), ++world.told);
 }
 
-START_TEST(rows_that_are_told_of_are_not_cancelled)
+START_TEST(announced_rows_are_not_cancelled)
 {
 	static const struct step script[] = { ASKED, MEETS(LATER), ROW("1", "a"), MEETS(STOP),
 		ROW("2", "b"), ROW("3", "c"), ROW("4", "far more"), ROWS_END, ANSWERED };
@@ -662,7 +662,7 @@ START_TEST(rows_beyond_the_limit_are_left_out)
 }
 END_TEST
 
-START_TEST(far_more_than_is_wanted_is_cancelled_once)
+START_TEST(far_more_than_needed_is_cancelled_once)
 {
 	static const struct step script[] = { ASKED, ROW("1", "a"), ROW("2", "b"), ROW("3", "c"),
 		MEETS(CANCEL), ROW("4", "d"), FAILS("57014"), ANSWERED };
@@ -744,7 +744,7 @@ START_TEST(no_rows_have_to_be_what_was_described)
 }
 END_TEST
 
-START_TEST(null_where_it_cannot_be_is_an_error)
+START_TEST(an_impossible_null_is_an_error)
 {
 	static const struct step script[] = { ASKED, ROW("1", NULL), ROW("2", "b"), ROWS_END,
 		ANSWERED };
@@ -864,8 +864,8 @@ int main(void)
 		{ the_server_may_end_the_session_with_any_state, COUNT(severities), 0 },
 		{ a_session_in_which_libpq_failed_is_closed, 1, 0 },
 		{ an_error_says_where, COUNT(where), 0 },
-		{ the_first_error_counts_and_what_came_before_it_is_there, 1, 0 },
-		{ an_error_amid_rows_takes_them_back, 1, 0 },
+		{ the_first_error_counts_and_earlier_results_remain, 1, 0 },
+		{ an_error_within_rows_takes_them_back, 1, 0 },
 		{ a_connection_may_be_lost_anywhere, COUNT(losses), 0 },
 		{ a_session_that_is_not_connected_is_not_asked, 1, 0 },
 		{ what_is_late_is_cancelled, COUNT(late), 0 },
@@ -874,13 +874,13 @@ int main(void)
 		{ a_stop_cancels_what_heeds_it, COUNT(stops), 0 },
 		{ a_stop_ends_with_its_run, 1, 0 },
 		{ after_a_stop_nothing_that_heeds_it_begins, 1, 0 },
-		{ rows_that_are_told_of_are_not_cancelled, 1, 0 },
+		{ announced_rows_are_not_cancelled, 1, 0 },
 		{ rows_beyond_the_limit_are_left_out, COUNT(cuts), 0 },
-		{ far_more_than_is_wanted_is_cancelled_once, 1, 0 },
+		{ far_more_than_needed_is_cancelled_once, 1, 0 },
 		{ rows_have_to_be_what_was_described, COUNT(expectations), 0 },
 		{ what_is_wrong_first_is_said, 1, 0 },
 		{ no_rows_have_to_be_what_was_described, 1, 0 },
-		{ null_where_it_cannot_be_is_an_error, 3, 0 },
+		{ an_impossible_null_is_an_error, 3, 0 },
 		{ values_in_binary_form_become_text, COUNT(binaries), 0 },
 		{ a_commit_that_rolls_back_is_no_success, COUNT(ends), 0 },
 		{ a_session_that_does_not_know_its_names_is_another_ones, COUNT(names), 0 },

@@ -40,7 +40,7 @@ START_TEST(only_what_may_recover_is_retried)
 }
 END_TEST
 
-START_TEST(conflicts_are_retried_eleven_times_however_short_the_patience)
+START_TEST(conflicts_are_retried_eleven_times_however_short_the_time_limit)
 {
 	static const double delays[] = { 0, 0.1, 0.2, 0.4, 0.8, 1, 1, 1, 1, 1, 1 };
 	struct retry r = retry_new(0, start);
@@ -55,7 +55,7 @@ START_TEST(conflicts_are_retried_eleven_times_however_short_the_patience)
 }
 END_TEST
 
-START_TEST(waits_back_off_and_the_last_ends_when_patience_does)
+START_TEST(waits_back_off_and_the_last_ends_at_the_time_limit)
 {
 	/* Halves of 0.1, 0.2, … 6.4, then of 10, then what is left. */
 	static const double delays[] = { 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 5, 5, 3.65 };
@@ -83,7 +83,7 @@ static const struct {
 	{ 3600, false, 0 },
 };
 
-START_TEST(waiting_ends_with_patience)
+START_TEST(waiting_ends_at_the_time_limit)
 {
 	double delay;
 	struct retry r = retry_new(10, start);
@@ -94,7 +94,7 @@ START_TEST(waiting_ends_with_patience)
 }
 END_TEST
 
-START_TEST(a_try_ends_with_patience_but_has_a_second)
+START_TEST(an_attempt_ends_at_the_time_limit_but_has_a_second)
 {
 	struct retry r = retry_new(30, start);
 	ck_assert_int_eq(retry_deadline(&r, later(10)).ns, later(30).ns);
@@ -128,7 +128,7 @@ START_TEST(conflicts_and_waits_are_counted_apart)
 }
 END_TEST
 
-START_TEST(success_begins_all_counting_anew)
+START_TEST(success_resets_all_counts)
 {
 	double delay;
 	struct retry r = retry_new(30, start);
@@ -190,13 +190,13 @@ int main(void)
 {
 	const struct test tests[] = {
 		{ only_what_may_recover_is_retried, COUNT(kinds), 0 },
-		{ conflicts_are_retried_eleven_times_however_short_the_patience, 1, 0 },
-		{ waits_back_off_and_the_last_ends_when_patience_does, 1, 0 },
-		{ waiting_ends_with_patience, COUNT(ends), 0 },
-		{ a_try_ends_with_patience_but_has_a_second, 1, 0 },
+		{ conflicts_are_retried_eleven_times_however_short_the_time_limit, 1, 0 },
+		{ waits_back_off_and_the_last_ends_at_the_time_limit, 1, 0 },
+		{ waiting_ends_at_the_time_limit, COUNT(ends), 0 },
+		{ an_attempt_ends_at_the_time_limit_but_has_a_second, 1, 0 },
 		{ jitter_spreads_the_waits, 1, 0 },
 		{ conflicts_and_waits_are_counted_apart, 1, 0 },
-		{ success_begins_all_counting_anew, 1, 0 },
+		{ success_resets_all_counts, 1, 0 },
 		{ exit_statuses_are_those_of_the_interface, COUNT(statuses), 0 },
 		{ an_error_is_one_line, 1, 0 },
 	};

@@ -200,7 +200,7 @@ START_TEST(what_is_announced_during_a_visit_asks_for_another)
 }
 END_TEST
 
-START_TEST(a_backlog_goes_on_where_it_ended)
+START_TEST(a_backlog_continues_where_it_ended)
 {
 	begin_empty();
 	queue_announce(world.queue, 1);
@@ -515,7 +515,7 @@ int main(void)
 		{ an_announced_one_is_looked_at_once, 1, 0 },
 		{ all_may_be_announced, 1, 0 },
 		{ what_is_announced_during_a_visit_asks_for_another, 1, 0 },
-		{ a_backlog_goes_on_where_it_ended, 1, 0 },
+		{ a_backlog_continues_where_it_ended, 1, 0 },
 		{ all_of_a_backlog_is_looked_at_when_it_is_time, 1, 0 },
 		{ a_backlog_delays_others_by_one_burst, 1, 0 },
 		{ several_workers_serve_what_is_known_to_be_there, 2, 0 },

@@ -99,7 +99,7 @@ START_TEST(one_slow_sweep_says_nothing)
 }
 END_TEST
 
-START_TEST(dear_sweeps_keep_the_place_and_take_a_fiftieth_of_the_time)
+START_TEST(expensive_sweeps_keep_the_place_and_take_a_fiftieth_of_the_time)
 {
 	struct position *p = at("(7,1)");
 	sweep(p, 0, 0.030);
@@ -115,7 +115,7 @@ START_TEST(dear_sweeps_keep_the_place_and_take_a_fiftieth_of_the_time)
 }
 END_TEST
 
-START_TEST(where_the_dead_rows_are_gone_sweeps_are_cheap_again)
+START_TEST(when_the_dead_rows_are_gone_sweeps_are_cheap_again)
 {
 	struct position *p = at("(7,1)");
 	sweep(p, 0, 0.030);
@@ -135,8 +135,8 @@ int main(void)
 		{ there_is_no_step_back_from_the_beginning, 1, 0 },
 		{ a_cheap_sweep_forgets_the_place_and_the_next_one_need_not_wait, 1, 0 },
 		{ one_slow_sweep_says_nothing, 1, 0 },
-		{ dear_sweeps_keep_the_place_and_take_a_fiftieth_of_the_time, 1, 0 },
-		{ where_the_dead_rows_are_gone_sweeps_are_cheap_again, 1, 0 },
+		{ expensive_sweeps_keep_the_place_and_take_a_fiftieth_of_the_time, 1, 0 },
+		{ when_the_dead_rows_are_gone_sweeps_are_cheap_again, 1, 0 },
 	};
 	return suite_run("scan_position", tests, COUNT(tests));
 }

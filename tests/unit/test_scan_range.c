@@ -68,7 +68,7 @@ static void begin_backlog(void)
 	find(0, BURST, true); /* as far as (2,2) */
 }
 
-START_TEST(those_who_claim_at_the_same_time_have_rangees_one_behind_the_other)
+START_TEST(sessions_that_claim_at_the_same_time_have_consecutive_ranges)
 {
 	begin_backlog();
 	take(true);
@@ -90,7 +90,7 @@ START_TEST(those_who_claim_at_the_same_time_have_rangees_one_behind_the_other)
 }
 END_TEST
 
-START_TEST(who_is_alone_has_all_that_is_behind_the_position)
+START_TEST(a_single_session_has_all_after_the_position)
 {
 	begin_backlog();
 	take(false);
@@ -149,7 +149,7 @@ START_TEST(what_is_left_of_a_range_is_claimed_next)
 }
 END_TEST
 
-START_TEST(where_rows_are_rare_the_next_range_has_no_end)
+START_TEST(if_rows_are_rare_the_next_range_has_no_end)
 {
 	begin_backlog();
 	take(true);
@@ -162,7 +162,7 @@ START_TEST(where_rows_are_rare_the_next_range_has_no_end)
 END_TEST
 
 /* The last rows may be within the range before. */
-START_TEST(behind_the_last_row_the_position_is_put_back)
+START_TEST(after_the_last_row_the_position_is_put_back)
 {
 	begin_backlog();
 	take(true);
@@ -206,7 +206,7 @@ START_TEST(of_several_that_found_nothing_the_first_one_decides)
 }
 END_TEST
 
-START_TEST(behind_a_hole_it_goes_on)
+START_TEST(after_a_hole_it_continues)
 {
 	begin_backlog();
 	take(true);
@@ -260,14 +260,14 @@ END_TEST
 int main(void)
 {
 	const struct test tests[] = {
-		{ those_who_claim_at_the_same_time_have_rangees_one_behind_the_other, 1, 0 },
-		{ who_is_alone_has_all_that_is_behind_the_position, 1, 0 },
+		{ sessions_that_claim_at_the_same_time_have_consecutive_ranges, 1, 0 },
+		{ a_single_session_has_all_after_the_position, 1, 0 },
 		{ without_a_backlog_rangees_have_no_end, COUNT(unknown), 0 },
 		{ what_is_left_of_a_range_is_claimed_next, 1, 0 },
-		{ where_rows_are_rare_the_next_range_has_no_end, 1, 0 },
-		{ behind_the_last_row_the_position_is_put_back, 1, 0 },
+		{ if_rows_are_rare_the_next_range_has_no_end, 1, 0 },
+		{ after_the_last_row_the_position_is_put_back, 1, 0 },
 		{ of_several_that_found_nothing_the_first_one_decides, 1, 0 },
-		{ behind_a_hole_it_goes_on, 1, 0 },
+		{ after_a_hole_it_continues, 1, 0 },
 		{ from_the_start_it_is_all_of_the_table, 1, 0 },
 		{ a_table_that_has_changed_is_looked_at_from_its_beginning, 2, 0 },
 		{ without_a_position_it_is_none, 1, 0 },

@@ -225,7 +225,7 @@ START_TEST(triggers_are_dropped_before_their_function)
 }
 END_TEST
 
-START_TEST(a_position_is_a_ctid_or_the_primary_key_where_ctids_are_not_unique)
+START_TEST(a_position_is_a_ctid_or_the_primary_key_if_ctids_are_not_unique)
 {
 	struct fixture f;
 	const char *order_by[3];
@@ -293,7 +293,7 @@ int main(void)
 		{ a_percent_sign_in_a_name_is_a_percent_sign, 1, 0 },
 		{ triggers_quote_the_channel, 1, 0 },
 		{ triggers_are_dropped_before_their_function, 1, 0 },
-		{ a_position_is_a_ctid_or_the_primary_key_where_ctids_are_not_unique, 1, 0 },
+		{ a_position_is_a_ctid_or_the_primary_key_if_ctids_are_not_unique, 1, 0 },
 		{ array_literals_quote_whatever_is_in_a_value, COUNT(arrays), 0 },
 		{ an_array_literal_may_have_a_null, 1, 0 },
 	};
