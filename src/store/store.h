@@ -77,8 +77,8 @@ bool store_has_note(const struct store *s, size_t index);
 bool store_noted(
 	struct store *s, const struct model *m, size_t count, struct rows **keys, struct error *e);
 
-/* How a session takes the ordered lock of a model: to send it in order, alone, or, beside any
- * number of others that do the same, in no order. */
+/* How a session takes the ordered lock of a model: exclusively, to send it in order; or shared with
+ * any number of others, to send it in no order. */
 enum lock_mode { LOCK_EXCLUSIVE, LOCK_SHARED };
 
 /* Take the ordered lock of a model for this session, if it does not hold it.  ERROR_BUSY, with the
