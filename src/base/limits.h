@@ -1,17 +1,17 @@
 /*
- * limits - the time limits that depend on each other, in seconds, by `timeout` of the
- * configuration. Pure.
+ * limits - the time limits that depend on each other, in seconds, computed from `timeout` of the
+ * configuration.  Pure.
  *
- *   - lock < timeout < answer: the lock time-out expires first, then the server's own
- * limit (statement_timeout); only then the statement is cancelled.
+ *   - lock < timeout < answer: the lock time-out expires first, then the server's own limit
+ *     (statement_timeout); only then the statement is cancelled.
  *   - burst <= idle transaction: the broker is waited for only while the rows are still ours. Burst
  *     counts from the beginning of the claim, the server's limit from its end.
  *   - diagnosis < burst: the cluster is asked why messages wait while they still do.
  *   - linger, propagation < timeout: what librdkafka holds back has time to be sent.
  *   - answer + burst + answer < alive: the longest silence of a worker that is not stuck, for the
  *     claim, the broker and the commit.
- *   - PING_S and a tick < silence: a session that keeps an ordered model is used more often than
- * the server ends it for its silence.
+ *   - PING_S and a tick < silence: a session that holds an ordered lock is used before the server
+ *     ends it for being idle.
  */
 #ifndef SIGNALBUS_LIMITS_H
 #define SIGNALBUS_LIMITS_H
@@ -33,21 +33,21 @@ static inline double limit_answer(double timeout)
 	return timeout + 1;
 }
 
-/* From the beginning of a claim, how long the broker is waited for; and when the server ends the
- * transaction since it is idle. */
+/* How long the broker is waited for, from the beginning of a claim; and when the server ends the
+ * idle transaction. */
 static inline double limit_burst(double timeout)
 {
 	return 2 * timeout;
 }
 
-/* Before the end of a burst's time, and after its beginning, when the cluster is asked why it
- * waits. */
+/* How long before the end of a burst's time, and how long after its beginning, the cluster is asked
+ * why messages wait. */
 static inline double limit_diagnosis(double timeout)
 {
 	return fmin(timeout / 4, 1);
 }
 
-/* How long librdkafka fills a batch; a flush ends that. */
+/* How long librdkafka waits for more messages of a batch, at most; a flush ends that. */
 static inline double limit_linger(double timeout)
 {
 	return fmin(timeout / 2, 1);
@@ -59,14 +59,14 @@ static inline double limit_propagation(double timeout)
 	return fmin(timeout / 4, 1);
 }
 
-/* After so long without progress of a worker the daemon counts as stuck. */
+/* How long a worker may make no progress before the daemon counts as stuck. */
 static inline double limit_alive(double timeout)
 {
 	return 4 * timeout + 10;
 }
 
-/* When the server ends the session that keeps an ordered model, since it is silent: a process that
- * is frozen loses the model to another one. */
+/* When the server ends a session that holds an ordered lock and is silent, so that another process
+ * can take over from one that is frozen. */
 static inline double limit_silence(double timeout)
 {
 	return fmax(2 * timeout, 15);

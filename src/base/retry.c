@@ -4,26 +4,26 @@
 
 #define LAST_TRY_S 1.0
 
-struct retry retry_new(double patience, struct instant now)
+struct retry retry_new(double time_limit, struct instant now)
 {
-	return (struct retry){ .patience = patience, .since = now };
+	return (struct retry){ .time_limit = time_limit, .since = now };
 }
 
 void retry_success(struct retry *r, struct instant now)
 {
-	*r = retry_new(r->patience, now);
+	*r = retry_new(r->time_limit, now);
 }
 
 struct instant retry_deadline(const struct retry *r, struct instant now)
 {
-	double left = r->patience - instant_seconds(r->since, now);
+	double left = r->time_limit - instant_seconds(r->since, now);
 	return instant_after(now, fmax(left, LAST_TRY_S));
 }
 
 bool retry_again(
 	struct retry *r, enum error_kind kind, struct instant now, double jitter, double *delay)
 {
-	double left = r->patience - instant_seconds(r->since, now);
+	double left = r->time_limit - instant_seconds(r->since, now);
 	switch (error_policy(kind)) {
 	case POLICY_RETRY:
 	case POLICY_REPREPARE:

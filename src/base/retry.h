@@ -10,18 +10,18 @@
 #include <stdbool.h>
 
 struct retry {
-	double patience;      /* seconds without success after which retrying ends */
+	double time_limit;    /* seconds without success after which retrying ends */
 	struct instant since; /* the last success, or the start */
 	unsigned waits;       /* for a database or a broker, since then */
 	unsigned conflicts;   /* since then */
 };
 
-struct retry retry_new(double patience, struct instant now);
+struct retry retry_new(double time_limit, struct instant now);
 
 /* Something succeeded: reset all counts. */
 void retry_success(struct retry *r, struct instant now);
 
-/* The deadline of an attempt that begins now: the end of patience.  The last attempt begins then,
+/* The deadline of an attempt that begins now: the time limit.  The last attempt begins then,
  * and has one second, so that a server that refuses can report the reason. */
 struct instant retry_deadline(const struct retry *r, struct instant now);
 

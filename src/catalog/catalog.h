@@ -1,6 +1,7 @@
 /*
- * catalog - the description of a model's table in PostgreSQL's system catalog.  For store.c, and
- * for the commands that show it.
+ * catalog - reads the description of a model's table from PostgreSQL's system catalog.  Calls block
+ * until their deadline, and fail with the database's kinds.  For the store, and for the commands
+ * that show the description.
  */
 #ifndef SIGNALBUS_CATALOG_H
 #define SIGNALBUS_CATALOG_H
@@ -49,7 +50,7 @@ bool catalog_facts(struct db *db, const struct model *m, struct facts *f, struct
  * there is no such table.  Blocks until deadline; false with e if the database is unavailable. */
 bool catalog_examine(struct db *db, struct model *m, struct instant deadline, struct error *e);
 
-/* Add to e, if a lock was waited for in vain, who has the table, or one of its children, locked.
+/* If e is a lock time-out, add to it who holds a lock on the table or on one of its children.
  * Blocks until deadline.  (catalog_holder.c) */
 void catalog_say_holder(struct db *db, const char *table, struct instant deadline, struct error *e);
 

@@ -101,9 +101,9 @@ static bool connect_store(void *session, struct instant deadline, struct error *
 }
 
 static bool connect_patiently(
-	connect_once *connect, void *session, double patience, struct error *e)
+	connect_once *connect, void *session, double time_limit, struct error *e)
 {
-	struct retry retry = retry_new(patience, clock_now());
+	struct retry retry = retry_new(time_limit, clock_now());
 	unsigned short jitter[3] = { (unsigned short)(retry.since.ns >> 8) };
 	double delay;
 	while (!connect(session, retry_deadline(&retry, clock_now()), e)) {

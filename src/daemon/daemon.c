@@ -406,7 +406,7 @@ void daemon_stop(struct daemon *d)
 }
 
 /* A worker waits for a database and a broker within a burst for at most a few times `timeout`. */
-static double patience(const struct daemon *d)
+static double alive_limit(const struct daemon *d)
 {
 	return limit_alive(d->config->timeout);
 }
@@ -425,8 +425,8 @@ static double silence(const struct daemon *d)
 void daemon_view(struct daemon *d, struct daemon_view *view)
 {
 	double silent = silence(d);
-	*view = (struct daemon_view){ .patience = patience(d) };
-	if (silent > view->patience)
+	*view = (struct daemon_view){ .alive_limit = alive_limit(d) };
+	if (silent > view->alive_limit)
 		snprintf(view->alive, sizeof view->alive,
 			"a worker has made no progress for %.0f s", silent);
 	health_view(d->health, view->database, sizeof view->database);
@@ -438,7 +438,7 @@ struct daemon_report daemon_report(struct daemon *d)
 	bool has_database = health_is_up(d->health);
 	struct daemon_report r = { .is_ready = has_database && bus_is_up(d->bus),
 		.has_database = has_database,
-		.is_alive = silence(d) <= patience(d) };
+		.is_alive = silence(d) <= alive_limit(d) };
 	pthread_mutex_lock(&d->lock);
 	r.sent = d->sent;
 	r.worst_ack = d->worst_ack;

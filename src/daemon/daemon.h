@@ -40,7 +40,7 @@ struct daemon_view {
 	char alive[128];     /* a worker makes no progress */
 	char database[1024]; /* the database cannot be reached */
 	char broker[1100];   /* the broker does not answer */
-	double patience;     /* seconds without progress after which a thread counts as stuck */
+	double alive_limit;  /* seconds without progress after which a thread counts as stuck */
 };
 
 /* Any thread, at any time between start and stop. */

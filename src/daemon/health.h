@@ -39,8 +39,8 @@ void health_answered(struct health *h, struct instant start);
 void health_want_room(struct health *h);
 bool health_yield(struct health *h);
 
-/* From now on the eventfd is written to when no worker is connected any more: the listener's
- * connection may be the one that they need.  -1: no longer. */
+/* From now on write to this eventfd when the last worker loses its connection: workers may need the
+ * listener's connection.  -1: no longer. */
 void health_rouse(struct health *h, int fd);
 
 /* Whether some workers are refused while others are connected, as was logged. */

@@ -53,14 +53,14 @@ bool status_is_stopped(struct model_status *s, size_t model);
 /* Rows of it were counted.  Any time. */
 void status_counted(struct model_status *s, size_t model);
 
-/* While it is served: whether to read a row that other sessions may have locked: *row, which has no
- * ctid if it is any row.  swept: the scan from the beginning of its table found nothing. */
+/* While it is served: whether to read a row that other sessions may have locked: *row, or any row
+ * if it has no ctid.  swept: the scan from the beginning of its table found nothing. */
 bool status_looks(struct model_status *s, size_t model, bool swept, struct sighting *row);
 
 /* The result of reading.  Returns whether to log it, with status_tell_held(). */
 bool status_saw(struct model_status *s, size_t model, bool swept, const struct sighting *row);
 
-/* Other sessions have rows of its table locked: who. */
+/* Log that other sessions have rows of its table locked; who names them. */
 void status_tell_held(struct model_status *s, size_t model, const char *table, const char *who);
 
 /* Whether there is a row that a scan did not find, as far as is known, and whether to check soon

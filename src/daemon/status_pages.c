@@ -69,7 +69,7 @@ static unsigned write_health(void *arg, struct text *body)
 	struct daemon_view view = look(m);
 	double silent = instant_seconds((struct instant){ atomic_load(&m->alive_ns) }, clock_now());
 	add_reason(body, view.alive);
-	if (silent > view.patience)
+	if (silent > view.alive_limit)
 		text_addf(body, "the main thread has made no progress for %.0f s\n", silent);
 	return judge(body);
 }
@@ -94,7 +94,7 @@ struct status_pages *status_pages_new(void)
 	m->metrics = metrics_new();
 	m->site = (struct http_site){ pages, sizeof pages / sizeof pages[0], m };
 	pthread_mutex_init(&m->lock, NULL);
-	m->last = (struct daemon_view){ .patience = STARTING_S,
+	m->last = (struct daemon_view){ .alive_limit = STARTING_S,
 		.database = "database: not connected yet",
 		.broker = "kafka: the broker has not been queried yet" };
 	status_pages_show_alive(m);

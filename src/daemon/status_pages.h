@@ -26,11 +26,11 @@ struct metrics *status_pages_metrics(const struct status_pages *m);
  * connections are kept.  Returns false with e if it cannot listen there, with nothing changed. */
 bool status_pages_listen(struct status_pages *m, const struct config *config, struct error *e);
 
-/* Show this daemon from now on; none. */
+/* Show the state of this daemon from now on, or of none. */
 void status_pages_attach(struct status_pages *m, struct daemon *d);
 void status_pages_detach(struct status_pages *m);
 
-/* The main thread makes progress. */
+/* Note that the main thread makes progress; /healthz fails if it has not for too long. */
 void status_pages_show_alive(struct status_pages *m);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * triggers - those that wake the daemon when a table has got new rows: a function, and for each
- * table a trigger that calls it.  Pure: text.
+ * triggers - the SQL of the triggers that notify the daemon of new rows: a function, and a trigger
+ * on each table that calls it.  Pure.
  */
 #ifndef SIGNALBUS_TRIGGERS_H
 #define SIGNALBUS_TRIGGERS_H
@@ -10,16 +10,15 @@
 
 #include <stdbool.h>
 
-/* Add to t the statements, for people to execute in one transaction, that install (drop: remove)
- * the triggers; safe to run twice.  They fail if the function belongs to a user who may not create
- * triggers on one of its tables: its owner decides what is executed as whoever inserts.
- * with_function: remove it, too. */
+/* Add to t the statements that install (drop: remove) the triggers, in one transaction; they may be
+ * executed repeatedly.  They fail if the function belongs to a user who may not create triggers on
+ * one of the tables: the function runs as whoever inserts rows.  with_function: drop it, too. */
 void triggers_begin(struct text *t, bool drop);
 void triggers_add(struct text *t, const struct model *m, bool drop);
 void triggers_end(struct text *t, bool drop, bool with_function);
 
-/* What is wrong with the owner of the function p (pg_proc) that the trigger t (pg_trigger) calls;
- * NULL: nothing. */
+/* Why the function p (pg_proc) of the trigger t (pg_trigger) is not safe, by its owner; NULL: it is
+ * safe. */
 #define TRIGGERS_FOREIGN                                                                           \
 	"CASE WHEN NOT pg_catalog.has_table_privilege(p.proowner, t.tgrelid, 'TRIGGER') THEN"      \
 	" pg_catalog.format('table %1$s: its trigger executes function %2$s, which belongs to"     \
@@ -28,8 +27,8 @@ void triggers_end(struct text *t, bool drop, bool with_function);
 	"p.oid::pg_catalog.regprocedure,"                                                          \
 	" p.proowner::pg_catalog.regrole) END"
 
-/* The enabled ones of the table $1, a number: is_heard, by who listens to the channel $2, which the
- * catalog keeps with a NUL at its end; and what is foreign. */
+/* The enabled triggers of the table with the oid $1: is_heard, whether they notify the channel $2
+ * (an argument, which the catalog stores with a NUL at its end), and TRIGGERS_FOREIGN. */
 #define TRIGGERS_FOUND                                                                             \
 	"SELECT t.tgargs = pg_catalog.convert_to($2, pg_catalog.getdatabaseencoding())"            \
 	" || '\\x00'::pg_catalog.bytea AS is_heard, " TRIGGERS_FOREIGN " AS foreign_owner"         \

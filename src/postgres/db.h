@@ -2,18 +2,18 @@
  * db - one PostgreSQL session.  The only place that includes libpq.  A session belongs to one
  * thread at a time.
  *
- * Statements are executed with search_path = pg_catalog, pg_temp, whatever the user's is, so that
- * nobody else's functions, operators and types are taken for those of PostgreSQL.  Only those that
- * have to do with what people wrote are executed with the path that the user's session begins with:
- * db_role_path() comes before them in their transaction, and they name all that is PostgreSQL's
- * with its schema.
+ * Statements are executed with search_path = pg_catalog, pg_temp, whatever the role's search_path
+ * is, so that no other user's function, operator or type can replace one of PostgreSQL's.  Only
+ * statements that contain expressions or names of users are executed with the role's search_path:
+ * db_role_path() precedes them in their transaction, and in them everything else is
+ * schema-qualified.
  *
- * Calls that talk to the server block until deadline.  Then the statement is cancelled, which the
- * server has some seconds for.  If the server has done it all the same the call succeeds (see
- * db_was_late()), else it fails with ERROR_TEMPORARY.  If the server does not respond to that
- * either the session is closed, and the call fails with ERROR_CONNECTION; the next connection has
- * the process that is left on the server ended first.  A session whose connection failed is closed
- * on the spot.
+ * Calls that talk to the server block until deadline.  Then the statement is cancelled, and the
+ * server has some seconds to end it.  If it completes the statement nevertheless, the call succeeds
+ * (see db_was_late()), else it fails with ERROR_TEMPORARY.  If the server does not respond to the
+ * cancel request either, the session is closed, and the call fails with ERROR_CONNECTION; the next
+ * db_connect() terminates the server process that is left.  A session whose connection failed is
+ * closed at once.
  */
 #ifndef SIGNALBUS_DB_H
 #define SIGNALBUS_DB_H
@@ -55,11 +55,11 @@ bool db_in_transaction(const struct db *db);
  * The default is somewhat less than timeout, so that the lock is the reported reason. */
 void db_limit_locks(struct db *db, double seconds);
 
-/* Whether a run is cancelled, or not begun, and fails with ERROR_STOPPED, when the process is asked
- * to stop, because it may wait for locks of others.  Initially not. */
+/* Whether a request to stop the process cancels a run, or prevents it, since it may wait for locks
+ * of others; it then fails with ERROR_STOPPED.  Initially not. */
 void db_heed_stop(struct db *db, bool heeds);
 
-/* What the columns of a result must be.  The last ones are only used for this comparison. */
+/* The required columns of a result.  The last ones are compared, and not kept. */
 struct db_columns {
 	const struct row_column *columns;
 	int count, kept;
@@ -71,14 +71,13 @@ struct db_call {
 	const char *prepared;      /* … the name of a prepared one; with both: prepare it */
 	const char *const *values; /* of its parameters; NULL is NULL */
 	int value_count;
-	const int *formats; /* of the values: 1 for those in binary form … */
-	const int *lengths; /* … and of these the lengths; NULL: all are text */
+	const int *formats; /* of the values: 1 for those in binary format … */
+	const int *lengths; /* … and their lengths; NULL: all are text */
 	size_t *affected;   /* where to store the number of affected rows, if needed */
 	struct rows **rows; /* where to store the result, if needed */
 	const struct db_columns *expected; /* the required columns; if they differ, no row is kept,
 					      and the call fails with ERROR_PLAN; NULL: any */
-	int never_null; /* this many of its columns, the first ones, are never NULL: a NULL there is
-			   an error */
+	int never_null; /* in this many columns, from the first one, a NULL is an error */
 	bool binary; /* the server sends it in binary format, which costs it less; rows contain text
 			nevertheless. For columns whose types binary_format.h knows */
 	size_t max_bytes; /* of the rows, if limited: only the first ones that fit are kept, at
@@ -98,8 +97,8 @@ struct db_call {
 bool db_run(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
 	struct error *e);
 
-/* Whether the last run succeeded only when it was cancelled at its deadline: e says so then, as
- * ERROR_UNCONFIRMED, since a commit that waits for a standby is done. */
+/* Whether the last run succeeded although it was cancelled at its deadline, as a commit does that
+ * waits for a standby.  Then e is set to ERROR_UNCONFIRMED. */
 bool db_was_late(const struct db *db, struct error *e);
 
 /* The two halves of db_run(): send all calls, and wait for their results.  In between, the session
@@ -108,21 +107,21 @@ bool db_send(struct db *db, const struct db_call *calls, size_t count, struct er
 bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
 	struct error *e);
 
-/* Receive and drop the results of all runs that are sent and not received yet.  What takes long is
- * cancelled when the process is asked to stop, and what is large at once. */
+/* Receive and drop the results of all runs that are sent and not received yet.  A large result is
+ * cancelled at once; a slow statement when the process is asked to stop. */
 void db_discard(struct db *db, struct instant deadline);
 
 /* db_run() of a single call; on failure there are no rows. */
 bool db_call(struct db *db, struct db_call call, struct instant deadline, struct error *e);
 
-/* The part of the names of a session's statements, cursors and settings that is unique among the
- * sessions of all processes.  Valid while it is connected.  With a pooler that uses transaction
- * pooling, a name might otherwise refer to an object of another process. */
+/* A text that is unique among the sessions of all processes, for the names of the session's
+ * statements, cursors and settings: with a pooler that uses transaction pooling, a name might
+ * otherwise refer to an object of another process.  Valid while connected. */
 const char *db_token(const struct db *db);
 
-/* Fill *call with one that verifies, in a transaction, that it is executed in this session, if a
- * pooler might have substituted another one, which lacks the objects of this one; there it fails
- * with ERROR_POOLED.  Returns false if this is not needed.  Borrows from db. */
+/* If a pooler might replace the session by another one, which lacks the objects of this one: fill
+ * *call with a statement that, in a transaction, fails with ERROR_POOLED in any other session.
+ * Returns false if this is not needed.  Borrows from db. */
 bool db_prove(const struct db *db, struct db_call *call);
 
 /* The call that sets the initial search_path of the session for the rest of its transaction.

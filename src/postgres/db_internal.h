@@ -1,6 +1,6 @@
 /*
  * db_internal - shared by the files of the session.  Private to db*.c, of which each calls only
- * those below it: db_session.c sets up a session, db_run.c executes statements, db_cancel.c ends
+ * those after it: db_session.c sets up a session, db_run.c executes statements, db_cancel.c ends
  * them, db_connect.c finds a server, db.c has the session itself.
  */
 #ifndef SIGNALBUS_DB_INTERNAL_H
@@ -27,42 +27,42 @@ struct db {
 	bool is_pooled;                 /* a pooler is between client and server */
 	char *role_path; /* the initial search_path of the session; NULL: not known yet */
 	bool is_set_up;
-	bool heeds_stop;                /* as requested … */
-	bool run_heeds_stop;            /* … and in this run */
-	bool is_stopped;                /* this run was cancelled for that reason */
+	bool heeds_stop;                /* see db_heed_stop() … */
+	bool run_heeds_stop;            /* … for this run */
+	bool is_stopped;                /* this run was cancelled by a request to stop */
 	bool is_late;                   /* this run was cancelled at its deadline … */
 	struct instant late_until;      /* … and must have ended by then */
 	struct instant run_since;       /* when waiting for its results began */
 	char notice[256];               /* the last notice of the server during this run */
 	int left_pid;                   /* the server process of an abandoned session … */
 	struct instant left;            /* … then; 0: none */
-	size_t unanswered[DB_RUNS_MAX]; /* the numbers of calls of the runs that are sent … */
-	size_t run_count;               /* … number of them, the oldest first */
+	size_t unanswered[DB_RUNS_MAX]; /* of each run that is sent, oldest first: its calls … */
+	size_t run_count;               /* … and the number of these runs */
 	bool in_doubt; /* libpq itself has failed: the state of the session is unknown */
 };
 
-/* Wait until the socket is ready for events.  Returns false when the deadline has passed or, with
- * or_stop, when the process is asked to stop. */
+/* Wait until the socket is ready for events.  Returns false at the deadline or, with or_stop, when
+ * the process is asked to stop. */
 bool db_wait(struct db *db, short events, struct instant deadline, bool or_stop);
 
-/* Connect to the first address with a suitable server; the session has the server's settings.  A
- * silent address has its share of the time until deadline, or connect_timeout if that is shorter;
- * the next call does not start with one that has failed.  (db_connect.c) */
+/* Connect to the first address with a suitable server; the session keeps the server's settings.
+ * An address that does not respond gets its share of the time until deadline, or connect_timeout if
+ * that is shorter; the next call does not start with an address that failed.  (db_connect.c) */
 bool db_connect_bare(struct db *db, struct instant deadline, struct error *e);
 
 /* Whether the server of the session answers a new connection. */
 bool db_answers(const struct db *db, struct instant deadline);
 
-/* Cancel the statement on the server.  This takes another connection, which libpq gives the limits
- * of this one (tcp_user_timeout).  (db_cancel.c) */
+/* Cancel the statement on the server.  libpq opens another connection for this, with the limits of
+ * this one (tcp_user_timeout).  (db_cancel.c) */
 void db_cancel(struct db *db);
 
-/* The same at the deadline of a run, which must then end by late_until.  Returns false if there is
- * no hope. */
+/* The same at the deadline of a run, which must then end by late_until.  Returns false if the
+ * server cannot be reached. */
 bool db_cancel_late(struct db *db);
 
-/* Say in e, how a run ended that was cancelled because it was late, that it was; it may have been
- * done.  Always returns false. */
+/* Add to e, the error of a run that was cancelled at its deadline, that it was, and may have been
+ * completed.  Always returns false. */
 bool db_say_late(const struct db *db, struct error *e);
 
 /* The session is about to be closed, although the server may be executing its statement:

@@ -1,5 +1,5 @@
 /*
- * burst - one pass of some rows: claim, encode, send, wait, settle.
+ * burst - sends some rows: claim, encode, send, wait, settle.
  *
  * A burst belongs to one worker, and so does the store it uses; the bus is shared.  Running one
  * blocks: for the responses of the database, and for those of the broker until `timeout` of the
@@ -8,9 +8,10 @@
  * (store_delete_early()).
  *
  * The first rows of a claim may be in flight to the broker while the last ones still arrive from
- * the database.  If such a claim fails, they are awaited nevertheless, and sent again with the next
- * burst.  This is done in order, and if no other worker uses the bus: bursts of others, which are
- * not flushed while messages are being handed over, would wait for the end of the claim.
+ * the database.  If such a claim fails, their acknowledgements are awaited nevertheless, and they
+ * are sent again with the next burst.  This is done in order, or if no other worker uses the bus:
+ * the bus is not flushed while messages are handed over, so bursts of others would wait for the
+ * claim.
  */
 #ifndef SIGNALBUS_BURST_H
 #define SIGNALBUS_BURST_H

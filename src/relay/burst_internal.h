@@ -28,12 +28,12 @@ struct burst {
 	bool in_order;
 	struct bus *via;         /* the bus, or one that belongs to it */
 	struct instant deadline; /* for the broker's answers */
-	bool is_refused;         /* one of the rows that were handed over */
-	bool is_open;            /* the ledger of all rows */
-	const size_t *again;     /* or that of these rows */
-	size_t handed_over;      /* rows of it */
-	struct message message;  /* that was asked for again */
-	struct instant start;    /* of the sending */
+	bool is_refused;         /* one of the rows that were handed over was refused */
+	bool is_open;            /* the ledger of all rows is open */
+	const size_t *again;     /* the rows whose ledger is open instead */
+	size_t handed_over;      /* number of rows handed over with the open ledger */
+	struct message message;  /* the last one that the bus requested again */
+	struct instant start;    /* when sending began */
 };
 
 /* Encode and send a row for a slot of l, unless an earlier one was refused and the order ends

@@ -230,7 +230,7 @@ static struct task *task_of(const struct worker *w, const struct target *t)
 	return &w->tasks[t - w->flusher->targets];
 }
 
-/* Defer a model until the others were flushed, with the rest of its patience. */
+/* Defer a model until the others were flushed, with the rest of its time limit. */
 static void put_off(struct worker *w, const struct target *t, struct instant due)
 {
 	struct task *task = task_of(w, t);
@@ -303,7 +303,7 @@ static void note_connecting(struct worker *w, bool ok, const struct error *e)
 	pthread_mutex_unlock(&f->lock);
 }
 
-/* Connect if needed, repeatedly until the worker's patience ends. */
+/* Connect if needed, repeatedly until the time limit. */
 static bool ensure_connected(struct worker *w, struct error *e)
 {
 	while (!store_connected(w->store)) {
@@ -447,7 +447,7 @@ static bool ordered_step(
 	*more = !ok || result.claimed > 0 || !(result.from_start || result.held_back);
 	if (!ok || !result.held_back)
 		return ok;
-	if (instant_seconds(w->retry.since, clock_now()) >= w->retry.patience)
+	if (instant_seconds(w->retry.since, clock_now()) >= w->retry.time_limit)
 		return store_say_writer(w->store, m, e);
 	put_off(w, t, instant_after(clock_now(), HELD_PAUSE_S));
 	return true;

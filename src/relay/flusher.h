@@ -1,5 +1,5 @@
 /*
- * flusher - the three ways to flush: which bursts, in what order, until when.
+ * flusher - the three flush commands: which bursts to run, in what order, and when to end.
  *
  *   flush         the signals that were pending at the start, after a wait
  *   flushmany     all signals, in no particular order, with several workers

@@ -1,7 +1,7 @@
 /*
  * flusher_doubles - stands in for stores, bursts, the stop flag, threads and the clock, as a script
  * wants it, and writes down what the flusher has them do.  Time passes only while the flusher
- * waits, so that minutes of patience are over at once.
+ * waits, so that minutes pass at once.
  */
 #ifndef SIGNALBUS_TEST_FLUSHER_DOUBLES_H
 #define SIGNALBUS_TEST_FLUSHER_DOUBLES_H
