@@ -112,11 +112,11 @@ static void reload(const struct command_line *line, struct running *r, struct te
 }
 
 static void log_statistics(
-	struct telling *t, const char *counts, const char *stopped, struct instant now)
+	struct telling *t, const char *counts, const char *remarks, struct instant now)
 {
 	double seconds = instant_seconds(t->last_statistics, now);
 	log_info("%s, %.0f/s, slowest acknowledgement %.3f s%s", counts,
-		(double)(t->sent - t->sent_before) / seconds, t->worst_ack, stopped);
+		(double)(t->sent - t->sent_before) / seconds, t->worst_ack, remarks);
 	t->sent_before = t->sent;
 	t->worst_ack = 0;
 	t->last_statistics = now;
@@ -127,26 +127,23 @@ static void tell_status(const struct running *r, struct telling *t, bool has_dat
 {
 	size_t pending;
 	bool more;
-	struct text names = { 0 };
+	struct text remarks = { 0 };
 	char *counts =
 		daemon_count(r->daemon, &pending, &more)
 			? text_format("%zu sent, %zu%s pending", t->sent, pending, more ? "+" : "")
 			: text_format("%zu sent, %s", t->sent,
 				  has_database ? "pending unknown" : "waiting for the database");
-	daemon_describe_stopped(r->daemon, &names);
-	char *stopped = text_format("%s%s%s", names.length > 0 ? "; stopped: " : "",
-		names.length > 0 ? names.text : "",
-		t->is_outdated ? "; the last reload failed, see the log" : "");
-	char *status = text_format("%s%s", counts, stopped);
+	text_addf(&remarks, "%s", t->is_outdated ? "; the last reload failed, see the log" : "");
+	daemon_describe(r->daemon, &remarks);
+	char *status = text_format("%s%s", counts, remarks.text);
 	systemd_status(status);
 	struct instant now = clock_now();
 	t->next_status = instant_after(now, STATUS_S);
 	if (!instant_before(now, t->next_statistics))
-		log_statistics(t, counts, stopped, now);
+		log_statistics(t, counts, remarks.text, now);
 	free(counts);
-	free(stopped);
 	free(status);
-	text_free(&names);
+	text_free(&remarks);
 }
 
 static void tell(const struct running *r, struct telling *t)

@@ -107,6 +107,12 @@ struct config *config_load(
 
 void config_free(struct config *c);
 
+/* Whether the daemon sends a model (index); otherwise it is paused. */
+static inline bool config_autoflushes(const struct config *c, size_t model)
+{
+	return c->autoflush && c->models[model].autoflush;
+}
+
 /* The place in the file of a model's setting or, if m is NULL, of a top-level one; the model or the
  * file itself if the setting is not there. */
 struct place config_place(

@@ -362,7 +362,7 @@ static void set_up_models(struct daemon *d)
 	for (size_t i = 0; i < config->model_count; i++) {
 		if (is_ordered(d, i))
 			queue_set_ordered(d->queue, i);
-		if (!config->autoflush || !config->models[i].autoflush)
+		if (!config_autoflushes(config, i))
 			queue_set_off(d->queue, i);
 	}
 }
@@ -448,7 +448,7 @@ struct daemon_report daemon_report(struct daemon *d)
 	return r;
 }
 
-void daemon_describe_stopped(struct daemon *d, struct text *t)
+void daemon_describe(struct daemon *d, struct text *t)
 {
 	status_describe(d->status, clock_now(), t);
 }

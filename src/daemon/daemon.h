@@ -46,9 +46,9 @@ struct daemon_view {
 /* Any thread, at any time between start and stop. */
 void daemon_view(struct daemon *d, struct daemon_view *view);
 
-/* Add to t the failing models and how long they have been failing, such as "Mail (broker, 75 s)";
- * nothing if there are none. */
-void daemon_describe_stopped(struct daemon *d, struct text *t);
+/* Add to t the failing models, and how long they have been failing, and the paused ones, such as
+ * "; stopped: Mail (broker, 75 s); paused: Order"; nothing if there are none. */
+void daemon_describe(struct daemon *d, struct text *t);
 
 /* The number of pending signals of all models, up to a limit per model.  Blocks for at most some
  * seconds.  Returns false if it is not available now; *more says that there are more. */

@@ -115,7 +115,7 @@ static bool look_up_all(struct listener *l, struct error *e)
 	for (size_t i = 0; ok && i < l->config->model_count; i++) {
 		bool has_trigger;
 		ok = look_up(l, i, &has_trigger, e);
-		if (ok && !has_trigger)
+		if (ok && !has_trigger && config_autoflushes(l->config, i))
 			text_addf(&silent, "%s%s", silent.length > 0 ? ", " : "",
 				l->config->models[i].name);
 	}

@@ -80,7 +80,8 @@ void metrics_configure(struct metrics *m, const struct config *config, struct in
 		const struct model_config *model = &config->models[i];
 		series[i] = take_over(m, model->name, now);
 		series[i].is_ordered = model->order_by.count > 0;
-		series[i].is_served = config->autoflush && model->autoflush;
+		series[i].is_served = config_autoflushes(config, i);
+		series[i].stands_by = false;
 		series[i].leader = 0;
 		series[i].is_stopped = false;
 		series[i].held_seconds = 0;
@@ -105,8 +106,9 @@ static void observe(struct histogram *h, double seconds)
 
 static void note_error(struct series *s, enum error_kind kind, struct instant now)
 {
-	if (kind == ERROR_BUSY) { /* another process sends the model */
-		oldest_pending_begin(&s->lag, now);
+	if (kind == ERROR_BUSY) {
+		if (!s->stands_by)
+			oldest_pending_begin(&s->lag, now);
 		s->leader = 0;
 	}
 	if (!kinds[kind].counts)
@@ -132,6 +134,7 @@ void metrics_served(struct metrics *m, size_t model, const struct burst_result *
 	else
 		oldest_pending_served(
 			&s->lag, !result->more && !result->held_back && !result->locked, now);
+	s->stands_by = kind == ERROR_BUSY;
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -164,6 +167,35 @@ void metrics_stopped(struct metrics *m, size_t model, bool is_stopped)
 {
 	pthread_mutex_lock(&m->lock);
 	m->series[model].is_stopped = is_stopped;
+	pthread_mutex_unlock(&m->lock);
+}
+
+bool metrics_is_unserved(struct metrics *m, size_t model)
+{
+	pthread_mutex_lock(&m->lock);
+	bool is_unserved = !m->series[model].is_served || m->series[model].stands_by;
+	pthread_mutex_unlock(&m->lock);
+	return is_unserved;
+}
+
+void metrics_seen(struct metrics *m, size_t model, bool is_same, struct instant now)
+{
+	pthread_mutex_lock(&m->lock);
+	oldest_pending_seen(&m->series[model].lag, is_same, now);
+	pthread_mutex_unlock(&m->lock);
+}
+
+void metrics_table(struct metrics *m, size_t model, const struct table_statistics *statistics)
+{
+	pthread_mutex_lock(&m->lock);
+	m->series[model].table = *statistics;
+	pthread_mutex_unlock(&m->lock);
+}
+
+void metrics_vacuum_held(struct metrics *m, struct instant since)
+{
+	pthread_mutex_lock(&m->lock);
+	m->vacuum_held_since = since;
 	pthread_mutex_unlock(&m->lock);
 }
 

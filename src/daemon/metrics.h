@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "daemon/process_use.h"
 #include "relay/burst.h"
 
 #include <stdbool.h>
@@ -48,10 +49,22 @@ void metrics_stopped(struct metrics *m, size_t model, bool is_stopped);
 /* How many rows of a model were counted. */
 void metrics_pending(struct metrics *m, size_t model, size_t count, struct instant now);
 
+/* Whether no worker of this process serves a model: it is paused, or another process sends it. Then
+ * metrics need to know of the rows that are seen (oldest_pending_seen()). */
+bool metrics_is_unserved(struct metrics *m, size_t model);
+void metrics_seen(struct metrics *m, size_t model, bool is_same, struct instant now);
+
+/* The server's statistics of a model's table. */
+void metrics_table(struct metrics *m, size_t model, const struct table_statistics *statistics);
+
+/* Since when vacuum has been held back in the database; 0: it is not. */
+void metrics_vacuum_held(struct metrics *m, struct instant since);
+
 /* Values that the metrics do not collect themselves. */
 struct metrics_world {
 	bool database_up;
 	bool broker_up;
+	const struct process_use *process; /* NULL: unknown */
 	struct instant now;
 };
 

@@ -1,6 +1,7 @@
 #include "base/utf8.h"
 #include "daemon/metrics_internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@ struct page {
 	size_t count;
 	double poll_interval;
 	struct reloads reloads;
+	struct instant vacuum_held_since;
 	struct metrics_world world;
 	struct text *text;
 };
@@ -43,15 +45,39 @@ static double pending(const struct page *p, const struct series *s)
 static double oldest(const struct page *p, const struct series *s)
 {
 	bool is_reachable = p->world.database_up && p->world.broker_up;
-	if (!s->is_served)
-		return 0;
-	return oldest_pending_seconds(&s->lag, is_reachable, p->poll_interval, p->world.now);
+	double interval = s->is_served && !s->stands_by ? p->poll_interval : INFINITY;
+	return oldest_pending_seconds(&s->lag, is_reachable, interval, p->world.now);
+}
+
+static double paused(const struct page *p, const struct series *s)
+{
+	(void)p;
+	return !s->is_served;
 }
 
 static double stopped(const struct page *p, const struct series *s)
 {
 	(void)p;
 	return s->is_stopped;
+}
+
+static double dead_rows(const struct page *p, const struct series *s)
+{
+	(void)p;
+	return s->table.dead_rows;
+}
+
+static double last_vacuum(const struct page *p, const struct series *s)
+{
+	(void)p;
+	return s->table.last_vacuum;
+}
+
+static double vacuum_held(const struct page *p, const struct series *s)
+{
+	(void)s;
+	return p->vacuum_held_since.ns != 0 ? instant_seconds(p->vacuum_held_since, p->world.now)
+					    : 0;
 }
 
 static double leader(const struct page *p, const struct series *s)
@@ -154,6 +180,28 @@ static void print_build(const struct page *p, const struct metric *metric)
 	text_addf(p->text, "%s{version=\"%s\"} 1\n", metric->name, SIGNALBUS_VERSION);
 }
 
+/* What a process uses, under the names that Prometheus's own client libraries give it. */
+#define PROCESS_VALUE(name, field)                                                                 \
+	static double name(const struct page *p, const struct series *s)                           \
+	{                                                                                          \
+		(void)s;                                                                           \
+		return p->world.process->field;                                                    \
+	}
+
+PROCESS_VALUE(process_cpu, cpu_seconds)
+PROCESS_VALUE(process_resident, resident_bytes)
+PROCESS_VALUE(process_virtual, virtual_bytes)
+PROCESS_VALUE(process_open_fds, open_fds)
+PROCESS_VALUE(process_max_fds, max_fds)
+PROCESS_VALUE(process_threads, threads)
+PROCESS_VALUE(process_start, start_time)
+
+static void print_process(const struct page *p, const struct metric *metric)
+{
+	if (p->world.process != NULL)
+		print_alone(p, metric);
+}
+
 static const struct metric metrics[] = {
 	{ "signalbus_sent_total", "counter",
 		"Signals that the broker has stored and that are deleted.", print_models, sent },
@@ -163,6 +211,8 @@ static const struct metric metrics[] = {
 	{ "signalbus_oldest_pending_seconds", "gauge",
 		"Seconds since the table was last found empty; 0 while it is empty.", print_models,
 		oldest },
+	{ "signalbus_paused", "gauge", "Whether the daemon does not send the model.", print_models,
+		paused },
 	{ "signalbus_stopped", "gauge", "Whether the model has failed and waits for its next try.",
 		print_models, stopped },
 	{ "signalbus_errors_total", "counter", "Failures to send signals of a model, by kind.",
@@ -182,6 +232,16 @@ static const struct metric metrics[] = {
 	{ "signalbus_ordered_wait_seconds", "gauge",
 		"Seconds for which open transactions have been holding the order back.",
 		print_ordered_models, ordered_wait },
+	{ "signalbus_table_dead_rows", "gauge",
+		"Rows of the table that are deleted and not yet removed by vacuum; estimated.",
+		print_models, dead_rows },
+	{ "signalbus_table_last_vacuum_timestamp_seconds", "gauge",
+		"Unix time of the last vacuum of the table; 0 if there was none.", print_models,
+		last_vacuum },
+	{ "signalbus_vacuum_held_seconds", "gauge",
+		"Age of the transaction or replication slot that holds back vacuum in the "
+		"database.",
+		print_alone, vacuum_held },
 	{ "signalbus_database_up", "gauge", "Whether a worker has a connection that works.",
 		print_alone, database_up },
 	{ "signalbus_broker_up", "gauge", "Whether the broker answers.", print_alone, broker_up },
@@ -192,6 +252,19 @@ static const struct metric metrics[] = {
 		"Unix time of the last time that the configuration could be loaded.", print_alone,
 		reload_time },
 	{ "signalbus_build_info", "gauge", "The version of signalbus.", print_build, NULL },
+	{ "process_cpu_seconds_total", "counter", "User and system CPU time spent, in seconds.",
+		print_process, process_cpu },
+	{ "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.", print_process,
+		process_resident },
+	{ "process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.", print_process,
+		process_virtual },
+	{ "process_open_fds", "gauge", "Number of open file descriptors.", print_process,
+		process_open_fds },
+	{ "process_max_fds", "gauge", "Maximum number of open file descriptors.", print_process,
+		process_max_fds },
+	{ "process_threads", "gauge", "Number of threads.", print_process, process_threads },
+	{ "process_start_time_seconds", "gauge", "Start of the process, as Unix time.",
+		print_process, process_start },
 };
 
 void metrics_print(struct metrics *m, const struct metrics_world *world, struct text *t)
@@ -203,6 +276,7 @@ void metrics_print(struct metrics *m, const struct metrics_world *world, struct 
 	memcpy(p.series, m->series, m->count * sizeof *p.series);
 	p.poll_interval = m->poll_interval;
 	p.reloads = m->reloads;
+	p.vacuum_held_since = m->vacuum_held_since;
 	pthread_mutex_unlock(&m->lock);
 	for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
 		text_addf(t, "# HELP %s %s\n# TYPE %s %s\n", metrics[i].name, metrics[i].help,

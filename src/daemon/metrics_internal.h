@@ -30,6 +30,8 @@ struct series {
 	bool is_ordered; /* has order_by */
 	bool is_served;  /* served by the workers; the others are paused */
 	bool is_stopped; /* it has failed, and waits */
+	bool stands_by;  /* another process sends it */
+	struct table_statistics table;
 	uint64_t sent;
 	uint64_t dead_letters;
 	uint64_t errors[CLASSES];
@@ -51,6 +53,7 @@ struct metrics {
 	pthread_mutex_t shape;
 	pthread_mutex_t lock; /* all that is in the series, and: */
 	struct reloads reloads;
+	struct instant vacuum_held_since; /* 0: it is not */
 	struct series *series;
 	size_t count;
 	double poll_interval;

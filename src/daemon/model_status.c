@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STANDBY_S 1.0 /* between checks of an ordered lock that another process holds */
-#define TOLD_MAX  4   /* maximum number of logged reasons of one failure */
+#define STANDBY_S  1.0 /* between checks of an ordered lock that another process holds */
+#define LISTED_MAX 10  /* names of models in a line */
+#define TOLD_MAX   4   /* maximum number of logged reasons of one failure */
 
 struct entry {
 	struct position *position;
@@ -322,9 +323,32 @@ static bool is_wrong_in_part(const struct entry *m, struct instant *since, const
 	return m->hold.is_told;
 }
 
+/* A list of models that may be long. */
+struct list {
+	struct text *text;
+	const char *title;
+	size_t count;
+};
+
+/* Add a name.  Returns whether it is shown. */
+static bool list_add(struct list *l, const char *name)
+{
+	if (l->count++ == 0)
+		text_addf(l->text, "; %s: %s", l->title, name);
+	else if (l->count <= LISTED_MAX)
+		text_addf(l->text, ", %s", name);
+	return l->count <= LISTED_MAX;
+}
+
+static void list_end(const struct list *l)
+{
+	if (l->count > LISTED_MAX)
+		text_addf(l->text, " and %zu more", l->count - LISTED_MAX);
+}
+
 void status_describe(struct model_status *s, struct instant now, struct text *t)
 {
-	const char *before = "";
+	struct list stopped = { t, "stopped", 0 }, paused = { t, "paused", 0 };
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < s->config->model_count; i++) {
 		const struct entry *m = &s->entries[i];
@@ -332,9 +356,13 @@ void status_describe(struct model_status *s, struct instant now, struct text *t)
 		const char *kind = error_kind_name(m->kind);
 		if (m->told_count == 0 && !is_wrong_in_part(m, &since, &kind))
 			continue;
-		text_addf(t, "%s%s (%s, %.0f s)", before, s->config->models[i].name, kind,
-			instant_seconds(since, now));
-		before = ", ";
+		if (list_add(&stopped, s->config->models[i].name))
+			text_addf(t, " (%s, %.0f s)", kind, instant_seconds(since, now));
 	}
 	pthread_mutex_unlock(&s->lock);
+	list_end(&stopped);
+	for (size_t i = 0; i < s->config->model_count; i++)
+		if (!config_autoflushes(s->config, i))
+			list_add(&paused, s->config->models[i].name);
+	list_end(&paused);
 }

@@ -68,8 +68,9 @@ void status_tell_held(struct model_status *s, size_t model, const char *table, c
 bool status_sees_rows(struct model_status *s, size_t model);
 bool status_watches(struct model_status *s, size_t model);
 
-/* Add to t the models with a logged failure that is not over, or with deferred rows, such as "Mail
- * (broker, 75 s), Order (database, 3 s)"; nothing if there are none. */
+/* Add to t the models with a logged failure that is not over, or with deferred rows, and the paused
+ * ones, such as "; stopped: Mail (broker, 75 s), Order (database, 3 s); paused: Invoice"; nothing
+ * if there are none. */
 void status_describe(struct model_status *s, struct instant now, struct text *t);
 
 #endif

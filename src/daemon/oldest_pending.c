@@ -36,6 +36,13 @@ void oldest_pending_counted_none(struct oldest_pending *l, struct instant now)
 	oldest_pending_begin(l, now);
 }
 
+void oldest_pending_seen(struct oldest_pending *l, bool is_same, struct instant now)
+{
+	l->is_behind = true;
+	if (!is_same)
+		l->emptied = now;
+}
+
 double oldest_pending_seconds(
 	const struct oldest_pending *l, bool is_reachable, double interval, struct instant now)
 {

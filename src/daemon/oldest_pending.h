@@ -32,6 +32,11 @@ void oldest_pending_failed(struct oldest_pending *l, enum error_kind kind, struc
 /* All committed rows were counted, and there were none: the table is empty. */
 void oldest_pending_counted_none(struct oldest_pending *l, struct instant now);
 
+/* No worker of this process serves the table, and one of its rows was read: the same one as the
+ * last time, if there was one.  If that one is gone, somebody serves the table, and this row may be
+ * new. */
+void oldest_pending_seen(struct oldest_pending *l, bool is_same, struct instant now);
+
 /* Seconds since the table was last found empty; 0 while it is, provided that it is checked often
  * enough: every interval, unless the database or the broker is unavailable. */
 double oldest_pending_seconds(

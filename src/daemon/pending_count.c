@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define PENDING_BOUND 100000
 #define UNKNOWN       SIZE_MAX /* a count of a table that cannot be read */
@@ -21,8 +22,11 @@ struct pending_count {
 	struct metrics *metrics;
 	struct model_status *status;
 	struct store *store;
-	size_t *counts; /* of each model, at the last count */
-	size_t next;    /* the model to continue with */
+	size_t *counts;        /* of each model, at the last count */
+	struct sighting *rows; /* of each model that nobody here serves: one that is pending */
+	struct vacuum_holder holder;
+	struct instant holder_since;
+	size_t next; /* the model to continue with */
 };
 
 struct pending_count *pending_count_new(const struct config *config, struct health *health,
@@ -37,6 +41,7 @@ struct pending_count *pending_count_new(const struct config *config, struct heal
 	c->store = store_new(&c->config);
 	store_limit_locks(c->store, LOCK_S);
 	c->counts = memory_new(config->model_count, sizeof *c->counts);
+	c->rows = memory_new(config->model_count, sizeof *c->rows);
 	return c;
 }
 
@@ -46,6 +51,7 @@ void pending_count_free(struct pending_count *c)
 		return;
 	store_free(c->store);
 	free(c->counts);
+	free(c->rows);
 	free(c);
 }
 
@@ -55,6 +61,51 @@ static size_t estimate(struct pending_count *c, const struct model *m, size_t co
 	struct error ignored;
 	size_t count;
 	return store_estimate(c->store, m, &count, &ignored) && count > counted ? count : counted;
+}
+
+/* Nobody in this process knows whether the rows that were counted are still the same ones: find out
+ * with one of them. */
+static bool see_row(struct pending_count *c, const struct model *m, struct error *e)
+{
+	struct sighting *row = &c->rows[m->index];
+	bool was_known = row->ctid[0] != '\0';
+	bool ok = store_see(c->store, m, NULL, row, e);
+	bool is_same = row->ctid[0] != '\0';
+	if (ok && was_known && !is_same)
+		ok = store_see(c->store, m, NULL, row, e);
+	if (ok && row->ctid[0] != '\0')
+		metrics_seen(c->metrics, m->index, is_same, clock_now());
+	return ok;
+}
+
+/* What else operators of a table want to know. */
+static void note_table(struct pending_count *c, const struct model *m)
+{
+	struct error e;
+	struct table_statistics statistics;
+	bool is_served = !metrics_is_unserved(c->metrics, m->index);
+	if (is_served || c->counts[m->index] == 0)
+		c->rows[m->index] = (struct sighting){ 0 };
+	else if (!see_row(c, m, &e))
+		log_debug("counting: %s", e.text);
+	if (store_connected(c->store) && store_table_statistics(c->store, m, &statistics, &e))
+		metrics_table(c->metrics, m->index, &statistics);
+}
+
+/* While it is the same one, it has been held back at least since it was first seen. */
+static void note_vacuum(struct pending_count *c)
+{
+	struct error ignored;
+	struct vacuum_holder holder;
+	struct instant now = clock_now();
+	if (!store_vacuum_holder(c->store, &holder, &ignored))
+		return;
+	if (strcmp(holder.xid, c->holder.xid) != 0)
+		c->holder_since = now;
+	c->holder = holder;
+	c->holder_since = instant_earlier(c->holder_since, instant_after(now, -holder.seconds));
+	metrics_vacuum_held(
+		c->metrics, holder.xid[0] != '\0' ? c->holder_since : (struct instant){ 0 });
 }
 
 static bool count_model(struct pending_count *c, size_t model)
@@ -69,7 +120,8 @@ static bool count_model(struct pending_count *c, size_t model)
 		if (count == PENDING_BOUND)
 			count = estimate(c, m, count);
 		metrics_pending(c->metrics, model, count, clock_now());
-		return true;
+		note_table(c, m);
+		return store_connected(c->store);
 	}
 	log_debug("counting: %s", e.text); /* a worker logs the problem */
 	store_forget(c->store, model);
@@ -98,6 +150,8 @@ bool pending_count_take(struct pending_count *c, size_t *pending, bool *more)
 	if (ok && !store_connected(c->store))
 		ok = store_connect(c->store, instant_after(clock_now(), CONNECT_S), &ignored);
 	ok = ok && count_models(c);
+	if (ok)
+		note_vacuum(c);
 	if (!health_is_complete(c->health))
 		store_disconnect(c->store); /* a worker may need the connection */
 	for (size_t i = 0; i < c->config.model_count; i++) {

@@ -1,6 +1,7 @@
 /*
- * pending_count - counts the pending signals of each model, for people.  One thread, with its own
- * database session, whose time-outs are shorter than those of senders, because nobody waits for it.
+ * pending_count - counts the pending signals of each model, and examines the state of their tables,
+ * for people.  One thread, with its own database session, whose time-outs are shorter than those of
+ * senders, because nobody waits for it.
  */
 #ifndef SIGNALBUS_PENDING_COUNT_H
 #define SIGNALBUS_PENDING_COUNT_H

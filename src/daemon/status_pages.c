@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define STARTING_S 60.0 /* from the start of the program to the daemon, at most */
 
@@ -16,6 +17,7 @@ struct status_pages {
 	struct http_site site;
 	struct http *http; /* NULL: none */
 	char *address;     /* as configured */
+	double start_time; /* of the process: the same value at each scrape */
 	_Atomic int64_t alive_ns;
 	pthread_mutex_t lock;
 	struct daemon *daemon;   /* NULL: between two of them */
@@ -39,9 +41,12 @@ static unsigned write_metrics(void *arg, struct text *body)
 {
 	struct status_pages *m = arg;
 	struct daemon_view view = look(m);
+	struct process_use process;
 	const struct metrics_world world = { .database_up = view.database[0] == '\0',
 		.broker_up = view.broker[0] == '\0',
+		.process = process_use_read(&process) ? &process : NULL,
 		.now = clock_now() };
+	process.start_time = m->start_time;
 	metrics_print(m->metrics, &world, body);
 	return 200;
 }
@@ -91,6 +96,9 @@ static const struct http_page pages[] = {
 struct status_pages *status_pages_new(void)
 {
 	struct status_pages *m = memory_new(1, sizeof *m);
+	struct process_use process = { .start_time = (double)time(NULL) };
+	process_use_read(&process);
+	m->start_time = process.start_time;
 	m->metrics = metrics_new();
 	m->site = (struct http_site){ pages, sizeof pages / sizeof pages[0], m };
 	pthread_mutex_init(&m->lock, NULL);

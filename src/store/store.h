@@ -68,6 +68,22 @@ bool store_see(struct store *s, const struct model *m, const char *const *passed
 /* Add to t the holder of the lock on the row, as far as it can be determined. */
 void store_say_locker(struct store *s, const struct sighting *row, struct text *t);
 
+/* Of a model's table, from the server's statistics. */
+struct table_statistics {
+	double dead_rows;
+	double last_vacuum; /* Unix time, of any part of the table; 0: never */
+};
+bool store_table_statistics(
+	struct store *s, const struct model *m, struct table_statistics *st, struct error *e);
+
+/* The oldest transaction because of which vacuum keeps dead rows of this database: one that is open
+ * or prepared, or that of a replication slot. */
+struct vacuum_holder {
+	char xid[SIGHTING_SIZE]; /* empty: there is none */
+	double seconds;          /* since it began; 0 if that is not known */
+};
+bool store_vacuum_holder(struct store *s, struct vacuum_holder *holder, struct error *e);
+
 /* Note the signals of a model that are pending now, on the server: a cursor holds their keys. */
 bool store_note(struct store *s, const struct model *m, struct error *e);
 bool store_has_note(const struct store *s, size_t index);

@@ -302,6 +302,7 @@ def test_a_paused_model_is_left_alone(signalbus, schema, make_topic):
                         model("B", schema.table("b"), make_topic()), poll_interval=0.1)
     daemon = start(signalbus)
     wait_empty(schema, "b")
+    daemon.wait_log("no wake-up trigger on the tables of B: polling")
     daemon.stop().expect(0)
     assert schema.count("a") == 3
     signalbus.configure(model("A", schema.table("a"), make_topic()), autoflush=False)

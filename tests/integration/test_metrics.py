@@ -24,6 +24,13 @@ TYPES = {
     "signalbus_burst_seconds": "histogram", "signalbus_ack_seconds": "histogram",
     "signalbus_ordered_leader": "gauge", "signalbus_ordered_wait_seconds": "gauge",
     "signalbus_database_up": "gauge", "signalbus_broker_up": "gauge",
+    "signalbus_paused": "gauge", "signalbus_table_dead_rows": "gauge",
+    "signalbus_table_last_vacuum_timestamp_seconds": "gauge",
+    "signalbus_vacuum_held_seconds": "gauge",
+    "process_cpu_seconds": "counter", "process_resident_memory_bytes": "gauge",
+    "process_virtual_memory_bytes": "gauge", "process_open_fds": "gauge",
+    "process_max_fds": "gauge", "process_threads": "gauge",
+    "process_start_time_seconds": "gauge",
     "signalbus_config_last_reload_successful": "gauge",
     "signalbus_config_last_reload_success_timestamp_seconds": "gauge",
     "signalbus_build_info": "gauge", "signalbus_dead_letters": "counter",
@@ -117,7 +124,8 @@ def test_all_metrics_are_there_from_the_beginning(signalbus, schema, make_topic,
     models = {odd, "Ordered"}
     for name, family in families.items():
         wanted = {"Ordered"} if "_ordered_" in name else models
-        if not name.endswith(("_up", "_info")) and "_reload_" not in name:
+        if (not name.endswith(("_up", "_info")) and "_reload_" not in name
+                and not name.startswith("process_") and name != "signalbus_vacuum_held_seconds"):
             assert {sample.labels["model"] for sample in family.samples} == wanted, name
     assert {(s.labels["model"], s.labels["kind"]) for s in families["signalbus_errors"].samples} \
         == {(name, kind) for name in models for kind in KINDS}
@@ -152,8 +160,10 @@ def test_what_is_sent_is_counted_and_measured(signalbus, schema, make_topic, sit
             < site.value("signalbus_burst_seconds_sum", model="A"))
     wait_value(site, 0, "signalbus_oldest_pending_seconds", model="A")
     wait_value(site, 3, "signalbus_pending", COUNTED_S, model="Paused")
-    assert site.value("signalbus_oldest_pending_seconds", model="Paused") == 0
+    wait_value(site, lambda s: s > 0, "signalbus_oldest_pending_seconds", COUNTED_S, model="Paused")
     assert site.value("signalbus_sent_total", model="Paused") == 0
+    assert site.value("signalbus_paused", model="Paused") == 1
+    assert site.value("signalbus_paused", model="A") == 0
     daemon.stop().expect(0)
 
 
@@ -206,6 +216,39 @@ def test_a_rejected_message_is_an_error_and_makes_the_table_old(signalbus, schem
     schema.execute("DELETE FROM t")
     wait_value(site, 0, "signalbus_oldest_pending_seconds", COUNTED_S, model="A")
     assert site.ask("/readyz").status == 200  # that is no matter of database and broker
+    daemon.stop().expect(0)
+
+
+def test_what_operators_of_queue_tables_and_processes_watch(signalbus, schema, postgres, make_topic,
+                                                            site):
+    """The table has dead rows, an old snapshot keeps them, and somebody else holds the order."""
+    table = schema.make_signals("t", 500)
+    schema.execute("VACUUM t")
+    schema.execute("DELETE FROM t WHERE id > 100")
+    schema.execute("SELECT pg_stat_force_next_flush()")
+    begun = schema.value("SELECT extract(epoch FROM clock_timestamp())::float8")
+    reader = schema.connect()
+    reader.cursor().execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM t")
+    squatter = schema.connect(autocommit=True)
+    squatter.cursor().execute("SELECT pg_advisory_lock(hashtextextended('signalbus ordered signalbus '"
+                              " || %s, 0))", (table,))
+    signalbus.configure(model("A", table, make_topic(), order_by=["id"]), metrics_listen=str(site))
+    daemon = start(signalbus, site)
+    wait_value(site, 400, "signalbus_table_dead_rows", COUNTED_S, model="A")
+    assert abs(site.value("signalbus_table_last_vacuum_timestamp_seconds", model="A") - begun) < 30
+    wait_value(site, lambda s: 0 < s < 60, "signalbus_vacuum_held_seconds")
+    wait_value(site, lambda s: s > 0, "signalbus_oldest_pending_seconds", COUNTED_S, model="A")
+    proc = Path(f"/proc/{daemon.pid}")
+    fds = len(list((proc / "fd").iterdir()))
+    assert abs(site.value("process_open_fds") - fds) <= 2
+    assert site.value("process_threads") == len(list((proc / "task").iterdir()))
+    assert abs(site.value("process_start_time_seconds") - proc.stat().st_ctime) < 5
+    assert 2 ** 20 < site.value("process_resident_memory_bytes") < 2 ** 30 or is_sanitized()
+    assert site.value("process_max_fds") >= fds and site.value("process_cpu_seconds_total") > 0
+    reader.rollback()
+    squatter.close()
+    wait_value(site, 0, "signalbus_vacuum_held_seconds", COUNTED_S)
+    wait_value(site, 100, "signalbus_sent_total", COUNTED_S, model="A")
     daemon.stop().expect(0)
 
 

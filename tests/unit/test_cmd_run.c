@@ -113,7 +113,7 @@ bool daemon_count(struct daemon *d, size_t *pending, bool *more)
 	return !world.is_away;
 }
 
-void daemon_describe_stopped(struct daemon *d, struct text *t)
+void daemon_describe(struct daemon *d, struct text *t)
 {
 	ck_assert_ptr_eq(d, &world);
 	if (world.stopped != NULL)
@@ -234,7 +234,7 @@ END_TEST
 
 START_TEST(it_names_the_models_that_are_stopped)
 {
-	world.stopped = "A (database, 5 s)";
+	world.stopped = "; stopped: A (database, 5 s)";
 	run(65);
 	ck_assert_ptr_nonnull(strstr(logged, " s; stopped: A (database, 5 s)\n"));
 }

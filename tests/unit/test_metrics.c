@@ -35,7 +35,8 @@ static struct metrics *begin(void)
 static char *page(struct metrics *m, double seconds)
 {
 	struct text t = { 0 };
-	const struct metrics_world world = { true, true, later(seconds) };
+	const struct process_use process = { .cpu_seconds = 1.5, .max_fds = 1024 };
+	const struct metrics_world world = { true, true, &process, later(seconds) };
 	metrics_print(m, &world, &t);
 	return t.text;
 }
@@ -88,6 +89,13 @@ START_TEST(the_first_page_has_all_metrics)
 	LACKS_PART(text, "signalbus_ordered_wait_seconds{model=\"A\"}");
 	HAS(text, "signalbus_database_up 1");
 	HAS(text, "signalbus_broker_up 1");
+	HAS(text, "signalbus_paused{model=\"A\"} 0");
+	HAS(text, "signalbus_paused{model=\"C\"} 1");
+	HAS(text, "signalbus_table_dead_rows{model=\"A\"} 0");
+	HAS(text, "signalbus_table_last_vacuum_timestamp_seconds{model=\"A\"} 0");
+	HAS(text, "signalbus_vacuum_held_seconds 0");
+	HAS(text, "process_cpu_seconds_total 1.5");
+	HAS(text, "process_max_fds 1024");
 	HAS(text, "signalbus_build_info{version=\"" SIGNALBUS_VERSION "\"} 1");
 	free(text);
 	metrics_free(m);
@@ -112,11 +120,15 @@ END_TEST
 START_TEST(each_of_database_and_broker_is_up_or_not)
 {
 	struct metrics *m = begin();
-	const struct metrics_world world = { .database_up = _i == 1, .broker_up = _i == 0, start };
+	const struct metrics_world world = {
+		.database_up = _i == 1, .broker_up = _i == 0, .now = start
+	};
 	struct text t = { 0 };
 	metrics_print(m, &world, &t);
 	HAS(t.text, _i == 1 ? "signalbus_database_up 1" : "signalbus_database_up 0");
 	HAS(t.text, _i == 0 ? "signalbus_broker_up 1" : "signalbus_broker_up 0");
+	HAS(t.text, "# TYPE process_threads gauge");
+	LACKS_PART(t.text, "\nprocess_threads");
 	text_free(&t);
 	metrics_free(m);
 }
@@ -253,13 +265,60 @@ START_TEST(pending_is_what_was_counted)
 }
 END_TEST
 
-/* It is nobody's task to empty it. */
-START_TEST(a_paused_model_has_no_lag)
+static void check_oldest(struct metrics *m, double at, const char *model, int seconds)
+{
+	char *text = page(m, at);
+	char *line =
+		text_format("signalbus_oldest_pending_seconds{model=\"%s\"} %d", model, seconds);
+	HAS(text, line);
+	free(line);
+	free(text);
+}
+
+/* Whoever does not serve a table knows it by its counts, and by a row that stays. */
+START_TEST(what_nobody_here_serves_grows_old)
 {
 	struct metrics *m = begin();
-	char *text = page(m, 100);
-	HAS(text, "signalbus_oldest_pending_seconds{model=\"A\"} 100");
-	HAS(text, "signalbus_oldest_pending_seconds{model=\"C\"} 0");
+	size_t model = _i == 0 ? 2 : 1;
+	const char *name = _i == 0 ? "C" : "B";
+	if (_i == 1)
+		serve(m, model, 0, ERROR_BUSY);
+	ck_assert(metrics_is_unserved(m, model));
+	ck_assert(!metrics_is_unserved(m, 0));
+	check_oldest(m, 100, "A", 100);
+	check_oldest(m, 100, name, 0); /* as far as is known, it is empty */
+	metrics_pending(m, model, 3, later(110));
+	metrics_seen(m, model, true, later(110));
+	check_oldest(m, 115, name, 115);
+	if (_i == 1)
+		serve(m, model, 0, ERROR_BUSY);
+	metrics_seen(m, model, true, later(120));
+	check_oldest(m, 125, name, 125);
+	metrics_seen(m, model, false, later(130));
+	check_oldest(m, 135, name, 5);
+	metrics_pending(m, model, 0, later(140));
+	check_oldest(m, 200, name, 0);
+	if (_i == 1) {
+		serve(m, model, 1, ERROR_NONE);
+		ck_assert(!metrics_is_unserved(m, model));
+	}
+	metrics_free(m);
+}
+END_TEST
+
+START_TEST(tables_and_what_holds_vacuum_back)
+{
+	struct metrics *m = begin();
+	metrics_table(m, 1, &(struct table_statistics){ 12, 1700000000 });
+	metrics_vacuum_held(m, start);
+	char *text = page(m, 7);
+	HAS(text, "signalbus_table_dead_rows{model=\"B\"} 12");
+	HAS(text, "signalbus_table_last_vacuum_timestamp_seconds{model=\"B\"} 1700000000");
+	HAS(text, "signalbus_vacuum_held_seconds 7");
+	free(text);
+	metrics_vacuum_held(m, (struct instant){ 0 });
+	text = page(m, 8);
+	HAS(text, "signalbus_vacuum_held_seconds 0");
 	free(text);
 	metrics_free(m);
 }
@@ -411,7 +470,8 @@ int main(void)
 		{ the_leader_has_a_worker_with_the_lock, 1, 0 },
 		{ an_order_is_held_back_as_long_as_the_last_try_says, 1, 0 },
 		{ pending_is_what_was_counted, 1, 0 },
-		{ a_paused_model_has_no_lag, 1, 0 },
+		{ what_nobody_here_serves_grows_old, 2, 0 },
+		{ tables_and_what_holds_vacuum_back, 1, 0 },
 		{ models_of_the_same_name_continue_under_another_configuration, 1, 0 },
 		{ names_are_escaped, COUNT(labels), 0 },
 		{ no_count_is_lost_among_threads, 1, 0 },

@@ -26,9 +26,13 @@ static void begin(void)
 	world.now_ns = INT64_C(1000000000000);
 	for (size_t i = 0; i < MODELS; i++)
 		world.models[i].name = names[i];
-	world.config = (struct config){
-		.models = world.models, .model_count = MODELS, .timeout = 30, .poll_interval = 2
-	};
+	for (size_t i = 0; i < MODELS; i++)
+		world.models[i].autoflush = true;
+	world.config = (struct config){ .autoflush = true,
+		.models = world.models,
+		.model_count = MODELS,
+		.timeout = 30,
+		.poll_interval = 2 };
 	world.status = status_new(&world.config);
 }
 
@@ -226,14 +230,43 @@ START_TEST(those_that_fail_are_described)
 	pass(75);
 	fail_after(0, ERROR_BROKER, "not stored");
 	status_describe(world.status, (struct instant){ world.now_ns }, &t);
-	ck_assert_str_eq(t.text, "A (broker, 75 s)");
+	ck_assert_str_eq(t.text, "; stopped: A (broker, 75 s)");
 	text_free(&t);
 	pass(5);
 	fail_model(1, 0, ERROR_DATABASE, "no");
 	status_describe(world.status, (struct instant){ world.now_ns }, &t);
-	ck_assert_str_eq(t.text, "A (broker, 80 s), B (database, 0 s)");
+	ck_assert_str_eq(t.text, "; stopped: A (broker, 80 s), B (database, 0 s)");
 	text_free(&t);
 	end();
+}
+END_TEST
+
+START_TEST(paused_models_are_described_and_long_lists_cut)
+{
+	struct model_config many[23];
+	struct config config = {
+		.models = many, .model_count = COUNT(many), .autoflush = true, .timeout = 30
+	};
+	struct text t = { 0 };
+	for (size_t i = 0; i < COUNT(many); i++)
+		many[i] = (struct model_config){ .name = i < 11 ? "S" : "P", .autoflush = i < 11 };
+	struct model_status *status = status_new(&config);
+	struct error e;
+	world.now_ns = 1000000000;
+	for (size_t i = 0; i < 11; i++) {
+		status_begin(status, i);
+		error_set(&e, ERROR_DATABASE, "no");
+		status_failure(status, i, &e, clock_now(), 0);
+	}
+	status_describe(status, clock_now(), &t);
+	ck_assert_str_eq(t.text,
+		"; stopped: S (database, 0 s), S (database, 0 s), S (database, 0 s), S (database, "
+		"0 s),"
+		" S (database, 0 s), S (database, 0 s), S (database, 0 s), S (database, 0 s),"
+		" S (database, 0 s), S (database, 0 s) and 1 more"
+		"; paused: P, P, P, P, P, P, P, P, P, P and 2 more");
+	text_free(&t);
+	status_free(status);
 }
 END_TEST
 
@@ -286,7 +319,7 @@ START_TEST(rows_that_others_keep_locked_stop_a_model)
 	check_logged(HELD);
 	check_held(true, true);
 	status_describe(world.status, clock_now(), &t);
-	ck_assert_str_eq(t.text, "A (locked, 41 s)");
+	ck_assert_str_eq(t.text, "; stopped: A (locked, 41 s)");
 	text_free(&t);
 	pass(1);
 	ck_assert(visit(false, ""));
@@ -387,7 +420,7 @@ START_TEST(rows_that_are_put_off_stop_a_model)
 	ck_assert(status_is_stopped(world.status, 0));
 	ck_assert(!status_is_stopped(world.status, 1));
 	status_describe(world.status, clock_now(), &t);
-	ck_assert_str_eq(t.text, "A (database, 7 s)");
+	ck_assert_str_eq(t.text, "; stopped: A (database, 7 s)");
 	text_free(&t);
 	empty();
 	check_logged(PUT_OFF "warning: model \"A\": resumed after 7 s\n");
@@ -458,6 +491,7 @@ int main(void)
 		{ waits_back_off, 2, 0 },
 		{ status_by_is_no_failure, 1, 0 },
 		{ those_that_fail_are_described, 1, 0 },
+		{ paused_models_are_described_and_long_lists_cut, 1, 0 },
 		{ rows_that_others_keep_locked_stop_a_model, 1, 0 },
 		{ rows_that_come_and_go_are_not_held, 1, 0 },
 		{ rows_of_another_worker_are_not_held, 1, 0 },
