@@ -44,3 +44,15 @@ bool address_parse(struct address *a, const char *text, struct error *e)
 	memcpy(a->port, port, strlen(port));
 	return true;
 }
+
+bool address_is_local(const char *host)
+{
+	static const char *const names[] = { "localhost", "::1", "[::1]" };
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		size_t length = strlen(names[i]);
+		bool is_name = strncmp(host, names[i], length) == 0;
+		if (is_name && (host[length] == '\0' || host[length] == ':'))
+			return true;
+	}
+	return strncmp(host, "127.", 4) == 0 && host[strspn(host, "0123456789.:")] == '\0';
+}

@@ -1,5 +1,5 @@
 /*
- * address - a listen address from the configuration: "HOST:PORT".  Pure.
+ * address - addresses in the configuration.  Pure.  A listen address is "HOST:PORT":
  *
  *   127.0.0.1:9464   [::1]:9464   localhost:9464   *:9464   :9464
  *
@@ -19,5 +19,8 @@ struct address {
 
 /* Parse text.  Returns false with ERROR_CONFIG if it is not such an address. */
 bool address_parse(struct address *a, const char *text, struct error *e);
+
+/* Whether a host, or HOST:PORT, is this machine by its own address: localhost, 127.x.x.x, ::1. */
+bool address_is_local(const char *host);
 
 #endif

@@ -3,10 +3,14 @@
 #include "base/text.h"
 #include "base/utf8.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define RED    "\x1b[31m"
+#define YELLOW "\x1b[33m"
+#define PLAIN  "\x1b[0m"
 
 static bool is_known(const struct check_report *f, const char *line)
 {
@@ -27,12 +31,14 @@ static char *line_of(const char *start, const char *model, const char *text)
 }
 
 /* Flush at once, because the next check may have to wait for a server. */
-static void print(struct check_report *f, char *line, size_t *count)
+static void print(struct check_report *f, char *line, size_t *count, const char *colour)
 {
+	const char *plain = f->is_coloured ? PLAIN : "";
+	colour = f->is_coloured ? colour : "";
 	if (!is_known(f, line)) {
 		problems_add_line(&f->lines, line);
 		(*count)++;
-		printf("%s\n", line);
+		printf("%s%s%s\n", colour, line, plain);
 		int ignored = fflush(stdout); /* command_finish_output() reports it */
 		(void)ignored;
 	}
@@ -41,12 +47,25 @@ static void print(struct check_report *f, char *line, size_t *count)
 
 void report_problem(struct check_report *f, const char *model, const char *text)
 {
-	print(f, line_of("", model, text), &f->problems);
+	print(f, line_of("", model, text), &f->problems, RED);
 }
 
 void report_warning(struct check_report *f, const char *model, const char *text)
 {
-	print(f, line_of("warning: ", model, text), &f->warnings);
+	print(f, line_of("warning: ", model, text), &f->warnings, YELLOW);
+}
+
+bool report_wants_colours(void)
+{
+	const char *refusal = getenv("NO_COLOR"), *terminal = getenv("TERM");
+	return isatty(STDOUT_FILENO) && (refusal == NULL || refusal[0] == '\0') &&
+	       terminal != NULL && strcmp(terminal, "dumb") != 0;
+}
+
+char *report_sum(const struct check_report *f)
+{
+	return text_format("%zu problem%s, %zu warning%s", f->problems, f->problems == 1 ? "" : "s",
+		f->warnings, f->warnings == 1 ? "" : "s");
 }
 
 void report_free(struct check_report *f)

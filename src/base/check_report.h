@@ -7,11 +7,13 @@
 
 #include "base/problems.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Zero-initialized is empty. */
 struct check_report {
 	struct problems lines; /* lines already printed; none is printed twice */
+	bool is_coloured;      /* problems and warnings differ in colour, on a terminal */
 	size_t problems, warnings;
 };
 
@@ -21,6 +23,12 @@ void report_problem(struct check_report *f, const char *model, const char *text)
 
 /* Print what works, but not well; the line begins with "warning: ". */
 void report_warning(struct check_report *f, const char *model, const char *text);
+
+/* Whether standard output is a terminal whose user wants colours (NO_COLOR, TERM). */
+bool report_wants_colours(void);
+
+/* The numbers, such as "2 problems, 1 warning"; to be freed. */
+char *report_sum(const struct check_report *f);
 
 void report_free(struct check_report *f);
 

@@ -64,6 +64,14 @@ bool error_prefix(struct error *e, const char *format, ...)
 	return false;
 }
 
+bool error_suffix(struct error *e, const char *text)
+{
+	const struct error old = *e;
+	error_set(e, old.kind, "%s%s", old.text, text);
+	memcpy(e->sqlstate, old.sqlstate, sizeof e->sqlstate);
+	return false;
+}
+
 const char *error_kind_name(enum error_kind kind)
 {
 	return kinds[kind].name;

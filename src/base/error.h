@@ -58,6 +58,9 @@ bool error_vset(struct error *e, enum error_kind kind, const char *format, va_li
 /* Prepend text to the error: "text: …".  Always returns false. */
 bool error_prefix(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Append text to the error.  Always returns false. */
+bool error_suffix(struct error *e, const char *text);
+
 /* The name of the kind for people, in one word. */
 const char *error_kind_name(enum error_kind kind);
 

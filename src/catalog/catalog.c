@@ -146,6 +146,16 @@ static bool set_table(struct db *db, struct instant deadline, struct model *m,
 	return ok;
 }
 
+/* Always returns false. */
+static bool say_missing(
+	struct db *db, struct instant deadline, const struct model *m, struct error *e)
+{
+	char *rest = catalog_missing(db, m->settings->table, deadline);
+	model_error(m, "table", e, "table %s does not exist%s", m->settings->table, rest);
+	free(rest);
+	return false;
+}
+
 static bool describe_table(
 	struct db *db, struct instant deadline, struct model *m, char **oid, struct error *e)
 {
@@ -167,8 +177,7 @@ static bool describe_table(
 		return false;
 	m->table_oid = *oid != NULL ? number(*oid) : 0;
 	bool ok = rows_count(rows) == 1 ? set_table(db, deadline, m, rows, e)
-					: model_error(m, "table", e, "table %s does not exist",
-						  m->settings->table);
+					: say_missing(db, deadline, m, e);
 	rows_free(rows);
 	return ok && (*oid == NULL || check_cascades(db, deadline, m, *oid, e));
 }

@@ -54,6 +54,25 @@ bool catalog_examine(struct db *db, struct model *m, struct instant deadline, st
  * Blocks until deadline.  (catalog_holder.c) */
 void catalog_say_holder(struct db *db, const char *table, struct instant deadline, struct error *e);
 
+/* The same, even if the user has no privilege on the table's schema, so that it can be named; this
+ * is only possible for a qualified name.  (catalog_privileges.c) */
+struct hidden_table {
+	char *oid;
+	bool is_visible; /* USAGE on its schema */
+};
+bool catalog_find_hidden(struct db *db, const char *name, struct instant deadline,
+	struct hidden_table *table, struct error *e);
+
+/* Add to e, if privileges on the table are missing, which, and the statements that grant them.
+ * Blocks until deadline.  (catalog_privileges.c) */
+void catalog_say_privileges(
+	struct db *db, const char *table, struct instant deadline, struct error *e);
+
+/* The end of the sentence that a table does not exist: the search path in which it was looked for,
+ * and the table that was probably meant; to be freed.  Blocks until deadline.  (catalog_missing.c)
+ */
+char *catalog_missing(struct db *db, const char *name, struct instant deadline);
+
 /* Report what would prevent the session from sending the signals of the model number index, or slow
  * it down; nothing is locked or changed.  Each statement blocks for at most `timeout` of the
  * configuration; false with e if the database is unavailable.  (catalog_check.c) */
@@ -63,5 +82,9 @@ bool catalog_check(struct db *db, const struct config *config, size_t index, str
 /* The same for the database itself. */
 bool catalog_check_database(
 	struct db *db, const struct config *config, struct check_report *f, struct error *e);
+
+/* Which column of the model's key may be NULL, with the remedy; to be freed.  NULL: none, or it is
+ * unknown.  Blocks until deadline.  (catalog_check_table.c) */
+char *catalog_null_key(struct db *db, const struct model_config *m, struct instant deadline);
 
 #endif

@@ -5,15 +5,24 @@
 #include "catalog/catalog.h"
 #include "cli/command.h"
 #include "kafka/lane.h"
+#include "postgres/db.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+/* librdkafka's defaults. */
+#define QUEUE_KBYTES  1048576
+#define MESSAGE_BYTES 1000000
 
 /* What to check. */
 struct check {
 	const struct config *config;
 	const size_t *models; /* indexes */
 	size_t model_count;
+	struct db *db;
 	struct check_report findings;
 };
 
@@ -34,24 +43,78 @@ static void note_error(struct check *c, const char *model, const struct error *e
 		report_problem(&c->findings, model, e->text);
 }
 
-static void check_models(struct check *c, struct db *db)
+static size_t number_of(const struct config *config, const char *property, size_t otherwise)
+{
+	for (size_t i = 0; i < config->kafka_count; i++)
+		if (strcmp(config->kafka[i].name, property) == 0)
+			return strtoul(config->kafka[i].value, NULL, 10);
+	return otherwise;
+}
+
+/* librdkafka waits in vain for room for a message that is larger than its queue. */
+static void check_queue_size(struct check *c)
+{
+	size_t queue = number_of(c->config, "queue.buffering.max.kbytes", QUEUE_KBYTES) * 1024;
+	size_t message = number_of(c->config, "message.max.bytes", MESSAGE_BYTES);
+	if (queue >= message)
+		return;
+	char *text = text_format("kafka: queue_buffering_max_kbytes has no room for a message of "
+				 "message_max_bytes (%zu); set queue_buffering_max_kbytes = %zu",
+		message, (message + 1023) / 1024);
+	report_warning(&c->findings, NULL, text);
+	free(text);
+}
+
+/* Properties that let others on the network pose as the broker. */
+static void check_kafka_properties(struct check *c)
+{
+	static const struct {
+		const char *name, *value, *warning;
+	} exposures[] = {
+		{ "enable.ssl.certificate.verification", "false",
+			"kafka: enable_ssl_certificate_verification is off, so whoever answers for "
+			"the broker may read signals and passwords; remove it, and set "
+			"ssl_ca_location" },
+		{ "ssl.endpoint.identification.algorithm", "none",
+			"kafka: ssl_endpoint_identification_algorithm is none, so whoever has any "
+			"certificate of the authority can pose as the broker; remove it" },
+	};
+	for (size_t i = 0; i < c->config->kafka_count; i++)
+		for (size_t k = 0; k < sizeof exposures / sizeof exposures[0]; k++) {
+			const struct property *p = &c->config->kafka[i];
+			if (strcmp(p->name, exposures[k].name) == 0 &&
+				strcasecmp(p->value, exposures[k].value) == 0)
+				report_warning(&c->findings, NULL, exposures[k].warning);
+		}
+}
+
+/* What the configuration itself shows, whatever the servers answer. */
+static void check_configuration(struct check *c)
+{
+	char *exposure = db_exposure(c->config->database);
+	if (exposure != NULL)
+		report_warning(&c->findings, NULL, exposure);
+	free(exposure);
+	check_kafka_properties(c);
+	check_queue_size(c);
+}
+
+static void check_models(struct check *c)
 {
 	struct error e;
-	for (size_t i = 0; i < c->model_count && db_connected(db) && !stop_requested(); i++)
-		if (!catalog_check(db, c->config, c->models[i], &c->findings, &e))
-			note_error(c, db_connected(db) ? name_of(c, i) : NULL, &e);
+	for (size_t i = 0; i < c->model_count && db_connected(c->db) && !stop_requested(); i++)
+		if (!catalog_check(c->db, c->config, c->models[i], &c->findings, &e))
+			note_error(c, db_connected(c->db) ? name_of(c, i) : NULL, &e);
 }
 
 static void check_database(struct check *c)
 {
 	struct error e;
-	struct db *db = db_new(c->config->database, c->config->timeout);
-	if (db_connect(db, deadline_of(c), &e) &&
-		catalog_check_database(db, c->config, &c->findings, &e))
-		check_models(c, db);
+	if (db_connect(c->db, deadline_of(c), &e) &&
+		catalog_check_database(c->db, c->config, &c->findings, &e))
+		check_models(c);
 	else
 		note_error(c, NULL, &e);
-	db_free(db);
 }
 
 /* The topic of a model's signals; NULL if it differs from row to row.  Its name is valid, or the
@@ -71,17 +134,31 @@ static void report(struct check_report *f,
 	free(line);
 }
 
-static void report_topic(struct check *c, size_t i, const struct bus_topic *topic)
+/* A compacted topic wants keys. */
+static void report_keys(struct check *c, size_t i, const struct bus_topic *topic)
 {
 	static const char no_key[] = "it is compacted (cleanup.policy), so it does not accept "
-				     "messages without a key and the model has none; set key";
-	const char *warning = topic->warning;
-	if (topic->compacts && c->config->models[c->models[i]].key == NULL)
-		report(&c->findings, report_problem, name_of(c, i), topic, no_key);
+				     "messages without a key";
+	const struct model_config *m = &c->config->models[c->models[i]];
+	char *nullable = catalog_null_key(c->db, m, deadline_of(c));
+	char *text = m->key == NULL     ? text_format("%s and the model has none; set key", no_key)
+		     : nullable != NULL ? text_format("%s, and %s", no_key, nullable)
+					: NULL;
+	if (text != NULL)
+		report(&c->findings, m->key == NULL ? report_problem : report_warning, m->name,
+			topic, text);
+	free(nullable);
+	free(text);
+}
+
+static void report_topic(struct check *c, size_t i, const struct bus_topic *topic)
+{
+	if (topic->compacts)
+		report_keys(c, i, topic);
 	if (topic->problem[0] != '\0')
 		report(&c->findings, report_problem, name_of(c, i), topic, topic->problem);
-	if (warning[0] != '\0')
-		report(&c->findings, report_warning, name_of(c, i), topic, warning);
+	if (topic->warning[0] != '\0')
+		report(&c->findings, report_warning, name_of(c, i), topic, topic->warning);
 }
 
 static void check_broker(struct check *c)
@@ -104,17 +181,30 @@ static void check_broker(struct check *c)
 	free(topics);
 }
 
-/* Check everything: a problem in one part does not hide those in another. */
-static int check(struct check *c)
+/* On a terminal, the numbers are data; otherwise silence says that there is nothing to report. */
+static void say_sum(const struct check *c)
 {
-	static void (*const parts[])(struct check *) = { check_database, check_broker };
+	char *sum = report_sum(&c->findings);
+	char *line = text_format(
+		"checked %zu model%s: %s", c->model_count, c->model_count == 1 ? "" : "s", sum);
+	if (isatty(STDOUT_FILENO))
+		printf("%s\n", line);
+	else
+		log_info("%s", line);
+	free(line);
+	free(sum);
+}
+
+/* Check everything: a problem in one part does not hide those in another. */
+static void check_servers(struct check *c)
+{
+	static void (*const parts[])(
+		struct check *) = { check_configuration, check_database, check_broker };
+	c->db = db_new(c->config->database, c->config->timeout);
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0] && !stop_requested(); i++)
 		parts[i](c);
+	db_free(c->db);
 	stop_by_signal();
-	log_info("checked %zu models: %zu problems, %zu warnings", c->model_count,
-		c->findings.problems, c->findings.warnings);
-	int status = command_finish_output();
-	return c->findings.problems > 0 ? 1 : status;
 }
 
 int cmd_check(const struct command_line *line)
@@ -129,7 +219,12 @@ int cmd_check(const struct command_line *line)
 	struct check c = { .config = config };
 	size_t *models = command_select(line, config, &c.model_count);
 	c.models = models;
-	int status = check(&c);
+	c.findings.is_coloured = report_wants_colours();
+	check_servers(&c);
+	say_sum(&c);
+	int status = command_finish_output();
+	if (c.findings.problems > 0 || (line->deny_warnings && c.findings.warnings > 0))
+		status = 1;
 	report_free(&c.findings);
 	free(models);
 	config_free(config);

@@ -23,7 +23,7 @@ struct command_line {
 	double watch; /* seconds; negative: once */
 	bool drop;
 	bool requeue, discard; /* at most one of them */
-	bool config_only;
+	bool config_only, deny_warnings;
 	const char **names;
 	size_t name_count;
 	const char **excluded;

@@ -45,6 +45,7 @@ static const struct {
 	{ 'j', true, false, "jobs", "N", "flushmany: use N connections (default: 1)" },
 	{ 'W', false, false, "watch", "[SECONDS]",
 		"pending: print again every SECONDS (default: 2)" },
+	{ 'N', false, false, "deny-warnings", NULL, "check: exit with status 1 also for warnings" },
 	{ 'D', false, false, "drop", NULL, "triggers: print the SQL that removes them" },
 	{ 'F', false, false, "config-only", NULL,
 		"check: check the configuration file only, without its secrets" },
@@ -128,6 +129,8 @@ static bool *flag_of(struct options *o, char letter)
 		return &o->help;
 	case 'V':
 		return &o->version;
+	case 'N':
+		return &o->line.deny_warnings;
 	case 'D':
 		return &o->line.drop;
 	case 'Q':

@@ -50,6 +50,7 @@ struct daemon {
 	unsigned worker_count;
 	struct pending_count *pending_count; /* the main thread's */
 	struct model_status *status;
+	atomic_flag warned_of_superuser;
 	pthread_mutex_t lock;
 	size_t sent;
 	double worst_ack;
@@ -88,6 +89,16 @@ static void lose_session(struct worker *w)
 	metrics_lost(w->daemon->metrics, w->number);
 }
 
+/* Owners of signal tables execute what they like as the user who deletes there. */
+static void warn_of_superuser(struct worker *w)
+{
+	if (store_is_superuser(w->store) &&
+		!atomic_flag_test_and_set(&w->daemon->warned_of_superuser))
+		log_warning("database: the user is a superuser, so owners of signal tables can "
+			    "execute anything, by triggers; connect as a role that may only "
+			    "SELECT, UPDATE and DELETE in the signal tables");
+}
+
 /* One attempt to connect, and a wait if it failed. */
 static void connect_once(struct worker *w)
 {
@@ -105,6 +116,7 @@ static void connect_once(struct worker *w)
 		w->has_session = true;
 		retry_success(&w->connecting, w->used);
 		health_connected(d->health);
+		warn_of_superuser(w);
 		return;
 	}
 	if (e.kind != ERROR_STOPPED)
@@ -373,6 +385,7 @@ struct daemon *daemon_start(const struct config *config, struct bus *bus, struct
 	d->config = config;
 	d->bus = bus;
 	d->metrics = metrics;
+	atomic_flag_clear(&d->warned_of_superuser);
 	d->worker_count = (unsigned)config->workers;
 	d->queue = queue_new(config->model_count, d->worker_count, config->poll_interval);
 	d->health = health_new(d->worker_count);

@@ -162,8 +162,9 @@ static void judge_settings(struct inquiry *q, struct bus_topic *t)
 	if (s.max_message_bytes < allowed)
 		snprintf(t->warning, sizeof t->warning,
 			"max.message.bytes is %zu, so larger messages are rejected, though "
-			"kafka.message_max_bytes allows %zu",
-			s.max_message_bytes, allowed);
+			"kafka.message_max_bytes allows %zu; raise it, or set "
+			"kafka.message_max_bytes = %zu",
+			s.max_message_bytes, allowed, s.max_message_bytes);
 	else if (s.max_message_bytes > KAFKAS_LIMIT && s.max_message_bytes > allowed)
 		snprintf(t->warning, sizeof t->warning,
 			"max.message.bytes is %zu, but messages of more than "

@@ -30,6 +30,10 @@ struct db;
 /* Whether a connection string is valid.  ERROR_CONFIG if not. */
 bool db_check(const char *conninfo, struct error *e);
 
+/* What a valid connection string, with the defaults of the environment, exposes to others on the
+ * network, with the remedy; to be freed.  NULL: nothing. */
+char *db_exposure(const char *conninfo);
+
 /* A session that is not connected.  timeout (seconds) determines the server's time-outs for this
  * session, and the kernel's for an unanswered connection. */
 struct db *db_new(const char *conninfo, double timeout);
@@ -47,6 +51,9 @@ void db_disconnect(struct db *db);
 /* Whether the text of the database is UTF-8. Other text is converted to it, which may fail, unless
  * the encoding is SQL_ASCII: then it is returned unchanged, and may contain any bytes. */
 bool db_is_utf8(const struct db *db);
+
+/* Whether the session belongs to a superuser. */
+bool db_is_superuser(const struct db *db);
 
 /* Whether a transaction is open, including a failed one. */
 bool db_in_transaction(const struct db *db);

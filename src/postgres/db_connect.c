@@ -7,6 +7,7 @@
  */
 #include "postgres/db_internal.h"
 
+#include "base/address.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
@@ -47,7 +48,7 @@ struct attempt {
  * before anything is sent. */
 static PQconninfoOption *read_options(const char *conninfo)
 {
-	const char *const keywords[] = { "dbname", "sslmode", NULL };
+	const char *const keywords[] = { "dbname", "gssencmode", NULL };
 	const char *const values[] = { conninfo, "no mode at all", NULL };
 	PGconn *conn = PQconnectStartParams(keywords, values, 1);
 	PQconninfoOption *options = PQconninfo(conn);
@@ -132,6 +133,46 @@ static struct hosts find_hosts(const PQconninfoOption *options)
 		free(item);
 	}
 	return fits && !has_gap ? h : (struct hosts){ NULL, NULL, NULL, h.limit, 1 };
+}
+
+/* Whether connections to a host stay on this machine. */
+static bool is_local(const char *host)
+{
+	return host == NULL || host[0] == '/' || host[0] == '@' || address_is_local(host);
+}
+
+/* A host that is connected to across the network; to be freed.  NULL: there is none. */
+static char *remote_host(const PQconninfoOption *options)
+{
+	const char *addresses = option(options, "hostaddr");
+	const char *hosts = addresses != NULL ? addresses : option(options, "host");
+	for (size_t i = 0; i < count_items(hosts); i++) {
+		char *host = item_of(hosts, i);
+		if (!is_local(host))
+			return host;
+		free(host);
+	}
+	return NULL;
+}
+
+char *db_exposure(const char *conninfo)
+{
+	PQconninfoOption *options = read_options(conninfo);
+	const char *mode = option(options, "sslmode");
+	const char *binding = option(options, "channel_binding");
+	bool verifies = (mode != NULL && strncmp(mode, "verify-", strlen("verify-")) == 0) ||
+			(binding != NULL && strcmp(binding, "require") == 0);
+	char *host = verifies ? NULL : remote_host(options);
+	char *text =
+		host == NULL
+			? NULL
+			: text_format("database: sslmode=%s does not verify the server, so "
+				      "whoever answers for %s may read signals and passwords; set "
+				      "sslmode=verify-full and sslrootcert",
+				  mode != NULL ? mode : "prefer", host);
+	free(host);
+	PQconninfoFree(options);
+	return text;
 }
 
 static PGconn *start(const struct db *db, const struct target *t)

@@ -16,6 +16,7 @@ bool store_blame(struct store *s, size_t index, struct error *e)
 		strncmp(e->text, "model \"", strlen("model \"")) == 0)
 		return false;
 	catalog_say_holder(s->db, table, store_deadline(s), e);
+	catalog_say_privileges(s->db, table, store_deadline(s), e);
 	if (is_statement)
 		error_prefix(e, "table %s", table);
 	return error_prefix(e, "model \"%s\"", config->name);

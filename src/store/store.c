@@ -79,6 +79,11 @@ bool store_connected(const struct store *s)
 	return db_connected(s->db);
 }
 
+bool store_is_superuser(const struct store *s)
+{
+	return db_is_superuser(s->db);
+}
+
 void store_forget(struct store *s, size_t index)
 {
 	s->models[index].is_stale = true;

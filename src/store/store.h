@@ -33,7 +33,11 @@ void store_limit_locks(struct store *s, double seconds);
 
 bool store_connect(struct store *s, struct instant deadline, struct error *e);
 bool store_connected(const struct store *s);
+
 void store_disconnect(struct store *s);
+
+/* Whether the session belongs to a superuser. */
+bool store_is_superuser(const struct store *s);
 
 /* Verify that the session still exists, if it has not been used for a while. */
 bool store_ping(struct store *s, struct error *e);

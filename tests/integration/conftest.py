@@ -143,3 +143,38 @@ def way_to_database(signalbus, postgres):
                                                gssencmode="disable")
         yield proxy
         signalbus.discard()
+
+
+@pytest.fixture
+def role(signalbus, schema, postgres):
+    """A role that signalbus uses, with the privileges that a signal table needs, except those that
+    are revoked."""
+    name = f"{schema} relay"
+    schema.execute(f'CREATE ROLE "{name}" LOGIN')
+    schema.execute(f'GRANT USAGE ON SCHEMA {schema} TO "{name}"')
+    schema.execute(f'ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} '
+                   f'GRANT SELECT, DELETE, UPDATE ON TABLES TO "{name}"')
+    signalbus.database = postgres.conninfo(user=name)
+    yield f'"{name}"'
+    cleaner = postgres.connect()
+    cleaner.cursor().execute(f'DROP OWNED BY "{name}" CASCADE')
+    cleaner.cursor().execute(f'DROP ROLE "{name}"')
+    cleaner.close()
+
+
+@pytest.fixture
+def install(signalbus, schema):
+    """Installs the triggers of the configuration, so that nothing is warned of."""
+    return lambda: schema.execute(signalbus("triggers").expect(0).stdout)
+
+
+@pytest.fixture
+def check(signalbus):
+    """Runs it; returns its lines about something, with a status that goes with all of them."""
+    def run(*arguments, about="", **options):
+        completed = signalbus("check", *arguments, **options)
+        assert completed.stderr == "", completed
+        problems = [line for line in completed.findings() if not line.startswith("warning: ")]
+        completed.expect(1 if problems else 0)
+        return completed.findings(about)
+    return run

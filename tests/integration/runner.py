@@ -63,6 +63,11 @@ class Completed:
         assert len(reasons) == 1 and reasons[0], f"expected one reason in\n{self}"
         return reasons[0]
 
+    def findings(self, about=""):
+        """The lines of check that contain a text, except the one about superusers, as tests are."""
+        return [line for line in self.stdout.splitlines()
+                if " is a superuser, " not in line and about in line]
+
     def logged(self, text):
         """Whether one log line ends with text: time stamp and level may stand before it."""
         return any(line.endswith(text) for line in self.stderr.splitlines())

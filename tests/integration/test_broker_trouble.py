@@ -274,14 +274,19 @@ def test_check_compares_limits_and_keys(signalbus, schema, make_topic):
     small = make_topic(config={"max.message.bytes": "20000"})
     large = make_topic(config={"max.message.bytes": "5000000"})
     compacts = make_topic(config={"cleanup.policy": "compact,delete"})
-    table = schema.make_signals("t")
-    signalbus.configure(model("Small", table, small), model("Large", table, large),
-                        model("NoKey", table, compacts),
-                        model("Key", table, compacts, key="payload"), notify_channel="")
-    assert signalbus("check").expect(1).stdout.splitlines() == [
+    models = [("Small", small, None), ("Large", large, None), ("NoKey", compacts, None),
+              ("NullKey", compacts, "payload"), ("Key", compacts, "id")]
+    signalbus.configure(
+        *[model(name, schema.make_signals(name), topic, **({"key": key} if key else {}))
+          for name, topic, key in models], notify_channel="")
+    assert signalbus("check").expect(1).findings() == [
         f'warning: model "Small": topic {small}: max.message.bytes is 20000, so larger messages are '
-        "rejected, though kafka.message_max_bytes allows 1000000",
+        "rejected, though kafka.message_max_bytes allows 1000000; raise it, or set "
+        "kafka.message_max_bytes = 20000",
         f'warning: model "Large": topic {large}: max.message.bytes is 5000000, but messages of more '
         "than kafka.message_max_bytes (1000000) are rejected; raise that",
         f'model "NoKey": topic {compacts}: it is compacted (cleanup.policy), so it does not accept '
-        "messages without a key and the model has none; set key"]
+        "messages without a key and the model has none; set key",
+        f'warning: model "NullKey": topic {compacts}: it is compacted (cleanup.policy), so it does not '
+        f"accept messages without a key, and column payload of table {schema}.nullkey may be NULL; "
+        f"ALTER TABLE {schema}.nullkey ALTER payload SET NOT NULL"]

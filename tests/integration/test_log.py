@@ -170,5 +170,5 @@ def test_check_logs_json_and_prints_text(signalbus, schema):
     signalbus.configure(model("A", schema.make_signals("t"), missing), log_format="json",
                         notify_channel="")
     run = signalbus("-v", "check").expect(1)
-    assert run.stdout == f'model "A": topic {missing}: does not exist; create it\n'
-    assert entries(run.stderr) == [("info", "checked 1 models: 1 problems, 0 warnings")]
+    assert run.findings() == [f'model "A": topic {missing}: does not exist; create it']
+    assert entries(run.stderr) == [("info", "checked 1 model: 1 problem, 1 warning")]

@@ -209,7 +209,7 @@ def test_settings_of_the_role_are_not_in_force(signalbus, schema, make_topic, co
               fields=[{"name": name, "sql": f"pg_catalog.current_setting('{name}')"}
                       for name in wanted]))
     schema.execute(signalbus("triggers").expect(0).stdout)
-    signalbus("check").expect_silence()
+    assert signalbus("check").expect(0).findings() == []
     signalbus("flushmany").expect_silence()
     [message] = consume(topic, 1)
     assert json.loads(message.value) == wanted

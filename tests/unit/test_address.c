@@ -76,12 +76,35 @@ START_TEST(a_host_may_have_255_bytes)
 }
 END_TEST
 
+static const struct {
+	const char *host;
+	bool is_local;
+} hosts[] = {
+	{ "localhost", true },
+	{ "localhost:9092", true },
+	{ "127.0.0.1", true },
+	{ "127.8.9.10:9092", true },
+	{ "::1", true },
+	{ "[::1]:9092", true },
+	{ "localhost.example.com", false },
+	{ "127.example.com", false },
+	{ "10.0.0.1", false },
+	{ "::12", false },
+};
+
+START_TEST(some_hosts_are_this_machine)
+{
+	ck_assert_msg(address_is_local(hosts[_i].host) == hosts[_i].is_local, "%s", hosts[_i].host);
+}
+END_TEST
+
 int main(void)
 {
 	const struct test tests[] = {
 		{ an_address_has_a_host_and_a_port, COUNT(good), 0 },
 		{ what_is_no_address_is_quoted_in_the_error, COUNT(bad), 0 },
 		{ a_host_may_have_255_bytes, 1, 0 },
+		{ some_hosts_are_this_machine, COUNT(hosts), 0 },
 	};
 	return suite_run("address", tests, COUNT(tests));
 }

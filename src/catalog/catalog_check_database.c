@@ -1,0 +1,88 @@
+#include "catalog/catalog_check_internal.h"
+
+#include <stdio.h>
+
+/* $1: how many connections the daemon opens. */
+static const char database_sql[] =
+	"SELECT f.is_problem, f.line FROM pg_catalog.pg_roles r JOIN pg_catalog.pg_database d"
+	" ON d.datname = pg_catalog.current_database() CROSS JOIN LATERAL (VALUES"
+	" (true, pg_catalog.current_setting('transaction_read_only') = 'on',"
+	"  'database: the session is read-only; connect to the primary "
+	"(target_session_attrs=read-write), as a user whose default_transaction_read_only is off'),"
+	" (false, r.rolsuper, pg_catalog.format('database: role %I is a superuser, so owners of"
+	" signal tables can execute anything, by triggers; connect as a role that may only"
+	" SELECT, UPDATE and DELETE in the signal tables', r.rolname)),"
+	" (false, pg_catalog.current_setting('autovacuum') = 'off'"
+	"  OR pg_catalog.current_setting('track_counts') = 'off',"
+	"  'database: autovacuum is off, so the space of sent signals is not reused, and claims get"
+	" slower; ALTER SYSTEM SET autovacuum = on, and track_counts = on'),"
+	" (false, NOT r.rolsuper AND r.rolconnlimit BETWEEN 0 AND $1::pg_catalog.int4 - 1,"
+	"  pg_catalog.format('database: role %I may have %s connections, and the daemon opens %s "
+	"(workers, and one each to listen and to count); ALTER ROLE %I CONNECTION LIMIT %s',"
+	"  r.rolname, r.rolconnlimit, $1, r.rolname, $1)),"
+	" (false, NOT r.rolsuper AND d.datconnlimit BETWEEN 0 AND $1::pg_catalog.int4 - 1,"
+	"  pg_catalog.format('database: database %I allows %s connections, and the daemon opens %s "
+	"(workers, and one each to listen and to count); ALTER DATABASE %I CONNECTION LIMIT %s',"
+	"  d.datname, d.datconnlimit, $1, d.datname, $1)),"
+	/* Whether a standby is synchronous only pg_monitor sees. */
+	" (false, pg_catalog.current_setting('synchronous_standby_names') <> ''"
+	"  AND pg_catalog.current_setting('synchronous_commit') NOT IN ('off', 'local')"
+	"  AND (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_replication s"
+	"   WHERE COALESCE(s.sync_state IN ('sync', 'quorum'), true)) < COALESCE("
+	"   (SELECT m.number[1]::pg_catalog.int4 FROM pg_catalog.regexp_matches("
+	"    pg_catalog.current_setting('synchronous_standby_names'),"
+	"    '^\\s*(?:first\\s+|any\\s+)?(\\d+)\\s*\\(', 'i') AS m (number)), 1),"
+	"  pg_catalog.format('database: too few standbys are connected for "
+	"synchronous_standby_names"
+	" = %L, so each commit waits until it is cancelled; start them, or ALTER ROLE %I SET"
+	" synchronous_commit = local',"
+	"  pg_catalog.current_setting('synchronous_standby_names'), r.rolname)))"
+	" AS f (is_problem, is_so, line) WHERE r.rolname = CURRENT_USER AND f.is_so";
+
+/* What has kept vacuum from removing sent signals for an hour.  The times of other users' sessions
+ * are visible to pg_read_all_stats only. */
+static const char vacuum_sql[] =
+	"SELECT false, pg_catalog.format('database: %s holds back vacuum, so claims read past all"
+	" signals that were sent since then; %s', h.who, h.remedy) FROM ("
+	"SELECT pg_catalog.format('the prepared transaction %L, of %s,', p.gid,"
+	" pg_catalog.date_trunc('second', p.prepared)),"
+	" pg_catalog.format('COMMIT PREPARED %1$L or ROLLBACK PREPARED %1$L', p.gid)"
+	" FROM pg_catalog.pg_prepared_xacts p WHERE p.database = pg_catalog.current_database()"
+	" AND p.prepared < pg_catalog.now() - '1 hour'::pg_catalog.interval UNION ALL"
+	" SELECT pg_catalog.format('the transaction of server process %s (user %s, \"%s\"), of"
+	" %s,', a.pid, a.usename, a.application_name,"
+	" pg_catalog.date_trunc('second', a.xact_start)),"
+	" pg_catalog.format('SELECT pg_terminate_backend(%s)', a.pid)"
+	" FROM pg_catalog.pg_stat_activity a WHERE a.datname = pg_catalog.current_database()"
+	" AND (a.backend_xmin IS NOT NULL OR a.backend_xid IS NOT NULL)"
+	" AND a.xact_start < pg_catalog.now() - '1 hour'::pg_catalog.interval UNION ALL"
+	" SELECT pg_catalog.format('the replication slot %L, which nobody uses,', s.slot_name),"
+	" pg_catalog.format('SELECT pg_catalog.pg_drop_replication_slot(%L)', s.slot_name)"
+	" FROM pg_catalog.pg_replication_slots s WHERE s.xmin IS NOT NULL AND NOT s.active)"
+	" AS h (who, remedy)";
+
+static bool report_rows(struct db *db, struct db_call call, const struct config *config,
+	struct check_report *f, struct error *e)
+{
+	struct rows *rows;
+	call.rows = &rows;
+	if (!db_call(db, call, check_deadline(config), e))
+		return false;
+	for (size_t i = 0; i < rows_count(rows); i++)
+		(rows_value(rows, i, 0)[0] == 't' ? report_problem : report_warning)(
+			f, NULL, rows_value(rows, i, 1));
+	rows_free(rows);
+	return true;
+}
+
+bool catalog_check_database(
+	struct db *db, const struct config *config, struct check_report *f, struct error *e)
+{
+	char wanted[32];
+	snprintf(wanted, sizeof wanted, "%lld",
+		config->workers + (config->notify_channel[0] != '\0') + 1);
+	const char *const values[] = { wanted };
+	struct db_call facts = { .sql = database_sql, .values = values, .value_count = 1 };
+	return report_rows(db, facts, config, f, e) &&
+	       report_rows(db, (struct db_call){ .sql = vacuum_sql }, config, f, e);
+}

@@ -1,0 +1,134 @@
+#include "catalog/catalog_check_internal.h"
+
+#include "base/text.h"
+#include "model/sql.h"
+
+#include <stdlib.h>
+
+/* The columns of the model's order, the first count of them, as an array literal. */
+static char *columns_of(const struct model *m, size_t count)
+{
+	struct text columns = { 0 };
+	for (size_t i = 0; i < m->order_count && i < count; i++)
+		sql_array_add(&columns, m->columns[m->order[i].column].name);
+	sql_array_end(&columns);
+	return columns.text;
+}
+
+/* The default of a column a, and whether a sequence numbers the column. */
+#define DEFAULT_OF                                                                                 \
+	"(SELECT f.adrelid, f.adnum, pg_catalog.pg_get_expr(f.adbin, f.adrelid)"                   \
+	" FROM pg_catalog.pg_attrdef f) AS d (relation, number, expression)"                       \
+	" ON d.relation = a.attrelid AND d.number = a.attnum"
+#define IS_NUMBERED "(a.attidentity <> '' OR COALESCE(d.expression LIKE 'nextval(%', false))"
+
+/* The columns of the order, one after another.  $2: their names. */
+#define ORDER_COLUMNS                                                                              \
+	"SELECT k.place, a.attnum, a.attname, a.attnotnull, a.attgenerated <> '' AS is_generated," \
+	" a.atttypid IN (1082, 1083, 1114, 1184, 1266) AS is_time, " IS_NUMBERED                   \
+	" AS is_numbered, d.expression FROM pg_catalog.unnest($2::pg_catalog.text[])"              \
+	" WITH ORDINALITY AS k (name, place) JOIN pg_catalog.pg_attribute a"                       \
+	" ON a.attrelid = $1::pg_catalog.oid AND a.attname = k.name LEFT JOIN " DEFAULT_OF
+
+/* The place after which further columns order nothing: up to there are the columns of a unique key.
+ */
+#define UNIQUE_UP_TO                                                                               \
+	"SELECT pg_catalog.min(u.place) FROM (SELECT CASE WHEN pg_catalog.bool_and("               \
+	"c.attnotnull IS TRUE) THEN pg_catalog.max(c.place) END"                                   \
+	" FROM pg_catalog.pg_index i CROSS JOIN LATERAL pg_catalog.unnest("                        \
+	"(i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1]) AS k (attnum)"                        \
+	" LEFT JOIN c ON c.attnum = k.attnum WHERE i.indrelid = $1::pg_catalog.oid"                \
+	" AND i.indisunique AND i.indisvalid AND i.indpred IS NULL"                                \
+	" GROUP BY i.indexrelid) AS u (place)"
+
+/* What the default of a column means for the order: a pattern, and what to say of such values.  The
+ * first one that matches applies. */
+#define DEFAULTS                                                                                   \
+	"(VALUES (1, '(^|\\W)(now|transaction_timestamp)\\(|CURRENT_|LOCALTIME',"                  \
+	" 'is the time at which its transaction began'),"                                          \
+	" (2, 'statement_timestamp\\(', 'is the time at which its statement arrived'),"            \
+	" (3, 'clock_timestamp\\(|timeofday\\(|uuidv7|uuid_v7|uuid_generate_v[17]|ulid',"          \
+	" 'is the time of a clock, which may be set back'),"                                       \
+	" (4, 'gen_random_uuid\\(|uuid_generate_v4\\(|uuidv4\\(|random\\(', 'is random'))"
+
+/* Columns of order_by that may be NULL: such signals do not have a place of their own. */
+static bool check_order_nulls(struct examination *x, struct error *e)
+{
+	static const char sql[] =
+		"SELECT pg_catalog.format('table %1$s: column %2$I of order_by may be NULL, and"
+		" NULL sorts after all values; ALTER TABLE %1$s ALTER %2$I SET NOT NULL',"
+		" $1::pg_catalog.regclass, c.attname) FROM (" ORDER_COLUMNS
+		") AS c WHERE NOT c.attnotnull ORDER BY c.place";
+	char *columns = columns_of(x->model, x->model->settings->order_by.count);
+	bool ok = check_ask(x, (struct question){ sql, columns, check_warning }, e);
+	free(columns);
+	return ok;
+}
+
+/* Orders that are none, since signals that sort first may be inserted last.  A sequence ends the
+ * search: columns before it that the application sets are taken for groups, each of which is in
+ * order, unless they are times. */
+bool check_order(struct examination *x, struct error *e)
+{
+	static const char sql[] =
+		"WITH c AS (" ORDER_COLUMNS "), numbered AS ("
+		"SELECT pg_catalog.min(c.place) AS place FROM c"
+		" WHERE c.is_numbered AND c.attnotnull), remedy AS (SELECT COALESCE("
+		"(SELECT pg_catalog.format('order_by = ( \"%s\" )', a.attname)"
+		" FROM pg_catalog.pg_attribute a LEFT JOIN " DEFAULT_OF
+		" WHERE a.attrelid = $1::pg_catalog.oid AND a.attnotnull AND " IS_NUMBERED
+		" ORDER BY a.attnum LIMIT 1),"
+		" pg_catalog.format('ALTER TABLE %s ADD position bigint GENERATED ALWAYS AS"
+		" IDENTITY%s; order_by = ( \"position\" )', $1::pg_catalog.regclass, (SELECT"
+		" CASE t.relkind WHEN 'r' THEN ' UNIQUE' ELSE '' END FROM pg_catalog.pg_class t"
+		" WHERE t.oid = $1::pg_catalog.oid))) AS text),"
+		" found AS (SELECT c.*, (SELECT k.says FROM " DEFAULTS
+		" AS k (number, pattern, says) WHERE c.expression ~ k.pattern"
+		" ORDER BY k.number LIMIT 1) AS says FROM c)"
+		" SELECT pg_catalog.format('table %s: column %I of the order %s: a signal that is"
+		" inserted after later ones were sent is sent after them; %s',"
+		" $1::pg_catalog.regclass, f.attname, COALESCE(f.says || pg_catalog.format("
+		"' (DEFAULT %s)', f.expression), 'has no default, so the application sets it'),"
+		" r.text) FROM found f CROSS JOIN remedy r CROSS JOIN numbered n"
+		" WHERE NOT f.is_numbered AND NOT f.is_generated AND (f.says IS NOT NULL"
+		"  OR f.expression IS NULL AND (n.place IS NULL OR f.is_time))"
+		" AND f.place <= COALESCE(LEAST(n.place, (" UNIQUE_UP_TO ")), f.place)"
+		" ORDER BY f.place";
+	const struct model *m = x->model;
+	if (!x->fits || m->settings->order_by.count == 0)
+		return true;
+	char *columns = columns_of(m, m->order_count);
+	bool ok = check_ask(x, (struct question){ sql, columns, check_warning }, e);
+	free(columns);
+	return ok && check_order_nulls(x, e);
+}
+
+/* Sequences that preallocate several numbers for a session: barrier.h says why that matters.  $2:
+ * the columns of the order. */
+bool check_sequences(struct examination *x, struct error *e)
+{
+	static const char sql[] =
+		"SELECT DISTINCT pg_catalog.format('table %s: sequence %s, which numbers the "
+		"column %I of"
+		" order_by, has CACHE %s, so signals may be inserted in a different order than "
+		"they are numbered; ALTER SEQUENCE %s CACHE 1',"
+		"  $1::pg_catalog.regclass, s.seqrelid::pg_catalog.regclass, a.attname, s.seqcache,"
+		"  s.seqrelid::pg_catalog.regclass)"
+		" FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef f"
+		" ON f.adrelid = a.attrelid AND f.adnum = a.attnum"
+		" JOIN pg_catalog.pg_depend d"
+		" ON d.classid = 'pg_class'::pg_catalog.regclass AND d.refclassid = "
+		"'pg_class'::pg_catalog.regclass"
+		"  AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype = 'i'"
+		" OR d.classid = 'pg_attrdef'::pg_catalog.regclass AND d.objid = f.oid"
+		"  AND d.refclassid = 'pg_class'::pg_catalog.regclass"
+		" JOIN pg_catalog.pg_sequence s ON s.seqrelid IN (d.objid, d.refobjid)"
+		" WHERE a.attrelid = $1::pg_catalog.oid AND a.attname = ANY "
+		"($2::pg_catalog.text[]) AND s.seqcache > 1";
+	if (!x->fits)
+		return true;
+	char *columns = columns_of(x->model, x->model->settings->order_by.count);
+	bool ok = check_ask(x, (struct question){ sql, columns, check_warning }, e);
+	free(columns);
+	return ok;
+}
