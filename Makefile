@@ -53,8 +53,9 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 .DELETE_ON_ERROR:
 .PHONY: all install uninstall clean help demo check check-unit check-integration check-asan \
 	check-tsan check-faults check-values coverage crash-points failing-calls \
-	lint format \
-	deps-bench deps-build deps-demo deps-fuzz deps-lint deps-peers deps-test deps-valgrind
+	lint model format \
+	deps-bench deps-build deps-demo deps-fuzz deps-lint deps-model deps-peers deps-test \
+	deps-valgrind
 
 all: $(BINARY) ## build build/signalbus
 
@@ -174,10 +175,13 @@ include $(patsubst %,tests/%.mk,inject/inject valgrind/valgrind chaos/chaos benc
 lint: deps-lint ## check format, warnings, sizes, layers and documentation
 	@tests/lint/run
 
+model: deps-model ## check the protocol of docs/exactly-once.pml with Spin
+	@tests/model/run
+
 format: ## format the sources
 	clang-format -i src/*/*.[ch] tests/unit/*.[ch] tests/inject/*.c tests/bench/*.c
 
-deps-build deps-demo deps-test deps-bench deps-peers deps-fuzz deps-lint deps-valgrind: deps-%:
+deps-build deps-demo deps-test deps-bench deps-peers deps-fuzz deps-lint deps-model deps-valgrind: deps-%:
 	@tests/install-deps $*
 
 help: ## print this list
