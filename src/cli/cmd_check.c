@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "catalog/catalog.h"
 #include "cli/command.h"
-#include "kafka/lane.h"
+#include "kafka/topic_check.h"
 #include "postgres/db.h"
 
 #include <stdio.h>
@@ -127,7 +127,7 @@ static const char *topic_of(const struct check *c, size_t i)
 
 static void report(struct check_report *f,
 	void (*add)(struct check_report *f, const char *model, const char *text), const char *model,
-	const struct bus_topic *topic, const char *text)
+	const struct topic_check *topic, const char *text)
 {
 	char *line = text_format("topic %s: %s", topic->name, text);
 	add(f, model, line);
@@ -135,7 +135,7 @@ static void report(struct check_report *f,
 }
 
 /* A compacted topic wants keys. */
-static void report_keys(struct check *c, size_t i, const struct bus_topic *topic)
+static void report_keys(struct check *c, size_t i, const struct topic_check *topic)
 {
 	static const char no_key[] = "it is compacted (cleanup.policy), so it does not accept "
 				     "messages without a key";
@@ -151,7 +151,7 @@ static void report_keys(struct check *c, size_t i, const struct bus_topic *topic
 	free(text);
 }
 
-static void report_topic(struct check *c, size_t i, const struct bus_topic *topic)
+static void report_topic(struct check *c, size_t i, const struct topic_check *topic)
 {
 	if (topic->compacts)
 		report_keys(c, i, topic);
@@ -165,7 +165,7 @@ static void check_broker(struct check *c)
 {
 	struct error e;
 	size_t count = 0;
-	struct bus_topic *topics = memory_new(c->model_count, sizeof *topics);
+	struct topic_check *topics = memory_new(c->model_count, sizeof *topics);
 	size_t *owners = memory_new(c->model_count, sizeof *owners);
 	for (size_t i = 0; i < c->model_count; i++) {
 		topics[count].name = topic_of(c, i);
@@ -173,7 +173,7 @@ static void check_broker(struct check *c)
 		if (topics[count].name != NULL)
 			count++;
 	}
-	if (!bus_topics(c->config, topics, count, deadline_of(c), &e))
+	if (!topic_check_all(c->config, topics, count, deadline_of(c), &e))
 		note_error(c, NULL, &e);
 	for (size_t i = 0; i < count; i++)
 		report_topic(c, owners[i], &topics[i]);

@@ -2,7 +2,7 @@
 #include "base/stop.h"
 #include "base/text.h"
 #include "cli/command.h"
-#include "kafka/lane.h"
+#include "kafka/broker.h"
 #include "relay/flusher.h"
 
 #include <stdlib.h>
@@ -56,16 +56,17 @@ static int flush(const struct command_line *line, enum discipline discipline)
 	size_t count;
 	size_t *models = command_select(line, config, &count);
 	int status = 0;
-	struct bus *bus = count > 0 ? bus_new(config, &e) : NULL;
-	if (bus != NULL) {
+	unsigned jobs = discipline == FLUSH_MANY ? line->jobs : 1;
+	struct broker *broker = count > 0 ? broker_new(config, jobs, &e) : NULL;
+	if (broker != NULL) {
 		struct flush_plan plan = { .discipline = discipline,
 			.config = config,
-			.bus = bus,
+			.broker = broker,
 			.models = models,
 			.model_count = count,
 			.are_named = line->name_count > 0,
 			.wait = line->wait,
-			.jobs = discipline == FLUSH_MANY ? line->jobs : 1,
+			.jobs = jobs,
 			.show_progress = log_enabled(LOG_LEVEL_WARNING) &&
 					 log_format() == LOG_FORMAT_TEXT && isatty(STDERR_FILENO) };
 		status = flush_repeatedly(line, &plan);
@@ -73,7 +74,7 @@ static int flush(const struct command_line *line, enum discipline discipline)
 		status = error_exit_status(e.kind);
 		log_problem(e.text);
 	}
-	bus_free(bus);
+	broker_free(broker);
 	free(models);
 	config_free(config);
 	if (line->repeat < 0)

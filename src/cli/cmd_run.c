@@ -8,7 +8,7 @@
 #include "daemon/daemon.h"
 #include "daemon/status_pages.h"
 #include "daemon/systemd.h"
-#include "kafka/lane.h"
+#include "kafka/broker.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@
 /* The objects that run under one configuration. */
 struct running {
 	struct config *config;
-	struct bus *bus;
+	struct broker *broker;
 	struct daemon *daemon;
 };
 
@@ -47,8 +47,8 @@ static int load(const struct command_line *line, struct running *r)
 	*r = (struct running){ .config = command_load(line, LOG_LEVEL_INFO) };
 	if (r->config == NULL)
 		return EXIT_WRONG_CONFIG;
-	r->bus = bus_new(r->config, &e);
-	if (r->bus != NULL)
+	r->broker = broker_new(r->config, (unsigned)r->config->workers, &e);
+	if (r->broker != NULL)
 		return 0;
 	log_problem(e.text);
 	config_free(r->config);
@@ -57,15 +57,15 @@ static int load(const struct command_line *line, struct running *r)
 
 static void unload(struct running *r)
 {
-	bus_free(r->bus);
+	broker_free(r->broker);
 	config_free(r->config);
 }
 
 static void start(struct running *r, struct status_pages *monitor)
 {
-	bus_watch(r->bus);
+	broker_watch(r->broker);
 	metrics_configure(status_pages_metrics(monitor), r->config, clock_now());
-	r->daemon = daemon_start(r->config, r->bus, status_pages_metrics(monitor));
+	r->daemon = daemon_start(r->config, r->broker, status_pages_metrics(monitor));
 	status_pages_attach(monitor, r->daemon);
 }
 

@@ -5,7 +5,7 @@
 #include "base/retry.h"
 #include "base/stop.h"
 #include "base/text.h"
-#include "kafka/lane.h"
+#include "kafka/property.h"
 #include "postgres/db.h"
 #include "store/store.h"
 
@@ -35,7 +35,7 @@ static void warn_if_open(const char *file)
 
 struct config *command_load(const struct command_line *line, enum log_level level)
 {
-	const struct config_checks checks = { bus_check_property, db_check, line->config_only };
+	const struct config_checks checks = { property_check, db_check, line->config_only };
 	struct problems problems = { 0 };
 	struct config *config = config_load(line->config_file, &checks, &problems);
 	for (size_t i = 0; i < problems.count; i++)

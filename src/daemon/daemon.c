@@ -41,7 +41,7 @@ struct worker {
 
 struct daemon {
 	const struct config *config;
-	struct bus *bus;
+	struct broker *broker;
 	struct metrics *metrics;
 	struct run_queue *queue;
 	struct health *health;
@@ -153,7 +153,7 @@ static bool is_ready(struct worker *w)
 	if (instant_before(instant_after(w->used, PING_S), clock_now()) ||
 		health_is_doubtful(w->daemon->health))
 		ping(w);
-	return store_connected(w->store) && bus_await_up(w->daemon->bus, tick());
+	return store_connected(w->store) && broker_await_up(w->daemon->broker, tick());
 }
 
 /* An ordered model is served by the session that holds its lock. */
@@ -305,7 +305,7 @@ static void serve(struct worker *w, size_t model, enum queue_reason reason)
 {
 	struct error e;
 	/* The broker may have become unavailable while the worker waited for work. */
-	if (!bus_is_up(w->daemon->bus)) {
+	if (!broker_is_up(w->daemon->broker)) {
 		queue_done(w->daemon->queue, model, QUEUE_LATER, 0);
 		return;
 	}
@@ -358,7 +358,7 @@ static void start_worker(struct daemon *d, unsigned number)
 	w->store = store_new(d->config);
 	store_limit_locks(w->store, LOCK_S);
 	w->burst = burst_new(
-		d->config, w->store, d->bus, (struct burst_owner){ number, d->worker_count });
+		d->config, w->store, d->broker, (struct burst_owner){ number, d->worker_count });
 	w->connecting = retry_new(INFINITY, clock_now());
 	w->jitter[0] = (unsigned short)(clock_now().ns >> 8);
 	w->jitter[1] = (unsigned short)number;
@@ -379,11 +379,12 @@ static void set_up_models(struct daemon *d)
 	}
 }
 
-struct daemon *daemon_start(const struct config *config, struct bus *bus, struct metrics *metrics)
+struct daemon *daemon_start(
+	const struct config *config, struct broker *broker, struct metrics *metrics)
 {
 	struct daemon *d = memory_new(1, sizeof *d);
 	d->config = config;
-	d->bus = bus;
+	d->broker = broker;
 	d->metrics = metrics;
 	atomic_flag_clear(&d->warned_of_superuser);
 	d->worker_count = (unsigned)config->workers;
@@ -443,13 +444,13 @@ void daemon_view(struct daemon *d, struct daemon_view *view)
 		snprintf(view->alive, sizeof view->alive,
 			"a worker has made no progress for %.0f s", silent);
 	health_view(d->health, view->database, sizeof view->database);
-	bus_view(d->bus, view->broker, sizeof view->broker);
+	broker_view(d->broker, view->broker, sizeof view->broker);
 }
 
 struct daemon_report daemon_report(struct daemon *d)
 {
 	bool has_database = health_is_up(d->health);
-	struct daemon_report r = { .is_ready = has_database && bus_is_up(d->bus),
+	struct daemon_report r = { .is_ready = has_database && broker_is_up(d->broker),
 		.has_database = has_database,
 		.is_alive = silence(d) <= alive_limit(d) };
 	pthread_mutex_lock(&d->lock);

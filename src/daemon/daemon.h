@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "daemon/metrics.h"
-#include "kafka/lane.h"
+#include "kafka/broker.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,7 +19,8 @@
 struct daemon;
 
 /* Start the workers.  Borrows all arguments; metrics know the configuration already. */
-struct daemon *daemon_start(const struct config *config, struct bus *bus, struct metrics *metrics);
+struct daemon *daemon_start(
+	const struct config *config, struct broker *broker, struct metrics *metrics);
 
 /* Settle the bursts in flight, and stop.  Blocks meanwhile, for at most `timeout` per burst. */
 void daemon_stop(struct daemon *d);

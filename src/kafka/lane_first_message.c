@@ -9,73 +9,61 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Under the lock. */
-static struct topic_start *start_of(struct bus *bus, const char *topic)
+static struct topic_start *start_of(struct lane *lane, const char *topic)
 {
-	for (size_t i = 0; i < bus->start_count; i++)
-		if (strcmp(bus->starts[i].topic, topic) == 0)
-			return &bus->starts[i];
+	for (size_t i = 0; i < lane->start_count; i++)
+		if (strcmp(lane->starts[i].topic, topic) == 0)
+			return &lane->starts[i];
 	return NULL;
 }
 
-void bus_start_stored(struct bus *bus, const char *topic)
+void lane_start_stored(struct lane *lane, const char *topic)
 {
-	struct topic_start *start = bus->in_order ? start_of(bus, topic) : NULL;
+	struct topic_start *start = lane->in_order ? start_of(lane, topic) : NULL;
 	if (start != NULL)
 		start->is_stored = true;
 }
 
-bool bus_is_first(struct bus *bus, const char *topic)
+bool lane_is_first(struct lane *lane, const char *topic)
 {
-	const struct topic_start *start = bus->in_order ? start_of(bus, topic) : NULL;
+	const struct topic_start *start = lane->in_order ? start_of(lane, topic) : NULL;
 	return start != NULL && !start->is_stored;
 }
 
-void bus_forget_starts(struct bus *bus)
+void lane_forget_starts(struct lane *lane)
 {
-	for (size_t i = 0; i < bus->start_count; i++)
-		free(bus->starts[i].topic);
-	bus->start_count = 0;
+	for (size_t i = 0; i < lane->start_count; i++)
+		free(lane->starts[i].topic);
+	lane->start_count = 0;
 }
 
-/* Under the lock: whether the first message to a topic is still in flight.  If there was none, the
- * caller's is the first. */
-static bool is_on_the_way(struct bus *bus, const char *topic, bool *is_first)
+/* Whether the first message to a topic is still in flight.  If there was none, the caller's is the
+ * first. */
+static bool is_on_the_way(struct lane *lane, const char *topic, bool *is_first)
 {
-	const struct topic_start *start = start_of(bus, topic);
+	const struct topic_start *start = start_of(lane, topic);
 	if (start != NULL)
 		return !start->is_stored;
-	bus->starts = memory_resize(bus->starts, bus->start_count + 1, sizeof *bus->starts);
-	bus->starts[bus->start_count++] = (struct topic_start){ text_copy(topic), false };
+	lane->starts = memory_resize(lane->starts, lane->start_count + 1, sizeof *lane->starts);
+	lane->starts[lane->start_count++] = (struct topic_start){ text_copy(topic), false };
 	*is_first = true;
 	return false;
 }
 
-bool bus_await_first(struct bus *bus, const char *topic, struct instant deadline)
+bool lane_await_first(struct lane *lane, const char *topic, struct instant deadline)
 {
-	struct timespec until = instant_timespec(deadline);
 	bool is_first = false;
-	if (!bus->in_order)
-		return false;
-	pthread_mutex_lock(&bus->lock);
-	bus->waiting_senders++;
-	while (!atomic_load(&bus->is_broken) && instant_before(clock_now(), deadline) &&
-		is_on_the_way(bus, topic, &is_first)) {
-		bus_wake(bus); /* it is waited for */
-		pthread_cond_timedwait(&bus->changed, &bus->lock, &until);
-	}
-	bus->waiting_senders--;
-	pthread_mutex_unlock(&bus->lock);
+	while (lane->in_order && !lane->is_lost && instant_before(clock_now(), deadline) &&
+		is_on_the_way(lane, topic, &is_first))
+		lane_flush(lane, deadline);
 	return is_first;
 }
 
-void bus_forget_start(struct bus *bus, const char *topic)
+void lane_forget_start(struct lane *lane, const char *topic)
 {
-	pthread_mutex_lock(&bus->lock);
-	struct topic_start *start = start_of(bus, topic);
+	struct topic_start *start = start_of(lane, topic);
 	if (start != NULL && !start->is_stored) {
 		free(start->topic);
-		*start = bus->starts[--bus->start_count];
+		*start = lane->starts[--lane->start_count];
 	}
-	pthread_mutex_unlock(&bus->lock);
 }

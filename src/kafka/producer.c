@@ -5,8 +5,6 @@
 #include "base/text.h"
 
 #include <math.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,12 +21,10 @@
 
 struct producer {
 	rd_kafka_t *handle;
-	pthread_mutex_t lock;
-	/* Under lock: the topics that were sent to, by name. */
-	rd_kafka_topic_t **topics;
+	rd_kafka_topic_t **topics; /* that were sent to, by name */
 	size_t topic_count;
-	_Atomic(rd_kafka_topic_t *) last_topic; /* of them: usually that of the next message */
-	bool is_patient; /* the configuration sets how long messages wait for others */
+	rd_kafka_topic_t *last_topic; /* of them: usually that of the next message */
+	bool is_patient;              /* the configuration sets how long messages wait for others */
 };
 
 /* Defaults of signalbus that differ from librdkafka's. */
@@ -96,8 +92,8 @@ static bool is_overruled(const struct config *config, const char *by)
 
 /* Messages that are handed over in succession are sent in few batches, because a batch costs more
  * than a message.  When all messages of a burst are handed over, producer_send_now() ends the wait;
- * it never ends by itself, when librdkafka would begin to busy-wait (serve_producer() in
- * lane_reporter.c).  It must be less than the total time of a message. */
+ * it never ends by itself, when librdkafka would begin to busy-wait (lane_flush() in
+ * lane_reports.c).  It must be less than the total time of a message. */
 static bool set_linger(rd_kafka_conf_t *conf, const struct config *config, struct error *e)
 {
 	double seconds = limit_linger(config->timeout);
@@ -145,7 +141,8 @@ static bool configure_order(rd_kafka_conf_t *conf, struct error *e)
 	       set_property(conf, "message.timeout.ms", "0", e);
 }
 
-rd_kafka_conf_t *producer_properties(const struct config *config, bool in_order, struct error *e)
+/* The properties of a producer; NULL with e if one is wrong. */
+static rd_kafka_conf_t *properties(const struct config *config, bool in_order, struct error *e)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	rd_kafka_conf_set_log_cb(conf, on_log);
@@ -157,7 +154,8 @@ rd_kafka_conf_t *producer_properties(const struct config *config, bool in_order,
 	return NULL;
 }
 
-bool producer_refused(const struct config *config, const char *reason, struct error *e)
+/* The error of rd_kafka_new().  Always returns false. */
+static bool refused(const struct config *config, const char *reason, struct error *e)
 {
 	struct place at = place_of(config, reason);
 	if (rd_kafka_last_error() == RD_KAFKA_RESP_ERR__INVALID_ARG)
@@ -183,7 +181,7 @@ rd_kafka_t *producer_make_consumer(const struct config *config,
 {
 	char reason[512];
 	rd_kafka_t *consumer = NULL;
-	rd_kafka_conf_t *conf = producer_properties(config, false, e);
+	rd_kafka_conf_t *conf = properties(config, false, e);
 	if (conf == NULL)
 		/* uncovered: each property was tried when the file was read */
 		return NULL;
@@ -203,9 +201,8 @@ rd_kafka_t *producer_make_consumer(const struct config *config,
 struct producer *producer_new(
 	const struct config *config, const struct producer_use *use, struct error *e)
 {
-	static const uint64_t one = 1;
 	char reason[512];
-	rd_kafka_conf_t *conf = producer_properties(config, use->in_order, e);
+	rd_kafka_conf_t *conf = properties(config, use->in_order, e);
 	if (conf == NULL)
 		/* uncovered: see set_property() */
 		return NULL;
@@ -214,22 +211,18 @@ struct producer *producer_new(
 	if (use->batch_size > 0 && !limit_batches(conf, use->batch_size, e))
 		abort();
 	rd_kafka_conf_set_opaque(conf, use->arg);
-	rd_kafka_conf_set_dr_msg_cb(conf, use->callbacks.report);
-	rd_kafka_conf_set_error_cb(conf, use->callbacks.error);
+	rd_kafka_conf_set_dr_msg_cb(conf, use->report);
+	rd_kafka_conf_set_error_cb(conf, use->error);
 	rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
 	if (handle == NULL) {
-		producer_refused(config, reason, e);
+		refused(config, reason, e);
 		rd_kafka_conf_destroy(conf);
 		return NULL;
 	}
-	rd_kafka_queue_t *reports = rd_kafka_queue_get_main(handle);
-	rd_kafka_queue_io_event_enable(reports, use->wake_fd, &one, sizeof one);
-	rd_kafka_queue_destroy(reports);
 	struct producer *p = memory_new(1, sizeof *p);
 	p->handle = handle;
 	p->is_patient =
 		is_overruled(config, "linger.ms") || is_overruled(config, "queue.buffering.max.ms");
-	pthread_mutex_init(&p->lock, NULL);
 	return p;
 }
 
@@ -240,7 +233,6 @@ void producer_free(struct producer *p)
 	for (size_t i = 0; i < p->topic_count; i++)
 		rd_kafka_topic_destroy(p->topics[i]);
 	rd_kafka_destroy(p->handle);
-	pthread_mutex_destroy(&p->lock);
 	free(p->topics);
 	free(p);
 }
@@ -296,12 +288,8 @@ static size_t topic_place(const struct producer *p, const char *name)
 
 bool producer_has_topic(struct producer *p, const char *name)
 {
-	pthread_mutex_lock(&p->lock);
 	size_t place = topic_place(p, name);
-	bool has =
-		place < p->topic_count && strcmp(rd_kafka_topic_name(p->topics[place]), name) == 0;
-	pthread_mutex_unlock(&p->lock);
-	return has;
+	return place < p->topic_count && strcmp(rd_kafka_topic_name(p->topics[place]), name) == 0;
 }
 
 static void add_topic(struct producer *p, size_t place, rd_kafka_topic_t *topic)
@@ -318,18 +306,16 @@ static void add_topic(struct producer *p, size_t place, rd_kafka_topic_t *topic)
  * a second later. */
 static rd_kafka_topic_t *topic_handle(struct producer *p, const char *name)
 {
-	rd_kafka_topic_t *topic = atomic_load(&p->last_topic);
+	rd_kafka_topic_t *topic = p->last_topic;
 	if (topic != NULL && strcmp(rd_kafka_topic_name(topic), name) == 0)
 		return topic;
-	pthread_mutex_lock(&p->lock);
 	size_t place = topic_place(p, name);
 	if (place < p->topic_count && strcmp(rd_kafka_topic_name(p->topics[place]), name) == 0)
 		topic = p->topics[place];
 	else if ((topic = rd_kafka_topic_new(p->handle, name, NULL)) != NULL)
 		add_topic(p, place, topic);
-	pthread_mutex_unlock(&p->lock);
 	if (topic != NULL)
-		atomic_store(&p->last_topic, topic);
+		p->last_topic = topic;
 	return topic;
 }
 

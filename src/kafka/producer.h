@@ -13,12 +13,6 @@
 
 struct producer;
 
-/* Called from within producer_poll(). */
-struct producer_callbacks {
-	void (*report)(rd_kafka_t *handle, const rd_kafka_message_t *report, void *arg);
-	void (*error)(rd_kafka_t *handle, int code, const char *reason, void *arg);
-};
-
 /* A consumer with the same properties, for querying the cluster: it never creates a topic.
  * on_error is called from within rd_kafka_poll().  NULL with e if it cannot be created; destroy it
  * with rd_kafka_destroy(). */
@@ -27,21 +21,17 @@ rd_kafka_t *producer_make_consumer(const struct config *config,
 	struct error *e);
 
 struct producer_use {
-	struct producer_callbacks callbacks;
-	void *arg;     /* of the callbacks */
-	int wake_fd;   /* an eventfd that it writes to when producer_poll() has something to do */
-	bool in_order; /* without gaps: see bus_ordered() */
-	bool is_alone; /* one message per batch: see bus_alone() */
+	/* Called from within producer_poll() and producer_send_now(), with arg: */
+	void (*report)(rd_kafka_t *handle, const rd_kafka_message_t *report, void *arg);
+	void (*error)(rd_kafka_t *handle, int code, const char *reason, void *arg);
+	void *arg;
+	bool in_order;     /* without gaps: see lane.h */
+	bool is_alone;     /* one message per batch */
 	size_t batch_size; /* at most this many bytes per batch; 0: as configured */
 };
 
-/* The properties of a producer, to be passed to rd_kafka_new() or destroyed.  NULL with e if one is
- * wrong. */
-rd_kafka_conf_t *producer_properties(const struct config *config, bool in_order, struct error *e);
-
-/* Fill e with the error of rd_kafka_new().  Always returns false. */
-bool producer_refused(const struct config *config, const char *reason, struct error *e);
-
+/* Create a producer.  Does not wait for a broker.  NULL with e if that is not possible:
+ * ERROR_CONFIG if the properties contradict each other. */
 struct producer *producer_new(
 	const struct config *config, const struct producer_use *use, struct error *e);
 void producer_free(struct producer *p);
@@ -57,11 +47,11 @@ bool producer_send_now(struct producer *p);
 /* Its librdkafka handle, for querying the cluster (ask.h). */
 rd_kafka_t *producer_handle(const struct producer *p);
 
-/* Whether a message was handed over for a topic, or the topic was queried.  Any thread. */
+/* Whether a message was handed over for a topic, or the topic was queried. */
 bool producer_has_topic(struct producer *p, const char *name);
 
 /* Query the cluster about a topic; waits half a second for the answer.  Returns what is wrong with
- * the topic, or why there is no answer.  Any thread. */
+ * the topic, or why there is no answer. */
 rd_kafka_resp_err_t producer_ask_topic(struct producer *p, const char *name);
 
 /* A numeric property of a handle. */
@@ -70,8 +60,7 @@ size_t producer_property(rd_kafka_t *handle, const char *name);
 /* Why the producer can never send again. */
 void producer_fatal_error(const struct producer *p, char *reason, size_t size);
 
-/* Hand a message over without waiting; its bytes are copied, opaque is returned in its report.  Any
- * thread. */
+/* Hand a message over without waiting; its bytes are copied, opaque is returned in its report.  */
 rd_kafka_resp_err_t producer_send(struct producer *p, const struct message *message, void *opaque);
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * Which properties may be set: those that librdkafka accepts and signalbus allows.
  */
+#include "kafka/property.h"
+
 #include "base/suggest.h"
 #include "base/text.h"
-#include "kafka/lane.h"
 #include "kafka/producer.h"
 
 #include <ctype.h>
@@ -114,7 +115,7 @@ static void unknown_property(const char *name, struct error *e)
 	free(known);
 }
 
-enum property_answer bus_check_property(const struct property *p, struct error *e)
+enum property_answer property_check(const struct property *p, struct error *e)
 {
 	char reason[512];
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();

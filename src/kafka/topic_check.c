@@ -3,10 +3,11 @@
  * name makes the broker create it, if that is allowed (tested with librdkafka 2.0.2), and a list of
  * all topics omits those that the user may not see.
  */
+#include "kafka/topic_check.h"
+
 #include "base/stop.h"
 #include "base/text.h"
 #include "kafka/ask.h"
-#include "kafka/lane.h"
 #include "kafka/producer.h"
 
 #include <stdio.h>
@@ -48,19 +49,9 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg
 /* Contradictory properties of a producer are mistakes in the configuration. */
 static bool check_producer(const struct config *config, struct error *e)
 {
-	char reason[512];
-	rd_kafka_conf_t *conf = producer_properties(config, false, e);
-	if (conf == NULL)
-		/* uncovered: each property was tried when the file was read */
-		return false;
-	rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
-	if (producer == NULL) {
-		producer_refused(config, reason, e);
-		rd_kafka_conf_destroy(conf);
-		return false;
-	}
-	rd_kafka_destroy(producer);
-	return true;
+	struct producer *producer = producer_new(config, &(struct producer_use){ 0 }, e);
+	producer_free(producer);
+	return producer != NULL;
 }
 
 /* Query a topic or, with NULL, only the brokers, until there is an answer. */
@@ -87,7 +78,7 @@ static bool ask(struct inquiry *q, rd_kafka_topic_t *topic, const struct rd_kafk
 }
 
 /* What the cluster's answer says about a topic. */
-static void judge(struct bus_topic *t, const struct rd_kafka_metadata_topic *found)
+static void judge(struct topic_check *t, const struct rd_kafka_metadata_topic *found)
 {
 	static const struct {
 		rd_kafka_resp_err_t code;
@@ -138,7 +129,7 @@ static const struct leader *ask_leader_once(
 
 /* Whether the leaders of the topic's partitions can be reached at their advertised addresses. */
 static void ask_leaders(
-	struct inquiry *q, struct bus_topic *t, const struct rd_kafka_metadata *answer)
+	struct inquiry *q, struct topic_check *t, const struct rd_kafka_metadata *answer)
 {
 	const struct rd_kafka_metadata_topic *found = &answer->topics[0];
 	for (int i = 0; i < found->partition_cnt && t->problem[0] == '\0' && !stop_requested();
@@ -152,7 +143,7 @@ static void ask_leaders(
 }
 
 /* The settings of the topic, and what they mean for messages. */
-static void judge_settings(struct inquiry *q, struct bus_topic *t)
+static void judge_settings(struct inquiry *q, struct topic_check *t)
 {
 	struct topic_settings s = ask_topic_settings(q->consumer, t->name, SETTINGS_MS);
 	size_t allowed = producer_property(q->consumer, "message.max.bytes");
@@ -172,7 +163,8 @@ static void judge_settings(struct inquiry *q, struct bus_topic *t)
 			s.max_message_bytes, allowed);
 }
 
-static void examine(struct inquiry *q, struct bus_topic *t, const struct rd_kafka_metadata *answer)
+static void examine(
+	struct inquiry *q, struct topic_check *t, const struct rd_kafka_metadata *answer)
 {
 	const struct rd_kafka_metadata_topic *found = &answer->topics[0];
 	judge(t, found);
@@ -188,7 +180,7 @@ static void examine(struct inquiry *q, struct bus_topic *t, const struct rd_kafk
 		judge_settings(q, t);
 }
 
-static bool ask_for(struct inquiry *q, struct bus_topic *t, struct error *e)
+static bool ask_for(struct inquiry *q, struct topic_check *t, struct error *e)
 {
 	const struct rd_kafka_metadata *answer;
 	rd_kafka_topic_t *topic = rd_kafka_topic_new(q->consumer, t->name, NULL);
@@ -212,7 +204,7 @@ static bool ask_for(struct inquiry *q, struct bus_topic *t, struct error *e)
 	return ok;
 }
 
-bool bus_topics(const struct config *config, struct bus_topic *topics, size_t count,
+bool topic_check_all(const struct config *config, struct topic_check *topics, size_t count,
 	struct instant deadline, struct error *e)
 {
 	struct inquiry q = { .deadline = deadline };

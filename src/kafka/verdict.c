@@ -32,7 +32,7 @@ static const struct {
 	{ RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, VERDICT_REJECTED },
 };
 
-enum verdict bus_verdict_of(rd_kafka_resp_err_t code)
+enum verdict verdict_of(rd_kafka_resp_err_t code)
 {
 	for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++)
 		if (verdicts[i].code == code)
@@ -40,20 +40,20 @@ enum verdict bus_verdict_of(rd_kafka_resp_err_t code)
 	return VERDICT_UNKNOWN;
 }
 
-int bus_verdict_cause(rd_kafka_resp_err_t code)
+int verdict_cause(rd_kafka_resp_err_t code)
 {
 	bool is_of_size = code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
 			  code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE;
 	return is_of_size ? 0 : code;
 }
 
-const char *bus_verdict_text(rd_kafka_resp_err_t code)
+const char *verdict_text(rd_kafka_resp_err_t code)
 {
 	bool is_unknown = code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
 	return rd_kafka_err2str(is_unknown ? RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART : code);
 }
 
-bool bus_verdict_is_of_time(rd_kafka_resp_err_t code)
+bool verdict_is_of_time(rd_kafka_resp_err_t code)
 {
 	return code == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP;
 }

@@ -6,16 +6,13 @@
 
 #include <stdlib.h>
 
-/* This many rows are worth a separate batch; fewer should wait to be batched with others. */
-#define LARGE_BURST 200
-
-struct burst *burst_new(
-	const struct config *config, struct store *store, struct bus *bus, struct burst_owner owner)
+struct burst *burst_new(const struct config *config, struct store *store, struct broker *broker,
+	struct burst_owner owner)
 {
 	struct burst *b = memory_new(1, sizeof *b);
 	b->config = config;
 	b->store = store;
-	b->bus = bus;
+	b->broker = broker;
 	b->worker = owner.worker;
 	b->is_sole = owner.workers == 1;
 	b->runs = memory_new(config->model_count, sizeof *b->runs);
@@ -54,6 +51,13 @@ static void end(struct burst *b)
 	b->fields = NULL;
 }
 
+/* What is not sent is the row's own fault, if it is a fault. */
+static void refuse(struct ledger *l, size_t slot, enum verdict v, const char *reason)
+{
+	if (ledger_record(l, slot, v, reason))
+		ledger_explain(l, slot, 0, BLAME_SOLE);
+}
+
 /* Encode and send a row for a slot of l.  Returns false if it was refused. */
 static bool send_row(struct burst *b, size_t row, struct ledger *l, size_t slot)
 {
@@ -61,21 +65,20 @@ static bool send_row(struct burst *b, size_t row, struct ledger *l, size_t slot)
 	struct error e;
 	if (claim_refuses(&b->claim, row)) {
 		const struct refusal *r = &b->claim.refusals[row];
-		bus_refuse(
-			b->via, l, slot, r->may_die ? VERDICT_UNREADABLE : VERDICT_HELD, r->reason);
+		refuse(l, slot, r->may_die ? VERDICT_UNREADABLE : VERDICT_HELD, r->reason);
 		return false;
 	}
 	rows_fields(b->claim.rows, row, b->fields, ROW_FIXED_FIELDS + b->model->output_count);
 	if (encode_row(b->encoder, b->fields, &message, &e))
-		return bus_send(b->via, l, slot, &message, b->deadline);
-	bus_refuse(b->via, l, slot, VERDICT_REJECTED, e.text);
+		return lane_send(b->lane, l, slot, &message, b->deadline);
+	refuse(l, slot, VERDICT_REJECTED, e.text);
 	return false;
 }
 
 void burst_hand_over(struct burst *b, size_t row, struct ledger *l, size_t slot)
 {
 	if (b->is_refused && b->in_order)
-		bus_refuse(b->via, l, slot, VERDICT_UNSENT, NULL);
+		refuse(l, slot, VERDICT_UNSENT, NULL);
 	else if (!send_row(b, row, l, slot))
 		b->is_refused = true;
 }
@@ -83,7 +86,7 @@ void burst_hand_over(struct burst *b, size_t row, struct ledger *l, size_t slot)
 void burst_open(struct burst *b, struct ledger *l, size_t count)
 {
 	b->is_refused = false;
-	bus_begin(b->via, l, count);
+	lane_begin(b->lane, l, count);
 }
 
 /* The message of a slot of the open ledger. */
@@ -100,23 +103,16 @@ static const struct message *message_of(void *arg, size_t slot)
 
 void burst_close(struct burst *b, struct ledger *l)
 {
-	bus_await(b->via, l, b->deadline, &(struct bus_memory){ message_of, b });
-	bus_end(b->via, l);
+	lane_await(b->lane, l, b->deadline, &(struct lane_memory){ message_of, b });
+	lane_end(b->lane, l);
 }
 
-/* The bus for the claimed rows; NULL with e if it cannot be created. */
-static struct bus *choose_bus(const struct burst *b, struct error *e)
-{
-	if (b->in_order)
-		return bus_ordered(b->bus, b->model->index, e);
-	return b->claim.count >= LARGE_BURST ? bus_lane(b->bus, b->worker) : b->bus;
-}
-
-/* Begin with the claimed rows.  Fails if there is no bus to send them with. */
+/* Begin with the claimed rows.  Fails if there is no lane to send them with. */
 static bool begin_sending(struct burst *b, struct error *e)
 {
-	b->via = choose_bus(b, e);
-	if (b->via == NULL)
+	b->lane = b->in_order ? broker_lane_ordered(b->broker, b->model->index, e)
+			      : broker_lane(b->broker, b->worker);
+	if (b->lane == NULL)
 		return false;
 	b->start = clock_now();
 	burst_open(b, &b->ledger, (size_t)b->model->settings->burst_count);
@@ -136,7 +132,7 @@ static void end_sending(struct burst *b)
 {
 	if (!b->is_open)
 		return;
-	bus_truncate(b->via, &b->ledger, b->handed_over);
+	ledger_truncate(&b->ledger, b->handed_over);
 	burst_close(b, &b->ledger);
 	b->is_open = false;
 }

@@ -1,7 +1,7 @@
 /*
  * burst - sends some rows: claim, encode, send, wait, settle.
  *
- * A burst belongs to one worker, and so does the store it uses; the bus is shared.  Running one
+ * A burst belongs to one worker, and so does the store it uses; the broker is shared.  Running one
  * blocks: for the responses of the database, and for those of the broker until `timeout` of the
  * configuration.  Rows are deleted only in a transaction that commits after VERDICT_STORED for
  * their messages.  The server may begin to delete them earlier, while the messages are in flight
@@ -9,16 +9,15 @@
  *
  * The first rows of a claim may be in flight to the broker while the last ones still arrive from
  * the database.  If such a claim fails, their acknowledgements are awaited nevertheless, and they
- * are sent again with the next burst.  This is done in order, or if no other worker uses the bus:
- * the bus is not flushed while messages are handed over, so bursts of others would wait for the
- * claim.
+ * are sent again with the next burst.  This is done in order, and by a sole worker: several may
+ * delete the rows of a claim before the first one is sent (store/claim_unlocked.c).
  */
 #ifndef SIGNALBUS_BURST_H
 #define SIGNALBUS_BURST_H
 
 #include "base/error.h"
 #include "config/config.h"
-#include "kafka/lane.h"
+#include "kafka/broker.h"
 #include "relay/deferral.h"
 #include "store/scan_position.h"
 #include "store/store.h"
@@ -66,10 +65,10 @@ struct burst_result {
 /* The owner of the burst. */
 struct burst_owner {
 	unsigned worker;  /* its number, from 0 … */
-	unsigned workers; /* … of this many, which use the bus at the same time */
+	unsigned workers; /* … of this many */
 };
 
-struct burst *burst_new(const struct config *config, struct store *store, struct bus *bus,
+struct burst *burst_new(const struct config *config, struct store *store, struct broker *broker,
 	struct burst_owner owner);
 void burst_free(struct burst *b);
 

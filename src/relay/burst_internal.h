@@ -11,9 +11,9 @@
 struct burst {
 	const struct config *config;
 	struct store *store;
-	struct bus *bus;
+	struct broker *broker;
 	unsigned worker;
-	bool is_sole;            /* no other burst runs on the bus at the same time */
+	bool is_sole;            /* no other worker claims rows at the same time */
 	struct ledger ledger;    /* of all rows */
 	struct ledger attempt;   /* of rows that are sent again */
 	struct ledger_run *runs; /* one for each model of the configuration */
@@ -26,7 +26,7 @@ struct burst {
 	struct claim claim;
 	struct field *fields; /* of the row being encoded */
 	bool in_order;
-	struct bus *via;         /* the bus, or one that belongs to it */
+	struct lane *lane;       /* that its messages are sent with */
 	struct instant deadline; /* for the broker's answers */
 	bool is_refused;         /* one of the rows that were handed over was refused */
 	bool is_open;            /* the ledger of all rows is open */

@@ -64,21 +64,21 @@ static bool isolate_rejected(struct burst *b, const size_t *rows, size_t count)
 static void send_again(struct burst *b, const size_t *rows, size_t count)
 {
 	struct error e;
-	struct bus *usual = b->via, *via = usual;
+	struct lane *usual = b->lane, *lane = usual;
 	if (count == 1 && !b->in_order)
-		via = bus_alone(b->bus, &e);
-	b->via = via != NULL ? via : usual;
+		lane = broker_lane_alone(b->broker, b->worker, &e);
+	b->lane = lane != NULL ? lane : usual;
 	b->again = rows;
 	burst_open(b, &b->attempt, count);
 	for (size_t slot = 0; slot < count; slot++)
-		if (via == NULL)
-			/* uncovered: no descriptor or thread is left for that bus */
-			bus_refuse(b->via, &b->attempt, slot, VERDICT_UNKNOWN, e.text);
+		if (lane == NULL)
+			/* uncovered: no descriptor or thread is left for that lane */
+			ledger_record(&b->attempt, slot, VERDICT_UNKNOWN, e.text);
 		else
 			burst_hand_over(b, rows[slot], &b->attempt, slot);
 	burst_close(b, &b->attempt);
 	b->again = NULL;
-	b->via = usual;
+	b->lane = usual;
 }
 
 /* Send rows again, until the rejected ones are isolated: one bad message fails its whole batch.  In

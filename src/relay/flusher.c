@@ -118,7 +118,7 @@ struct flusher *flusher_new(const struct flush_plan *plan)
 		if (plan->model_count > 1)
 			store_limit_locks(w->store, LOCK_S);
 		w->tasks = memory_new(plan->model_count, sizeof *w->tasks);
-		w->burst = burst_new(plan->config, w->store, plan->bus, owner);
+		w->burst = burst_new(plan->config, w->store, plan->broker, owner);
 		w->jitter[0] = (unsigned short)(clock_now().ns >> 8);
 		w->jitter[1] = (unsigned short)i;
 	}
@@ -150,7 +150,7 @@ static void fail(struct flusher *f, struct target *t, const struct error *e)
 	if (e->kind == ERROR_STOPPED || atomic_exchange(&t->failed, true))
 		return;
 	if (e->kind == ERROR_CONNECTION || e->kind == ERROR_POOLED ||
-		(e->kind == ERROR_BROKER && !bus_is_answered(f->plan->bus)))
+		(e->kind == ERROR_BROKER && !broker_is_answered(f->plan->broker)))
 		if (atomic_exchange(&f->aborted, true))
 			return;
 	pthread_mutex_lock(&f->lock);
@@ -259,7 +259,7 @@ static bool is_own_trouble(const struct worker *w, enum error_kind kind)
 {
 	const struct flush_plan *plan = w->flusher->plan;
 	return kind == ERROR_TEMPORARY || kind == ERROR_TOPIC ||
-	       (kind == ERROR_BROKER && plan->model_count > 1 && bus_is_answered(plan->bus));
+	       (kind == ERROR_BROKER && plan->model_count > 1 && broker_is_answered(plan->broker));
 }
 
 /* Whether to retry, now or later, after an error in flushing a model. */

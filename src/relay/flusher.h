@@ -16,7 +16,7 @@
 
 #include "base/error.h"
 #include "config/config.h"
-#include "kafka/lane.h"
+#include "kafka/broker.h"
 #include "relay/progress.h"
 
 #include <stddef.h>
@@ -28,7 +28,7 @@ struct flusher;
 struct flush_plan {
 	enum discipline discipline;
 	const struct config *config;
-	struct bus *bus;
+	struct broker *broker;
 	const size_t *models; /* indexes in the configuration */
 	size_t model_count;
 	bool are_named;     /* by the user: leaving one out is an error */

@@ -1,5 +1,5 @@
 /*
- * burst_doubles - stands in for the store and the bus, as a script wants it, and watches that
+ * burst_doubles - stands in for the store and the broker, as a script wants it, and watches that
  * nothing is deleted that the broker has not stored.
  *
  * The claim finds the rows 0, 1, …; row n has id n + 1, key and value say which row a message is
@@ -9,7 +9,7 @@
 #define SIGNALBUS_TEST_BURST_DOUBLES_H
 
 #include "base/text.h"
-#include "kafka/lane.h"
+#include "kafka/broker.h"
 #include "relay/burst.h"
 #include "store/store.h"
 
@@ -23,8 +23,12 @@ struct store {
 	int nothing;
 };
 
-struct bus {
+struct lane {
 	int nothing;
+};
+
+struct broker {
+	struct lane usual, ordered, alone;
 };
 
 struct rows {
@@ -35,7 +39,7 @@ struct rows {
 struct script {
 	size_t rows;                         /* that a claim finds */
 	size_t streamed;                     /* the number that may be sent before it ends */
-	bool no_bus;                         /* for bursts in order */
+	bool no_lane;                        /* for bursts in order */
 	enum error_kind claim_error;         /* ERROR_NONE: it succeeds */
 	enum error_kind settle_error;        /* the same */
 	bool is_unconfirmed;                 /* what is settled */
@@ -56,8 +60,9 @@ struct script {
 	double since;              /* seconds since the server was asked */
 };
 
-/* From bus_begin() to bus_end(). */
+/* From lane_begin() to lane_end(). */
 struct attempt {
+	const struct lane *lane;
 	size_t count; /* slots */
 	size_t sent;
 	size_t rows[ROWS_MAX]; /* that were sent, in their order … */
@@ -70,12 +75,11 @@ struct attempt {
 struct seen {
 	struct attempt attempts[ATTEMPTS_MAX];
 	size_t attempt_count;
-	struct ledger *open;   /* between bus_begin() and bus_end() */
+	struct ledger *open;   /* between lane_begin() and lane_end() */
 	bool stored[ROWS_MAX]; /* the broker has said so, once at least */
 	bool rejected_alone[ROWS_MAX];
 	bool in_order;
-	bool by_lane; /* of the worker … */
-	unsigned lane;
+	unsigned worker; /* whose lane was taken */
 	bool in_transaction;
 	bool is_early; /* the rows are being deleted */
 	bool is_kept;
@@ -324,47 +328,39 @@ static inline struct attempt *this_attempt(void)
 	return &seen.attempts[seen.attempt_count - 1];
 }
 
-struct bus *bus_alone(struct bus *bus, struct error *e)
+struct lane *broker_lane_alone(struct broker *broker, unsigned worker, struct error *e)
 {
 	(void)e;
-	return bus;
+	seen.worker = worker;
+	return &broker->alone;
 }
 
-struct bus *bus_lane(struct bus *bus, unsigned worker)
+struct lane *broker_lane(struct broker *broker, unsigned worker)
 {
-	seen.by_lane = true;
-	seen.lane = worker;
-	return bus;
+	seen.worker = worker;
+	return &broker->usual;
 }
 
-struct bus *bus_ordered(struct bus *bus, size_t model, struct error *e)
+struct lane *broker_lane_ordered(struct broker *broker, size_t model, struct error *e)
 {
 	(void)model;
-	if (!script.no_bus)
-		return bus;
+	if (!script.no_lane)
+		return &broker->ordered;
 	error_set(e, ERROR_BROKER, "kafka: cannot create a producer");
 	return NULL;
 }
 
-void bus_begin(struct bus *bus, struct ledger *l, size_t count)
+void lane_begin(struct lane *lane, struct ledger *l, size_t count)
 {
-	ck_assert_ptr_nonnull(bus);
 	ck_assert_ptr_null(seen.open);
 	ck_assert(seen.in_transaction);
 	ck_assert_uint_gt(count, 0);
 	ck_assert_uint_lt(seen.attempt_count, ATTEMPTS_MAX);
 	seen.attempt_count++;
+	this_attempt()->lane = lane;
 	this_attempt()->count = count;
 	seen.open = l;
 	ledger_begin(l, seen.attempt_count, count);
-}
-
-void bus_truncate(struct bus *bus, struct ledger *l, size_t count)
-{
-	ck_assert_ptr_nonnull(bus);
-	ck_assert_ptr_eq(l, seen.open);
-	this_attempt()->count = count;
-	ledger_truncate(l, count);
 }
 
 /* Which row the message is of. */
@@ -394,13 +390,13 @@ static inline void check_may_send(const struct attempt *a, size_t row)
 	ck_assert_msg(!seen.in_order || !a->refused, "row %zu is sent after a refusal", row);
 }
 
-bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct message *message,
+bool lane_send(struct lane *lane, struct ledger *l, size_t slot, const struct message *message,
 	struct instant deadline)
 {
 	struct attempt *a = this_attempt();
 	size_t row = row_of(message);
 	ck_assert(!script.refused[row] && !script.unreadable[row]);
-	ck_assert_ptr_nonnull(bus);
+	ck_assert_ptr_eq(lane, this_attempt()->lane);
 	ck_assert_ptr_eq(l, seen.open);
 	/* The broker has all of the time-out, however long the claim took; what is sent while it
 	 * runs has what is left of the claim's. */
@@ -425,14 +421,6 @@ bool bus_send(struct bus *bus, struct ledger *l, size_t slot, const struct messa
 	return true;
 }
 
-void bus_refuse(struct bus *bus, struct ledger *l, size_t slot, enum verdict v, const char *reason)
-{
-	ck_assert_ptr_nonnull(bus);
-	ck_assert_ptr_eq(l, seen.open);
-	ck_assert_int_ne(v, VERDICT_STORED);
-	ck_assert(ledger_record(l, slot, v, reason));
-}
-
 static inline enum verdict answer(const struct attempt *a, size_t row)
 {
 	for (size_t i = 0; i < a->sent; i++)
@@ -446,7 +434,7 @@ static inline enum verdict answer(const struct attempt *a, size_t row)
 }
 
 /* The messages that were sent can be had again, as long as there are rows. */
-static inline void check_memory(const struct attempt *a, const struct bus_memory *m)
+static inline void check_memory(const struct attempt *a, const struct lane_memory *m)
 {
 	for (size_t i = 0; i < a->sent; i++) {
 		const struct message *message = m->message_of(m->arg, a->slots[i]);
@@ -457,15 +445,16 @@ static inline void check_memory(const struct attempt *a, const struct bus_memory
 }
 
 /* The reports come last row first, and twice, the second time with another verdict. */
-void bus_await(
-	struct bus *bus, struct ledger *l, struct instant deadline, const struct bus_memory *m)
+void lane_await(
+	struct lane *lane, struct ledger *l, struct instant deadline, const struct lane_memory *m)
 {
 	static const char *const reasons[] = { [VERDICT_AWAY] = "topic orders: nobody leads it",
 		[VERDICT_TOPIC] = "no such topic",
 		[VERDICT_REJECTED] = "bad message" };
 	const struct attempt *a = this_attempt();
+	this_attempt()->count = l->count; /* that it may have been truncated to */
 	(void)deadline;
-	ck_assert_ptr_nonnull(bus);
+	ck_assert_ptr_eq(lane, this_attempt()->lane);
 	ck_assert_ptr_eq(l, seen.open);
 	check_memory(a, m);
 	for (size_t i = a->sent; i-- > 0;) {
@@ -484,9 +473,9 @@ void bus_await(
 	ck_assert(ledger_complete(l));
 }
 
-void bus_end(struct bus *bus, struct ledger *l)
+void lane_end(struct lane *lane, struct ledger *l)
 {
-	ck_assert_ptr_nonnull(bus);
+	ck_assert_ptr_eq(lane, this_attempt()->lane);
 	ck_assert_ptr_eq(l, seen.open);
 	seen.open = NULL;
 }

@@ -10,7 +10,7 @@
 static struct {
 	struct fixture fixture;
 	struct store store;
-	struct bus bus;
+	struct broker broker;
 	struct model *model;
 	struct burst *burst;
 	struct burst_result result;
@@ -30,7 +30,7 @@ static inline void begin(void)
 	world.fixture.settings.key = "id";
 	world.model = resolve();
 	world.burst = burst_new(
-		&world.fixture.config, &world.store, &world.bus, (struct burst_owner){ 0, 1 });
+		&world.fixture.config, &world.store, &world.broker, (struct burst_owner){ 0, 1 });
 	script = (struct script){ 0 };
 	seen = (struct seen){ 0 };
 }

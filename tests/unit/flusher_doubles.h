@@ -241,9 +241,9 @@ void progress_end(struct progress *p)
 	p->shown = false;
 }
 
-bool bus_is_answered(struct bus *bus)
+bool broker_is_answered(struct broker *broker)
 {
-	(void)bus;
+	(void)broker;
 	return script.is_answered;
 }
 

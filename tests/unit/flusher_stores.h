@@ -127,13 +127,13 @@ bool store_say_writer(struct store *s, const struct model *m, struct error *e)
 	return error_set(e, ERROR_DATABASE, "a writer holds %c back", name_of(m->index));
 }
 
-struct burst *burst_new(
-	const struct config *config, struct store *store, struct bus *bus, struct burst_owner owner)
+struct burst *burst_new(const struct config *config, struct store *store, struct broker *broker,
+	struct burst_owner owner)
 {
 	ck_assert_uint_lt(owner.worker, owner.workers);
 	struct burst *b = memory_new(1, sizeof *b);
 	ck_assert_ptr_nonnull(config);
-	ck_assert_ptr_null(bus);
+	ck_assert_ptr_null(broker);
 	b->store = store;
 	return b;
 }

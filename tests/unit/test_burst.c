@@ -70,35 +70,32 @@ START_TEST(with_several_bursts_only_rows_in_order_are_sent_as_they_come)
 	begin();
 	burst_free(world.burst);
 	world.burst = burst_new(
-		&world.fixture.config, &world.store, &world.bus, (struct burst_owner){ 0, 2 });
+		&world.fixture.config, &world.store, &world.broker, (struct burst_owner){ 0, 2 });
 	ck_assert(run(kinds[_i]));
 	ck_assert_int_eq(seen.request.on_row != NULL, kinds[_i] == CLAIM_ORDERED);
 	end();
 }
 END_TEST
 
-static const struct {
-	size_t rows;
-	enum claim_kind kind;
-	bool by_lane;
-} lanes[] = {
-	{ 200, CLAIM_FIRST, true },
-	{ 200, CLAIM_BY_KEY, true },
-	{ 199, CLAIM_FIRST, false },
-	{ 200, CLAIM_ORDERED, false },
-};
-
-START_TEST(a_large_burst_takes_its_worker_s_lane)
+/* A row that is sent again by itself must not share its batch; in order none does. */
+START_TEST(a_burst_takes_its_worker_s_lane_or_its_model_s)
 {
 	begin();
-	world.fixture.settings.burst_count = 200;
 	burst_free(world.burst);
 	world.burst = burst_new(
-		&world.fixture.config, &world.store, &world.bus, (struct burst_owner){ 3, 4 });
-	script.rows = lanes[_i].rows;
-	ck_assert(run(lanes[_i].kind));
-	ck_assert_int_eq(seen.by_lane, lanes[_i].by_lane);
-	ck_assert_uint_eq(seen.lane, lanes[_i].by_lane ? 3 : 0);
+		&world.fixture.config, &world.store, &world.broker, (struct burst_owner){ 3, 4 });
+	script.rows = 2;
+	script.poisoned[1] = true;
+	ck_assert(!run(kinds[_i]));
+	ck_assert_uint_gt(seen.attempt_count, 1);
+	for (size_t i = 0; i < seen.attempt_count; i++) {
+		const struct attempt *a = &seen.attempts[i];
+		const struct lane *lane = kinds[_i] == CLAIM_ORDERED ? &world.broker.ordered
+					  : a->count == 1            ? &world.broker.alone
+								     : &world.broker.usual;
+		ck_assert_ptr_eq(a->lane, lane);
+	}
+	ck_assert_uint_eq(seen.worker, kinds[_i] == CLAIM_ORDERED ? 0 : 3);
 	end();
 }
 END_TEST
@@ -485,7 +482,7 @@ static struct position *begin_beside_others(void)
 	position_learn(position, 4);
 	burst_free(world.burst);
 	world.burst = burst_new(
-		&world.fixture.config, &world.store, &world.bus, (struct burst_owner){ 0, 2 });
+		&world.fixture.config, &world.store, &world.broker, (struct burst_owner){ 0, 2 });
 	return position;
 }
 
@@ -633,7 +630,7 @@ END_TEST
 START_TEST(without_a_producer_nothing_is_sent)
 {
 	begin();
-	script = (struct script){ .rows = 3, .no_bus = true };
+	script = (struct script){ .rows = 3, .no_lane = true };
 	ck_assert(!run(CLAIM_ORDERED));
 	ck_assert_int_eq(world.error.kind, ERROR_BROKER);
 	ck_assert_uint_eq(seen.attempt_count, 0);
@@ -884,7 +881,7 @@ int main(void)
 		{ a_claim_that_fails_is_the_burst_s_failure, COUNT(database_errors), 0 },
 		{ with_several_bursts_only_rows_in_order_are_sent_as_they_come, COUNT(kinds), 0 },
 		{ what_was_sent_during_a_claim_that_fails_is_awaited, COUNT(database_errors), 0 },
-		{ a_large_burst_takes_its_worker_s_lane, COUNT(lanes), 0 },
+		{ a_burst_takes_its_worker_s_lane_or_its_model_s, COUNT(kinds), 0 },
 		{ an_unconfirmed_commit_is_reported_and_counted, 1, 0 },
 		{ a_settling_that_fails_is_the_burst_s_failure, COUNT(database_errors), 0 },
 		{ rows_that_are_deleted_early_and_all_stored_are_just_settled, 1, 0 },

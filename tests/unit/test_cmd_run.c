@@ -8,7 +8,7 @@
 #include "daemon/daemon.h"
 #include "daemon/status_pages.h"
 #include "daemon/systemd.h"
-#include "kafka/lane.h"
+#include "kafka/broker.h"
 
 #include "log_doubles.h"
 
@@ -50,20 +50,21 @@ void config_free(struct config *c)
 	ck_assert_ptr_eq(c, &config);
 }
 
-struct bus *bus_new(const struct config *c, struct error *e)
+struct broker *broker_new(const struct config *c, unsigned workers, struct error *e)
 {
-	(void)c, (void)e;
-	return (struct bus *)&world;
+	(void)e;
+	ck_assert_uint_eq(workers, (unsigned)c->workers);
+	return (struct broker *)&world;
 }
 
-void bus_free(struct bus *bus)
+void broker_free(struct broker *broker)
 {
-	ck_assert_ptr_eq(bus, &world);
+	ck_assert_ptr_eq(broker, &world);
 }
 
-void bus_watch(struct bus *bus)
+void broker_watch(struct broker *broker)
 {
-	ck_assert_ptr_eq(bus, &world);
+	ck_assert_ptr_eq(broker, &world);
 }
 
 void metrics_configure(struct metrics *m, const struct config *c, struct instant now)
@@ -79,9 +80,9 @@ void metrics_reloaded(struct metrics *m, bool ok, double time)
 	world.not_loaded += !ok;
 }
 
-struct daemon *daemon_start(const struct config *c, struct bus *bus, struct metrics *m)
+struct daemon *daemon_start(const struct config *c, struct broker *broker, struct metrics *m)
 {
-	(void)c, (void)bus, (void)m;
+	(void)c, (void)broker, (void)m;
 	world.started++;
 	return (struct daemon *)&world;
 }

@@ -1,33 +1,41 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "kafka/lane_internal.h"
+#include "kafka/property.h"
 
 #include "suite.h"
 
 #include <librdkafka/rdkafka.h>
 
+#include <errno.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { TIMEOUT_S = 20, PRODUCE = 0, INIT_PRODUCER_ID = 22 /* among Kafka's requests */ };
+enum {
+	TIMEOUT_S = 20,
+	WORKERS = 2,
+	SLOW_MS = 40,
+	PRODUCE = 0,
+	INIT_PRODUCER_ID = 22 /* among Kafka's requests */
+};
 
-/* A bus of librdkafka's mock broker, which gives the answers that a test sets: a real one has such
+/* A lane to librdkafka's mock broker, which gives the answers that a test sets: a real one has such
  * errors only when something is badly wrong. */
 static struct {
-	pthread_t sender;
-	bool hesitates;
 	int brokers;    /* 0: one */
 	double timeout; /* 0: TIMEOUT_S */
 	rd_kafka_t *host;
 	rd_kafka_mock_cluster_t *cluster;
 	struct property properties[2];
 	struct config config;
-	struct bus *bus;
+	struct broker *broker;
+	struct lane *lane; /* of its first worker, or another one */
 	struct ledger ledger;
 	char warning[512];
 	unsigned warnings;
@@ -69,7 +77,7 @@ static void make_cluster(void)
 	ck_assert_ptr_nonnull(world.cluster);
 }
 
-static void make_bus(const char *property, const char *value)
+static void make_broker(const char *property, const char *value)
 {
 	struct error e;
 	world.properties[0] = (struct property){ .name = "bootstrap.servers",
@@ -79,19 +87,20 @@ static void make_bus(const char *property, const char *value)
 		.kafka_count = property != NULL ? 2 : 1,
 		.model_count = 1,
 		.timeout = world.timeout > 0 ? world.timeout : TIMEOUT_S };
-	world.bus = bus_new(&world.config, &e);
-	ck_assert_msg(world.bus != NULL, "%s", e.text);
+	world.broker = broker_new(&world.config, WORKERS, &e);
+	ck_assert_msg(world.broker != NULL, "%s", e.text);
+	world.lane = broker_lane(world.broker, 0);
 }
 
 static void begin(const char *property, const char *value)
 {
 	make_cluster();
-	make_bus(property, value);
+	make_broker(property, value);
 }
 
 static void end(void)
 {
-	bus_free(world.bus);
+	broker_free(world.broker);
 	ledger_free(&world.ledger);
 	rd_kafka_mock_cluster_destroy(world.cluster);
 	rd_kafka_destroy(world.host);
@@ -105,15 +114,15 @@ static const struct message *same_message(void *arg, size_t slot)
 }
 
 static void await(
-	struct bus *bus, struct ledger *l, const struct message *message, struct instant deadline)
+	struct lane *lane, struct ledger *l, const struct message *message, struct instant deadline)
 {
 	struct message copy = *message;
-	bus_await(bus, l, deadline, &(struct bus_memory){ same_message, &copy });
-	bus_end(bus, l);
+	lane_await(lane, l, deadline, &(struct lane_memory){ same_message, &copy });
+	lane_end(lane, l);
 }
 
 /* Send a burst of count messages, and await it.  Returns whether all are stored. */
-static bool send_and_await(struct ledger *l, const char *topic, size_t count)
+static bool send_and_await(struct lane *lane, struct ledger *l, const char *topic, size_t count)
 {
 	const struct header header = { "name", "value", 5 };
 	const struct message message = { .topic = topic,
@@ -123,16 +132,16 @@ static bool send_and_await(struct ledger *l, const char *topic, size_t count)
 		.header_count = 1,
 		.has_partition = true };
 	struct instant deadline = instant_after(clock_now(), world.config.timeout);
-	bus_begin(world.bus, l, count);
+	lane_begin(lane, l, count);
 	for (size_t slot = 0; slot < count; slot++)
-		bus_send(world.bus, l, slot, &message, deadline);
-	await(world.bus, l, &message, deadline);
+		lane_send(lane, l, slot, &message, deadline);
+	await(lane, l, &message, deadline);
 	return ledger_all_stored(l);
 }
 
 static bool send_burst_to(const char *topic, size_t count)
 {
-	return send_and_await(&world.ledger, topic, count);
+	return send_and_await(world.lane, &world.ledger, topic, count);
 }
 
 static bool send_burst(size_t count)
@@ -154,7 +163,7 @@ START_TEST(a_producer_with_a_fatal_error_is_replaced)
 	make_cluster();
 	rd_kafka_mock_push_request_errors(
 		world.cluster, INIT_PRODUCER_ID, 1, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED);
-	make_bus(NULL, NULL);
+	make_broker(NULL, NULL);
 	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
 	bool is_stored = false;
 	for (unsigned i = 0;
@@ -180,7 +189,7 @@ START_TEST(producers_that_are_refused_are_replaced_more_and_more_slowly)
 		rd_kafka_mock_push_request_errors(world.cluster, INIT_PRODUCER_ID, 1,
 			RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED);
 	struct instant start = clock_now();
-	make_bus(NULL, NULL);
+	make_broker(NULL, NULL);
 	struct instant deadline = instant_after(start, TIMEOUT_S);
 	while (!send_burst(1))
 		ck_assert(instant_before(clock_now(), deadline));
@@ -194,56 +203,58 @@ START_TEST(producers_that_are_refused_are_replaced_more_and_more_slowly)
 }
 END_TEST
 
+static void use_ordered_lane(void)
+{
+	struct error e;
+	world.lane = broker_lane_ordered(world.broker, 0, &e);
+	ck_assert_ptr_nonnull(world.lane);
+}
+
+static void use_lane_alone(void)
+{
+	struct error e;
+	world.lane = broker_lane_alone(world.broker, 0, &e);
+	ck_assert_ptr_nonnull(world.lane);
+}
+
 /* Send a burst of one in order, to a topic that refuses count times for lack of room: of a batch of
  * two that concerns the batch. */
-static void send_too_large(struct bus *bus, unsigned count)
+static void send_too_large(unsigned count)
 {
-	struct bus *main = world.bus;
 	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
-	world.bus = bus;
 	while (!send_burst(1)) /* so that the next ones may go in one batch */
 		ck_assert(instant_before(clock_now(), deadline));
 	rd_kafka_mock_push_request_errors(
 		world.cluster, PRODUCE, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
 	ck_assert(!send_burst(count));
-	/* Who learns of the gap cannot send over it. */
-	ck_assert(atomic_load(&bus->is_broken) || bus->lost_burst == bus->last_burst);
+	ck_assert(world.lane->is_lost); /* who learns of the gap cannot send over it */
 	ck_assert_int_eq(world.ledger.entries[0].verdict, VERDICT_REJECTED);
 	ck_assert_ptr_nonnull(strstr(world.ledger.entries[0].reason, "max.message.bytes"));
-	while (atomic_load(&bus->is_broken))
-		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
-	world.bus = main;
-	ck_assert(!main->has_failed); /* the broker has answered */
+	ck_assert(!world.broker->has_failed); /* the broker has answered */
 }
 
 /* The broker of librdkafka does not say how a topic is set. */
 START_TEST(batches_that_are_too_large_become_smaller)
 {
-	struct error e;
 	begin(NULL, NULL);
-	struct bus *ordered = bus_ordered(world.bus, 0, &e);
-	ck_assert_ptr_nonnull(ordered);
-	send_too_large(ordered, 2);
-	ck_assert_uint_eq(ordered->batch_size, BUS_BATCH_SIZE / 2);
-	send_too_large(ordered, 3);
-	ck_assert_uint_eq(ordered->batch_size, BUS_BATCH_SIZE / 4);
-	send_too_large(ordered, 1);
-	ck_assert_uint_eq(ordered->batch_size, 0);
+	use_ordered_lane();
+	send_too_large(2);
+	ck_assert_uint_eq(world.lane->batch_size, LANE_BATCH_SIZE / 2);
+	send_too_large(3);
+	ck_assert_uint_eq(world.lane->batch_size, LANE_BATCH_SIZE / 4);
+	send_too_large(1);
+	ck_assert_uint_eq(world.lane->batch_size, 0);
 	end();
 }
 END_TEST
 
 START_TEST(a_record_without_a_key_is_reported)
 {
-	struct error e;
 	begin(NULL, NULL);
-	struct bus *alone = bus_alone(world.bus, &e);
-	struct bus *main = world.bus;
-	world.bus = alone;
+	use_lane_alone();
 	rd_kafka_mock_push_request_errors(
 		world.cluster, PRODUCE, 1, RD_KAFKA_RESP_ERR_INVALID_RECORD);
 	ck_assert(!send_burst(1));
-	world.bus = main;
 	ck_assert_int_eq(world.ledger.entries[0].verdict, VERDICT_REJECTED);
 	ck_assert_ptr_nonnull(strstr(world.ledger.entries[0].reason,
 		"the key is NULL; is topic orders compacted (cleanup.policy)?"));
@@ -283,32 +294,112 @@ START_TEST(a_burst_does_not_continue_with_a_new_producer)
 	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
 	begin(NULL, NULL);
 	ck_assert(send_burst(1));
-	bus_begin(world.bus, &world.ledger, 2);
-	ck_assert(bus_send(world.bus, &world.ledger, 0, &message, deadline));
-	atomic_store(&world.bus->is_broken, true);
-	bus_wake(world.bus);
-	while (atomic_load(&world.bus->is_broken) && instant_before(clock_now(), deadline))
-		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
-	ck_assert(!bus_send(world.bus, &world.ledger, 1, &message, deadline));
-	await(world.bus, &world.ledger, &message, deadline);
+	lane_begin(world.lane, &world.ledger, 2);
+	ck_assert(lane_send(world.lane, &world.ledger, 0, &message, deadline));
+	atomic_fetch_add(&world.broker->generation, 1); /* as the watch does */
+	lane_poll(world.lane);
+	ck_assert(!lane_send(world.lane, &world.ledger, 1, &message, deadline));
+	await(world.lane, &world.ledger, &message, deadline);
+	ck_assert_int_eq(world.ledger.entries[0].verdict, VERDICT_UNKNOWN);
 	ck_assert_int_eq(world.ledger.entries[1].verdict, VERDICT_UNKNOWN);
 	ck_assert(send_burst(2));
 	end();
 }
 END_TEST
 
-START_TEST(every_other_worker_has_the_second_lane)
+/* Reports of a burst that was given up are none of the next one's. */
+START_TEST(late_reports_find_no_ledger)
+{
+	const struct message message = { .topic = "orders", .value = "signal", .value_length = 6 };
+	begin(NULL, NULL);
+	ck_assert(send_burst(1));
+	rd_kafka_mock_broker_set_rtt(world.cluster, 1, 2 * SLOW_MS);
+	struct instant deadline = instant_after(clock_now(), SLOW_MS / 1e3);
+	lane_begin(world.lane, &world.ledger, 1);
+	ck_assert(lane_send(world.lane, &world.ledger, 0, &message, deadline));
+	await(world.lane, &world.ledger, &message, deadline);
+	ck_assert_int_eq(world.ledger.entries[0].verdict, VERDICT_UNKNOWN);
+	deadline = instant_after(clock_now(), TIMEOUT_S);
+	lane_begin(world.lane, &world.ledger, 1);
+	while (rd_kafka_outq_len(producer_handle(world.lane->producer)) > 0) {
+		ck_assert(instant_before(clock_now(), deadline));
+		lane_flush(world.lane, deadline);
+	}
+	ck_assert_int_eq(world.ledger.entries[0].verdict, VERDICT_NONE);
+	ck_assert(lane_send(world.lane, &world.ledger, 0, &message, deadline));
+	await(world.lane, &world.ledger, &message, deadline);
+	ck_assert(ledger_all_stored(&world.ledger));
+	end();
+}
+END_TEST
+
+/* What is left of a burst in order that was given up is not sent any more, and that before anyone
+ * learns that it was given up: others may send its rows now. */
+START_TEST(in_order_nothing_is_sent_after_the_deadline)
+{
+	const struct message message = { .topic = "orders", .value = "signal", .value_length = 6 };
+	begin(NULL, NULL);
+	use_ordered_lane();
+	ck_assert(send_burst(1));
+	const struct producer *producer = world.lane->producer;
+	rd_kafka_mock_broker_set_rtt(world.cluster, 1, 2 * SLOW_MS);
+	struct instant deadline = instant_after(clock_now(), SLOW_MS / 1e3);
+	lane_begin(world.lane, &world.ledger, 1);
+	ck_assert(lane_send(world.lane, &world.ledger, 0, &message, deadline));
+	struct message copy = message;
+	lane_await(
+		world.lane, &world.ledger, deadline, &(struct lane_memory){ same_message, &copy });
+	ck_assert_int_eq(world.ledger.entries[0].verdict, VERDICT_UNKNOWN);
+	ck_assert_ptr_ne(world.lane->producer, producer);
+	ck_assert_int_eq(rd_kafka_outq_len(producer_handle(world.lane->producer)), 0);
+	lane_end(world.lane, &world.ledger);
+	end();
+}
+END_TEST
+
+static void *await_turn(void *arg)
+{
+	struct ledger ledger = { 0 };
+	bool *has_lane = arg;
+	lane_begin(world.lane, &ledger, 1);
+	*has_lane = world.lane->ledger == &ledger;
+	ledger_truncate(&ledger, 0);
+	lane_end(world.lane, &ledger);
+	ledger_free(&ledger);
+	return NULL;
+}
+
+/* A worker that is to send a model in order, since another one has lost its session, waits until
+ * that one has its verdicts. */
+START_TEST(workers_take_turns_with_a_lane)
+{
+	pthread_t thread;
+	bool has_lane = false;
+	begin(NULL, NULL);
+	use_ordered_lane();
+	lane_begin(world.lane, &world.ledger, 1);
+	ck_assert_int_eq(pthread_mutex_trylock(&world.lane->turn), EBUSY);
+	pthread_create(&thread, NULL, await_turn, &has_lane);
+	ledger_truncate(&world.ledger, 0);
+	ck_assert_ptr_eq(world.lane->ledger, &world.ledger);
+	lane_end(world.lane, &world.ledger);
+	pthread_join(thread, NULL);
+	ck_assert(has_lane);
+	end();
+}
+END_TEST
+
+START_TEST(each_worker_has_a_lane)
 {
 	begin(NULL, NULL);
-	struct bus *main = world.bus;
-	ck_assert_ptr_eq(bus_lane(main, 0), main);
-	ck_assert_ptr_eq(bus_lane(main, 2), main);
-	struct bus *second = bus_lane(main, 1);
-	ck_assert_ptr_ne(second, main);
-	ck_assert_ptr_eq(bus_lane(main, 3), second);
-	world.bus = second;
+	struct lane *first = world.lane;
+	ck_assert_ptr_eq(broker_lane(world.broker, 0), first);
+	world.lane = broker_lane(world.broker, 1);
+	ck_assert_ptr_ne(world.lane, first);
 	ck_assert(send_burst(5));
-	world.bus = main;
+	use_lane_alone();
+	ck_assert_ptr_ne(world.lane, first);
+	ck_assert(send_burst(5));
 	end();
 }
 END_TEST
@@ -330,68 +421,46 @@ START_TEST(a_message_may_have_little_time)
 }
 END_TEST
 
-enum { SLOW_BURSTS = 10, SLOW_MS = 40 };
+enum { SLOW_BURSTS = 10 };
+
+struct sender {
+	pthread_t thread;
+	struct lane *lane;
+	bool are_stored;
+};
 
 static void *send_bursts(void *arg)
 {
 	struct ledger ledger = { 0 };
-	bool *are_stored = arg;
-	*are_stored = true;
+	struct sender *sender = arg;
+	sender->are_stored = true;
 	for (unsigned i = 0; i < SLOW_BURSTS; i++)
-		*are_stored = send_and_await(&ledger, "orders", 50) && *are_stored;
+		sender->are_stored =
+			send_and_await(sender->lane, &ledger, "orders", 50) && sender->are_stored;
 	ledger_free(&ledger);
 	return NULL;
 }
 
-/* Each unlock of the sender gives other threads time to run, if it hesitates. */
-int scripted_pthread_mutex_unlock(pthread_mutex_t *mutex);
-int __real_pthread_mutex_unlock(pthread_mutex_t *mutex); /* NOLINT: the linker's name */
-int scripted_pthread_mutex_unlock(pthread_mutex_t *mutex)
-{
-	static const struct timespec moment = { .tv_nsec = 1000000 };
-	int status = __real_pthread_mutex_unlock(mutex);
-	if (world.hesitates && pthread_equal(pthread_self(), world.sender))
-		nanosleep(&moment, NULL);
-	return status;
-}
-
-/* Whoever runs first: else it waits for a tenth of a second until it is found again. */
-START_TEST(a_burst_is_flushed_as_soon_as_it_is_awaited)
-{
-	double least = 1;
-	begin(NULL, NULL);
-	ck_assert(send_burst(1));
-	world.sender = pthread_self();
-	world.hesitates = true;
-	for (int i = 0; i < 5; i++) {
-		struct instant start = clock_now();
-		ck_assert(send_burst(1));
-		least = fmin(least, instant_seconds(start, clock_now()));
-	}
-	world.hesitates = false;
-	ck_assert_double_lt(least, 0.05);
-	end();
-}
-END_TEST
-
-/* While the burst of one worker is on the way that of another waits for it, and so does librdkafka,
- * which takes all of a processor for that when it believes that there is something to send. */
+/* While a burst is on the way librdkafka takes all of a processor when it believes that there is
+ * something to send. */
 START_TEST(waiting_for_a_slow_broker_takes_no_cpu)
 {
-	pthread_t threads[2];
-	bool are_stored[2];
+	struct sender senders[WORKERS];
 	begin(NULL, NULL);
 	ck_assert(send_burst(1));
 	rd_kafka_mock_broker_set_rtt(world.cluster, 1, SLOW_MS);
 	struct instant start = clock_now();
 	clock_t cpu = clock();
-	for (unsigned i = 0; i < 2; i++)
-		pthread_create(&threads[i], NULL, send_bursts, &are_stored[i]);
-	for (unsigned i = 0; i < 2; i++)
-		pthread_join(threads[i], NULL);
+	for (unsigned i = 0; i < WORKERS; i++) {
+		senders[i].lane = broker_lane(world.broker, i);
+		pthread_create(&senders[i].thread, NULL, send_bursts, &senders[i]);
+	}
+	for (unsigned i = 0; i < WORKERS; i++) {
+		pthread_join(senders[i].thread, NULL);
+		ck_assert(senders[i].are_stored);
+	}
 	double seconds = instant_seconds(start, clock_now());
 	double busy = (double)(clock() - cpu) / CLOCKS_PER_SEC;
-	ck_assert(are_stored[0] && are_stored[1]);
 	ck_assert_double_ge(seconds, SLOW_BURSTS * SLOW_MS / 1e3);
 	ck_assert_msg(busy < seconds / 3, "%.3f s of %.3f s", busy, seconds);
 	end();
@@ -412,45 +481,44 @@ START_TEST(a_topic_with_an_impossible_name_is_refused)
 END_TEST
 
 /* Send one message with a time of its own, or of this host. */
-static const struct entry *send_timed(struct bus *bus, int64_t timestamp_ms)
+static const struct entry *send_timed(int64_t timestamp_ms)
 {
 	const struct message message = { .topic = "orders",
 		.value = "signal",
 		.value_length = 6,
 		.timestamp_ms = timestamp_ms };
 	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
-	bus_begin(bus, &world.ledger, 1);
-	bus_send(bus, &world.ledger, 0, &message, deadline);
-	await(bus, &world.ledger, &message, deadline);
+	lane_begin(world.lane, &world.ledger, 1);
+	lane_send(world.lane, &world.ledger, 0, &message, deadline);
+	await(world.lane, &world.ledger, &message, deadline);
 	return &world.ledger.entries[0];
 }
 
-static const struct entry *send_refused(struct bus *bus, int64_t timestamp_ms)
+static const struct entry *send_refused(int64_t timestamp_ms)
 {
 	rd_kafka_mock_push_request_errors(
 		world.cluster, PRODUCE, 1, RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP);
-	return send_timed(bus, timestamp_ms);
+	return send_timed(timestamp_ms);
 }
 
 /* In a batch with messages that have their own times nobody can tell, so there all are rejected,
  * until each is sent by itself. */
 START_TEST(a_time_that_is_refused_is_the_rows_or_the_hosts)
 {
-	struct error e;
 	begin(NULL, NULL);
-	const struct entry *entry = send_refused(world.bus, 0);
+	const struct entry *entry = send_refused(0);
 	ck_assert_int_eq(entry->verdict, VERDICT_UNKNOWN);
 	ck_assert_ptr_nonnull(strstr(entry->reason, "is a clock wrong?"));
-	ck_assert(world.bus->has_failed);
-	ck_assert_ptr_nonnull(strstr(world.bus->lateness, "is a clock wrong?"));
-	entry = send_refused(world.bus, 1000);
+	ck_assert(world.broker->has_failed);
+	ck_assert_ptr_nonnull(strstr(world.broker->lateness, "is a clock wrong?"));
+	entry = send_refused(1000);
 	ck_assert_int_eq(entry->verdict, VERDICT_REJECTED);
 	ck_assert_int_eq(entry->cause, RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP);
-	ck_assert_int_eq(send_refused(world.bus, 0)->verdict, VERDICT_REJECTED);
-	struct bus *alone = bus_alone(world.bus, &e);
-	ck_assert_int_eq(send_refused(alone, 1000)->verdict, VERDICT_REJECTED);
-	ck_assert_int_eq(send_refused(alone, 0)->verdict, VERDICT_UNKNOWN);
-	ck_assert_int_eq(send_timed(alone, 0)->verdict, VERDICT_STORED);
+	ck_assert_int_eq(send_refused(0)->verdict, VERDICT_REJECTED);
+	use_lane_alone();
+	ck_assert_int_eq(send_refused(1000)->verdict, VERDICT_REJECTED);
+	ck_assert_int_eq(send_refused(0)->verdict, VERDICT_UNKNOWN);
+	ck_assert_int_eq(send_timed(0)->verdict, VERDICT_STORED);
 	end();
 }
 END_TEST
@@ -484,7 +552,7 @@ START_TEST(a_topic_that_is_missing_is_put_off)
 	struct instant deadline = instant_after(clock_now(), TIMEOUT_S / 4.0);
 	while (!send_burst_to("missing", 1))
 		ck_assert(instant_before(clock_now(), deadline));
-	ck_assert_uint_eq(world.bus->refused_count, 0);
+	ck_assert_uint_eq(world.lane->refused_count, 0);
 	end();
 }
 END_TEST
@@ -502,8 +570,8 @@ START_TEST(a_topic_that_may_not_be_written_to_is_put_off)
 			world.cluster, PRODUCE, 1, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
 		send_in_vain("orders");
 	}
-	ck_assert_uint_ge(world.bus->refused[0].failures, 2);
-	ck_assert_uint_lt(world.bus->refused[0].failures, 10);
+	ck_assert_uint_ge(world.lane->refused[0].failures, 2);
+	ck_assert_uint_lt(world.lane->refused[0].failures, 10);
 	ck_assert_uint_gt(sent, 100);
 	rd_kafka_mock_clear_request_errors(world.cluster, PRODUCE);
 	struct instant deadline = instant_after(clock_now(), TIMEOUT_S / 4.0);
@@ -524,7 +592,7 @@ static void begin_with_two(double timeout)
 		rd_kafka_mock_topic_create(world.cluster, topics[i], 1, 1);
 		rd_kafka_mock_partition_set_leader(world.cluster, topics[i], 0, i > 0 ? 2 : 1);
 	}
-	make_bus(NULL, NULL);
+	make_broker(NULL, NULL);
 	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
 	for (size_t i = 0; i < COUNT(topics); i++)
 		while (!send_burst_to(topics[i], 1))
@@ -559,20 +627,19 @@ static double seconds_of_away(const char *topic)
 }
 
 /* It costs one burst its time, and from then on nobody waits for it, nor a topic that others lead,
- * or a bus in order. */
+ * or a lane in order. */
 START_TEST(an_unavailable_leader_is_waited_for_once)
 {
-	struct error e;
 	begin_with_two(5);
-	struct bus *main = world.bus;
+	struct lane *usual = world.lane;
 	rd_kafka_mock_broker_set_down(world.cluster, 2);
 	seconds_of_away("away");
 	ck_assert_ptr_nonnull(strstr(world.ledger.entries[0].reason, "Connection refused"));
 	ck_assert_double_lt(seconds_of_away("away"), 2.5);
 	ck_assert_double_lt(seconds_of_away("away too"), 2.5);
-	world.bus = bus_ordered(main, 0, &e);
+	use_ordered_lane();
 	ck_assert_double_lt(seconds_of_away("away too"), 2.5);
-	world.bus = main;
+	world.lane = usual;
 	struct instant start = clock_now();
 	for (int i = 0; i < 10; i++)
 		ck_assert(send_burst_to("well", 1));
@@ -581,8 +648,8 @@ START_TEST(an_unavailable_leader_is_waited_for_once)
 	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
 	while (!send_burst_to("away", 1) || !send_burst_to("away too", 1))
 		ck_assert(instant_before(clock_now(), deadline));
-	ck_assert_uint_eq(main->refused_count, 0);
-	ck_assert_uint_eq(main->broker_count, 0);
+	ck_assert_uint_eq(world.lane->refused_count, 0);
+	ck_assert_uint_eq(world.broker->node_count, 0);
 	end();
 }
 END_TEST
@@ -606,7 +673,7 @@ START_TEST(the_reason_is_that_of_the_own_topic)
 	if (_i == 1) {
 		rd_kafka_mock_broker_set_up(world.cluster, 1);
 		struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
-		while (world.bus->broker_count > 0)
+		while (world.broker->node_count > 0)
 			ck_assert(
 				!send_burst_to("well", 1) || instant_before(clock_now(), deadline));
 	}
@@ -633,9 +700,9 @@ START_TEST(other_partitions_of_a_topic_are_sent_to)
 	rd_kafka_mock_broker_set_down(world.cluster, 2);
 	for (int i = 0; i < 2; i++) {
 		struct instant deadline = instant_after(clock_now(), world.config.timeout);
-		bus_begin(world.bus, &world.ledger, 1);
-		bus_send(world.bus, &world.ledger, 0, &message, deadline);
-		await(world.bus, &world.ledger, &message, deadline);
+		lane_begin(world.lane, &world.ledger, 1);
+		lane_send(world.lane, &world.ledger, 0, &message, deadline);
+		await(world.lane, &world.ledger, &message, deadline);
 		ck_assert_int_eq(world.ledger.entries[0].verdict, VERDICT_AWAY);
 		ck_assert_ptr_nonnull(
 			strstr(world.ledger.entries[0].reason, "of partition 1, broker 2"));
@@ -674,7 +741,7 @@ START_TEST(properties_are_checked)
 	struct error e;
 	const struct property property = { .name = properties[_i].name,
 		.value = properties[_i].value };
-	enum property_answer answer = bus_check_property(&property, &e);
+	enum property_answer answer = property_check(&property, &e);
 	ck_assert_int_eq(answer == PROPERTY_TAKEN, properties[_i].problem == NULL);
 	if (properties[_i].problem != NULL) {
 		ck_assert_int_eq(e.kind, ERROR_CONFIG);
@@ -698,10 +765,12 @@ int main(void)
 		{ a_record_without_a_key_is_reported, 1, 0 },
 		{ reasons_are_made_plain, COUNT(reasons), 0 },
 		{ a_burst_does_not_continue_with_a_new_producer, 1, 0 },
-		{ every_other_worker_has_the_second_lane, 1, 0 },
+		{ late_reports_find_no_ledger, 1, 0 },
+		{ in_order_nothing_is_sent_after_the_deadline, 1, 0 },
+		{ workers_take_turns_with_a_lane, 1, 0 },
+		{ each_worker_has_a_lane, 1, 0 },
 		{ a_full_queue_is_waited_for, 1, 0 },
 		{ a_message_may_have_little_time, 2, 0 },
-		{ a_burst_is_flushed_as_soon_as_it_is_awaited, 1, 0 },
 		{ waiting_for_a_slow_broker_takes_no_cpu, 1, 0 },
 		{ a_topic_with_an_impossible_name_is_refused, 1, 0 },
 		{ a_time_that_is_refused_is_the_rows_or_the_hosts, 1, 0 },

@@ -45,8 +45,8 @@ static enum verdict expected(int code)
 START_TEST(each_code_is_somebodys_fault)
 {
 	for (int code = FIRST_CODE; code <= LAST_CODE; code++)
-		ck_assert_msg(bus_verdict_of(code) == expected(code), "code %d: verdict %d", code,
-			bus_verdict_of(code));
+		ck_assert_msg(verdict_of(code) == expected(code), "code %d: verdict %d", code,
+			verdict_of(code));
 }
 END_TEST
 
@@ -54,14 +54,14 @@ START_TEST(only_a_wrong_time_may_be_the_hosts)
 {
 	for (int code = FIRST_CODE; code <= LAST_CODE; code++)
 		ck_assert_int_eq(
-			bus_verdict_is_of_time(code), code == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP);
+			verdict_is_of_time(code), code == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP);
 }
 END_TEST
 
 START_TEST(only_its_size_is_certainly_a_rows_own)
 {
 	for (int code = FIRST_CODE; code <= LAST_CODE; code++)
-		ck_assert_int_eq(bus_verdict_cause(code),
+		ck_assert_int_eq(verdict_cause(code),
 			code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
 					code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE
 				? 0

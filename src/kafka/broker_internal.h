@@ -1,0 +1,104 @@
+/*
+ * broker_internal - shared by the files of the broker, and what its lanes record in it.  Private to
+ * this folder.
+ */
+#ifndef SIGNALBUS_BROKER_INTERNAL_H
+#define SIGNALBUS_BROKER_INTERNAL_H
+
+#include "kafka/broker.h"
+#include "model/ledger.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define BROKER_REASON_MAX 1024
+
+struct broker {
+	const struct config *config;
+	unsigned workers;
+	bool is_watched; /* by a thread … */
+	pthread_t watch; /* … that is this */
+	/* These may be read without the lock: */
+	atomic_bool leaving;
+	atomic_uint generation;      /* of producers: those of an earlier one are stale */
+	atomic_bool has_stored;      /* since the watch last checked */
+	atomic_size_t node_count;    /* that have a problem */
+	_Atomic int64_t troubled_ns; /* when a problem was last found with one */
+	/* Everything below is under lock. */
+	pthread_mutex_t lock;
+	pthread_cond_t up;            /* is_up has become true */
+	pthread_cond_t doubtful;      /* in_doubt has, or leaving */
+	struct lane **lanes, **alone; /* of each worker, … */
+	struct lane **ordered;        /* … and model; NULL: not created yet */
+	struct node_trouble *nodes;
+	char unanswered[512];    /* why no broker answered the last query; or empty */
+	char fatal[512];         /* the last fatal error of a producer that was logged */
+	bool is_up;              /* the broker answered the last query */
+	bool is_storing_nothing; /* … but has stored nothing for the time of a burst */
+	char silence[512];       /* why it does not answer; empty: it does, or was not queried */
+	unsigned open_bursts;
+	bool has_failed; /* a burst that was not stored in time, and none since then, … */
+	char lateness[BROKER_REASON_MAX]; /* … and why */
+	struct instant silent_since; /* nothing was stored since then although something was sent */
+	struct instant last_burst_end;
+	bool in_doubt; /* check whether the broker answers */
+};
+
+/* A node of the cluster to which a connection failed, or that does not answer as a leader. */
+struct node_trouble {
+	int32_t id; /* -1: not known yet */
+	char address[256];
+	char text[512];    /* why a connection failed; empty: it did not */
+	bool was_up;       /* it worked before: perhaps it was unused for long */
+	struct instant at; /* when */
+	bool is_lost;      /* it did not answer the last query, … */
+	char topic[256];   /* … as the leader of this … */
+	int32_t partition;
+	unsigned failures; /* … this many times … */
+	struct instant next_ask;
+};
+
+/* None of the following is called under the lock. */
+
+/* Make the watch check now whether the broker answers. */
+void broker_doubt(struct broker *broker);
+
+/* Stop the thread of the watch, if there is one; the broker is being freed. */
+void broker_end_watch(struct broker *broker);
+
+/* Take the reports of lanes that no burst has: errors are recorded when they occur. */
+void broker_poll_idle_lanes(struct broker *broker);
+
+/* Record that a burst begins, or has ended: late says why it was late, NULL: it was not. */
+void broker_note_begin(struct broker *broker);
+void broker_note_end(struct broker *broker, const char *late);
+
+/* Record a fatal error of a producer.  Returns whether it is news: another one than the last, or
+ * some producer has worked since then. */
+bool broker_note_fatal(struct broker *broker, const char *text);
+void broker_forget_fatal(struct broker *broker);
+
+/* Record whether any broker answered a query and, if not, why. */
+void broker_note_answer(struct broker *broker, const char *why);
+
+/* Put into text, which has room for size bytes, why none answered the last one; empty: one did. */
+void broker_why_unanswered(struct broker *broker, char *text, size_t size);
+
+/* Record librdkafka's report about a connection to a node, or that a node works.  Returns whether
+ * it is about a node. */
+bool broker_node_failed(struct broker *broker, const char *reason);
+void broker_node_works(struct broker *broker, int32_t id);
+
+/* Fill t with what is known about a node, by its id, or address if that is not known yet.  Returns
+ * whether anything is. */
+bool broker_node_known(struct broker *broker, struct node_trouble *t);
+
+/* Record whether the node of t answers as the leader of a partition; t is updated. */
+void broker_node_asked(struct broker *broker, struct node_trouble *t, bool answers,
+	const char *topic, int32_t partition);
+
+/* A lost leader to query now. */
+bool broker_lost_node(struct broker *broker, struct node_trouble *lost);
+
+#endif
