@@ -157,6 +157,7 @@ static const struct {
 	{ check_foreign_keys, true },
 	{ check_privileges, true },
 	{ check_dead_letters, true },
+	{ check_replica_identity, true },
 	{ check_refusal, true },
 	{ check_sequences, true },
 	{ check_shared_rows, true },

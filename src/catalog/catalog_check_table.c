@@ -68,6 +68,23 @@ bool check_trigger(struct examination *x, struct error *e)
 	return check_ask(x, (struct question){ sql, channel, check_warning }, e);
 }
 
+/* Publications with which the server refuses to delete.  $2: whether signals can be claimed. */
+bool check_replica_identity(struct examination *x, struct error *e)
+{
+	static const char sql[] = SQL_FAMILY_OF_1
+		" SELECT pg_catalog.format('table %1$s: it has no replica identity, so signals"
+		" cannot be deleted while publication %2$I publishes that; ALTER TABLE %1$s"
+		" REPLICA IDENTITY DEFAULT', c.oid::pg_catalog.regclass, pg_catalog.min(p.pubname"
+		"::pg_catalog.text)) FROM family JOIN pg_catalog.pg_class c ON c.oid = family.oid"
+		" JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+		" JOIN pg_catalog.pg_publication_tables t"
+		" ON t.schemaname = n.nspname AND t.tablename = c.relname"
+		" JOIN pg_catalog.pg_publication p ON p.pubname = t.pubname AND p.pubdelete"
+		" WHERE c.relreplident = 'n' AND $2 GROUP BY c.oid ORDER BY c.oid";
+	const char *can_claim = x->can_claim ? "t" : "f";
+	return check_ask(x, (struct question){ sql, can_claim, check_problem }, e);
+}
+
 /* $2: the dead letter table. */
 bool check_dead_letters(struct examination *x, struct error *e)
 {

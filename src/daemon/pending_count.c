@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "relay/backlog.h"
 #include "store/store.h"
 
 #include <stdint.h>
@@ -23,6 +24,7 @@ struct pending_count {
 	struct model_status *status;
 	struct store *store;
 	size_t *counts;        /* of each model, at the last count */
+	bool *are_slow;        /* backlogs that are sent one signal at a time, as was logged */
 	struct sighting *rows; /* of each model that nobody here serves: one that is pending */
 	struct vacuum_holder holder;
 	struct instant holder_since;
@@ -41,6 +43,7 @@ struct pending_count *pending_count_new(const struct config *config, struct heal
 	c->store = store_new(&c->config);
 	store_limit_locks(c->store, LOCK_S);
 	c->counts = memory_new(config->model_count, sizeof *c->counts);
+	c->are_slow = memory_new(config->model_count, sizeof *c->are_slow);
 	c->rows = memory_new(config->model_count, sizeof *c->rows);
 	return c;
 }
@@ -51,6 +54,7 @@ void pending_count_free(struct pending_count *c)
 		return;
 	store_free(c->store);
 	free(c->counts);
+	free(c->are_slow);
 	free(c->rows);
 	free(c);
 }
@@ -108,6 +112,17 @@ static void note_vacuum(struct pending_count *c)
 		c->metrics, holder.xid[0] != '\0' ? c->holder_since : (struct instant){ 0 });
 }
 
+/* One line for a model, if the daemon sends it. */
+static void warn_of_backlog(struct pending_count *c, size_t model, size_t count)
+{
+	const struct model_config *m = &c->config.models[model];
+	if (m->burst_count > 1 || count < BACKLOG_MANY || !m->autoflush || !c->config.autoflush ||
+		c->are_slow[model])
+		return;
+	c->are_slow[model] = true;
+	backlog_warn(m, count, 0);
+}
+
 static bool count_model(struct pending_count *c, size_t model)
 {
 	struct error e;
@@ -120,6 +135,7 @@ static bool count_model(struct pending_count *c, size_t model)
 		if (count == PENDING_BOUND)
 			count = estimate(c, m, count);
 		metrics_pending(c->metrics, model, count, clock_now());
+		warn_of_backlog(c, model, count);
 		note_table(c, m);
 		return store_connected(c->store);
 	}

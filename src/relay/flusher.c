@@ -4,6 +4,7 @@
 #include "base/retry.h"
 #include "base/stop.h"
 #include "base/text.h"
+#include "relay/backlog.h"
 #include "relay/burst.h"
 #include "store/scan_position.h"
 #include "store/store.h"
@@ -28,6 +29,7 @@ struct target {
 	struct position *position;
 	struct deferral *deferral;
 	struct error reason; /* under the lock: why rows of it are deferred */
+	atomic_bool is_slow; /* one signal at a time, which was logged, also in an earlier run */
 	atomic_bool failed;
 	atomic_bool done; /* a worker found nothing left */
 	/* Out of order, a model with order_by: what the last warning says, also of an earlier run.
@@ -40,9 +42,11 @@ struct target {
 /* A target that a worker has deferred, so that it delays no others. */
 struct task {
 	bool is_put_off;
-	bool needs_note;    /* FLUSH_BY_KEY: some fetched keys of the note are not done */
-	struct instant due; /* when to retry it */
-	struct retry retry; /* since its last progress */
+	bool needs_note;      /* FLUSH_BY_KEY: some fetched keys of the note are not done */
+	struct instant due;   /* when to retry it */
+	struct retry retry;   /* since its last progress */
+	size_t sent;          /* FLUSH_MANY: by this worker … */
+	struct instant since; /* … after the first burst */
 };
 
 struct worker {
@@ -407,6 +411,28 @@ static bool end_pass(struct target *t, struct error *e)
 	return false;
 }
 
+/* Count what is left after some time of sending one signal at a time. */
+static void warn_of_backlog(struct worker *w, struct target *t, const struct model *m, size_t sent)
+{
+	struct task *task = task_of(w, t);
+	struct instant now = clock_now();
+	if (task->since.ns == 0) {
+		task->since = now;
+		return;
+	}
+	task->sent += sent;
+	double seconds = instant_seconds(task->since, now);
+	if (m->settings->burst_count > 1 || seconds < BACKLOG_AFTER_S ||
+		atomic_exchange(&t->is_slow, true))
+		return;
+	double rate = (double)task->sent / seconds * w->flusher->plan->jobs;
+	size_t pending;
+	struct error ignored;
+	burst_discard_prefetch(w->burst);
+	if (store_count(w->store, m, &pending, &ignored) && (double)pending > rate * BACKLOG_LEFT_S)
+		backlog_warn(m->settings, pending, rate);
+}
+
 /* A burst from the position on; at the end of the table also the rows before it. */
 static bool many_step(
 	struct worker *w, struct target *t, const struct model *m, bool *more, struct error *e)
@@ -424,6 +450,8 @@ static bool many_step(
 		ok = burst_run(w->burst, &order, &result, e);
 	}
 	note_sent(w, &result);
+	if (ok && result.claimed > 0)
+		warn_of_backlog(w, t, m, result.sent);
 	*more = !ok || result.claimed > 0;
 	if (!*more)
 		*more = !(ok = end_pass(t, e));

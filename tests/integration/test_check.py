@@ -208,7 +208,9 @@ def test_what_only_the_statements_show(signalbus, schema, make_topic, check):
         schema.execute(f"DROP PUBLICATION {schema}")
     assert [line.split(": ")[0] for line in lines] == ['model "A"', 'model "B"']
     assert "could not identify an ordering operator for type json" in lines[0]
-    assert "cannot delete from table" in lines[1] and "replica identity" in lines[1]
+    remedy = f"ALTER TABLE {schema}.published REPLICA IDENTITY DEFAULT"
+    assert lines[1] == (f'model "B": table {schema}.published: it has no replica identity, so signals cannot '
+                        f"be deleted while publication {schema} publishes that; {remedy}")
 
 
 def test_all_mistakes_of_a_model(signalbus, schema, make_topic, check):

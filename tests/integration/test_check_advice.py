@@ -276,3 +276,17 @@ def test_a_privilege_is_revoked_meanwhile(signalbus, schema, make_topic, role):
     schema.execute(remedy)
     schema.wait_until(lambda: schema.count("t") == 0)
     daemon.stop().expect(0)
+
+
+def test_the_daemon_meets_a_backlog_one_by_one(signalbus, schema, make_topic):
+    """One warning for each such model that it sends."""
+    topic = make_topic()
+    for table in "abc":
+        schema.make_signals(table, 10000)
+    signalbus.configure(model("A", schema.table("a"), "no.such.topic"),
+                        model("B", schema.table("b"), topic, autoflush=False),
+                        model("C", schema.table("c"), "no.such.topic", burst_count=2), notify_channel="")
+    daemon = signalbus.start("run")
+    daemon.wait_log("burst_count is 1, so each is a transaction of its own; set burst_count = 100", 30)
+    assert re.findall(r"warning: (.*?) signals are pending and burst_count is 1", daemon.stop().stderr) == \
+        ['model "A": 10000']

@@ -1,7 +1,7 @@
 /*
  * flusher_doubles - stands in for stores, bursts, the stop flag, threads and the clock, as a script
  * wants it, and writes down what the flusher has them do.  Time passes only while the flusher
- * waits, so that minutes pass at once.
+ * waits, or as the script has bursts take it, so that minutes pass at once.
  */
 #ifndef SIGNALBUS_TEST_FLUSHER_DOUBLES_H
 #define SIGNALBUS_TEST_FLUSHER_DOUBLES_H
@@ -45,6 +45,8 @@ struct script {
 	const char *models[MODELS], *counts[MODELS], *notes[MODELS], *locks[MODELS];
 	const char *bursts[MODELS];
 	size_t noted[MODELS]; /* keys that a note has */
+	size_t pending;       /* what a count finds */
+	int64_t burst_ns;     /* how long a burst takes */
 	unsigned threads;     /* that can be made */
 	bool is_answered;     /* some broker answers */
 	unsigned last_wait;   /* stop is requested in this wait; 0: never */

@@ -70,7 +70,7 @@ const struct model *store_model(struct store *s, size_t index, struct error *e)
 bool store_count(struct store *s, const struct model *m, size_t *count, struct error *e)
 {
 	seen.counted[m->index]++;
-	*count = 10;
+	*count = script.pending;
 	return end_call(s, &script.counts[m->index], e);
 }
 
@@ -180,6 +180,7 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
 {
 	size_t index = order->model->index;
 	char letter = next_letter(&script.bursts[index]);
+	seen.now_ns += script.burst_ns;
 	ck_assert(b->store->connected);
 	ck_assert(b->next == NULL || b->next == order->model);
 	b->next = order->continues ? order->model : NULL;

@@ -16,7 +16,7 @@ static struct {
 static void begin(enum discipline discipline, size_t model_count)
 {
 	static const size_t indexes[MODELS] = { 0, 1, 2 };
-	script = (struct script){ .threads = STORES_MAX };
+	script = (struct script){ .threads = STORES_MAX, .pending = 10 };
 	seen = (struct seen){ .now_ns = 1000000000 };
 	world.config = (struct config){ .model_count = MODELS, .models = settings, .timeout = 30 };
 	world.plan = (struct flush_plan){ .discipline = discipline,
@@ -601,6 +601,39 @@ START_TEST(a_second_run_starts_over)
 }
 END_TEST
 
+/* One signal a burst, each of which takes some time; how many are left; what is said then. */
+static const struct {
+	int64_t burst_ns;
+	long long burst_count;
+	size_t pending;
+	const char *warning;
+} backlogs[] = {
+	{ 1000000000, 1, 7200, "at 1/s that takes 2:00:00;" },
+	{ 500000000, 1, 7200, "at 2/s that takes 1:00:00;" },
+	{ 1000000000, 1, 30, NULL },
+	{ 400000000, 1, 7200, NULL }, /* done before the ten seconds have passed */
+	{ 1000000000, 2, 7200, NULL },
+};
+
+START_TEST(a_backlog_one_by_one_is_a_warning)
+{
+	begin(FLUSH_MANY, 1);
+	settings[0].burst_count = backlogs[_i].burst_count;
+	script.burst_ns = backlogs[_i].burst_ns;
+	script.pending = backlogs[_i].pending;
+	script.bursts[0] = "11111111111111111111111";
+	ck_assert(run());
+	script.bursts[0] = "11111111111111111111111";
+	ck_assert(run());
+	ck_assert_uint_eq(world.sent, 46);
+	ck_assert_uint_eq(seen.warnings, backlogs[_i].warning != NULL);
+	if (backlogs[_i].warning != NULL)
+		ck_assert_msg(
+			strstr(seen.warning, backlogs[_i].warning) != NULL, "%s", seen.warning);
+	end();
+}
+END_TEST
+
 START_TEST(nothing_to_flush)
 {
 	begin(FLUSH_MANY, 0);
@@ -639,6 +672,7 @@ int main(void)
 		{ fewer_threads_do_all_of_it, 2, 0 },
 		{ fewer_connections_do_all_of_it, COUNT(connections), 0 },
 		{ a_second_run_starts_over, 1, 0 },
+		{ a_backlog_one_by_one_is_a_warning, COUNT(backlogs), 0 },
 		{ nothing_to_flush, 1, 0 },
 	};
 	return suite_run("flusher", tests, COUNT(tests));
