@@ -352,7 +352,7 @@ char *sql_writers(const struct model *m, bool among)
 	static const char plain[] = " AND l.relation" EQ "$1::pg_catalog.regclass";
 	static const char with_children[] =
 		" AND l.relation" EQ "ANY (" SQL_FAMILY_OF_1 " SELECT oid FROM family)";
-	return text_format("SELECT DISTINCT l.virtualtransaction, l.pid FROM pg_catalog.pg_locks l"
+	return text_format("SELECT DISTINCT l.virtualtransaction FROM pg_catalog.pg_locks l"
 			   " WHERE l.locktype" EQ "'relation'"
 			   " AND l.mode" EQ "'RowExclusiveLock' AND l.granted"
 			   " AND (l.pid" EQ "pg_catalog.pg_backend_pid()) IS NOT TRUE"

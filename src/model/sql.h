@@ -45,8 +45,7 @@ char *sql_read_output(const struct model *m, size_t output);
 char *sql_list(const struct model *m, size_t count, bool floor);
 
 /* The transactions that hold a writer's lock on the table $1 (a regclass) or a table that inherits
- * from it: virtualtransaction and pid, which is NULL if prepared.  With among: only those whose
- * virtualtransactions are in the array $2. */
+ * from it: their virtualtransactions.  With among: only those that are in the array $2. */
 char *sql_writers(const struct model *m, bool among);
 
 /* A table, that of the row c of pg_class or $1, and all that inherit from it. */

@@ -12,10 +12,8 @@ static void forget_awaited(struct barrier *b)
 	for (size_t i = 0; i < b->awaited_count; i++)
 		free(b->awaited[i]);
 	free(b->awaited);
-	free(b->pid);
 	b->awaited = NULL;
 	b->awaited_count = 0;
-	b->pid = NULL;
 }
 
 void barrier_reset(struct barrier *b)
@@ -145,8 +143,6 @@ void barrier_look(struct barrier *b, const struct rows *writers)
 	b->awaited = memory_new(b->awaited_count, sizeof *b->awaited);
 	for (size_t i = 0; i < b->awaited_count; i++)
 		b->awaited[i] = text_copy(rows_value(writers, i, 0));
-	if (rows_value(writers, 0, 1) != NULL)
-		b->pid = text_copy(rows_value(writers, 0, 1));
 }
 
 /* All rows up to the last place. */

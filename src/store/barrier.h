@@ -90,16 +90,15 @@ struct barrier {
 	bool *sent;     /* one for each row of the list */
 	size_t *table;  /* of hashes: index in the list + 1, or 0 */
 	size_t table_size;
-	/* The virtualtransactions to wait for, and the pid of one, NULL if prepared. */
+	/* The virtualtransactions to wait for. */
 	char **awaited;
 	size_t awaited_count;
-	char *pid;
 };
 
 void barrier_reset(struct barrier *b);
 
 /* Start again with the list of S1 (sql_list()), whose ownership is taken, and the result of L
- * (virtualtransaction, pid). */
+ * (virtualtransactions). */
 void barrier_begin(struct barrier *b, const struct model *m, struct rows *list,
 	const struct rows *writers, struct instant now);
 

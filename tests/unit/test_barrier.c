@@ -74,7 +74,7 @@ static struct rows *claimed_of(const char *keys)
 
 static void begin(struct barrier *b, const struct model *m, const char *list, const char *writers)
 {
-	struct rows *w = rows_of(2, writers);
+	struct rows *w = rows_of(1, writers);
 	size_t columns = m->is_numbered ? 2 : m->primary_key_count; /* a number and a count */
 	barrier_begin(b, m, rows_of(columns, list), w, (struct instant){ 5 });
 	rows_free(w);
@@ -158,22 +158,20 @@ END_TEST
 START_TEST(test_writers_hold_it)
 {
 	struct barrier b = { 0 };
-	begin(&b, &serial, "1 2", "3/7 100 -1/700 -");
+	begin(&b, &serial, "1 2", "3/7 -1/700");
 	ck_assert_int_eq(b.state, BARRIER_HELD);
 	ck_assert_int_eq(b.since.ns, 5);
 	ck_assert_uint_eq(b.awaited_count, 2);
 	ck_assert_str_eq(b.awaited[0], "3/7");
-	ck_assert_str_eq(b.pid, "100");
 	ck_assert_uint_eq(admit(&b, &serial, "1 2"), 0);
 
-	struct rows *still = rows_of(2, "-1/700 -");
+	struct rows *still = rows_of(1, "-1/700");
 	barrier_look(&b, still);
 	rows_free(still);
 	ck_assert_int_eq(b.state, BARRIER_HELD);
 	ck_assert_uint_eq(b.awaited_count, 1);
-	ck_assert_ptr_null(b.pid);
 
-	struct rows *none = rows_of(2, "");
+	struct rows *none = rows_of(1, "");
 	barrier_look(&b, none);
 	rows_free(none);
 	ck_assert_int_eq(b.state, BARRIER_OPEN);
@@ -192,7 +190,7 @@ static const struct {
 START_TEST(test_an_empty_list_is_none)
 {
 	struct barrier b = { 0 };
-	begin(&b, empty[_i].model, empty[_i].list, "3/7 100");
+	begin(&b, empty[_i].model, empty[_i].list, "3/7");
 	ck_assert_int_eq(b.state, BARRIER_NONE);
 	ck_assert_uint_eq(admit(&b, empty[_i].model, "1"), 0);
 	barrier_reset(&b);

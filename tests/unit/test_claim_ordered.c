@@ -123,10 +123,9 @@ static struct rows *listed(void)
 
 static struct rows *writers(void)
 {
-	struct rows *rows = rows_new(2);
-	const char *const values[] = { world.writer, "4711" };
+	struct rows *rows = rows_new(1);
 	if (world.writer != NULL)
-		add_row(rows, values, 2);
+		add_row(rows, &world.writer, 1);
 	return rows;
 }
 
