@@ -93,7 +93,6 @@ struct model {
 	bool serial_order;  /* places in the order are assigned ascending (or descending) */
 	size_t floor_field; /* a claimed row's place in an order in which sent rows leave nothing
 			       after them; NO_FIELD: the order is not of that kind */
-	bool is_numbered;   /* it is set, and the places are integers */
 	struct output *outputs;
 	size_t output_count;
 	bool is_binary; /* the outputs may use binary format: binary_format.h knows their types */

@@ -67,11 +67,6 @@ static bool resolve_order(struct model *m, struct error *e)
 	return true;
 }
 
-static bool is_integer(const struct column *c)
-{
-	return c->type_oid == INT8_OID || c->type_oid == INT2_OID || c->type_oid == INT4_OID;
-}
-
 /* A primary key of one column that is the whole order is assumed to be a serial number, too.  With
  * a condition, rows may be added to the model long after they got their numbers. */
 static void resolve_serial_order(struct model *m)
@@ -83,7 +78,6 @@ static void resolve_serial_order(struct model *m)
 	if (!m->serial_order || first->descending || m->settings->where != NULL)
 		return;
 	m->floor_field = shape_field(m, first->column);
-	m->is_numbered = is_integer(&m->columns[first->column]);
 }
 
 /* The type of an output that uses to_json(). */

@@ -326,21 +326,14 @@ char *sql_order_index(const struct model *m)
 char *sql_list(const struct model *m, size_t count, bool floor)
 {
 	struct text t = { 0 };
-	if (m->is_numbered) {
-		add_string(&t,
-			"SELECT pg_catalog.max(listed.place), pg_catalog.count(*) FROM (SELECT ");
-		add_column(&t, m, m->order[0].column);
-		add_string(&t, " AS place");
-	} else {
-		add_string(&t, "SELECT ");
-		add_primary_key(&t, m);
-	}
+	add_string(&t, "SELECT ");
+	add_primary_key(&t, m);
 	text_addf(&t, " FROM %s AS signal", m->relation);
 	if (floor)
 		add_floor(&t, m);
 	add_where(&t, m, !floor);
 	add_order(&t, m);
-	text_addf(&t, " LIMIT %zu%s", count, m->is_numbered ? ") AS listed" : "");
+	text_addf(&t, " LIMIT %zu", count);
 	return t.text;
 }
 

@@ -39,9 +39,8 @@ char *sql_claim(const struct model *m, enum claim_kind kind, size_t count, unsig
 char *sql_read(const struct model *m);
 char *sql_read_output(const struct model *m, size_t output);
 
-/* The primary keys of the first count visible rows in the model's order or, if places are numbers,
- * the greatest of their places, NULL if there are no rows, and the number of rows; nothing is
- * locked.  With floor: from a value of the floor field on, which is a parameter. */
+/* The primary keys of the first count visible rows in the model's order; nothing is locked.  With
+ * floor: from a value of the floor field on, which is a parameter. */
 char *sql_list(const struct model *m, size_t count, bool floor);
 
 /* The transactions that hold a writer's lock on the table $1 (a regclass) or a table that inherits

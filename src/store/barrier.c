@@ -2,7 +2,6 @@
 
 #include "base/text.h"
 
-#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,34 +101,17 @@ static void index_list(struct barrier *b, const struct model *m)
 		add_listed(b, m, i);
 }
 
-/* NULL, which no place should be, is after all others. */
-static long long number_of(const char *value)
-{
-	return value != NULL ? strtoll(value, NULL, 10) : LLONG_MAX;
-}
-
-/* A claimed row's place. */
-static long long place_of(const struct model *m, const struct rows *claimed, size_t row)
-{
-	return number_of(rows_value(claimed, row, m->floor_field));
-}
-
 void barrier_begin(struct barrier *b, const struct model *m, struct rows *list,
 	const struct rows *writers, struct instant now)
 {
 	barrier_reset(b);
 	b->list = list;
 	b->since = now;
-	if (rows_count(list) == 0 || rows_value(list, 0, 0) == NULL) {
+	if (rows_count(list) == 0) {
 		barrier_reset(b);
 		return;
 	}
-	if (m->is_numbered) {
-		b->last = number_of(rows_value(list, 0, 0));
-		b->left = (size_t)number_of(rows_value(list, 0, 1));
-	} else {
-		index_list(b, m);
-	}
+	index_list(b, m);
 	barrier_look(b, writers);
 }
 
@@ -145,18 +127,11 @@ void barrier_look(struct barrier *b, const struct rows *writers)
 		b->awaited[i] = text_copy(rows_value(writers, i, 0));
 }
 
-/* All rows up to the last place. */
-static void admit_numbered(const struct barrier *b, const struct model *m,
-	const struct rows *claimed, struct admission *a)
-{
-	while (a->seen < rows_count(claimed) && place_of(m, claimed, a->seen) <= b->last)
-		a->seen++;
-	a->admitted = a->seen;
-}
-
-static void admit_listed(const struct barrier *b, const struct model *m, const struct rows *claimed,
+size_t barrier_admit(const struct barrier *b, const struct model *m, const struct rows *claimed,
 	struct admission *a)
 {
+	if (b->state != BARRIER_OPEN)
+		return 0;
 	for (; a->seen < rows_count(claimed); a->seen++) {
 		if (!m->serial_order && a->admitted < a->seen)
 			break; /* a row that was not listed ends it */
@@ -164,38 +139,10 @@ static void admit_listed(const struct barrier *b, const struct model *m, const s
 		if (listed != NOT_LISTED && !b->sent[listed])
 			a->admitted = a->seen + 1;
 	}
-}
-
-size_t barrier_admit(const struct barrier *b, const struct model *m, const struct rows *claimed,
-	struct admission *a)
-{
-	if (b->state != BARRIER_OPEN)
-		return 0;
-	if (m->is_numbered)
-		admit_numbered(b, m, claimed, a);
-	else
-		admit_listed(b, m, claimed, a);
 	return a->admitted;
 }
 
-/* Whether the last place is sent, and so all before it are.  It is also sufficient that as many
- * rows were sent as the list had: if one place is far ahead of the others, the list must not be
- * kept until it is reached. */
-static bool is_last_sent(struct barrier *b, const struct model *m, const struct rows *claimed,
-	const bool *flags, size_t count)
-{
-	bool is_last = false;
-	for (size_t row = 0; row < count; row++) {
-		if (!flags[row])
-			continue;
-		is_last = is_last || place_of(m, claimed, row) >= b->last;
-		b->left -= b->left > 0;
-	}
-	return is_last || b->left == 0;
-}
-
-/* Whether all of the list is sent. */
-static bool is_all_sent(struct barrier *b, const struct model *m, const struct rows *claimed,
+void barrier_note_sent(struct barrier *b, const struct model *m, const struct rows *claimed,
 	const bool *flags, size_t count)
 {
 	for (size_t row = 0; row < count; row++) {
@@ -205,13 +152,6 @@ static bool is_all_sent(struct barrier *b, const struct model *m, const struct r
 		b->sent[listed] = true;
 		b->left--;
 	}
-	return b->left == 0;
-}
-
-void barrier_note_sent(struct barrier *b, const struct model *m, const struct rows *claimed,
-	const bool *flags, size_t count)
-{
-	if (m->is_numbered ? is_last_sent(b, m, claimed, flags, count)
-			   : is_all_sent(b, m, claimed, flags, count))
+	if (b->left == 0)
 		barrier_reset(b);
 }

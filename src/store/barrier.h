@@ -7,8 +7,7 @@
  *
  * The steps, each a statement with its own snapshot (READ COMMITTED), one after another:
  *
- *   S1  list the first rows in order, without locking them; if places are numbers, the last one
- *       of these replaces the list
+ *   S1  list the first rows in order, without locking them
  *   L   read pg_locks: which transactions hold RowExclusiveLock on the table or its children?
  *   W   wait until exactly these are gone from pg_locks; later ones do not matter
  *   S2  claim (SELECT … ORDER BY … FOR UPDATE)
@@ -44,8 +43,8 @@
  *   - In a serial order (struct model), rows are assigned their places one after another.  Then
  *     all rows that sort before b, which sorts before a, are older than a, and 1. to 5. hold for
  *     them.  (If the order descends, what sorts before b is younger than b, and the guarantee
- *     does not apply.)  So all rows up to the last one of the list may be sent, even if that row
- *     has vanished; those after it wait for the next list.
+ *     does not apply.)  So all rows up to the last one of the list that is still there may be sent;
+ *     those after it wait for the next list.
  *   - In any other order (customer, number; or priority), an earlier row than b may belong to an
  *     open transaction although a has no such row.  And b may be older than a, so a must not
  *     overtake it.  So only rows before the first such b may be sent, and then a new list is made
@@ -84,11 +83,10 @@ struct barrier {
 	enum barrier_state state;
 	struct instant since; /* of S1 */
 	/* The list, and how many of its rows are not sent yet. */
-	struct rows *list; /* primary keys; if places are numbers (struct model), the last … */
+	struct rows *list; /* primary keys */
 	size_t left;
-	long long last; /* … which is this one, and none of these: */
-	bool *sent;     /* one for each row of the list */
-	size_t *table;  /* of hashes: index in the list + 1, or 0 */
+	bool *sent;    /* one for each row of the list */
+	size_t *table; /* of hashes: index in the list + 1, or 0 */
 	size_t table_size;
 	/* The virtualtransactions to wait for. */
 	char **awaited;

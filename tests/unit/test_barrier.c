@@ -52,11 +52,6 @@ static size_t key_fields[] = { 2, 3 };
 static const struct model serial = {
 	.primary_key_count = 1, .primary_key_fields = key_fields, .serial_order = true
 };
-static const struct model numbered = { .primary_key_count = 1,
-	.primary_key_fields = key_fields,
-	.serial_order = true,
-	.floor_field = 2,
-	.is_numbered = true };
 static const struct model other = { .primary_key_count = 1, .primary_key_fields = key_fields };
 
 static struct rows *claimed_of(const char *keys)
@@ -75,8 +70,7 @@ static struct rows *claimed_of(const char *keys)
 static void begin(struct barrier *b, const struct model *m, const char *list, const char *writers)
 {
 	struct rows *w = rows_of(1, writers);
-	size_t columns = m->is_numbered ? 2 : m->primary_key_count; /* a number and a count */
-	barrier_begin(b, m, rows_of(columns, list), w, (struct instant){ 5 });
+	barrier_begin(b, m, rows_of(m->primary_key_count, list), w, (struct instant){ 5 });
 	rows_free(w);
 }
 
@@ -118,7 +112,6 @@ static const struct {
 	/* no key should be NULL */
 	{ &serial, "1 - -", "1 - 2", 1 },
 	{ &other, "1 - -", "- 1", 0 },
-	{ &numbered, "3 3", "1 3 -", 2 },
 	{ &other, "1 2 3", "1 2 3", 3 },
 	/* after the list: their elders may be unknown */
 	{ &serial, "1 2 3", "1 2 3 4 5", 3 },
@@ -133,16 +126,6 @@ static const struct {
 	{ &serial, "1 2 3", "2 4 5", 1 },
 	{ &serial, "1 2 3", "4 5", 0 },
 	{ &serial, "1 2 3", "", 0 },
-	/* of numbers the list is the last one, be it there or gone */
-	{ &numbered, "3 9", "1 2 3", 3 },
-	{ &numbered, "3 9", "1 2 3 4 5", 3 },
-	{ &numbered, "3 9", "2 4", 1 },
-	{ &numbered, "3 9", "4 5", 0 },
-	{ &numbered, "3 9", "", 0 },
-	{ &numbered, "10 9", "9 10 11", 2 },
-	{ &numbered, "-3 9", "-20 -4 -3 -2 1", 3 },
-	{ &numbered, "9223372036854775807 9", "-9223372036854775808 9223372036854775807", 2 },
-	{ &numbered, "9223372036854775806 9", "9223372036854775807", 0 },
 };
 
 START_TEST(test_admit)
@@ -181,49 +164,22 @@ START_TEST(test_writers_hold_it)
 }
 END_TEST
 
-/* The greatest number of no rows is NULL. */
-static const struct {
-	const struct model *model;
-	const char *list;
-} empty[] = { { &serial, "" }, { &numbered, "" }, { &numbered, "- 0" } };
-
 START_TEST(test_an_empty_list_is_none)
 {
 	struct barrier b = { 0 };
-	begin(&b, empty[_i].model, empty[_i].list, "3/7");
+	begin(&b, &serial, "", "3/7");
 	ck_assert_int_eq(b.state, BARRIER_NONE);
-	ck_assert_uint_eq(admit(&b, empty[_i].model, "1"), 0);
+	ck_assert_uint_eq(admit(&b, &serial, "1"), 0);
 	barrier_reset(&b);
 }
 END_TEST
-
-static void note_sent_of(
-	const struct model *m, struct barrier *b, const char *keys, const bool *flags, size_t count)
-{
-	struct rows *claimed = claimed_of(keys);
-	barrier_note_sent(b, m, claimed, flags, count);
-	rows_free(claimed);
-}
 
 static void note_sent(struct barrier *b, const char *keys, const bool *flags, size_t count)
 {
-	note_sent_of(&other, b, keys, flags, count);
+	struct rows *claimed = claimed_of(keys);
+	barrier_note_sent(b, &other, claimed, flags, count);
+	rows_free(claimed);
 }
-
-START_TEST(test_numbers_serve_until_the_last_one_is_sent)
-{
-	struct barrier b = { 0 };
-	begin(&b, &numbered, "4 9", "");
-	note_sent_of(&numbered, &b, "1 2", (const bool[]){ false, false }, 2);
-	note_sent_of(&numbered, &b, "1 2 4", (const bool[]){ true, true, false }, 3);
-	ck_assert_int_eq(b.state, BARRIER_OPEN);
-	ck_assert_uint_eq(admit(&b, &numbered, "3 4 5"), 2);
-	note_sent_of(&numbered, &b, "3 4", (const bool[]){ true, true }, 2);
-	ck_assert_int_eq(b.state, BARRIER_NONE);
-	ck_assert_uint_eq(admit(&b, &numbered, "3 4"), 0);
-	barrier_reset(&b);
-}
-END_TEST
 
 START_TEST(test_a_list_serves_until_it_is_used_up)
 {
@@ -237,21 +193,6 @@ START_TEST(test_a_list_serves_until_it_is_used_up)
 	note_sent(&b, "3 4 5", (const bool[]){ true, true, true }, 3);
 	ck_assert_int_eq(b.state, BARRIER_NONE);
 	note_sent(&b, "5", (const bool[]){ true }, 1);
-	barrier_reset(&b);
-}
-END_TEST
-
-/* A place that somebody made up: no list is to serve until it is reached. */
-START_TEST(test_numbers_serve_for_as_many_rows_as_there_were)
-{
-	struct barrier b = { 0 };
-	begin(&b, &numbered, "1000000 3", "");
-	ck_assert_uint_eq(admit(&b, &numbered, "1 2 3"), 3);
-	note_sent_of(&numbered, &b, "1 2 3", (const bool[]){ true, true, false }, 3);
-	ck_assert_int_eq(b.state, BARRIER_OPEN);
-	note_sent_of(&numbered, &b, "3", (const bool[]){ true }, 1);
-	ck_assert_int_eq(b.state, BARRIER_NONE);
-	note_sent_of(&numbered, &b, "4", (const bool[]){ true }, 1);
 	barrier_reset(&b);
 }
 END_TEST
@@ -275,10 +216,8 @@ int main(void)
 	const struct test tests[] = {
 		{ test_admit, COUNT(cases), 0 },
 		{ test_writers_hold_it, 1, 0 },
-		{ test_an_empty_list_is_none, COUNT(empty), 0 },
-		{ test_numbers_serve_until_the_last_one_is_sent, 1, 0 },
+		{ test_an_empty_list_is_none, 1, 0 },
 		{ test_a_list_serves_until_it_is_used_up, 1, 0 },
-		{ test_numbers_serve_for_as_many_rows_as_there_were, 1, 0 },
 		{ test_columns_of_a_key_are_kept_apart, 1, 0 },
 	};
 	return suite_run("barrier", tests, COUNT(tests));

@@ -101,18 +101,12 @@ static size_t key_count(void)
 	return count;
 }
 
-/* The last place and how many there are, or all keys. */
 static struct rows *listed(void)
 {
 	size_t count = key_count() - world.unlisted;
-	char number[16];
-	snprintf(number, sizeof number, "%zu", count);
-	struct rows *rows = rows_new(world.model->is_numbered ? 2 : 1);
-	const char *const values[] = { count > 0 ? key(count - 1) : NULL, number };
+	struct rows *rows = rows_new(1);
 	pass(world.takes);
-	if (world.model->is_numbered)
-		add_row(rows, values, 2);
-	for (size_t i = 0; !world.model->is_numbered && i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		const char *const one[] = { key(i) };
 		add_row(rows, one, 1);
 	}
