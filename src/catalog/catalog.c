@@ -191,7 +191,6 @@ static void add_column(struct model *m, const struct rows *rows, size_t row)
 	c->cast = text_copy(rows_value(rows, row, 4));
 	c->operators = text_copy("pg_catalog");
 	c->attnum = (int)number(rows_value(rows, row, 5));
-	c->has_binary = rows_value(rows, row, 6)[0] == 't';
 }
 
 /* Columns in order, each with the base type of its domain. */
@@ -212,7 +211,7 @@ static bool describe_columns(
 		"t.typtype = 'd')"
 		" SELECT base.attname, base.oid, base.is_serial,"
 		" pg_catalog.format_type(d.oid, -1), pg_catalog.format('%s.%I',"
-		" d.typnamespace::pg_catalog.regnamespace, d.typname), base.attnum, t.typsend <> 0"
+		" d.typnamespace::pg_catalog.regnamespace, d.typname), base.attnum"
 		" FROM base JOIN pg_catalog.pg_type t ON t.oid = base.oid"
 		" JOIN pg_catalog.pg_type d ON d.oid = base.declared"
 		" WHERE t.typtype <> 'd' ORDER BY base.attnum";

@@ -3,7 +3,6 @@
 #include "base/suggest.h"
 #include "base/text.h"
 #include "base/utf8.h"
-#include "postgres/binary_format.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -62,7 +61,7 @@ struct column *model_add_column(struct model *m, const char *name, unsigned type
 	m->columns = memory_resize(m->columns, m->column_count + 1, sizeof *m->columns);
 	struct column *c = &m->columns[m->column_count++];
 	*c = (struct column){
-		.name = text_copy(name), .type_oid = type_oid, .form = binary_form(type_oid)
+		.name = text_copy(name), .type_oid = type_oid, .form = type_form(type_oid)
 	};
 	return c;
 }
@@ -72,7 +71,7 @@ void model_add_expression(struct model *m, const char *sql, unsigned type_oid)
 	size_t count = m->expression_count + 1;
 	m->expressions = memory_resize(m->expressions, count, sizeof *m->expressions);
 	m->expressions[m->expression_count++] =
-		(struct expression){ sql, binary_form(type_oid), type_oid };
+		(struct expression){ sql, type_form(type_oid), type_oid };
 }
 
 static size_t column_find(const struct model *m, const char *name)

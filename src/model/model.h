@@ -23,7 +23,6 @@ struct column {
 	char *operators;    /* the schema of its comparison operators, for SQL */
 	unsigned type_oid;  /* a domain's base type */
 	int attnum;         /* in its table */
-	bool has_binary;    /* the server has a binary format for its type */
 	bool has_inner_xml; /* in composite values: their text leaves out its declaration */
 	bool is_serial;     /* a sequence generates its values; never NULL */
 	enum value_form form;
@@ -95,7 +94,6 @@ struct model {
 			       after them; NO_FIELD: the order is not of that kind */
 	struct output *outputs;
 	size_t output_count;
-	bool is_binary; /* the outputs may use binary format: binary_format.h knows their types */
 	/* The result of a claim: the fixed fields, the outputs and, for the types of outputs that
 	 * use to_json(), one column each, which is always NULL. */
 	struct row_column *claimed;

@@ -4,7 +4,6 @@
 #include "base/text.h"
 #include "model/message_shape.h"
 #include "model/model.h"
-#include "postgres/binary_format.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -91,24 +90,6 @@ static unsigned type_behind(const struct model *m, const struct output *o)
 	return o->type_oid;
 }
 
-/* All columns of a result are in binary format, or none. */
-static bool is_binary(const struct model *m, const struct output *o)
-{
-	if (o->as_json && o->sql == NULL)
-		return m->columns[o->column].has_binary;
-	if (o->as_json)
-		return type_behind(m, o) < FIRST_NORMAL_OID; /* like most of the others */
-	return binary_type(o->type_oid) != NULL;
-}
-
-static bool has_binary_outputs(const struct model *m)
-{
-	for (size_t i = 0; i < m->output_count; i++)
-		if (!is_binary(m, &m->outputs[i]))
-			return false;
-	return true;
-}
-
 static struct row_column column_of(const struct model *m, const struct output *o)
 {
 	struct row_column c = { .type_oid = o->type_oid };
@@ -157,7 +138,6 @@ bool model_resolve(struct model *m, struct error *e)
 		return false;
 	resolve_serial_order(m);
 	resolve_role(m);
-	m->is_binary = has_binary_outputs(m);
 	resolve_claimed(m);
 	return true;
 }

@@ -84,9 +84,7 @@ struct db_call {
 	struct rows **rows; /* where to store the result, if needed */
 	const struct db_columns *expected; /* the required columns; if they differ, no row is kept,
 					      and the call fails with ERROR_PLAN; NULL: any */
-	int never_null; /* in this many columns, from the first one, a NULL is an error */
-	bool binary; /* the server sends it in binary format, which costs it less; rows contain text
-			nevertheless. For columns whose types binary_format.h knows */
+	int never_null;   /* in this many columns, from the first one, a NULL is an error */
 	size_t max_bytes; /* of the rows, if limited: only the first ones that fit are kept, at
 			     least one … */
 	size_t *cut_to;   /* … and their number is stored here; 0: all were kept. If far more was

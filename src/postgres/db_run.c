@@ -3,7 +3,6 @@
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
-#include "postgres/binary_format.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -41,10 +40,10 @@ static bool send_call(PGconn *conn, const struct db_call *c)
 	if (c->prepared != NULL && c->sql != NULL)
 		return PQsendPrepare(conn, c->prepared, c->sql, 0, NULL);
 	if (c->prepared != NULL)
-		return PQsendQueryPrepared(conn, c->prepared, c->value_count, c->values, c->lengths,
-			c->formats, c->binary);
+		return PQsendQueryPrepared(
+			conn, c->prepared, c->value_count, c->values, c->lengths, c->formats, 0);
 	return PQsendQueryParams(
-		conn, c->sql, c->value_count, NULL, c->values, c->lengths, c->formats, c->binary);
+		conn, c->sql, c->value_count, NULL, c->values, c->lengths, c->formats, 0);
 }
 
 static bool send_calls(struct db *db, const struct db_call *calls, size_t count)
@@ -191,11 +190,8 @@ static void set_server_error(const struct db *db, const PGresult *result, struct
 struct answer {
 	const struct db_call *call;
 	int columns;
-	struct field *fields; /* of a row in transit … */
-	const struct binary_type *
-		*types;            /* … which are in binary format, unless these are NULL … */
-	struct binary_room *rooms; /* … and are printed there */
-	size_t left_out;           /* bytes of omitted rows */
+	struct field *fields; /* of a row in transit */
+	size_t left_out;      /* bytes of omitted rows */
 	bool is_cancelled;
 	bool has_failed;
 	struct error *error;
@@ -214,15 +210,6 @@ static void leave_out(struct db *db, struct answer *a, size_t bytes)
 	db_cancel(db);
 }
 
-/* Set the error for a value of an unreadable type.  Always returns false. */
-static bool unreadable(struct answer *a, const PGresult *result, int column)
-{
-	a->has_failed = true;
-	return error_set(a->error, ERROR_DATABASE,
-		"database: column \"%s\": the value of type %u has an unknown format",
-		PQfname(result, column), PQftype(result, column));
-}
-
 /* Set the error for a missing value.  Always returns false. */
 static bool missing(struct answer *a, const PGresult *result, int column)
 {
@@ -231,7 +218,7 @@ static bool missing(struct answer *a, const PGresult *result, int column)
 		"database: column \"%s\" is NULL, but must not be", PQfname(result, column));
 }
 
-/* The fields of a row, as text.  Sets *bytes to their total length. */
+/* The fields of a row.  Sets *bytes to their total length. */
 static bool read_row(struct answer *a, const PGresult *result, int row, size_t *bytes)
 {
 	*bytes = 0;
@@ -242,8 +229,6 @@ static bool read_row(struct answer *a, const PGresult *result, int row, size_t *
 		f->length = (size_t)PQgetlength(result, row, i);
 		if (is_null && i < a->call->never_null)
 			return missing(a, result, i);
-		if (!is_null && a->types[i] != NULL && !binary_print(a->types[i], f, &a->rooms[i]))
-			return unreadable(a, result, i);
 		*bytes += f->length;
 	}
 	return true;
@@ -297,26 +282,9 @@ static bool begin_rows(struct answer *a, const PGresult *result)
 	size_t count = (size_t)a->columns;
 	struct rows *rows = *a->call->rows = rows_new(count);
 	a->fields = memory_new(count, sizeof *a->fields);
-	a->types = memory_new(count, sizeof *a->types);
-	a->rooms = memory_new(count, sizeof *a->rooms);
-	for (int i = 0; i < a->columns; i++) {
-		rows_set_type(rows, (size_t)i, PQftype(result, i));
-		if (PQfformat(result, i) == 0)
-			continue;
-		a->types[i] = binary_type(PQftype(result, i));
-		if (a->types[i] == NULL)
-			return unreadable(a, result, i);
-	}
-	return true;
-}
-
-static void free_answer(struct answer *a)
-{
 	for (int i = 0; i < a->columns; i++)
-		text_free(&a->rooms[i].text);
-	free(a->fields);
-	free(a->types);
-	free(a->rooms);
+		rows_set_type(rows, (size_t)i, PQftype(result, i));
+	return true;
 }
 
 /* Rows arrive one at a time, so that no more of them are in memory than needed. */
@@ -408,7 +376,7 @@ static bool receive_call(struct db *db, const struct db_call *c, struct instant 
 	struct error own = { 0 }, lost;
 	struct answer a = { .call = c, .error = &own };
 	bool ok = take_results(db, &a, deadline, &lost);
-	free_answer(&a);
+	free(a.fields);
 	if (!ok || a.has_failed) {
 		if (!*failed)
 			*e = a.has_failed ? own : lost;

@@ -41,7 +41,8 @@ enum value_form {
 	FORM_BYTES,       /* \x…: base64 */
 	FORM_TIMESTAMP,   /* in ISO style: T in the place of the space … */
 	FORM_TIMESTAMPTZ, /* … and +00:00 in the place of +00, which is UTC */
-	FORM_SERVER,      /* to_json() on the server, then as it is */
+	FORM_SERVER,      /* to_json() on the server, then as it is: all other types */
 };
+enum value_form type_form(unsigned type_oid);
 
 #endif

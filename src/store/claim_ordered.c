@@ -91,7 +91,6 @@ static struct db_call take_call(struct attempt *a, const char *const *floor)
 		.values = floor,
 		.value_count = a->ordering->from_floor,
 		.rows = &a->claim->rows,
-		.binary = a->model->is_binary,
 		.max_bytes = (size_t)a->model->settings->burst_bytes,
 		.cut_to = &a->claim->cut_to };
 }

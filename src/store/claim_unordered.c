@@ -199,7 +199,6 @@ static struct sent_claim *new_claim(
 	c->expected = store_claimed(m);
 	*c->claim =
 		(struct db_call){ .expected = s->models[m->index].reads_apart ? NULL : &c->expected,
-			.binary = m->is_binary,
 			.max_bytes = (size_t)m->settings->burst_bytes };
 	if (takes)
 		c->calls[c->count++] = (struct db_call){ .sql = TAKE_PATIENCE };

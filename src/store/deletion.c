@@ -3,7 +3,7 @@
  * if the signal table is partitioned or inherited from.
  */
 #include "base/text.h"
-#include "postgres/binary_format.h"
+#include "postgres/tid_array.h"
 #include "store/store_internal.h"
 
 #include <stdlib.h>
@@ -34,7 +34,7 @@ static void collect(
 		if (outcomes != NULL && !outcome_leaves(outcomes[i].outcome))
 			continue;
 		struct deletion *from = deletion_from(d, rows_value(claim->rows, i, ROW_TABLEOID));
-		binary_tids_add(&from->ctids, rows_value(claim->rows, i, ROW_CTID));
+		tid_array_add(&from->ctids, rows_value(claim->rows, i, ROW_CTID));
 		d->rows++;
 	}
 }

@@ -4,7 +4,7 @@
  * locks on the rows: they are locked again, unless another session has touched them since.
  */
 #include "base/text.h"
-#include "postgres/binary_format.h"
+#include "postgres/tid_array.h"
 #include "store/store_internal.h"
 
 #include <stdlib.h>
@@ -66,7 +66,7 @@ static bool lock_again(struct store *s, const struct model *m, const struct clai
 	struct text ctids = { 0 };
 	struct rows *locked = NULL;
 	for (size_t i = 0; i < claim->count; i++)
-		binary_tids_add(&ctids, rows_value(claim->rows, i, ROW_CTID));
+		tid_array_add(&ctids, rows_value(claim->rows, i, ROW_CTID));
 	const char *const values[] = { ctids.text, transaction };
 	const int formats[] = { 1, 0 }, lengths[] = { (int)ctids.length, 0 };
 	struct db_call calls[2 + STORE_BEGIN_CALLS] = { { .sql = "ROLLBACK" } };

@@ -121,11 +121,9 @@ static bool read_rows(struct trial *t, size_t first, size_t count, struct error 
 	struct rows *rows = NULL;
 	size_t limit = (size_t)t->model->settings->burst_bytes, cut_to;
 	const struct db_columns expected = store_claimed(t->model);
-	const struct db_call call = { .rows = &rows,
-		.expected = &expected,
-		.binary = t->model->is_binary,
-		.max_bytes = limit,
-		.cut_to = &cut_to };
+	const struct db_call call = {
+		.rows = &rows, .expected = &expected, .max_bytes = limit, .cut_to = &cut_to
+	};
 	if (r->cut_to > 0)
 		return release(t, e);
 	if (!read_with(t, sql_read(t->model), call, (struct slice){ first, count }, e))

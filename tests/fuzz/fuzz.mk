@@ -4,7 +4,7 @@
 FUZZ_SECONDS ?= 60
 FUZZERS      := message config command_line
 fuzz_message_SOURCES      := src/model/*.c src/config/topic_template.c \
-	src/postgres/binary_format.c src/postgres/numeric.c src/base/*.c
+	src/postgres/types.c src/base/*.c
 fuzz_config_SOURCES       := src/config/*.c src/base/*.c
 fuzz_config_OPTIONS       := -detect_leaks=0 -seed_inputs=$(CURDIR)/signalbus.conf.example
 fuzz_command_line_SOURCES := src/cli/main.c src/cli/options.c \

@@ -43,7 +43,7 @@ enum step_kind {
 struct told {
 	const char *name;
 	unsigned type, table;
-	int attnum, format;
+	int attnum;
 };
 
 enum { COLUMNS_MAX = 3, FIELDS = 8 };
@@ -63,7 +63,6 @@ struct pg_result {
 	const struct told *columns;
 	int column_count;
 	const char *values[COLUMNS_MAX];
-	int lengths[COLUMNS_MAX]; /* 0: as long as the text */
 };
 
 struct step {
@@ -80,7 +79,6 @@ struct pg_conn {
 	short events;         /* that were waited for last */
 	unsigned results;     /* that were not cleared yet */
 	unsigned single_rows; /* calls that get rows one by one */
-	unsigned binaries;    /* which calls are to be answered in binary form: 1 << kind */
 	const char *in_hot_standby, *read_only;
 	char *notice; /* the session's */
 	size_t notice_size;
@@ -125,7 +123,7 @@ int PQsendQueryPrepared(PGconn *conn, const char *name, int count, const char *c
 	ck_assert_ptr_eq(conn, &server);
 	ck_assert_int_eq(count, values != NULL);
 	ck_assert((lengths != NULL) == (formats != NULL));
-	server.binaries |= (unsigned)binary << EXECUTE;
+	ck_assert_int_eq(binary, 0);
 	return sent(EXECUTE, name);
 }
 
@@ -136,7 +134,7 @@ int PQsendQueryParams(PGconn *conn, const char *sql, int count, const Oid *types
 	ck_assert_ptr_null(types);
 	ck_assert_int_eq(count, values != NULL);
 	ck_assert((lengths != NULL) == (formats != NULL));
-	server.binaries |= (unsigned)binary << QUERY;
+	ck_assert_int_eq(binary, 0);
 	return sent(QUERY, sql);
 }
 
@@ -304,11 +302,6 @@ int PQftablecol(const PGresult *r, int column)
 	return r->columns[column].attnum;
 }
 
-int PQfformat(const PGresult *r, int column)
-{
-	return r->columns[column].format;
-}
-
 int PQgetisnull(const PGresult *r, int row, int column)
 {
 	ck_assert_int_eq(row, 0);
@@ -323,8 +316,7 @@ char *PQgetvalue(const PGresult *r, int row, int column)
 
 int PQgetlength(const PGresult *r, int row, int column)
 {
-	int length = r->lengths[column];
-	return length > 0 ? length : (int)strlen(PQgetvalue(r, row, column));
+	return (int)strlen(PQgetvalue(r, row, column));
 }
 
 PGcancel *PQgetCancel(PGconn *conn)

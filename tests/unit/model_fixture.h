@@ -42,7 +42,6 @@ static inline void fixture_column(struct model *m, const struct told_column *tol
 	c->cast = text_copy(told->type);
 	c->operators = text_copy("pg_catalog");
 	c->attnum = (int)m->column_count;
-	c->has_binary = true;
 }
 
 /* Tell of the table.  key: its primary key's columns, apart by a space; not resolved yet. */

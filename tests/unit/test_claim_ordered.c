@@ -417,7 +417,6 @@ START_TEST(a_claim_is_made_as_any_other)
 	check_claimed(3, "BLWC");
 	ck_assert_str_eq(world.taker, _i == 1 ? "claim_ordered_0_2" : "claim_ordered_0_0");
 	ck_assert((world.took.expected != NULL) == (_i == 0));
-	ck_assert(world.took.binary == world.model->is_binary);
 	ck_assert_uint_eq(world.took.max_bytes, 1 << 20);
 	ck_assert_ptr_eq(world.took.cut_to, &world.claim.cut_to);
 	ck_assert_ptr_null(world.took.on_row);

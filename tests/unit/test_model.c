@@ -188,9 +188,7 @@ START_TEST(what_a_claim_returns_is_known_beforehand)
 	f.settings.timestamp = "at";
 	struct model *m = fixture_model(&f, columns, COUNT(columns), "id");
 	m->table_oid = 16999;
-	m->columns[1].has_binary = _i == 0;
 	ck_assert(model_resolve(m, &e));
-	ck_assert_int_eq(m->is_binary, _i == 0);
 	ck_assert_uint_eq(m->output_count, 4);
 	ck_assert_uint_eq(m->claimed_count, COUNT(wanted));
 	for (size_t i = 0; i < COUNT(wanted); i++) {
@@ -317,64 +315,11 @@ START_TEST(a_long_message_is_cut_and_keeps_its_place)
 }
 END_TEST
 
-/* A type that the server has to make JSON of comes as json; its text, for a key, only as text. */
-static const struct {
-	unsigned type_oid;
-	bool is_value_binary, is_key_binary;
-} binaries[] = {
-	{ INT8_OID, true, true },
-	{ TEXT_OID, true, true },
-	{ NUMERIC_OID, true, true },
-	{ TIMESTAMPTZ_OID, true, true },
-	{ FLOAT8_OID, true, false },
-	{ 16400 /* a user's type */, true, false },
-};
-
-START_TEST(outputs_use_binary_format_if_all_types_are_known)
-{
-	struct fixture f;
-	const struct told_column columns[] = { { "id", INT8_OID, "bigint" },
-		{ "at", TIMESTAMP_OID, "timestamp" }, { "c", binaries[_i].type_oid, "t" } };
-	fixture_init(&f);
-	f.settings.timestamp = "at";
-	struct model *m = fixture_resolved(&f, columns, COUNT(columns), "id");
-	ck_assert_int_eq(m->is_binary, binaries[_i].is_value_binary);
-	model_free(m);
-	f.settings.key = "c";
-	m = fixture_resolved(&f, columns, COUNT(columns), "id");
-	ck_assert_int_eq(m->is_binary, binaries[_i].is_key_binary);
-	model_free(m);
-}
-END_TEST
-
-/* An expression's type is what the server says; what it says nothing of is asked for as JSON.  Of
- * types that are not PostgreSQL's own it is not known whether they have a binary form. */
-START_TEST(expressions_use_binary_format_if_all_types_are_known)
-{
-	const struct told_column columns[] = { { "id", INT8_OID, "bigint" } };
-	struct item items[] = { { .name = "a", .sql = "x" }, { .name = "b", .sql = "y" } };
-	for (size_t header = 0; header < 3; header++) {
-		struct fixture f;
-		struct error e;
-		fixture_init(&f);
-		f.settings.fields = (struct items){ items, 2 };
-		f.settings.headers = (struct items){ items, header % 2 };
-		struct model *m = fixture_model(&f, columns, COUNT(columns), "id");
-		model_add_expression(m, "x", header == 2 ? 16400 : 1186 /* interval */);
-		ck_assert_msg(model_resolve(m, &e), "%s", e.text);
-		ck_assert_int_eq(m->is_binary, header == 0);
-		model_free(m);
-	}
-}
-END_TEST
-
 int main(void)
 {
 	const struct test tests[] = {
-		{ what_a_claim_returns_is_known_beforehand, 2, 0 },
+		{ what_a_claim_returns_is_known_beforehand, 1, 0 },
 		{ a_type_has_a_form, COUNT(forms), 0 },
-		{ outputs_use_binary_format_if_all_types_are_known, COUNT(binaries), 0 },
-		{ expressions_use_binary_format_if_all_types_are_known, 1, 0 },
 		{ order_by_names_columns_and_the_primary_key_breaks_ties, COUNT(orders), 0 },
 		{ an_order_may_be_serial, COUNT(serial_orders), 0 },
 		{ key_names_a_column_whose_text_is_asked_for, COUNT(keys), 0 },

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { INT8_OID = 20, TEXT_OID = 25, POINT_OID = 600, TIMEOUT_S = 5 };
+enum { INT8_OID = 20, TEXT_OID = 25, TIMEOUT_S = 5 };
 
 static struct {
 	struct db *db;
@@ -85,8 +85,8 @@ static void check_value(size_t row, size_t column, const char *text)
 	ck_assert_pstr_eq(rows_value(world.rows, row, column), text);
 }
 
-static const struct told columns[] = { { "id", INT8_OID, 16384, 1, 0 },
-	{ "body", TEXT_OID, 16384, 2, 0 } };
+static const struct told columns[] = { { "id", INT8_OID, 16384, 1 },
+	{ "body", TEXT_OID, 16384, 2 } };
 
 #define PLACE "database at db port 5432: "
 #define SENT(sql)                                                                                  \
@@ -149,12 +149,10 @@ START_TEST(calls_are_sent_together_and_answered_in_their_order)
 			.value_count = 1,
 			.formats = one,
 			.lengths = one,
-			.affected = &world.affected,
-			.binary = true },
+			.affected = &world.affected },
 		{ .sql = "SELECT", .rows = &world.rows } };
 	begin(script);
 	ck_assert(run(calls, 3));
-	ck_assert_uint_eq(server.binaries, 1 << EXECUTE);
 	ck_assert_uint_eq(server.single_rows, 1);
 	ck_assert_uint_eq(world.affected, 3);
 	ck_assert_uint_eq(rows_count(world.rows), 2);
@@ -758,40 +756,6 @@ START_TEST(an_impossible_null_is_an_error)
 END_TEST
 
 static const struct {
-	struct told column;
-	const char *value;
-	int length;
-	const char *text; /* or the error */
-} binaries[] = {
-	{ { "n", INT8_OID, 0, 0, 1 }, "\0\0\0\0\0\0\1\2", 8, "258" },
-	{ { "n", INT8_OID, 0, 0, 1 }, NULL, 0, NULL },
-	{ { "n", INT8_OID, 0, 0, 1 }, "\0\0\1", 3,
-		"database: column \"n\": the value of type 20 has an unknown format" },
-	{ { "p", POINT_OID, 0, 0, 1 }, "(1,2)", 5,
-		"database: column \"p\": the value of type 600 has an unknown format" },
-	{ { "p", POINT_OID, 0, 0, 0 }, "(1,2)", 5, "(1,2)" },
-};
-
-START_TEST(values_in_binary_form_become_text)
-{
-	const struct step script[] = { ASKED,
-		SAYS(.status = PGRES_SINGLE_TUPLE, .columns = &binaries[_i].column,
-			.column_count = 1, .values = { binaries[_i].value },
-			.lengths = { binaries[_i].length }),
-		SAYS(.status = PGRES_TUPLES_OK, .columns = &binaries[_i].column, .column_count = 1),
-		ANSWERED };
-	const struct db_call call = { .sql = "SELECT", .rows = &world.rows, .binary = true };
-	begin(script);
-	if (run(&call, 1))
-		check_value(0, 0, binaries[_i].text);
-	else
-		check_error(ERROR_DATABASE, binaries[_i].text);
-	ck_assert_uint_eq(server.binaries, 1 << QUERY);
-	end(true);
-}
-END_TEST
-
-static const struct {
 	const char *sql, *command;
 	bool works;
 } ends[] = {
@@ -881,7 +845,6 @@ int main(void)
 		{ what_is_wrong_first_is_said, 1, 0 },
 		{ no_rows_have_to_be_what_was_described, 1, 0 },
 		{ an_impossible_null_is_an_error, 3, 0 },
-		{ values_in_binary_form_become_text, COUNT(binaries), 0 },
 		{ a_commit_that_rolls_back_is_no_success, COUNT(ends), 0 },
 		{ a_session_that_does_not_know_its_names_is_another_ones, COUNT(names), 0 },
 		{ a_call_that_failed_has_no_rows, 1, 0 },
