@@ -11,7 +11,7 @@
 #include "daemon/pending_count.h"
 #include "daemon/run_queue.h"
 #include "relay/burst.h"
-#include "store/scan_position.h"
+#include "relay/scan_position.h"
 #include "store/store.h"
 
 #include <math.h>

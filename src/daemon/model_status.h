@@ -12,8 +12,8 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "relay/deferral.h"
+#include "relay/scan_position.h"
 #include "store/held_rows.h"
-#include "store/scan_position.h"
 
 #include <stddef.h>
 

@@ -151,6 +151,15 @@ char *sql_order_index(const struct model *m);
 char *sql_probe(const struct model *m, const char *expression);
 char *sql_probe_where(const struct model *m);
 
+/* The place of a row in its table: the values of its position fields, as text.  count 0: the
+ * beginning. */
+struct row_position {
+	char **values;
+	size_t count;
+	char *state; /* the state of the table for which they are valid (a model's table_state);
+			NULL: any */
+};
+
 /* The fields of a claimed row that form a position, and their number.  The position in a plain
  * table is a ctid: a scan that begins at a page reads no dead rows before it.  If ctids are not
  * unique, it is the primary key. */

@@ -2,7 +2,6 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "relay/burst_internal.h"
-#include "relay/scan_range.h"
 
 #include <stdlib.h>
 
@@ -23,7 +22,7 @@ void burst_free(struct burst *b)
 {
 	if (b == NULL)
 		return;
-	span_free(&b->next.span);
+	range_free(&b->next);
 	ledger_free(&b->ledger);
 	ledger_free(&b->attempt);
 	free(b->runs);
@@ -162,8 +161,8 @@ static struct claim_request request_for(struct burst *b, const struct scan_range
 {
 	const struct burst_order *order = b->order;
 	return (struct claim_request){ .kind = range_kind(range, order->kind),
-		.from = &range->span.from,
-		.to = &range->span.to,
+		.from = &range->from,
+		.to = &range->to,
 		.keys = order->keys,
 		.first_key = order->first_key,
 		.key_count = order->key_count,
@@ -205,7 +204,7 @@ static bool claim(struct burst *b, struct burst_result *result, struct error *e)
 	result->held_back = b->claim.held_back;
 	result->held_seconds = b->claim.held_seconds;
 	result->more = b->claim.more || (b->claim.count > 0 && range_has_end(&range));
-	range_end(&range, b->model, &b->claim, (size_t)b->model->settings->burst_count);
+	range_end(&range, b->model, &b->claim);
 	return ok;
 }
 
@@ -425,6 +424,6 @@ void burst_discard_prefetch(struct burst *b)
 	if (!b->has_next)
 		return;
 	store_abandon(b->store);
-	span_free(&b->next.span);
+	range_free(&b->next);
 	b->has_next = false;
 }

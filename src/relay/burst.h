@@ -19,7 +19,7 @@
 #include "config/config.h"
 #include "kafka/broker.h"
 #include "relay/deferral.h"
-#include "store/scan_position.h"
+#include "relay/scan_position.h"
 #include "store/store.h"
 
 #include <stdbool.h>

@@ -6,7 +6,7 @@
 
 #include "model/encode.h"
 #include "relay/burst.h"
-#include "relay/scan_range.h"
+#include "relay/scan_position.h"
 
 struct burst {
 	const struct config *config;

@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "relay/backlog.h"
 #include "relay/burst.h"
-#include "store/scan_position.h"
+#include "relay/scan_position.h"
 #include "store/store.h"
 
 #include <pthread.h>
@@ -407,7 +407,7 @@ static bool end_pass(struct target *t, struct error *e)
 		return true;
 	*e = reason;
 	deferral_release(t->deferral, clock_now(), false);
-	position_set(t->position, &(struct row_position){ 0 });
+	position_reset(t->position);
 	return false;
 }
 
@@ -446,7 +446,7 @@ static bool many_step(
 	bool ok = burst_run(w->burst, &order, &result, e);
 	/* In this same step, because finding nothing after a failure is not a success. */
 	if (ok && result.claimed == 0 && !result.from_start && !deferral_is_full(t->deferral)) {
-		position_set(t->position, &(struct row_position){ 0 });
+		position_reset(t->position);
 		ok = burst_run(w->burst, &order, &result, e);
 	}
 	note_sent(w, &result);

@@ -16,7 +16,6 @@
 #include "model/sql.h"
 #include "postgres/rows.h"
 #include "store/held_rows.h"
-#include "store/scan_position.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -154,12 +154,13 @@ static inline bool is_from_start(const struct burst_order *order, bool moves_on)
 {
 	if (order->position == NULL)
 		return order->from_start;
-	struct row_position place = position_get(order->position, NULL);
-	bool from_start = place.count == 0;
-	place_free(&place);
+	struct scan_range range = range_take(order->position, order->model, false, false);
+	bool from_start = range.from.count == 0;
+	range_free(&range);
 	if (moves_on) {
+		struct row_position place = { 0 };
 		place_add(&place, "1");
-		position_set(order->position, &place);
+		position_set(order->position, &place, 0);
 	}
 	return from_start;
 }

@@ -478,8 +478,7 @@ static struct position *begin_beside_others(void)
 	struct position *position = position_new();
 	struct row_position place = { 0 };
 	place_add(&place, "(9,4)");
-	position_set(position, &place);
-	position_learn(position, 4);
+	position_set(position, &place, 4);
 	burst_free(world.burst);
 	world.burst = burst_new(
 		&world.fixture.config, &world.store, &world.broker, (struct burst_owner){ 0, 2 });

@@ -212,8 +212,9 @@ static void begin(void)
 	world.model->table_state = text_copy("same");
 	world.store.models = &world.described;
 	world.store.patience = patience;
-	place_add(&world.from, "(0,5)");
-	place_add(&world.to, "(1,5)");
+	static char *values[] = { "(0,5)", "(1,5)" };
+	world.from = (struct row_position){ .values = values, .count = 1 };
+	world.to = (struct row_position){ .values = values + 1, .count = 1 };
 	world.rows = 3;
 }
 
@@ -221,8 +222,6 @@ static void end(void)
 {
 	deletions_free(&world.store.deletions);
 	claim_free(&world.claim);
-	place_free(&world.from);
-	place_free(&world.to);
 	model_free(world.model);
 }
 
