@@ -279,9 +279,9 @@ char *sql_claim(const struct model *m, enum claim_kind kind, size_t count, unsig
 	struct text t = { 0 };
 	add_outputs(&t, m, how & CLAIM_BARE, in_order || m->has_children);
 	text_addf(&t, " FROM %s AS signal", m->relation);
-	if (kind == CLAIM_NEXT || kind == CLAIM_RANGE || kind == CLAIM_UNLOCKED)
+	if (kind == CLAIM_NEXT || kind == CLAIM_RANGE)
 		add_next(&t, m);
-	if (kind == CLAIM_RANGE || kind == CLAIM_UNLOCKED)
+	if (kind == CLAIM_RANGE)
 		add_string(&t, " AND signal.ctid" OP("<=") "$2::pg_catalog.tid");
 	if (kind == CLAIM_BY_KEY)
 		add_noted(&t, m);
@@ -302,11 +302,7 @@ char *sql_claim(const struct model *m, enum claim_kind kind, size_t count, unsig
 		add_string(&t, " ORDER BY ");
 		add_primary_key(&t, m);
 	}
-	text_addf(&t, " LIMIT %zu", count);
-	if (kind != CLAIM_UNLOCKED)
-		add_string(&t, " FOR UPDATE OF signal");
-	if (kind != CLAIM_UNLOCKED && !in_order)
-		add_string(&t, " SKIP LOCKED");
+	text_addf(&t, " LIMIT %zu FOR UPDATE OF signal%s", count, in_order ? "" : " SKIP LOCKED");
 	return t.text;
 }
 

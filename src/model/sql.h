@@ -19,14 +19,13 @@ enum claim_kind {
 	CLAIM_FIRST,        /* any rows, from the beginning of the table */
 	CLAIM_NEXT,         /* any rows after a position: sql_position_count() parameters */
 	CLAIM_RANGE,        /* the same, up to another position: two ctids */
-	CLAIM_UNLOCKED,     /* the same, without locks */
 	CLAIM_BY_KEY,       /* the rows with these primary keys: an array for each of its columns */
 	CLAIM_ORDERED,      /* the first rows in the model's order */
 	CLAIM_ORDERED_FROM, /* the same, from a value of the floor field on: a parameter */
 	CLAIM_KINDS
 };
 
-/* Claims select at most count rows, and lock them, except CLAIM_UNLOCKED.  Unordered ones skip rows
+/* Claims select at most count rows, and lock them.  Unordered ones skip rows
  * that others have locked: those are already being sent.  Ordered ones wait for them, because
  * nothing may overtake them.  CLAIM_PASSES_OVER: exclude the rows whose tableoids and ctids are in
  * two arrays, which are two more parameters.  CLAIM_BARE: only read values that the claim itself

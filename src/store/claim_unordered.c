@@ -28,8 +28,8 @@ static void adapt_size(struct store *s, const struct model *m, const struct clai
 char *store_prepare_claim(
 	struct store *s, const struct model *m, enum claim_kind kind, unsigned how, struct error *e)
 {
-	static const char *const names[] = { "first", "next", "range", "unlocked", "by_key",
-		"ordered", "ordered_from" };
+	static const char *const names[] = { "first", "next", "range", "by_key", "ordered",
+		"ordered_from" };
 	unsigned size = s->models[m->index].size;
 	bool *done = &s->models[m->index].prepared[kind][size][how];
 	char *what = text_format("claim_%s_%u_%u", names[kind], size, how);
@@ -138,9 +138,9 @@ struct db_columns store_claimed(const struct model *m)
 		(int)(ROW_FIXED_FIELDS + m->output_count) };
 }
 
-/* The calls of a claim in no order: BEGIN, those that prove the session, look at the table
- * and set the path, where there is need; the claim, and how long a deletion at once waits. */
-#define CLAIM_CALLS 6
+/* The calls of a claim in no order: BEGIN; those that prove the session, look at the table and set
+ * the path, where there is need; the claim. */
+#define CLAIM_CALLS 5
 
 /* A claim that is sent, or about to be. */
 struct sent_claim {
@@ -184,11 +184,10 @@ static struct sent_claim *new_claim(
 	const struct store *s, const struct model *m, const struct claim_request *request)
 {
 	struct sent_claim *c = memory_new(1, sizeof *c);
-	bool takes = store_may_take(s, m, request);
-	c->kind = takes ? CLAIM_UNLOCKED : request->kind;
+	c->kind = request->kind;
 	c->since = clock_now();
 	c->table[0] = m->relation;
-	c->calls[c->count++] = (struct db_call){ .sql = takes ? TAKE_BEGIN : "BEGIN" };
+	c->calls[c->count++] = (struct db_call){ .sql = "BEGIN" };
 	if (db_prove(s->db, &c->calls[c->count]))
 		c->count++;
 	if (c->kind == CLAIM_FIRST)
@@ -200,8 +199,6 @@ static struct sent_claim *new_claim(
 	*c->claim =
 		(struct db_call){ .expected = s->models[m->index].reads_apart ? NULL : &c->expected,
 			.max_bytes = (size_t)m->settings->burst_bytes };
-	if (takes)
-		c->calls[c->count++] = (struct db_call){ .sql = TAKE_PATIENCE };
 	set_values(c, m, request);
 	return c;
 }
@@ -254,7 +251,6 @@ static bool claim_any(struct store *s, const struct model *m, const struct claim
 		ok = send_claim(s, m, c, how_to(s, m, request), e);
 	}
 	claim->since = c->since;
-	claim->is_taken = c->kind == CLAIM_UNLOCKED;
 	claim->from_start = c->kind == CLAIM_FIRST;
 	c->claim->rows = &claim->rows;
 	c->claim->cut_to = &claim->cut_to;
@@ -264,7 +260,7 @@ static bool claim_any(struct store *s, const struct model *m, const struct claim
 	     (c->state == NULL || is_same(m, c->state, e));
 	free_claim(c);
 	claim->count = ok ? rows_count(claim->rows) : 0;
-	return ok && (!claim->is_taken || store_take(s, m, claim, e));
+	return ok;
 }
 
 void store_prefetch(struct store *s, const struct model *m, const struct claim_request *next)
@@ -376,8 +372,7 @@ static bool delete_first(struct store *s, const struct model *m,
 	bool is_due = m->may_refuse || d->is_careful;
 	if (claim->count == 0 && claim->from_start && request->passed_over == NULL)
 		d->is_careful = false; /* no row is left that had to stay */
-	return claim->count == 0 || claim->is_taken || !is_due ||
-	       store_delete_first(s, m, claim, e);
+	return claim->count == 0 || !is_due || store_delete_first(s, m, claim, e);
 }
 
 static bool claim_once(struct store *s, const struct model *m, const struct claim_request *request,
@@ -419,12 +414,10 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 	if (!can_delete)
 		return false;
 	/* If far more was found than fits in a burst, the claim was cancelled; a smaller one
-	 * replaces it.  Rows that could not be taken are locked. */
+	 * replaces it. */
 	for (;;) {
 		bool ok = claim_once(s, m, request, claim, e);
-		if (!ok && claim->is_taken)
-			store_require_locks(s, m, false);
-		bool is_to_repeat = claim->is_taken || (claim->cut_to > 0 && !claim->is_streamed) ||
+		bool is_to_repeat = (claim->cut_to > 0 && !claim->is_streamed) ||
 				    (!ok && is_unreadable(s, m, claim, e));
 		if (ok || !is_to_repeat || !store_connected(s))
 			return ok;

@@ -66,7 +66,7 @@ bool deletions_prepare(struct store *s, const struct model *m, const struct clai
 	collect(d, claim, outcomes);
 	d->calls = memory_new(d->count + 2, sizeof *d->calls);
 	/* What is sent has to go. */
-	d->first = s->is_hasty && !claim->is_taken && d->count > 0;
+	d->first = s->is_hasty && d->count > 0;
 	if (d->first > 0)
 		d->calls[0] = (struct db_call){ .sql = s->patience };
 	for (size_t i = 0; i < d->count; i++) {
@@ -82,10 +82,6 @@ bool deletions_prepare(struct store *s, const struct model *m, const struct clai
 			.affected = &item->affected };
 	}
 	d->all_calls = d->first + d->count;
-	/* A commit may wait for others, for those that notify for instance, and all is sent then.
-	 */
-	if (claim->is_taken)
-		d->calls[d->all_calls++] = (struct db_call){ .sql = s->patience };
 	d->calls[d->all_calls++] = (struct db_call){ .sql = "COMMIT" };
 	return true;
 }

@@ -196,8 +196,6 @@ bool store_settle(struct store *s, const struct model *m, struct claim *claim,
 	deletions_free(&s->deletions);
 	if (ok && claim->in_order)
 		ordering_note_left(&s->models[m->index].ordering, m, claim, outcomes);
-	if (!ok && claim->is_taken && (e->kind == ERROR_CONFLICT || e->kind == ERROR_TEMPORARY))
-		store_require_locks(s, m, true);
 	if (!ok)
 		be_careful(s, m);
 	return ok;

@@ -181,7 +181,6 @@ const struct model *store_model(struct store *s, size_t index, struct error *e)
 	*d = (struct session_model){ .noted = d->noted,
 		.locked = d->locked,
 		.lock_mode = d->lock_mode,
-		.locks_until = d->locks_until,
 		.is_careful = d->is_careful,
 		.reads_some = d->reads_some,
 		.generation = d->generation + 1,

@@ -144,7 +144,6 @@ struct claim {
 	struct instant since;   /* when the request was sent; set before the first row arrives */
 	bool is_streamed;       /* the caller was notified of rows while they arrived */
 	bool after_clean_burst; /* the previous burst succeeded */
-	bool is_taken;          /* the rows are already deleted, and were never locked */
 	bool from_start;        /* the scan was from the beginning, not only after a place */
 	/* CLAIM_ORDERED: */
 	bool in_order;
@@ -153,7 +152,7 @@ struct claim {
 	double held_seconds; /* for how long that has been the case */
 };
 
-/* Begin a transaction and lock a burst, or delete it if contention is unlikely: at most burst_count
+/* Begin a transaction and lock a burst: at most burst_count
  * rows, and no more than fit in burst_bytes, except for a single larger row.  Without rows no
  * transaction is left open.  CLAIM_ORDERED needs the ordered lock; it waits at most a few
  * hundredths of a second for writers that hold it back, and warns, once, of those that have done so

@@ -32,8 +32,7 @@ struct session_model {
 	struct model *model;
 	bool is_stale; /* read it again before its next use; somebody may still hold it */
 	unsigned size; /* of claims: how often burst_count is halved, because rows are large */
-	bool last_burst_clean;      /* the last burst succeeded, and its rows were small */
-	struct instant locks_until; /* until then, rows are not deleted without a lock */
+	bool last_burst_clean; /* the last burst succeeded, and its rows were small */
 	bool prepared[CLAIM_KINDS][CLAIM_SIZES][4]; /* the last index: how (sql.h) */
 	bool prepared_delete, prepared_dead_letter, prepared_lock_again;
 	bool reads_apart; /* a row could not be read: rows are locked first, and then read */
@@ -63,7 +62,6 @@ struct deletions {
 enum early_delete {
 	EARLY_NOT,
 	EARLY_SENT,
-	EARLY_DONE,
 	EARLY_FIRST, /* before anything is sent, after a savepoint */
 };
 
@@ -125,18 +123,6 @@ char *store_prepare_claim(struct store *s, const struct model *m, enum claim_kin
 /* Whether the caller of a claim is notified of its rows as they arrive (claim_unordered.c). */
 bool store_may_stream(
 	const struct store *s, const struct model *m, const struct claim_request *request);
-
-/* Whether a claim's rows are read without a lock and deleted at once; the calls at the beginning of
- * its transaction and before the deletion; and the deletion, which fails if another session has a
- * row, or has changed it since it was read (claim_unlocked.c). */
-#define TAKE_BEGIN    "BEGIN ISOLATION LEVEL REPEATABLE READ"
-#define TAKE_PATIENCE "SET LOCAL lock_timeout = '1ms'"
-bool store_may_take(
-	const struct store *s, const struct model *m, const struct claim_request *request);
-bool store_take(struct store *s, const struct model *m, const struct claim *claim, struct error *e);
-
-/* That failed: lock rows for a while or, if they were already sent, from now on. */
-void store_require_locks(struct store *s, const struct model *m, bool was_sent);
 
 /* Read the rows of a bare claim, except those that cannot be read, which the claim then names
  * (unreadable.c). */

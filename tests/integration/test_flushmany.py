@@ -1,5 +1,6 @@
 """flushmany: huge backlogs, any number of processes, every kind of table."""
 
+import json
 import signal
 import time
 
@@ -118,6 +119,25 @@ def test_locked_rows_are_left_to_their_holder(signalbus, schema, make_topic, con
     holder.rollback()
     signalbus("flushmany").expect_silence()
     assert sorted(ids(consume(topic, 30))) == list(range(1, 31))
+
+
+def test_rows_that_others_change_are_sent_in_their_last_version(signalbus, schema, make_topic,
+                                                                 consume):
+    """Changed while two connections share the backlog, whose deletions take their time."""
+    count, topic, changer, last = 2000, make_topic(), schema.connect(autocommit=True).cursor(), {}
+    schema.make_signals("t", count)
+    schema.on_delete("t", "PERFORM pg_sleep(0.02)")
+    signalbus.configure(model("A", schema.table("t"), topic, burst_count=50))
+    run = signalbus.start("flushmany", "-j", "2")
+    while schema.count("t") > 0:
+        changer.execute("UPDATE t SET payload = 'new' WHERE id IN (SELECT id FROM t WHERE id >= "
+                        "(SELECT min(id) + %s FROM t) AND payload <> 'new' ORDER BY id LIMIT 1 "
+                        "FOR UPDATE SKIP LOCKED) RETURNING id, payload", (len(last) % 7 * 20,))
+        last.update(changer.fetchall())
+    run.finish().expect_silence()
+    sent = [json.loads(message.value) for message in consume(topic, count)]
+    assert sorted(row["id"] for row in sent) == list(range(1, count + 1))
+    assert {row["id"]: row["payload"] for row in sent if row["id"] in last} == last and last
 
 
 def test_rows_that_are_inserted_meanwhile(signalbus, schema, make_topic, consume):

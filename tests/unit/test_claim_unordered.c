@@ -21,9 +21,8 @@ static struct {
 	struct error error;
 	/* The script: */
 	bool has_changed, is_pooled;
-	bool send_fails, receive_fails, is_unprepared, deletion_fails, is_lost, plan_fails,
-		has_null;
-	size_t rows, kept;
+	bool send_fails, receive_fails, is_unprepared, plan_fails, has_null;
+	size_t rows;
 	/* What happened: */
 	char calls[256];
 	size_t prepared, planned, forgotten;
@@ -33,9 +32,7 @@ static struct {
 static void write_down(const struct db_call *call, bool is_answer)
 {
 	size_t end = strlen(world.calls);
-	char letter = call->sql != NULL ? call->sql[0] : call->affected != NULL ? 'D' : 'C';
-	if (letter == 'C' && !is_answer && strncmp(call->prepared, "claim_unlocked", 14) == 0)
-		letter = 'T';
+	char letter = call->sql != NULL ? call->sql[0] : 'C';
 	ck_assert_uint_lt(end, sizeof world.calls - 1);
 	world.calls[end] = (char)(is_answer ? letter - 'A' + 'a' : letter);
 }
@@ -74,24 +71,15 @@ bool db_receive(struct db *db, const struct db_call *calls, size_t count, struct
 	return true;
 }
 
-/* How many rows a deletion is for, by the length of a tid[] in binary format. */
-static size_t rows_of(const struct db_call *call)
-{
-	enum { HEADER = 20, ITEM = 4 + 6 };
-	return ((size_t)call->lengths[0] - HEADER) / ITEM;
-}
-
-/* The deletion of what is taken, in the transaction that read it, or of what was sent. */
+/* Nothing is deleted. */
 bool db_run(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
 	struct error *e)
 {
 	(void)db;
+	(void)calls;
 	(void)deadline;
-	ck_assert_uint_eq(count, 1);
-	write_down(&calls[0], false);
-	write_down(&calls[0], true);
-	*calls[0].affected = rows_of(calls) - world.kept;
-	return !world.deletion_fails || error_set(e, ERROR_CONFLICT, "lock timeout");
+	(void)e;
+	ck_abort_msg("%zu calls", count);
 }
 
 bool db_is_utf8(const struct db *db)
@@ -182,7 +170,7 @@ bool store_claim_ordered(struct store *s, const struct model *m,
 
 bool store_connected(const struct store *s)
 {
-	return s != NULL && !world.is_lost;
+	return s != NULL;
 }
 
 bool store_roll_back(struct store *s, struct error *e)
@@ -406,131 +394,6 @@ START_TEST(a_statement_that_cannot_be_prepared_is_a_failure)
 }
 END_TEST
 
-/* After a burst that went well, in a range of its own. */
-static void begin_taking(void)
-{
-	begin();
-	world.fixture.settings.burst_count = EARLY_DELETE_MIN;
-	world.described.last_burst_clean = true;
-}
-
-START_TEST(rows_that_nobody_else_wants_are_deleted_at_once)
-{
-	begin_taking();
-	ck_assert(claim(CLAIM_RANGE));
-	ck_assert_str_eq(world.calls, "BTSbcsDd");
-	ck_assert_uint_eq(world.claim.count, 3);
-	ck_assert_int_eq(world.store.early, EARLY_DONE);
-	end();
-}
-END_TEST
-
-static void take_no_row(void *arg, size_t count)
-{
-	(void)arg;
-	(void)count;
-	ck_abort();
-}
-
-START_TEST(others_are_locked)
-{
-	begin_taking();
-	struct claim_request r = request(_i == 0 ? CLAIM_NEXT : CLAIM_RANGE);
-	world.described.last_burst_clean = _i != 1;
-	world.fixture.settings.burst_count -= _i == 2;
-	world.model->has_children = _i == 3;
-	world.model->may_refuse = _i == 6;
-	world.described.locks_until = instant_after(clock_now(), _i == 4 ? 100 : -100);
-	world.rows = 0; /* those of a parent have another position */
-	if (_i == 5)
-		r.on_row = take_no_row;
-	ck_assert(store_claim(&world.store, world.model, &r, &world.claim, &world.error));
-	ck_assert_str_eq(world.calls, "BCbc");
-	ck_assert_int_eq(world.store.early, EARLY_NOT);
-	end();
-}
-END_TEST
-
-START_TEST(rows_that_others_have_are_passed_over_with_locks_and_so_is_what_follows)
-{
-	begin_taking();
-	world.deletion_fails = _i == 0;
-	world.kept = _i == 0 ? 0 : 1;
-	ck_assert(claim(CLAIM_RANGE));
-	ck_assert_str_eq(world.calls, "BTSbcsDdBCbc");
-	ck_assert_uint_eq(world.claim.count, 3);
-	ck_assert_int_eq(world.store.early, EARLY_NOT);
-	ck_assert(!world.claim.after_clean_burst);
-	world.described.last_burst_clean = true;
-	ck_assert(claim(CLAIM_RANGE));
-	ck_assert_str_eq(world.calls, "BTSbcsDdBCbcBCbc");
-	world.described.locks_until = (struct instant){ 0 };
-	world.described.last_burst_clean = true;
-	ck_assert(claim(CLAIM_RANGE));
-	ck_assert_str_eq(world.calls, "BTSbcsDdBCbcBCbcBTSbcsDdBCbc");
-	end();
-}
-END_TEST
-
-START_TEST(if_the_commit_failed_rows_are_locked_from_then_on)
-{
-	begin_taking();
-	store_require_locks(&world.store, world.model, true);
-	ck_assert(instant_before(instant_after(clock_now(), 1e9), world.described.locks_until));
-	ck_assert(claim(CLAIM_RANGE));
-	ck_assert_str_eq(world.calls, "BCbc");
-	end();
-}
-END_TEST
-
-START_TEST(what_fails_without_locks_may_fail_with_them)
-{
-	begin_taking();
-	world.receive_fails = true;
-	ck_assert(!claim(CLAIM_RANGE));
-	ck_assert_str_eq(world.calls, "BTSbcsBCbc");
-	ck_assert_str_eq(world.error.text, "refused");
-	end();
-}
-END_TEST
-
-START_TEST(a_session_that_is_lost_is_not_asked_again)
-{
-	begin_taking();
-	world.deletion_fails = world.is_lost = true;
-	ck_assert(!claim(CLAIM_RANGE));
-	ck_assert_str_eq(world.calls, "BTSbcsDd");
-	end();
-}
-END_TEST
-
-START_TEST(a_range_without_rows_is_not_deleted)
-{
-	begin_taking();
-	world.rows = 0;
-	ck_assert(claim(CLAIM_RANGE));
-	ck_assert_str_eq(world.calls, "BTSbcs");
-	ck_assert_int_eq(world.store.early, EARLY_NOT);
-	end();
-}
-END_TEST
-
-START_TEST(a_prefetched_claim_is_deleted_when_it_is_asked_for)
-{
-	begin_taking();
-	ck_assert(claim(CLAIM_RANGE));
-	deletions_free(&world.store.deletions);
-	world.store.early = EARLY_NOT;
-	world.described.last_burst_clean = true;
-	prefetch(CLAIM_RANGE);
-	ck_assert_str_eq(world.calls, "BTSbcsDdBTS");
-	world.described.last_burst_clean = false; /* what was sent is what is answered */
-	ck_assert(claim(CLAIM_RANGE));
-	ck_assert_str_eq(world.calls, "BTSbcsDdBTSbcsDd");
-	end();
-}
-END_TEST
-
 int main(void)
 {
 	const struct test tests[] = {
@@ -545,14 +408,6 @@ int main(void)
 		{ a_prefetched_claim_that_fails_fails_as_any_other, 1, 0 },
 		{ an_empty_one_leaves_no_transaction, 1, 0 },
 		{ a_statement_that_cannot_be_prepared_is_a_failure, 1, 0 },
-		{ rows_that_nobody_else_wants_are_deleted_at_once, 1, 0 },
-		{ others_are_locked, 7, 0 },
-		{ rows_that_others_have_are_passed_over_with_locks_and_so_is_what_follows, 2, 0 },
-		{ if_the_commit_failed_rows_are_locked_from_then_on, 1, 0 },
-		{ what_fails_without_locks_may_fail_with_them, 1, 0 },
-		{ a_session_that_is_lost_is_not_asked_again, 1, 0 },
-		{ a_range_without_rows_is_not_deleted, 1, 0 },
-		{ a_prefetched_claim_is_deleted_when_it_is_asked_for, 1, 0 },
 	};
 	return suite_run("claim_unordered", tests, COUNT(tests));
 }

@@ -30,7 +30,7 @@ static struct {
 	const char *unmoved;
 	/* What happened: */
 	bool is_committing;
-	bool is_wary, waits_again;
+	bool waits_again;
 	size_t gone, released, moves; /* rows: deleted, and so for good; copied, or tried to */
 	size_t sends, prefetch, receives, commits, abandons, roll_backs, restores, forgets;
 } world;
@@ -87,7 +87,7 @@ static bool is_patience(const struct db_call *c)
 }
 
 /* Sent are the early deletion, then COMMIT, or both in one.  Before the deletion a hasty session is
- * set to wait for others' locks; if rows were not locked, before COMMIT. */
+ * set to wait for others' locks. */
 bool db_send(struct db *db, const struct db_call *calls, size_t count, struct error *e)
 {
 	(void)db;
@@ -100,8 +100,7 @@ bool db_send(struct db *db, const struct db_call *calls, size_t count, struct er
 		world.waits_again = world.waits_again || is_patience(&calls[i]);
 	}
 	world.is_committing = is_commit(&calls[count - 1]);
-	ck_assert(!world.is_committing || (!world.claim.is_taken && !world.store.is_hasty) ||
-		  world.waits_again);
+	ck_assert(!world.is_committing || !world.store.is_hasty || world.waits_again);
 	world.sends++;
 	return !world.send_fails || error_set(e, ERROR_CONNECTION, "lost");
 }
@@ -264,14 +263,6 @@ void ordering_note_left(struct ordering *o, const struct model *m, const struct 
 	(void)outcomes;
 }
 
-void store_require_locks(struct store *s, const struct model *m, bool was_sent)
-{
-	ck_assert_ptr_eq(s, &world.store);
-	ck_assert_ptr_eq(m, &world.model);
-	ck_assert(was_sent);
-	world.is_wary = true;
-}
-
 /* A claim of rows after a burst that went well, all of which are stored. */
 static void begin(void)
 {
@@ -338,57 +329,14 @@ START_TEST(what_is_deleted_early_is_committed_when_it_is_settled)
 }
 END_TEST
 
-/* As store_take() does it, before anything is sent. */
-static void delete_at_once(void)
+START_TEST(a_commit_that_fails_is_abandoned)
 {
-	world.claim.is_taken = true;
-	ck_assert(deletions_prepare(&world.store, &world.model, &world.claim, NULL, &world.error));
-	ck_assert_uint_eq(world.store.deletions.first, 0);
-	for (size_t i = 0; i < world.store.deletions.count; i++)
-		*world.store.deletions.calls[i].affected = world.deleted;
-	world.store.early = EARLY_DONE;
+	begin();
 	delete_early();
-	ck_assert_uint_eq(world.sends, 0);
-}
-
-START_TEST(what_is_deleted_at_once_is_only_committed)
-{
-	begin();
-	delete_at_once();
-	ck_assert(settle());
-	ck_assert_uint_eq(world.sends, 1);
-	ck_assert_uint_eq(world.receives, 1);
-	ck_assert_uint_eq(world.commits, 1);
-	end();
-}
-END_TEST
-
-START_TEST(a_conflict_at_the_commit_is_reason_to_lock_rows_if_they_were_not)
-{
-	begin();
-	world.claim.is_taken = _i > 0;
-	if (world.claim.is_taken)
-		delete_at_once();
-	world.commit_error = _i < 2 ? ERROR_CONFLICT : ERROR_CONNECTION;
+	world.commit_error = _i == 0 ? ERROR_CONFLICT : ERROR_CONNECTION;
 	ck_assert(!settle());
 	ck_assert_int_eq(world.error.kind, world.commit_error);
-	ck_assert_int_eq(world.is_wary, _i == 1);
 	ck_assert_uint_eq(world.abandons, 1);
-	end();
-}
-END_TEST
-
-START_TEST(rows_that_were_deleted_at_once_and_have_to_stay_are_locked)
-{
-	begin();
-	delete_at_once();
-	ck_assert(keep());
-	ck_assert_uint_eq(world.receives, 0);
-	ck_assert_uint_eq(world.roll_backs, 1);
-	world.outcomes[OTHER].outcome = OUTCOME_KEEP;
-	world.deleted = COUNT_ROWS - 1;
-	ck_assert(settle());
-	ck_assert_uint_eq(world.commits, 1);
 	end();
 }
 END_TEST
@@ -614,9 +562,7 @@ int main(void)
 {
 	const struct test tests[] = {
 		{ what_is_deleted_early_is_committed_when_it_is_settled, 2, 0 },
-		{ what_is_deleted_at_once_is_only_committed, 1, 0 },
-		{ a_conflict_at_the_commit_is_reason_to_lock_rows_if_they_were_not, 3, 0 },
-		{ rows_that_were_deleted_at_once_and_have_to_stay_are_locked, 1, 0 },
+		{ a_commit_that_fails_is_abandoned, 2, 0 },
 		{ a_deletion_that_failed_is_not_committed, 1, 0 },
 		{ that_rows_were_kept_by_a_trigger_is_reported, 1, 0 },
 		{ a_row_that_has_to_stay_is_never_committed, 2, 0 },
