@@ -42,7 +42,7 @@ test_run_queue_DOUBLES      := clock_now pthread_cond_timedwait pthread_cond_bro
 test_pipeline_DOUBLES := clock_now poll
 test_claim_ordered_DOUBLES := clock_now
 
-CPPFLAGS_ALL = -D_GNU_SOURCE -DSIGNALBUS_VERSION='"$(VERSION)"' -DSYSCONFDIR='"$(sysconfdir)"' -Isrc \
+CPPFLAGS_ALL = -D_GNU_SOURCE -DSIGNALBUS_VERSION='"$(VERSION)"' -DSYSCONFDIR='"$(sysconfdir)"' -DDOCDIR='"$(docdir)"' -Isrc \
 	$(if $(HAVE_SYSTEMD),-DHAVE_SYSTEMD) $(shell pkg-config --cflags $(PACKAGES)) $(CPPFLAGS)
 CFLAGS_ALL   = -std=c11 -pthread $(WARNINGS) $(if $(SANITIZE),,$(HARDENING)) $(CFLAGS) \
 	$(SANITIZE:%=-fsanitize=%)

@@ -13,7 +13,8 @@ void problems_add(struct problems *p, struct place at, const char *format, ...)
 	va_start(args, format);
 	error_vset(&e, ERROR_CONFIG, format, args);
 	va_end(args);
-	char *line = text_format("%s:%u: %s", at.file, at.line, e.text);
+	char *line = at.line > 0 ? text_format("%s:%u: %s", at.file, at.line, e.text)
+				 : text_format("%s: %s", at.file, e.text);
 	problems_add_line(p, line);
 	free(line);
 }

@@ -15,7 +15,7 @@ struct problems {
 /* A place in a configuration file.  file is borrowed. */
 struct place {
 	const char *file;
-	unsigned line;
+	unsigned line; /* from 1; 0: the file as a whole, such as one that does not exist */
 };
 
 void problems_add(struct problems *p, struct place at, const char *format, ...)

@@ -2,20 +2,13 @@
 
 #include "base/suggest.h"
 #include "base/text.h"
+#include "config/config_file.h"
+#include "config/config_syntax.h"
 #include "config/config_value.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-/* Far more than any real file; prevents a wrong path to a huge file from filling memory. */
-#define FILE_MAX_BYTES (16 << 20)
-
-/* The depth to which libconfig follows @include. */
-#define INCLUDE_MAX_DEPTH 10
 
 static value_reader read_models;
 static value_reader skip_defaults;
@@ -46,6 +39,9 @@ static void unknown_setting(
 	struct nearest nearest = nearest_to(config_setting_name(s));
 	for (size_t i = 0; i < table->count; i++)
 		nearest_offer(&nearest, table->rows[i].name);
+	const struct setting *called = setting_called(table, nearest.wanted);
+	if (called != NULL)
+		nearest.best = called->name;
 	if (setting_find(other, nearest.wanted) != NULL)
 		problems_add(r->problems, value_place(r->config, s),
 			"unknown %s \"%s\"; it is a setting of %s", table->what, nearest.wanted,
@@ -178,94 +174,6 @@ static void read_models(
 	}
 }
 
-/* The whole file as a string to be freed; NULL with a problem.  It may be a pipe. */
-static char *read_file(const char *file, struct problems *problems)
-{
-	struct text content = { 0 };
-	char buffer[65536];
-	ssize_t got = -1;
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
-	int reason = errno;
-	while (fd >= 0 && (got = read(fd, buffer, sizeof buffer)) > 0 &&
-		content.length <= FILE_MAX_BYTES)
-		text_add(&content, buffer, (size_t)got);
-	if (fd >= 0 && got < 0)
-		reason = errno;
-	if (fd >= 0)
-		close(fd);
-	/* libconfig requires a line feed after a comment. */
-	bool is_ended = content.length == 0 || content.text[content.length - 1] == '\n';
-	text_add(&content, "\n", is_ended ? 0 : 1);
-	const struct place start = { file, 1 };
-	if (got < 0)
-		problems_add(
-			problems, start, "cannot read the configuration: %s", strerror(reason));
-	else if (content.length > FILE_MAX_BYTES)
-		problems_add(problems, start, "the configuration is larger than 16 MiB");
-	else if (strlen(content.text) != content.length)
-		problems_add(problems, start, "the configuration is not text: it has NUL bytes");
-	else
-		return content.text;
-	text_free(&content);
-	return NULL;
-}
-
-/* The path of the file that a line includes, as libconfig 1.5 forms it, to be freed; NULL if the
- * line includes none. */
-static char *included_path(const char *line, const char *folder)
-{
-	static const char word[] = "@include";
-	line += strspn(line, " \t");
-	if (strncmp(line, word, sizeof word - 1) != 0)
-		return NULL;
-	line += sizeof word - 1;
-	line += strspn(line, " \t");
-	if (*line != '"')
-		return NULL;
-	int length = (int)strcspn(line + 1, "\"\n");
-	return text_format("%s/%.*s", folder, length, line + 1);
-}
-
-static bool check_includes(
-	const char *content, const char *folder, unsigned depth, struct problems *problems);
-
-/* libconfig reads an included file itself, and a byte order mark is a syntax error to it. */
-static bool check_included(
-	const char *path, const char *folder, unsigned depth, struct problems *problems)
-{
-	char *content = read_file(path, problems);
-	if (content == NULL)
-		return true;
-	if (value_mark_length(content) > 0)
-		problems_add(problems, (struct place){ path, 1 },
-			"an included file must not begin with a byte order mark; save it as UTF-8 "
-			"without a byte order mark");
-	bool go_on = check_includes(content, folder, depth, problems);
-	free(content);
-	return go_on;
-}
-
-/* libconfig's scanner terminates the process if an included file cannot be read, such as a
- * directory (flex's YY_FATAL_ERROR), so that is detected first.  libconfig itself reports files
- * that cannot be opened.  Returns false if files are nested too deep to read on. */
-static bool check_includes(
-	const char *content, const char *folder, unsigned depth, struct problems *problems)
-{
-	bool go_on = true;
-	for (const char *line = content; go_on && line != NULL;) {
-		char *path = included_path(line, folder);
-		if (path != NULL && depth == INCLUDE_MAX_DEPTH) {
-			go_on = false; /* libconfig gives up there, too */
-		} else if (path != NULL && access(path, R_OK) == 0) {
-			go_on = check_included(path, folder, depth + 1, problems);
-		}
-		free(path);
-		line = strchr(line, '\n');
-		line = line != NULL ? line + 1 : NULL;
-	}
-	return go_on;
-}
-
 static struct config *config_new(const char *file)
 {
 	struct config *c = memory_new(1, sizeof *c);
@@ -302,6 +210,15 @@ static const char *error_text(const struct config_t *tree)
 						     : text;
 }
 
+/* libconfig's parser says "syntax error" and the line, and nothing else. */
+static void explain_failure(struct reader *r, const char *content, const char *folder)
+{
+	const char *text = error_text(&r->config->memory->tree);
+	if (strcmp(text, "syntax error") != 0 ||
+		!syntax_explain(r->config->file, content, folder, r->problems))
+		problems_add(r->problems, error_place(r, content), "%s", text);
+}
+
 /* Rejected signals need a table to move to. */
 static void check_dead_letters(struct reader *r)
 {
@@ -332,17 +249,22 @@ static void read_tree(struct reader *r, const char *content)
 {
 	struct config_t *tree = &r->config->memory->tree;
 	size_t before = r->problems->count;
-	check_includes(content, config_get_include_dir(tree), 0, r->problems);
+	const char *folder = config_get_include_dir(tree);
+	file_check_includes(content, folder, r->problems);
 	if (r->problems->count > before)
 		return;
 	if (!config_read_string(tree, content)) {
-		problems_add(r->problems, error_place(r, content), "%s", error_text(tree));
+		explain_failure(r, content, folder);
 		return;
 	}
 	value_set_presets(&top_settings, r->config);
 	read_defaults(r, config_root_setting(tree));
 	read_group(r, config_root_setting(tree), &top_settings, r->config);
 	check_required(r, config_root_setting(tree), &top_settings);
+	unsigned comment = r->problems->count > before ? syntax_include_comment(content) : 0;
+	if (comment > 0)
+		problems_add(r->problems, (struct place){ r->config->file, comment },
+			"\"#include\" begins a comment; write @include \"FILE\"");
 	check_database(r);
 	check_dead_letters(r);
 	check_delivery(r);
@@ -351,7 +273,7 @@ static void read_tree(struct reader *r, const char *content)
 struct config *config_load(
 	const char *file, const struct config_checks *checks, struct problems *problems)
 {
-	char *content = read_file(file, problems);
+	char *content = file_read(file, problems);
 	if (content == NULL)
 		return NULL;
 	size_t before = problems->count;

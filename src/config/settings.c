@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "config/config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -26,17 +27,21 @@ static const struct setting top_rows[] = {
 	{ .name = "database",
 		.type = SETTING_SECRET,
 		.field = offsetof(struct config, database),
-		.help = "libpq connection string or URI; PG* variables and ~/.pgpass apply" },
+		.help = "libpq connection string or URI; PG* variables and ~/.pgpass apply",
+		.also = " dsn url uri postgres postgresql conninfo connection connection_string "
+			"database_url " },
 	{ .name = "kafka",
 		.type = SETTING_PROPERTIES,
 		.required = true,
 		.field = offsetof(struct config, kafka),
-		.help = "librdkafka producer properties, \"_\" for \".\"" },
+		.help = "librdkafka producer properties, \"_\" for \".\"",
+		.also = " broker brokers producer bootstrap_servers " },
 	{ .name = "models",
 		.type = SETTING_MODELS,
 		.required = true,
 		.field = offsetof(struct config, models),
-		.help = "list of groups, one per signal model, in processing order" },
+		.help = "list of groups, one per signal model, in processing order",
+		.also = " signals tables signal_models " },
 	{ .name = "defaults",
 		.type = SETTING_DEFAULTS,
 		.help = "model settings that apply where a model sets none" },
@@ -61,14 +66,16 @@ static const struct setting top_rows[] = {
 		.preset = 2,
 		.min = 1,
 		.max = WORKERS_MAX,
-		.help = "database connections that the daemon flushes with" },
+		.help = "database connections that the daemon flushes with",
+		.also = " threads jobs connections " },
 	{ .name = "poll_interval",
 		.type = SETTING_SECONDS,
 		.field = offsetof(struct config, poll_interval),
 		.preset = 1.0,
 		.min = 0.01,
 		.max = 86400,
-		.help = "seconds between polls of a table without notifications" },
+		.help = "seconds between polls of a table without notifications",
+		.also = " interval poll_frequency " },
 	{ .name = "notify_channel",
 		.type = SETTING_TEXT,
 		.field = offsetof(struct config, notify_channel),
@@ -80,15 +87,18 @@ static const struct setting top_rows[] = {
 		.preset = 30.0,
 		.min = 0.1,
 		.max = 3600,
-		.help = "seconds to wait for the database or the broker" },
+		.help = "seconds to wait for the database or the broker",
+		.also = " timeout_ms " },
 	{ .name = "dead_letter_table",
 		.type = SETTING_STRING,
 		.field = offsetof(struct config, dead_letter_table),
-		.help = "table for signals that the broker rejects for good" },
+		.help = "table for signals that the broker rejects for good",
+		.also = " dlq dead_letters " },
 	{ .name = "metrics_listen",
 		.type = SETTING_ADDRESS,
 		.field = offsetof(struct config, metrics_listen),
-		.help = "HOST:PORT at which the daemon serves /metrics, /healthz, /readyz" },
+		.help = "HOST:PORT at which the daemon serves /metrics, /healthz, /readyz",
+		.also = " metrics http listen prometheus " },
 	{ .name = "log_level",
 		.type = SETTING_CHOICE,
 		.field = offsetof(struct config, log_level),
@@ -125,11 +135,13 @@ static const struct setting model_rows[] = {
 	{ .name = "value",
 		.type = SETTING_STRING,
 		.field = offsetof(struct model_config, value),
-		.help = "column whose content is the message value, instead of a JSON object" },
+		.help = "column whose content is the message value, instead of a JSON object",
+		.also = " payload message " },
 	{ .name = "fields",
 		.type = SETTING_FIELDS,
 		.field = offsetof(struct model_config, fields),
-		.help = "members of the JSON object: columns, or { name, sql } (default: all)" },
+		.help = "members of the JSON object: columns, or { name, sql } (default: all)",
+		.also = " columns " },
 	{ .name = "headers",
 		.type = SETTING_HEADERS,
 		.field = offsetof(struct model_config, headers),
@@ -148,18 +160,22 @@ static const struct setting model_rows[] = {
 		.preset = 1,
 		.min = 1,
 		.max = BURST_COUNT_MAX,
-		.help = "maximum signals per transaction" },
+		.help = "maximum signals per transaction",
+		.also = " batch batch_size batch_count max_batch_size bulk_size limit "
+			"chunk_size " },
 	{ .name = "burst_bytes",
 		.type = SETTING_INTEGER,
 		.field = offsetof(struct model_config, burst_bytes),
 		.preset = 16 * MEBIBYTE,
 		.min = 1,
 		.max = 1024 * MEBIBYTE,
-		.help = "size at which a burst is closed early" },
+		.help = "size at which a burst is closed early",
+		.also = " batch_bytes " },
 	{ .name = "where",
 		.type = SETTING_STRING,
 		.field = offsetof(struct model_config, where),
-		.help = "SQL condition over the row \"signal\": the rows of this model" },
+		.help = "SQL condition over the row \"signal\": the rows of this model",
+		.also = " filter condition " },
 	{ .name = "autoflush",
 		.type = SETTING_BOOLEAN,
 		.field = offsetof(struct model_config, autoflush),
@@ -168,13 +184,25 @@ static const struct setting model_rows[] = {
 	{ .name = "order_by",
 		.type = SETTING_STRINGS,
 		.field = offsetof(struct model_config, order_by),
-		.help = "columns, each optionally with DESC, that order flushordered" },
+		.help = "columns, each optionally with DESC, that order flushordered",
+		.also = " order ordering sort " },
 	{ .name = "on_reject",
 		.type = SETTING_CHOICE,
 		.field = offsetof(struct model_config, on_reject),
 		.choices = on_reject_names,
 		.help = "what to do with a signal that the broker rejects for good" },
 };
+
+const struct setting *setting_called(const struct setting_table *table, const char *name)
+{
+	char word[64];
+	if (snprintf(word, sizeof word, " %s ", name) >= (int)sizeof word)
+		return NULL;
+	for (size_t i = 0; i < table->count; i++)
+		if (table->rows[i].also != NULL && strcasestr(table->rows[i].also, word) != NULL)
+			return &table->rows[i];
+	return NULL;
+}
 
 const struct setting_table top_settings = { top_rows, COUNT(top_rows), "setting", "the top level" };
 const struct setting_table model_settings = { model_rows, COUNT(model_rows), "model setting",

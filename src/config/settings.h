@@ -35,6 +35,7 @@ struct setting {
 	double preset;   /* for booleans and numbers, and the index of a choice */
 	double min, max; /* for numbers; max also for bytes in a text, unless it is 0 */
 	const char *help;
+	const char *also; /* names that other programs use for it, with spaces around each */
 };
 
 struct setting_table {
@@ -49,5 +50,8 @@ extern const struct setting_table model_settings;
 
 /* The row of a name, or NULL. */
 const struct setting *setting_find(const struct setting_table *table, const char *name);
+
+/* The row that other programs call by this name, or NULL. */
+const struct setting *setting_called(const struct setting_table *table, const char *name);
 
 #endif

@@ -62,30 +62,70 @@ static char *known_properties(void)
 	return documentation;
 }
 
-/* The name of the next property, and whether it is for consumers only; NULL after the last one. */
-static const char *next_property(char **rest, bool *of_consumers)
+/* A line of them. */
+struct known {
+	const char *name;
+	bool of_consumers; /* only */
+	const char *range; /* "1000 .. 1000000000", "none, gzip, …"; empty: any */
+};
+
+/* The text up to the next "|", without the spaces around it. */
+static char *cell(char **rest)
 {
-	for (char *line; (line = strsep(rest, "\n")) != NULL;) {
-		const char *users = strchr(line, '|');
-		if (users == NULL || !islower((unsigned char)line[0]))
-			continue; /* a heading */
-		users += strspn(users, "| ");
-		*of_consumers = users[0] == 'C';
-		line[strcspn(line, " ")] = '\0';
-		return line;
-	}
-	return NULL;
+	char *text = strsep(rest, "|");
+	if (text == NULL)
+		return NULL;
+	text += strspn(text, " ");
+	for (char *end = text + strlen(text); end > text && end[-1] == ' ';)
+		*--end = '\0';
+	return text;
 }
 
-/* A producer would accept such a property, and ignore it. */
-static bool is_of_consumers(const char *name)
+/* Take the next property.  Returns false after the last one. */
+static bool next_property(char **rest, struct known *p)
 {
-	char *known = known_properties(), *rest = known;
-	bool found = false, of_consumers;
-	for (const char *p; !found && (p = next_property(&rest, &of_consumers)) != NULL;)
-		found = of_consumers && strcmp(p, name) == 0;
-	free(known);
-	return found;
+	for (char *line; (line = strsep(rest, "\n")) != NULL;) {
+		char *cells = line;
+		p->name = cell(&cells);
+		const char *users = cell(&cells);
+		p->range = cell(&cells);
+		if (p->range == NULL || !islower((unsigned char)p->name[0]))
+			continue; /* a heading */
+		p->of_consumers = users[0] == 'C';
+		return true;
+	}
+	return false;
+}
+
+/* The property with a name, to be freed with *memory; zero-initialized if there is none. */
+static struct known find_property(const char *name, char **memory)
+{
+	*memory = known_properties();
+	char *rest = *memory;
+	for (struct known p; next_property(&rest, &p);)
+		if (strcmp(p.name, name) == 0)
+			return p;
+	return (struct known){ .range = "" };
+}
+
+static bool is_number(const char *value)
+{
+	char *end;
+	strtod(value, &end);
+	return end > value && *end == '\0';
+}
+
+/* librdkafka reads "10MB" as 10, and does not say which names it knows. */
+static bool refuse_value(
+	const struct known *known, const char *value, const char *reason, struct error *e)
+{
+	if (strstr(known->range, " .. ") != NULL && !is_number(value))
+		return error_set(e, ERROR_CONFIG, "\"%s\" is not a number; it must be %s", value,
+			known->range);
+	if (strchr(known->range, ',') != NULL)
+		return error_set(
+			e, ERROR_CONFIG, "%s; it must be one of: %s", reason, known->range);
+	return error_set(e, ERROR_CONFIG, "%s", reason);
 }
 
 /* The name in the configuration's form, to be freed: libconfig allows no "." in a name. */
@@ -101,10 +141,9 @@ static void unknown_property(const char *name, struct error *e)
 {
 	struct nearest nearest = nearest_to(name);
 	char *known = known_properties(), *rest = known;
-	bool of_consumers;
-	for (const char *p; (p = next_property(&rest, &of_consumers)) != NULL;)
-		if (!of_consumers)
-			nearest_offer(&nearest, p);
+	for (struct known p; next_property(&rest, &p);)
+		if (!p.of_consumers)
+			nearest_offer(&nearest, p.name);
 	char *hint = nearest.best != NULL ? written(nearest.best) : NULL;
 	if (hint != NULL)
 		error_set(e, ERROR_CONFIG,
@@ -125,11 +164,15 @@ enum property_answer property_check(const struct property *p, struct error *e)
 		unknown_property(p->name, e);
 		return PROPERTY_UNKNOWN;
 	}
-	if (is_of_consumers(p->name))
+	char *memory;
+	struct known known = find_property(p->name, &memory);
+	bool is_taken = false;
+	if (known.of_consumers) /* which a producer would accept, and ignore */
 		error_set(e, ERROR_CONFIG, "is for consumers only, and signalbus is a producer");
 	else if (res != RD_KAFKA_CONF_OK)
-		error_set(e, ERROR_CONFIG, "%s", reason);
-	else if (check_fixed(p, e))
-		return PROPERTY_TAKEN;
-	return PROPERTY_REFUSED;
+		refuse_value(&known, p->value, reason, e);
+	else
+		is_taken = check_fixed(p, e);
+	free(memory);
+	return is_taken ? PROPERTY_TAKEN : PROPERTY_REFUSED;
 }

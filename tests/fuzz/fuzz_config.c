@@ -47,14 +47,15 @@ static void write_file(const uint8_t *data, size_t size)
 	check(fclose(file) == 0);
 }
 
-/* "FILE:LINE: message", where the file may be one that this one includes. */
+/* "FILE:LINE: message", or without a line; the file may be one that this one includes. */
 static void check_problem(const char *line)
 {
 	static const char file[] = FILE_NAME;
 	const char *place = strstr(line, file);
 	if (place == line || strncmp(line, "./", 2) == 0) {
 		const char *number = strchr(line, ':');
-		check(number != NULL && strtoul(number + 1, NULL, 10) > 0);
+		check(number != NULL &&
+			(number[1] == ' ' || strtoul(number + 1, NULL, 10) > 0));
 		const char *message = strstr(number, ": ");
 		check(message != NULL && message[2] != '\0');
 	} else {

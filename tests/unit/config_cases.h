@@ -113,7 +113,10 @@ static const struct {
 		"bus.conf:5: fields.sql must be a string, not a boolean\n" },
 	{ MARK KAFKA MODELS, "" },
 	{ MARK KAFKA "models = ();\n", "bus.conf:2: models must not be empty\n" },
-	{ KAFKA MARK MODELS, "bus.conf:2: syntax error\n" },
+	{ KAFKA MARK MODELS,
+		"bus.conf:2: syntax error: a byte order mark, which may only begin the file\n"
+		"bus.conf:2:   " MARK "models = ( { name = \"A\"; table = \"a\"; } );\n"
+		"bus.conf:2:   ^\n" },
 	{ KAFKA MODEL "order_by = ( \"id\", 1,\n( \"x\" ) ); } );\n",
 		"bus.conf:3: each element of order_by must be a string, not an integer\n"
 		"bus.conf:4: each element of order_by must be a string, not a list\n" },
@@ -123,11 +126,14 @@ static const struct {
 	{ KAFKA MODELS "\ndatabase = \"wrong\";\nnonsense = 1;\n",
 		"bus.conf:5: unknown setting \"nonsense\"\n"
 		"bus.conf:4: database: it is \"wrong\"\n" },
-	{ KAFKA MODELS "a b\n", "bus.conf:3: syntax error\n" },
-	{ KAFKA MODELS "instance = \"x\n", "bus.conf:3: syntax error\n" },
-	{ KAFKA MODELS "timeout = ;\n", "bus.conf:3: syntax error\n" },
-	{ KAFKA MODEL "", "bus.conf:2: syntax error\n" },
-	{ "\xff\xfe\x01" KAFKA MODELS, "bus.conf:1: syntax error\n" },
+	{ "\xff\xfe\x01x = 1;\n", "bus.conf:1: syntax error: the name of a setting is missing\n"
+				  "bus.conf:1:   \xff\xfe\x01x = 1;\nbus.conf:1:   ^\n" },
+	{ KAFKA MODEL "batch_size = 5; } );\n", "bus.conf:3: unknown model setting \"batch_size\"; "
+						"did you mean \"burst_count\"?\n" },
+	{ KAFKA "#include \"models\"\n",
+		"bus.conf:1: the setting \"models\" is missing\n"
+		"bus.conf:2: \"#include\" begins a comment; write @include "
+		"\"FILE\"\n" },
 	{ "kafka = 5;\n" MODELS, "bus.conf:1: kafka must be a group, not an integer\n" },
 	{ "kafka = ( );\n" MODELS, "bus.conf:1: kafka must be a group, not a list\n" },
 	{ KAFKA "models = { };\n", "bus.conf:2: models must be a list of groups such as ( { name ="
@@ -233,11 +239,13 @@ static const struct {
 static const struct {
 	const char *path, *problem;
 } unreadable[] = {
-	{ "nowhere", "cannot read the configuration: No such file or directory" },
-	{ "", "cannot read the configuration: No such file or directory" },
-	{ "/", "cannot read the configuration: Is a directory" },
-	{ "/dev/zero", "the configuration is larger than 16 MiB" },
-	{ "/dev/null", "the setting \"kafka\" is missing" },
+	{ "nowhere", " cannot read the configuration: No such file or directory; an example is "
+		     "installed as " DOCDIR "/signalbus.conf.example" },
+	{ "", " cannot read the configuration: No such file or directory; an example is "
+	      "installed as " DOCDIR "/signalbus.conf.example" },
+	{ "/", " cannot read the configuration: Is a directory" },
+	{ "/dev/zero", "1: the configuration is larger than 16 MiB" },
+	{ "/dev/null", "1: the setting \"kafka\" is missing" },
 };
 
 /* What is opened and closed, again and again. */
@@ -253,6 +261,54 @@ static const struct {
 	{ "a={", "", 1000000 },
 };
 
+/* A mistake in a configuration's last lines, and what is said of it: lines from the last one of
+ * content, in the place of "FILE:LINE: syntax error: ", and the column of the mark; 0: the line is
+ * not shown, since it may contain a secret. */
+static const struct {
+	const char *content;
+	unsigned line;
+	const char *cause;
+	unsigned column;
+} syntax_errors[] = {
+	{ "kafka = { bootstrap.servers = \"b\"; };", 1,
+		"a name has \"_\" instead of \".\": bootstrap_servers", 20 },
+	{ "models = (\n{ name = \"A\"; },\n);", 2, "there is no comma after the last element", 16 },
+	{ "order_by = [ \"a\", ];", 1, "there is no comma after the last element", 17 },
+	{ "name = 'A';", 1, "text is in double quotes, not in single ones", 8 },
+	{ "name = “A”;", 1, "text is in straight double quotes (\")", 8 },
+	{ "name = A;", 1, "text is in double quotes: \"A\"", 8 },
+	{ "x = yes;", 1, "write true or false", 5 },
+	{ "x = 1;;", 1, "one \";\" is enough", 7 },
+	{ "; x = 1;", 1, "there is no setting before \";\"", 1 },
+	{ "a = \"x;\nb = \"y\";", 1, "the string that begins here has no closing quote", 5 },
+	{ "a = \"x;\nb = \"y:1\";\nc = \"z\";", 1,
+		"the string that begins here has no closing quote", 5 },
+	{ "a = \"x\\\";\n", 1, "the string that begins here has no closing quote", 5 },
+	{ "a \"x\";", 1, "\"=\" is missing after \"a\"", 3 },
+	{ "a b", 1, "\"=\" is missing after \"a\"", 3 },
+	{ "a == 1;", 1, "one \"=\" is enough", 4 },
+	{ "a = ;", 1, "\"a\" has no value", 5 },
+	{ "a = 30s;", 1, "a number has no unit, and text is in double quotes", 5 },
+	{ "a = {\nb = ( 1 );\n", 1, "\"}\" is missing for the \"{\"", 5 },
+	{ "a = {\nb = ( 1; );\n", 2,
+		"elements are separated by \",\", and the list ends with \")\"", 8 },
+	{ "a = (\n{ b = 1; );\n", 2, "\"}\" is missing for the \"{\" in line 2", 10 },
+	{ "a = ( 1, 2 };", 1, "\")\" is missing for the \"(\" in line 1", 12 },
+	{ "a = 1; }", 1, "no bracket is open that \"}\" could close", 8 },
+	{ "a = ( { } { } );", 1, "a comma is missing before this element", 11 },
+	{ "a = ( , 1 );", 1, "an element is missing", 7 },
+	{ "a = [ { } ];", 1, "a list of groups or lists is in ( ), not in [ ]", 7 },
+	{ "[a]\nb = 1", 1, "there are no sections: write NAME = { … };", 1 },
+	{ "\"a\": 1", 1, "the name of a setting has no quotes", 1 },
+	{ "include \"x\"", 1, "write @include \"FILE\", in a line of its own", 1 },
+	{ "a = 1; @include \"x\"", 1, "write @include \"FILE\", in a line of its own", 8 },
+	{ "/* ; */ a = // 1\n0x1FL b = 1.5e3, c = True d = \"x\" \"y\\\"\" # ;\ne f", 3,
+		"\"=\" is missing after \"e\"", 3 },
+	{ "sasl_password = hunter2;", 1, "text is in double quotes", 0 },
+	{ "database = 'postgres://u:p@h/d';", 1, "text is in double quotes, not in single ones",
+		0 },
+};
+
 /* A configuration that includes the file "part", and that file. */
 static const struct {
 	const char *content, *part, *problems;
@@ -265,7 +321,13 @@ static const struct {
 		"part:2: the model setting \"table\" is missing\n"
 		"bus.conf:5: unknown setting \"x\"\n" },
 	{ KAFKA MODELS "@include \"part\"\n", "timeout = 5.0;\n", "" },
-	{ KAFKA MODELS "@include \"part\"\n", "\ntimeout = ;\n", "part:2: syntax error\n" },
+	{ KAFKA MODELS "@include \"part\"\n", "\ntimeout = ;\n",
+		"part:2: syntax error: \"timeout\" has no value\n"
+		"part:2:   timeout = ;\npart:2:             ^\n" },
+	{ KAFKA "models = (\n@include \"part\"\n{ name = \"B\"; table = \"b\"; } );\n",
+		"{ name = \"A\"; table = \"a\"; }\n",
+		"bus.conf:4: syntax error: a comma is missing before this element\n"
+		"bus.conf:4:   { name = \"B\"; table = \"b\"; } );\nbus.conf:4:   ^\n" },
 	{ KAFKA MODELS "@include \"nowhere\"\n", "", "bus.conf:3: cannot open include file\n" },
 	{ KAFKA MODELS "@include \"part\"\n", "@include \"part\"\n",
 		"part:1: include file nesting too deep\n" },

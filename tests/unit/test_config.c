@@ -159,7 +159,7 @@ START_TEST(a_file_that_cannot_be_read_is_a_problem)
 {
 	struct problems problems = { 0 };
 	ck_assert_ptr_null(config_load(unreadable[_i].path, &checks, &problems));
-	char *expected = text_format("%s:1: %s", unreadable[_i].path, unreadable[_i].problem);
+	char *expected = text_format("%s:%s", unreadable[_i].path, unreadable[_i].problem);
 	ck_assert_uint_ge(problems.count, 1);
 	ck_assert_str_eq(problems.lines[0], expected);
 	free(expected);
@@ -244,12 +244,49 @@ START_TEST(problems_of_an_included_file_are_reported_with_its_name)
 }
 END_TEST
 
+START_TEST(a_syntax_error_is_shown_and_explained)
+{
+	struct fixture f;
+	fixture_init(&f);
+	unsigned line = syntax_errors[_i].line, column = syntax_errors[_i].column;
+	struct text expected = { 0 };
+	text_addf(&expected, "bus.conf:%u: syntax error: %s\n", line, syntax_errors[_i].cause);
+	const char *text = syntax_errors[_i].content;
+	for (unsigned i = 1; i < line; i++)
+		text = strchr(text, '\n') + 1;
+	if (column > 0)
+		text_addf(&expected, "bus.conf:%u:   %.*s\nbus.conf:%u:   %*s\n", line,
+			(int)strcspn(text, "\n"), text, line, (int)column, "^");
+	fixture_expect(&f, syntax_errors[_i].content, expected.text);
+	text_free(&expected);
+	fixture_free(&f);
+}
+END_TEST
+
+START_TEST(only_the_part_of_a_long_line_is_shown)
+{
+	struct fixture f;
+	fixture_init(&f);
+	struct text content = { 0 }, expected = { 0 };
+	for (int i = 0; i < 100; i++)
+		text_addf(&content, "\t");
+	text_addf(&content, "x = \"%0100d é\" = %0100d;\n", 0, 1);
+	text_addf(&expected,
+		"bus.conf:1: syntax error: the name of a setting is missing\nbus.conf:1:   …");
+	text_addf(&expected, "%055d é\" = %039d\nbus.conf:1:   %61s\n", 0, 0, "^");
+	fixture_expect(&f, content.text, expected.text);
+	text_free(&content);
+	text_free(&expected);
+	fixture_free(&f);
+}
+END_TEST
+
 START_TEST(including_a_folder_is_a_problem)
 {
 	struct fixture f;
 	fixture_init(&f);
 	fixture_expect(&f, KAFKA MODELS "@include \".\"\n",
-		".:1: cannot read the configuration: Is a directory\n");
+		".: cannot read the configuration: Is a directory\n");
 	fixture_free(&f);
 }
 END_TEST
@@ -439,6 +476,8 @@ int main(void)
 		{ a_configuration_may_come_through_a_pipe, 1, 0 },
 		{ deep_nesting_is_a_problem_and_no_crash, COUNT(nests), 0 },
 		{ problems_of_an_included_file_are_reported_with_its_name, COUNT(includes), 0 },
+		{ a_syntax_error_is_shown_and_explained, COUNT(syntax_errors), 0 },
+		{ only_the_part_of_a_long_line_is_shown, 1, 0 },
 		{ including_a_folder_is_a_problem, 1, 0 },
 		{ a_file_that_includes_itself_is_a_problem, 1, 0 },
 		{ a_secret_is_read_from_a_file_or_the_environment, COUNT(secrets), 0 },

@@ -1,0 +1,22 @@
+/*
+ * config_file - the content of configuration files, and which files they include.  Used by config.c
+ * and config_syntax.c only.  Blocks on reading files.
+ */
+#ifndef SIGNALBUS_CONFIG_FILE_H
+#define SIGNALBUS_CONFIG_FILE_H
+
+#include "base/problems.h"
+
+#include <stdbool.h>
+
+/* The whole file as a string to be freed; NULL with a problem.  It may be a pipe. */
+char *file_read(const char *path, struct problems *problems);
+
+/* The path of the file that a line includes, in libconfig's include directory, to be freed; NULL if
+ * the line includes none. */
+char *file_included(const char *line, const char *folder);
+
+/* Add problems of included files that libconfig's scanner does not survive, or cannot explain. */
+void file_check_includes(const char *content, const char *folder, struct problems *problems);
+
+#endif
