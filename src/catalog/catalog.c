@@ -164,9 +164,11 @@ static bool describe_table(
 		" c.relname), c.relkind IN ('r', 'p'), " SQL_PLAIN_STATE
 		" FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog.oid";
 	struct rows *rows;
-	if (!catalog_find_table(db, m->settings->table, deadline, oid, e))
-		return e->kind == ERROR_DATABASE ? model_error(m, "table", e, "%s", e->text)
-						 : false;
+	if (!catalog_find_table(db, m->settings->table, deadline, oid, e)) {
+		catalog_say_privileges(db, m->settings->table, deadline, e);
+		const struct error own = *e;
+		return own.kind == ERROR_DATABASE && model_error(m, "table", e, "%s", own.text);
+	}
 	const char *const values[] = { *oid };
 	struct db_call call = { .sql = sql,
 		.values = values,

@@ -278,6 +278,17 @@ def test_a_privilege_is_revoked_meanwhile(signalbus, schema, make_topic, role):
     daemon.stop().expect(0)
 
 
+def test_a_command_may_not_use_the_schema(signalbus, schema, make_topic, role):
+    table = schema.make_signals("t", 1)
+    signalbus.configure(model("A", table, make_topic()), notify_channel="")
+    schema.execute(f"REVOKE USAGE ON SCHEMA {schema} FROM {role}")
+    run = signalbus("flushmany").expect(78)
+    remedy = f"GRANT USAGE ON SCHEMA {schema} TO {role}"
+    assert run.stderr.endswith(f"SQLSTATE 42501; user {role} may not use it; {remedy}\n")
+    schema.execute(remedy)
+    signalbus("flushmany").expect_silence()
+
+
 def test_the_daemon_meets_a_backlog_one_by_one(signalbus, schema, make_topic):
     """One warning for each such model that it sends."""
     topic = make_topic()
