@@ -22,6 +22,9 @@
 /* The lock time-out of a model while there are other models. */
 #define LOCK_S 0.5
 
+/* What a warning says of a model with order_by that is flushed out of order. */
+enum order_warning { NOT_WARNED, WARNED_OF_FLUSH, WARNED_OF_LEAVING };
+
 /* A model being flushed, by all workers. */
 struct target {
 	size_t index; /* in the configuration */
@@ -34,7 +37,7 @@ struct target {
 	atomic_bool done; /* a worker found nothing left */
 	/* Out of order, a model with order_by: what the last warning says, also of an earlier run.
 	 */
-	enum { NOT_WARNED, WARNED_OF_FLUSH, WARNED_OF_LEAVING } warned; /* under the lock */
+	enum order_warning warned; /* under the lock */
 	bool from_start; /* FLUSH_ORDERED: only rows that may have been inserted at the beginning
 			    are left */
 };
@@ -169,10 +172,10 @@ static void fail(struct flusher *f, struct target *t, const struct error *e)
 
 /* Whether a warning about the order of a model differs from the last one: repeated flushes give
  * the same one only once. */
-static bool is_news(struct target *t, int warning)
+static bool is_news(struct target *t, enum order_warning warning)
 {
 	pthread_mutex_lock(&t->flusher->lock);
-	bool is_new = (int)t->warned != warning;
+	bool is_new = t->warned != warning;
 	t->warned = warning;
 	pthread_mutex_unlock(&t->flusher->lock);
 	return is_new;

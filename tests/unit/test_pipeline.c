@@ -24,21 +24,6 @@ bool db_answers(const struct db *db, struct instant deadline)
 	return !take_step(PROBE)->fails;
 }
 
-bool db_check_options(const char *conninfo, struct error *e)
-{
-	(void)conninfo;
-	(void)e;
-	ck_abort();
-}
-
-bool db_open(struct db *db, struct instant deadline, struct error *e)
-{
-	(void)db;
-	(void)deadline;
-	(void)e;
-	ck_abort();
-}
-
 static void begin(const struct step *script)
 {
 	world.db = db_new("dbname=shop", TIMEOUT_S);
