@@ -40,8 +40,6 @@ void lane_free(struct lane *lane)
 	if (lane == NULL)
 		return;
 	producer_free(lane->producer);
-	lane_forget_starts(lane);
-	free(lane->starts);
 	lane_forget_topics(lane);
 	pthread_mutex_destroy(&lane->turn);
 	free(lane);
@@ -141,6 +139,26 @@ static bool hand_over(struct lane *lane, struct ledger *l, size_t slot,
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR || note_refusal(lane, l, slot, message, code);
 }
 
+/* In order, a producer's first message to a topic is sent alone: from an unknown producer, a broker
+ * stores the second batch even if it has rejected the first (ProducerAppendInfo in Kafka accepts
+ * any first sequence number).  Wait while it is in flight, at most until deadline.  Returns whether
+ * the one to be sent now is the first. */
+static bool await_first(struct lane *lane, const char *topic, struct instant deadline)
+{
+	while (lane->in_order && !lane->is_lost && lane->producer != NULL &&
+		instant_before(clock_now(), deadline)) {
+		enum topic_start *start = producer_start_of(lane->producer, topic);
+		if (start == NULL || *start == START_STORED)
+			return false;
+		if (*start == START_NONE) {
+			*start = START_SENT;
+			return true;
+		}
+		lane_flush(lane, deadline);
+	}
+	return false;
+}
+
 bool lane_send(struct lane *lane, struct ledger *l, size_t slot, const struct message *message,
 	struct instant deadline)
 {
@@ -148,10 +166,10 @@ bool lane_send(struct lane *lane, struct ledger *l, size_t slot, const struct me
 	const struct destination to = destination_of(message);
 	if (!lane_topic_may_be_tried(lane, &to, l, slot))
 		return false;
-	bool is_first = lane_await_first(lane, message->topic, deadline);
+	bool is_first = await_first(lane, message->topic, deadline);
 	bool is_sent = hand_over(lane, l, slot, message, deadline);
-	if (is_first && !is_sent)
-		lane_forget_start(lane, message->topic);
+	if (is_first && !is_sent && lane->producer != NULL)
+		*producer_start_of(lane->producer, message->topic) = START_NONE;
 	return is_sent;
 }
 

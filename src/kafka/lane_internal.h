@@ -54,20 +54,12 @@ struct lane {
 	/* In order: the batch.size of this producer, and of the next one; 0: as configured.  And
 	 * how many messages were too large for their topic. */
 	size_t batch_size, next_batch_size, too_large;
-	bool has_own_times;         /* some messages; otherwise this host sets all of them */
-	struct topic_start *starts; /* in order: topics that were sent to */
-	size_t start_count;
+	bool has_own_times;            /* some messages; otherwise this host sets all of them */
 	struct topic_trouble *refused; /* the oldest first */
 	size_t refused_count;
 	char trouble[512]; /* the last error that the producer reported itself; empty after a
 			      success */
 	int64_t looked_ns; /* when lost leaders were last checked */
-};
-
-/* A topic that this producer has sent to. */
-struct topic_start {
-	char *topic;
-	bool is_stored; /* something; before that, one message is in flight */
 };
 
 enum { LANE_ANY_PARTITION = -1 };
@@ -134,20 +126,6 @@ void lane_flush(struct lane *lane, struct instant deadline);
 
 /* Replace the producer with a new one. */
 void lane_replace_producer(struct lane *lane);
-
-/* Wait while the first message to a topic is in flight, at most until deadline.  Returns whether
- * the one to be sent now is the first (lane_first_message.c). */
-bool lane_await_first(struct lane *lane, const char *topic, struct instant deadline);
-
-/* The first message to a topic was not sent after all. */
-void lane_forget_start(struct lane *lane, const char *topic);
-
-/* Whether the first message to a topic is still in flight. */
-bool lane_is_first(struct lane *lane, const char *topic);
-
-/* A message is stored in a topic; the producer is a new one. */
-void lane_start_stored(struct lane *lane, const char *topic);
-void lane_forget_starts(struct lane *lane);
 
 /* Whether to send to a place: not if it is known to be missing, forbidden, or without a reachable
  * leader, until its next attempt; then that is the verdict of slot.  The attempt queries the

@@ -13,7 +13,9 @@
 /* Whether the message was a batch by itself, so that the answer is about nothing else. */
 static bool is_by_itself(struct lane *lane, const rd_kafka_message_t *report)
 {
-	return lane->is_alone || lane_is_first(lane, rd_kafka_topic_name(report->rkt));
+	return lane->is_alone ||
+	       (lane->in_order && *producer_start_of(lane->producer,
+					  rd_kafka_topic_name(report->rkt)) == START_SENT);
 }
 
 /* Whether this host's clock is at fault.  This cannot be determined for a batch in which a row's

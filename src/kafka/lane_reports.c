@@ -36,7 +36,8 @@ static void note_verdict(
 	const char *topic = rd_kafka_topic_name(report->rkt);
 	if (j->verdict == VERDICT_STORED) {
 		lane->trouble[0] = '\0';
-		lane_start_stored(lane, topic);
+		if (lane->in_order)
+			*producer_start_of(lane->producer, topic) = START_STORED;
 		lane_topic_taken(lane, topic, report->partition);
 	} else if ((j->verdict == VERDICT_TOPIC && !j->is_models) ||
 		   /* For what cannot be sent again, as there is no time. */
@@ -90,7 +91,6 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg
 static void settle_lost(struct lane *lane)
 {
 	struct judgement j = { .verdict = VERDICT_UNKNOWN };
-	lane_forget_starts(lane);
 	if (lane->ledger == NULL)
 		return;
 	lane_late(lane, &(struct destination){ 0 }, "the producer was replaced", &j);

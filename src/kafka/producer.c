@@ -19,12 +19,17 @@
 #define SEND_NOW_MS    1
 #define SHORT_LINGER_S 0.005
 
+struct topic {
+	rd_kafka_topic_t *handle;
+	enum topic_start start;
+};
+
 struct producer {
 	rd_kafka_t *handle;
-	rd_kafka_topic_t **topics; /* that were sent to, by name */
+	struct topic *topics; /* that were sent to, by name */
 	size_t topic_count;
-	rd_kafka_topic_t *last_topic; /* of them: usually that of the next message */
-	bool is_patient;              /* the configuration sets how long messages wait for others */
+	size_t last_topic; /* of them: usually that of the next message */
+	bool is_patient;   /* the configuration sets how long messages wait for others */
 };
 
 /* Defaults of signalbus that differ from librdkafka's. */
@@ -231,7 +236,7 @@ void producer_free(struct producer *p)
 	if (p == NULL)
 		return;
 	for (size_t i = 0; i < p->topic_count; i++)
-		rd_kafka_topic_destroy(p->topics[i]);
+		rd_kafka_topic_destroy(p->topics[i].handle);
 	rd_kafka_destroy(p->handle);
 	free(p->topics);
 	free(p);
@@ -278,7 +283,7 @@ static size_t topic_place(const struct producer *p, const char *name)
 	size_t first = 0, end = p->topic_count;
 	while (first < end) {
 		size_t middle = first + (end - first) / 2;
-		if (strcmp(rd_kafka_topic_name(p->topics[middle]), name) < 0)
+		if (strcmp(rd_kafka_topic_name(p->topics[middle].handle), name) < 0)
 			first = middle + 1;
 		else
 			end = middle;
@@ -286,46 +291,57 @@ static size_t topic_place(const struct producer *p, const char *name)
 	return first;
 }
 
-bool producer_has_topic(struct producer *p, const char *name)
+static bool is_at(const struct producer *p, size_t place, const char *name)
 {
-	size_t place = topic_place(p, name);
-	return place < p->topic_count && strcmp(rd_kafka_topic_name(p->topics[place]), name) == 0;
+	return place < p->topic_count &&
+	       strcmp(rd_kafka_topic_name(p->topics[place].handle), name) == 0;
 }
 
-static void add_topic(struct producer *p, size_t place, rd_kafka_topic_t *topic)
+bool producer_has_topic(const struct producer *p, const char *name)
+{
+	return is_at(p, topic_place(p, name), name);
+}
+
+static void add_topic(struct producer *p, size_t place, rd_kafka_topic_t *handle)
 {
 	p->topics = memory_resize(p->topics, p->topic_count + 1, sizeof *p->topics);
 	memmove(p->topics + place + 1, p->topics + place,
 		(p->topic_count - place) * sizeof *p->topics);
-	p->topics[place] = topic;
+	p->topics[place] = (struct topic){ .handle = handle };
 	p->topic_count++;
 }
 
-/* The handle of a topic; NULL if librdkafka refuses the name.  Creating it queries the topic's
- * leaders at once; a topic that rd_kafka_producev() knows by name only is queried by a timer, up to
- * a second later. */
-static rd_kafka_topic_t *topic_handle(struct producer *p, const char *name)
+/* A topic; NULL if librdkafka refuses the name.  Creating its handle queries the topic's leaders at
+ * once; a topic that rd_kafka_producev() knows by name only is queried by a timer, up to a second
+ * later. */
+static struct topic *have_topic(struct producer *p, const char *name)
 {
-	rd_kafka_topic_t *topic = p->last_topic;
-	if (topic != NULL && strcmp(rd_kafka_topic_name(topic), name) == 0)
-		return topic;
-	size_t place = topic_place(p, name);
-	if (place < p->topic_count && strcmp(rd_kafka_topic_name(p->topics[place]), name) == 0)
-		topic = p->topics[place];
-	else if ((topic = rd_kafka_topic_new(p->handle, name, NULL)) != NULL)
-		add_topic(p, place, topic);
-	if (topic != NULL)
-		p->last_topic = topic;
-	return topic;
+	if (!is_at(p, p->last_topic, name)) {
+		size_t place = topic_place(p, name);
+		if (!is_at(p, place, name)) {
+			rd_kafka_topic_t *handle = rd_kafka_topic_new(p->handle, name, NULL);
+			if (handle == NULL)
+				return NULL;
+			add_topic(p, place, handle);
+		}
+		p->last_topic = place;
+	}
+	return &p->topics[p->last_topic];
+}
+
+enum topic_start *producer_start_of(struct producer *p, const char *name)
+{
+	struct topic *topic = have_topic(p, name);
+	return topic != NULL ? &topic->start : NULL;
 }
 
 rd_kafka_resp_err_t producer_ask_topic(struct producer *p, const char *name)
 {
 	const struct rd_kafka_metadata *answer;
-	rd_kafka_topic_t *topic = topic_handle(p, name);
+	const struct topic *topic = have_topic(p, name);
 	if (topic == NULL)
 		return RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
-	rd_kafka_resp_err_t code = rd_kafka_metadata(p->handle, 0, topic, &answer, ASK_MS);
+	rd_kafka_resp_err_t code = rd_kafka_metadata(p->handle, 0, topic->handle, &answer, ASK_MS);
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return code;
 	if (answer->topic_cnt == 1)
@@ -350,12 +366,12 @@ static rd_kafka_headers_t *headers_new(const struct message *message)
  * 2.12.1 (confluentinc/librdkafka, CHANGELOG of that version). */
 rd_kafka_resp_err_t producer_send(struct producer *p, const struct message *message, void *opaque)
 {
-	rd_kafka_topic_t *topic = topic_handle(p, message->topic);
+	const struct topic *topic = have_topic(p, message->topic);
 	if (topic == NULL)
 		return RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
 	rd_kafka_headers_t *headers = message->header_count > 0 ? headers_new(message) : NULL;
 	int32_t partition = message->has_partition ? message->partition : RD_KAFKA_PARTITION_UA;
-	rd_kafka_resp_err_t code = rd_kafka_producev(p->handle, RD_KAFKA_V_RKT(topic),
+	rd_kafka_resp_err_t code = rd_kafka_producev(p->handle, RD_KAFKA_V_RKT(topic->handle),
 		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_PARTITION(partition),
 		RD_KAFKA_V_KEY(message->key, message->key_length),
 		RD_KAFKA_V_VALUE((char *)(uintptr_t)message->value, message->value_length),

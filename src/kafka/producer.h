@@ -48,11 +48,16 @@ bool producer_send_now(struct producer *p);
 rd_kafka_t *producer_handle(const struct producer *p);
 
 /* Whether a message was handed over for a topic, or the topic was queried. */
-bool producer_has_topic(struct producer *p, const char *name);
+bool producer_has_topic(const struct producer *p, const char *name);
 
 /* Query the cluster about a topic; waits half a second for the answer.  Returns what is wrong with
  * the topic, or why there is no answer. */
 rd_kafka_resp_err_t producer_ask_topic(struct producer *p, const char *name);
+
+/* What was sent to a topic, which is for the caller to set, valid until the next call; NULL if
+ * librdkafka refuses the name. */
+enum topic_start { START_NONE, START_SENT, START_STORED };
+enum topic_start *producer_start_of(struct producer *p, const char *name);
 
 /* A numeric property of a handle. */
 size_t producer_property(rd_kafka_t *handle, const char *name);

@@ -21,6 +21,7 @@ enum {
 	TIMEOUT_S = 20,
 	WORKERS = 2,
 	SLOW_MS = 40,
+	LATE_MS = 500,
 	PRODUCE = 0,
 	INIT_PRODUCER_ID = 22 /* among Kafka's requests */
 };
@@ -313,7 +314,7 @@ START_TEST(late_reports_find_no_ledger)
 	const struct message message = { .topic = "orders", .value = "signal", .value_length = 6 };
 	begin(NULL, NULL);
 	ck_assert(send_burst(1));
-	rd_kafka_mock_broker_set_rtt(world.cluster, 1, 2 * SLOW_MS);
+	rd_kafka_mock_broker_set_rtt(world.cluster, 1, LATE_MS);
 	struct instant deadline = instant_after(clock_now(), SLOW_MS / 1e3);
 	lane_begin(world.lane, &world.ledger, 1);
 	ck_assert(lane_send(world.lane, &world.ledger, 0, &message, deadline));
@@ -342,7 +343,7 @@ START_TEST(in_order_nothing_is_sent_after_the_deadline)
 	use_ordered_lane();
 	ck_assert(send_burst(1));
 	const struct producer *producer = world.lane->producer;
-	rd_kafka_mock_broker_set_rtt(world.cluster, 1, 2 * SLOW_MS);
+	rd_kafka_mock_broker_set_rtt(world.cluster, 1, LATE_MS);
 	struct instant deadline = instant_after(clock_now(), SLOW_MS / 1e3);
 	lane_begin(world.lane, &world.ledger, 1);
 	ck_assert(lane_send(world.lane, &world.ledger, 0, &message, deadline));
@@ -353,6 +354,21 @@ START_TEST(in_order_nothing_is_sent_after_the_deadline)
 	ck_assert_ptr_ne(world.lane->producer, producer);
 	ck_assert_int_eq(rd_kafka_outq_len(producer_handle(world.lane->producer)), 0);
 	lane_end(world.lane, &world.ledger);
+	end();
+}
+END_TEST
+
+/* What is wrong with a broker is recorded when it is so, not when the next burst begins. */
+START_TEST(errors_of_an_idle_lane_are_recorded)
+{
+	begin(NULL, NULL);
+	ck_assert(send_burst(1));
+	rd_kafka_mock_broker_set_down(world.cluster, 1);
+	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
+	while (world.broker->node_count == 0) {
+		ck_assert(instant_before(clock_now(), deadline));
+		broker_poll_idle_lanes(world.broker);
+	}
 	end();
 }
 END_TEST
@@ -380,6 +396,7 @@ START_TEST(workers_take_turns_with_a_lane)
 	lane_begin(world.lane, &world.ledger, 1);
 	ck_assert_int_eq(pthread_mutex_trylock(&world.lane->turn), EBUSY);
 	pthread_create(&thread, NULL, await_turn, &has_lane);
+	broker_poll_idle_lanes(world.broker); /* which does not wait for it */
 	ledger_truncate(&world.ledger, 0);
 	ck_assert_ptr_eq(world.lane->ledger, &world.ledger);
 	lane_end(world.lane, &world.ledger);
@@ -769,6 +786,7 @@ int main(void)
 		{ a_burst_does_not_continue_with_a_new_producer, 1, 0 },
 		{ late_reports_find_no_ledger, 1, 0 },
 		{ in_order_nothing_is_sent_after_the_deadline, 1, 0 },
+		{ errors_of_an_idle_lane_are_recorded, 1, 0 },
 		{ workers_take_turns_with_a_lane, 1, 0 },
 		{ each_worker_has_a_lane, 1, 0 },
 		{ a_full_queue_is_waited_for, 1, 0 },
