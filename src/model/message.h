@@ -1,5 +1,5 @@
 /*
- * message - a Kafka message, as the encoder builds it and the bus sends it.  Pure data; all
+ * message - a Kafka message, as the encoder builds it and a lane sends it.  Pure data; all
  * pointers are borrowed.
  */
 #ifndef SIGNALBUS_MESSAGE_H

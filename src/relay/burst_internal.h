@@ -32,7 +32,7 @@ struct burst {
 	bool is_open;            /* the ledger of all rows is open */
 	const size_t *again;     /* the rows whose ledger is open instead */
 	size_t handed_over;      /* number of rows handed over with the open ledger */
-	struct message message;  /* the last one that the bus requested again */
+	struct message message;  /* the last one that the lane requested again */
 	struct instant start;    /* when sending began */
 };
 
