@@ -93,7 +93,7 @@ def test_too_few_replicas_in_sync(signalbus, schema, trio, site):
     trio.kill(3)
     reason = ("partition 0 has 2 of 3 replicas in sync, fewer than min.insync.replicas (3); "
               "start the brokers that have the other replicas")
-    wait_until(lambda: signalbus("check").stdout.splitlines()
+    wait_until(lambda: signalbus("check").findings()
                == [f'model "A": topic {topic}: {reason}'], 30, "what check says")
     assert f"topic {topic}: {reason}" in signalbus("flushmany").expect_failure()
     daemon = start(signalbus, site)
