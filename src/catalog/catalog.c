@@ -101,7 +101,7 @@ static bool check_children(struct model *m, const char *unfit, struct error *e)
 static bool set_state(struct model *m, const struct rows *row, size_t first, struct error *e)
 {
 	const char *rule = rows_value(row, 0, first + STATE_RULE);
-	m->table_state = rows_join(row, 0, first);
+	m->table_state = rows_join(row, first);
 	m->may_refuse = rows_value(row, 0, first + STATE_HAS_TRIGGER)[0] == 't' ||
 			rows_value(row, 0, first + STATE_HAS_POLICY)[0] == 't' ||
 			(rule != NULL && rule[0] == 't');
@@ -407,7 +407,7 @@ static bool check_state(struct db *db, struct instant deadline, struct model *m,
 	struct rows *rows = read_state(db, deadline, m, e);
 	if (rows == NULL)
 		return false;
-	char *state = rows_join(rows, 0, 0);
+	char *state = rows_join(rows, 0);
 	bool is_same = strcmp(state, m->table_state) == 0;
 	rows_free(rows);
 	free(state);

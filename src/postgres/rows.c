@@ -102,11 +102,11 @@ void rows_fields(const struct rows *r, size_t row, struct field *fields, size_t 
 	memcpy(fields, r->fields + row * r->columns, count * sizeof *fields);
 }
 
-char *rows_join(const struct rows *r, size_t row, size_t first_column)
+char *rows_join(const struct rows *r, size_t first_column)
 {
 	struct text t = { 0 };
 	for (size_t i = first_column; i < r->columns; i++) {
-		const char *value = rows_value(r, row, i);
+		const char *value = rows_value(r, 0, i);
 		text_addf(&t, "%s%s", i > first_column ? "\n" : "", value != NULL ? value : "\\N");
 	}
 	return t.text;

@@ -44,9 +44,9 @@ const char *rows_value(const struct rows *r, size_t row, size_t column);
 /* Fill fields with the first count values of a row; borrowed from r. */
 void rows_fields(const struct rows *r, size_t row, struct field *fields, size_t count);
 
-/* The values of a row from a column on as one text, which differs where one of them does; to be
- * freed. */
-char *rows_join(const struct rows *r, size_t row, size_t first_column);
+/* The values of the first row from a column on as one text, which differs where one of them does;
+ * to be freed. */
+char *rows_join(const struct rows *r, size_t first_column);
 
 void rows_free(struct rows *r);
 

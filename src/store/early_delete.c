@@ -2,6 +2,9 @@
  * Rows are deleted early, while their messages are in flight, so that only the commit is left when
  * they are stored.  If not all are stored, the deletion is rolled back, which also releases the
  * locks on the rows: they are locked again, unless another session has touched them since.
+ *
+ * Without this, flushmany -j 1 with bursts of 1,000 is 0.84 times as fast, flushordered 0.90 times.
+ * docs/performance.md says how that, and the like elsewhere, was measured.
  */
 #include "base/text.h"
 #include "postgres/tid_array.h"

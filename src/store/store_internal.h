@@ -17,7 +17,8 @@ struct ordering {
 	bool is_warned; /* that they take long */
 	/* Rows that sort before the floor are sent: starting there avoids scanning dead rows, which
 	 * VACUUM cannot remove while a snapshot is old.  A sweep from the beginning, now and then,
-	 * finds rows that were inserted there against the assumptions of barrier.h. */
+	 * finds rows that were inserted there against the assumptions of barrier.h.  Without this,
+	 * a message takes 77 instead of 1.2 ms (p50) with 300,000 dead rows. */
 	char *floor;     /* a value of the floor field; NULL: none */
 	bool from_floor; /* the current list begins at the floor */
 	struct instant next_sweep;
@@ -201,7 +202,8 @@ bool store_await_deletion(struct store *s, struct error *e);
 
 /* Send the next claim, if its statement is prepared; and forget it, unless the session has been
  * asked for its answer since (claim_unordered.c).  If the session is lost it is closed; that is
- * reported later. */
+ * reported later.  Without this, flushmany is 0.90 times as fast, with -j 16 and bursts of 1 as
+ * with -j 1 and bursts of 1,000. */
 void store_prefetch(struct store *s, const struct model *m, const struct claim_request *next);
 void store_forget_prefetched(struct store *s);
 
