@@ -111,17 +111,19 @@ struct statement {
  * failure. */
 char *store_prepare(struct store *s, const struct model *m, struct statement st, struct error *e);
 
-/* The result columns of a claim of the model; borrows from it (claim_unordered.c). */
+/* The result columns of a claim of the model; borrows from it (claim_statement.c). */
 struct db_columns store_claimed(const struct model *m);
 
 /* Whether the table still matches the model; ERROR_PLAN if not (claim_unordered.c). */
 bool store_check_table(struct store *s, const struct model *m, struct error *e);
 
-/* Prepare a claim of the size that currently suits the model's rows (claim_unordered.c). */
+/* How many rows a claim is for, as currently suits the size of the model's rows, and its prepared
+ * statement (claim_statement.c). */
+size_t store_claim_size(const struct store *s, const struct model *m);
 char *store_prepare_claim(struct store *s, const struct model *m, enum claim_kind kind,
 	unsigned how, struct error *e);
 
-/* Whether the caller of a claim is notified of its rows as they arrive (claim_unordered.c). */
+/* Whether the caller of a claim is notified of its rows as they arrive (claim_statement.c). */
 bool store_may_stream(
 	const struct store *s, const struct model *m, const struct claim_request *request);
 
@@ -206,6 +208,10 @@ bool store_await_deletion(struct store *s, struct error *e);
  * with -j 1 and bursts of 1,000. */
 void store_prefetch(struct store *s, const struct model *m, const struct claim_request *next);
 void store_forget_prefetched(struct store *s);
+
+/* A claim in no order (claim_unordered.c). */
+bool store_claim_unordered(struct store *s, const struct model *m,
+	const struct claim_request *request, struct claim *claim, struct error *e);
 
 /* The rest is in claim_ordered.c.  A claim in the model's order. */
 bool store_claim_ordered(struct store *s, const struct model *m,
