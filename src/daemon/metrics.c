@@ -3,16 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const double histogram_bounds[HISTOGRAM_BOUNDS] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
-	0.25, 0.5, 1, 2.5, 5, 10, 30, 60 };
-
-const char *const error_class_names[CLASSES] = {
-	[CLASS_DATABASE] = "database",
-	[CLASS_BROKER] = "broker",
-	[CLASS_REJECTED] = "rejected",
-	[CLASS_SERIALIZATION] = "serialization",
-};
-
 /* The kinds that errors are counted as.  A lock held by another process, or a request to stop, is
  * not an error. */
 static const struct {

@@ -1,5 +1,6 @@
 /*
- * burst_internal - shared by the files of the burst.  Private to burst*.c.
+ * burst_internal - shared by the files of the burst: burst.c runs it, burst_isolate.c sends
+ * rejected messages again, burst_send.c sends rows.  Private to burst*.c.
  */
 #ifndef SIGNALBUS_BURST_INTERNAL_H
 #define SIGNALBUS_BURST_INTERNAL_H

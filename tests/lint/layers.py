@@ -17,7 +17,7 @@ INCLUDERS = [
     (r"rdkafka.*\.h", ["src/kafka/producer.h"]),
     (r"(broker_internal|lane_internal|producer|ask|verdict)\.h", ["src/kafka/"]),
     (r"store_internal\.h", ["src/store/"]),
-    (r"burst_internal\.h", ["src/relay/burst.c", "src/relay/burst_isolate.c"]),
+    (r"burst_internal\.h", ["src/relay/burst"]),
     # log_json.c besides what makes messages: it is below them, and a log line that was JSON only
     # nearly always would fail who reads it just when something odd has happened.
     (r"cJSON.*\.h", ["src/model/encode.c", "src/base/log_json.c", "src/catalog/json_schema.c"]),
