@@ -18,7 +18,7 @@ BUILD    ?= build
 BINARY   := $(BUILD)/signalbus
 
 # libsystemd tells systemd how the daemon does; the daemon works without it, too.
-HAVE_SYSTEMD := $(shell pkg-config --exists libsystemd && echo yes)
+HAVE_SYSTEMD := $(shell pkg-config --modversion libsystemd 2>/dev/null)
 PACKAGES := libpq rdkafka libcjson libconfig libmicrohttpd $(if $(HAVE_SYSTEMD),libsystemd)
 
 # The folders of src from top to bottom: each may call those below it.
@@ -43,7 +43,7 @@ test_pipeline_DOUBLES := clock_now poll
 test_claim_ordered_DOUBLES := clock_now
 
 CPPFLAGS_ALL = -D_GNU_SOURCE -DSIGNALBUS_VERSION='"$(VERSION)"' -DSYSCONFDIR='"$(sysconfdir)"' -DDOCDIR='"$(docdir)"' -Isrc \
-	$(if $(HAVE_SYSTEMD),-DHAVE_SYSTEMD) $(shell pkg-config --cflags $(PACKAGES)) $(CPPFLAGS)
+	$(HAVE_SYSTEMD:%=-DHAVE_SYSTEMD='"%"') $(shell pkg-config --cflags $(PACKAGES)) $(CPPFLAGS)
 CFLAGS_ALL   = -std=c11 -pthread $(WARNINGS) $(if $(SANITIZE),,$(HARDENING)) $(CFLAGS) \
 	$(SANITIZE:%=-fsanitize=%)
 LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%=-fsanitize=%) \

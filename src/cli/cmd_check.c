@@ -218,6 +218,10 @@ int cmd_check(const struct command_line *line)
 	}
 	struct check c = { .config = config };
 	size_t *models = command_select(line, config, &c.model_count);
+	if (models == NULL) {
+		config_free(config);
+		return EXIT_WRONG_USAGE;
+	}
 	c.models = models;
 	c.findings.is_coloured = report_wants_colours();
 	check_servers(&c);

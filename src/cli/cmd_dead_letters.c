@@ -125,7 +125,7 @@ int cmd_dead_letters(const struct command_line *line)
 	struct chosen c = { .config = config };
 	size_t *models = command_select(line, config, &c.count);
 	c.models = models;
-	int status = run(line, &c);
+	int status = models != NULL ? run(line, &c) : EXIT_WRONG_USAGE;
 	free(models);
 	config_free(config);
 	stop_by_signal();

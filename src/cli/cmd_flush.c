@@ -55,7 +55,7 @@ static int flush(const struct command_line *line, enum discipline discipline)
 	struct error e;
 	size_t count;
 	size_t *models = command_select(line, config, &count);
-	int status = 0;
+	int status = models != NULL ? 0 : EXIT_WRONG_USAGE;
 	unsigned jobs = discipline == FLUSH_MANY ? line->jobs : 1;
 	struct broker *broker = count > 0 ? broker_new(config, jobs, &e) : NULL;
 	if (broker != NULL) {

@@ -45,26 +45,33 @@ static int compare_pending(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+/* The models of the command. */
+struct chosen {
+	const struct config *config;
+	const size_t *models;
+	size_t count;
+};
+
 /* Count the signals of each model; *count is for how many that was possible.  Why not for others is
  * logged.  Returns the exit status. */
 static int count_pending(
-	struct store *s, const struct config *config, struct pending *pending, size_t *count)
+	struct store *s, const struct chosen *c, struct pending *pending, size_t *count)
 {
 	static const char failure[] = "Cannot count pending signals: ";
 	struct error e;
 	int status = 0;
 	*count = 0;
-	if (!store_connected(s) && !command_connect_store(s, config, &e))
+	if (!store_connected(s) && !command_connect_store(s, c->config, &e))
 		return command_failed(failure, &e);
-	for (size_t i = 0; i < config->model_count && store_connected(s); i++) {
-		const struct model *m = store_model(s, i, &e);
+	for (size_t i = 0; i < c->count && store_connected(s); i++) {
+		const struct model *m = store_model(s, c->models[i], &e);
 		struct pending *p = &pending[*count];
-		p->name = config->models[i].name;
+		p->name = c->config->models[c->models[i]].name;
 		if (m != NULL && store_count(s, m, &p->count, &e)) {
 			(*count)++;
 			continue;
 		}
-		store_blame(s, i, &e);
+		store_blame(s, c->models[i], &e);
 		int failed = command_failed(failure, &e);
 		status = failed > status ? failed : status;
 	}
@@ -86,14 +93,14 @@ static void print_pending(const struct pending *pending, size_t count)
 }
 
 /* Print; with --watch repeatedly, on a terminal in place. */
-static int watch(const struct command_line *line, const struct config *config, struct store *s)
+static int watch(const struct command_line *line, const struct chosen *c, struct store *s)
 {
-	struct pending *pending = memory_new(config->model_count, sizeof *pending);
+	struct pending *pending = memory_new(c->count, sizeof *pending);
 	int status = 0;
 	do {
 		size_t count;
 		struct instant start = clock_now();
-		status = count_pending(s, config, pending, &count);
+		status = count_pending(s, c, pending, &count);
 		if (count > 0) {
 			if (line->watch >= 0 && isatty(STDOUT_FILENO))
 				printf("\x1b[H\x1b[2J");
@@ -115,11 +122,15 @@ int cmd_pending(const struct command_line *line)
 	struct config *config = command_load(line, LOG_LEVEL_WARNING);
 	if (config == NULL)
 		return EXIT_WRONG_CONFIG;
+	struct chosen c = { .config = config };
+	size_t *models = command_select(line, config, &c.count);
+	c.models = models;
 	struct store *s = store_new(config);
 	/* A locked table takes no time from the others. */
 	store_limit_locks(s, config->timeout / (double)config->model_count);
-	int status = watch(line, config, s);
+	int status = models != NULL ? watch(line, &c, s) : EXIT_WRONG_USAGE;
 	store_free(s);
+	free(models);
 	config_free(config);
 	if (line->watch < 0)
 		stop_by_signal();

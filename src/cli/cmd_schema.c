@@ -8,18 +8,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-/* Unlike the other commands, this one handles a single model, so a wrong NAME leaves nothing to
- * do. */
-static size_t find_model(const struct config *config, const char *name)
-{
-	for (size_t i = 0; i < config->model_count; i++)
-		if (strcmp(config->models[i].name, name) == 0)
-			return i;
-	log_error("A signal with name \"%s\" does not exist.", name);
-	return config->model_count;
-}
 
 /* The schema of a model as text to be freed; NULL with e. */
 static char *make(struct db *db, const struct config *config, size_t index, struct error *e)
@@ -57,8 +45,10 @@ int cmd_schema(const struct command_line *line)
 	struct config *config = command_load(line, LOG_LEVEL_WARNING);
 	if (config == NULL)
 		return EXIT_WRONG_CONFIG;
-	size_t index = find_model(config, line->names[0]);
-	int status = index < config->model_count ? print(config, index) : EXIT_WRONG_USAGE;
+	size_t count;
+	size_t *models = command_select(line, config, &count);
+	int status = models != NULL ? print(config, models[0]) : EXIT_WRONG_USAGE;
+	free(models);
 	config_free(config);
 	stop_by_signal();
 	return status;

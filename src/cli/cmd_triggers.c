@@ -77,7 +77,7 @@ int cmd_triggers(const struct command_line *line)
 		config->models[i].on_reject = ON_REJECT_STOP;
 	size_t *models = command_select(line, config, &w.count);
 	w.models = models;
-	int status = print_statements(&w);
+	int status = models != NULL ? print_statements(&w) : EXIT_WRONG_USAGE;
 	free(models);
 	config_free(config);
 	stop_by_signal();

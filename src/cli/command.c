@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/retry.h"
 #include "base/stop.h"
+#include "base/suggest.h"
 #include "base/text.h"
 #include "kafka/property.h"
 #include "postgres/db.h"
@@ -58,23 +59,43 @@ static bool is_in(const char *name, const char *const *names, size_t count)
 	return false;
 }
 
-static void warn_of_unknown(const struct config *config, const char *const *names, size_t count)
+/* Whether a model has the name; if not, that is logged with the nearest name, unless all of it
+ * differs. */
+static bool is_known(const struct command_line *line, const struct config *config, const char *name)
 {
-	for (size_t i = 0; i < count; i++) {
-		bool known = false;
-		for (size_t k = 0; k < config->model_count; k++)
-			known = known || strcmp(config->models[k].name, names[i]) == 0;
-		if (!known)
-			log_warning("A signal with name \"%s\" does not exist.", names[i]);
+	struct nearest nearest = nearest_to(name);
+	for (size_t i = 0; i < config->model_count; i++) {
+		if (strcmp(config->models[i].name, name) == 0)
+			return true;
+		nearest_offer(&nearest, config->models[i].name);
 	}
+	char *hint = nearest.best != NULL && nearest.distance < strlen(name)
+			     ? text_format(" Did you mean \"%s\"?", nearest.best)
+			     : text_copy("");
+	void (*log)(const char *, ...) = line->needs_known_names ? log_error : log_warning;
+	log("A signal with name \"%s\" does not exist.%s", name, hint);
+	free(hint);
+	return false;
+}
+
+static size_t count_unknown(const struct command_line *line, const struct config *config,
+	const char *const *names, size_t count)
+{
+	size_t unknown = 0;
+	for (size_t i = 0; i < count; i++)
+		unknown += !is_known(line, config, names[i]);
+	return unknown;
 }
 
 size_t *command_select(const struct command_line *line, const struct config *config, size_t *count)
 {
-	size_t *models = memory_new(config->model_count, sizeof *models);
 	*count = 0;
-	warn_of_unknown(config, line->names, line->name_count);
-	warn_of_unknown(config, line->excluded, line->excluded_count);
+	size_t unknown = count_unknown(line, config, line->names, line->name_count);
+	size_t others = count_unknown(line, config, line->excluded, line->excluded_count);
+	if ((line->name_count > 0 && unknown == line->name_count) ||
+		(line->needs_known_names && unknown + others > 0))
+		return NULL;
+	size_t *models = memory_new(config->model_count, sizeof *models);
 	if (line->name_count > 0 && line->excluded_count > 0)
 		log_warning("Both NAMEs and --exclude are given; both are applied.");
 	for (size_t i = 0; i < config->model_count; i++) {

@@ -10,6 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#ifndef SIGNALBUS_VERSION
+#define SIGNALBUS_VERSION "unknown"
+#endif
+
 struct db;
 struct store;
 
@@ -24,6 +28,7 @@ struct command_line {
 	bool drop;
 	bool requeue, discard; /* at most one of them */
 	bool config_only, deny_warnings;
+	bool needs_known_names; /* an unknown NAME is an error, not a warning */
 	const char **names;
 	size_t name_count;
 	const char **excluded;
@@ -49,8 +54,9 @@ enum { EXIT_WRONG_USAGE = 2, EXIT_WRONG_CONFIG = 78 };
  * printed. */
 struct config *command_load(const struct command_line *line, enum log_level level);
 
-/* The models (indexes) that NAMEs and --exclude select, in configuration order, to be freed.  An
- * unknown name is a warning. */
+/* The models (indexes) that NAMEs and --exclude select, in configuration order, to be freed; none
+ * may be left.  An unknown name is logged, with the nearest one.  NULL, for EXIT_WRONG_USAGE, if
+ * none of the NAMEs is known, or one is not and the command needs that. */
 size_t *command_select(const struct command_line *line, const struct config *config, size_t *count);
 
 /* Connect for a one-shot command: if the database is unavailable, the first failure is a warning,
@@ -70,6 +76,9 @@ int command_failed(const char *text, const struct error *e);
 /* Print, with its place in the file, an error in a top-level setting for this command.  Returns the
  * exit status. */
 int command_refuse(const struct config *config, const char *setting, const char *text);
+
+/* Print the versions of signalbus and of the libraries.  Returns the exit status.  (version.c) */
+int command_print_version(void);
 
 /* Flush standard output.  Returns the exit status, which reflects whether all of it was written. */
 int command_finish_output(void);

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,39 +16,74 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifndef SIGNALBUS_VERSION
-#define SIGNALBUS_VERSION "unknown"
-#endif
+enum names {
+	NO_NAMES,
+	NAMES,      /* unknown ones are warnings, unless all are */
+	REAL_NAMES, /* unknown ones are errors */
+};
 
 static const struct {
 	const char *name;
 	command *run;
 	const char *options; /* short names of its own options */
-	bool takes_names;
+	enum names names;
 	const char *synopsis;
 	const char *help;
+	const char *about; /* more, for its own --help */
+	const char *also;  /* names that users may try, with spaces around each */
 } commands[] = {
-	{ "run", cmd_run, "", false, "",
-		"send signals as soon as they are committed, until stopped" },
-	{ "flush", cmd_flush, "wre", true, "[-w SECONDS] [-r SECONDS] [-e NAME]... [NAME]...",
-		"send what is pending now and still there after a wait" },
-	{ "flushmany", cmd_flushmany, "rje", true, "[-r SECONDS] [-j N] [-e NAME]... [NAME]...",
-		"send a possibly huge backlog, in no particular order" },
-	{ "flushordered", cmd_flushordered, "re", true, "[-r SECONDS] [-e NAME]... [NAME]...",
-		"send all pending signals in the order of order_by" },
-	{ "signals", cmd_signals, "", false, "", "print the names of the models" },
-	{ "pending", cmd_pending, "W", false, "[--watch [SECONDS]]",
-		"print how many signals are pending" },
-	{ "check", cmd_check, "eFN", true,
+	{ "run", cmd_run, "", NO_NAMES, "",
+		"send signals as soon as they are committed, until stopped",
+		"Polls each table, and is woken at commit by the triggers that \"signalbus "
+		"triggers\" prints.\n"
+		"Waits while the database or the broker is unavailable. SIGHUP reloads the "
+		"configuration.",
+		" start daemon serve " },
+	{ "flush", cmd_flush, "wre", NAMES, "[-w SECONDS] [-r SECONDS] [-e NAME]... [NAME]...",
+		"send what is pending now and still there after a wait",
+		"Notes which signals are pending, waits for concurrent senders, then sends those "
+		"that are\n"
+		"still there. Keeps no order: a model that another process sends in order is left "
+		"out.",
+		" send once " },
+	{ "flushmany", cmd_flushmany, "rje", NAMES, "[-r SECONDS] [-j N] [-e NAME]... [NAME]...",
+		"send a possibly huge backlog, in no particular order",
+		"Any number of processes may run it at once. Keeps no order: a model that another "
+		"process\n"
+		"sends in order is left out.",
+		" drain " },
+	{ "flushordered", cmd_flushordered, "re", NAMES, "[-r SECONDS] [-e NAME]... [NAME]...",
+		"send all pending signals in the order of order_by",
+		"One process at a time sends a model in order; while another one does, the exit "
+		"status is 75.",
+		NULL },
+	{ "signals", cmd_signals, "", NO_NAMES, "", "print the names of the models",
+		"One name a line, in the order of the configuration.", " models list ls " },
+	{ "pending", cmd_pending, "W", REAL_NAMES, "[--watch [SECONDS]] [NAME]...",
+		"print how many signals are pending",
+		"A line for each model with pending signals, fewest first, then the total.",
+		" count status stat " },
+	{ "check", cmd_check, "eFN", REAL_NAMES,
 		"[--config-only] [--deny-warnings] [-e NAME]... [NAME]...",
-		"check tables, privileges, topics and servers" },
-	{ "schema", cmd_schema, "", true, "NAME",
-		"print the JSON Schema of a model's message value" },
-	{ "triggers", cmd_triggers, "D", true, "[--drop] [NAME]...",
-		"print the SQL of the triggers that wake the daemon" },
-	{ "dead-letters", cmd_dead_letters, "eQX", true,
+		"check tables, privileges, topics and servers",
+		"A line for each problem, with its remedy; sends and changes nothing. The exit "
+		"status is 1 if\n"
+		"there are problems.",
+		" validate verify test doctor " },
+	{ "schema", cmd_schema, "", REAL_NAMES, "NAME",
+		"print the JSON Schema of a model's message value",
+		"JSON Schema, draft 2020-12. The value must be a JSON object, or a column of JSON.",
+		NULL },
+	{ "triggers", cmd_triggers, "D", REAL_NAMES, "[--drop] [NAME]...",
+		"print the SQL of the triggers that wake the daemon",
+		"Execute the SQL with psql, as the owner of the tables: signalbus triggers | psql",
+		" trigger install " },
+	{ "dead-letters", cmd_dead_letters, "eQX", REAL_NAMES,
 		"[--requeue|--discard] [-e NAME]... [NAME]...",
-		"list, requeue or discard rejected signals" },
+		"list, requeue or discard rejected signals",
+		"Without an option, a line for each dead letter: its number, model, time, key and "
+		"reason.",
+		" dlq deadletters rejected " },
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -57,12 +93,25 @@ static int print_help(void)
 	printf("usage: signalbus [-c FILE] [-v|-q] COMMAND [OPTION]... [NAME]...\n\n"
 	       "Moves signals, rows of PostgreSQL tables, to Apache Kafka.\n\nCommands:\n");
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		printf("  %s %s\n      %s\n", commands[i].name, commands[i].synopsis,
+		printf("  %s%s%s\n      %s\n", commands[i].name,
+			commands[i].synopsis[0] != '\0' ? " " : "", commands[i].synopsis,
 			commands[i].help);
 	printf("\nOptions:\n");
-	options_print_help();
+	options_print_help(NULL);
 	printf("\nExit status: 0 done, 1 failed, 2 wrong command line, 75 try later,\n"
-	       "78 wrong configuration.  See signalbus(1) and signalbus.conf(5).\n");
+	       "78 wrong configuration.  'signalbus COMMAND --help' explains a command.\n"
+	       "See signalbus(1) and signalbus.conf(5).\n");
+	return command_finish_output();
+}
+
+static int print_command_help(size_t i)
+{
+	printf("usage: signalbus [-c FILE] [-v|-q] %s%s%s\n\n%c%s.\n\n%s\n\nOptions:\n",
+		commands[i].name, commands[i].synopsis[0] != '\0' ? " " : "", commands[i].synopsis,
+		toupper((unsigned char)commands[i].help[0]), commands[i].help + 1,
+		commands[i].about);
+	options_print_help(commands[i].options);
+	printf("\nSee signalbus(1).\n");
 	return command_finish_output();
 }
 
@@ -74,40 +123,63 @@ static size_t find_command(const char *name)
 	return COMMAND_COUNT;
 }
 
+/* The command that a word of another program means, or NULL. */
+static const char *meant_command(const char *name)
+{
+	static const char *const as_options[] = { "--help", "--version" };
+	for (size_t i = 0; i < sizeof as_options / sizeof as_options[0]; i++)
+		if (strcmp(as_options[i] + 2, name) == 0)
+			return as_options[i];
+	const char *found = NULL;
+	char *word = text_format(" %s ", name);
+	for (size_t i = 0; i < COMMAND_COUNT && found == NULL; i++)
+		if (commands[i].also != NULL && strstr(commands[i].also, word) != NULL)
+			found = commands[i].name;
+	free(word);
+	return found;
+}
+
 static int unknown_command(const char *name)
 {
+	const char *meant = meant_command(name);
 	struct nearest nearest = nearest_to(name);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		nearest_offer(&nearest, commands[i].name);
-	if (nearest.best == NULL)
+	if (meant == NULL)
+		meant = nearest.best;
+	if (meant == NULL)
 		return usage_error("unknown command \"%s\"", name);
-	return usage_error("unknown command \"%s\", did you mean \"%s\"?", name, nearest.best);
+	return usage_error("unknown command \"%s\", did you mean \"%s\"?", name, meant);
 }
 
-/* NAMEs, or the seconds of --watch in their place. */
+/* NAMEs, after the seconds of --watch. */
 static int take_names(struct options *o, size_t command_index, char **names, size_t count)
 {
-	if (commands[command_index].takes_names) {
-		o->line.names = (const char **)names;
-		o->line.name_count = count;
-		return 0;
+	enum names kind = commands[command_index].names;
+	if (o->line.watch >= 0 && count > 0 && options_is_number(names[0])) {
+		int status = options_take_watch(o, names[0]);
+		if (status != 0)
+			return status;
+		names++;
+		count--;
 	}
-	if (count == 1 && o->line.watch >= 0)
-		return options_take_watch(o, names[0]);
-	return count == 0 ? 0 : usage_error("unexpected argument \"%s\"", names[0]);
+	if (kind == NO_NAMES && count > 0)
+		return usage_error("unexpected argument \"%s\"", names[0]);
+	o->line.needs_known_names = kind == REAL_NAMES;
+	o->line.names = (const char **)names;
+	o->line.name_count = count;
+	return 0;
 }
 
 static int run(struct options *o)
 {
+	size_t i = o->word_count > 0 ? find_command(o->words[0]) : COMMAND_COUNT;
 	if (o->help)
-		return print_help();
-	if (o->version) {
-		printf("signalbus %s\n", SIGNALBUS_VERSION);
-		return command_finish_output();
-	}
+		return i < COMMAND_COUNT ? print_command_help(i) : print_help();
+	if (o->version)
+		return command_print_version();
 	if (o->word_count == 0)
 		return usage_error("a command is missing");
-	size_t i = find_command(o->words[0]);
 	if (i == COMMAND_COUNT)
 		return unknown_command(o->words[0]);
 	int status = options_check(o, commands[i].name, commands[i].options);

@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
 #include "base/log.h"
+#include "base/suggest.h"
 #include "base/text.h"
 #include "base/utf8.h"
 
@@ -36,8 +37,9 @@ static const struct {
 		"configuration (default: $SIGNALBUS_CONFIG, else " DEFAULT_CONFIG_FILE ")" },
 	{ 'v', true, true, "verbose", NULL, "log more; twice: debug" },
 	{ 'q', true, true, "quiet", NULL, "log errors only" },
-	{ 'h', true, true, "help", NULL, "print this help" },
-	{ 'V', true, true, "version", NULL, "print the version" },
+	{ 'h', true, true, "help", NULL, "print this help, or that of the command" },
+	{ 'V', true, true, "version", NULL,
+		"print the versions of signalbus and of the libraries" },
 	{ 'w', true, false, "wait", "SECONDS",
 		"flush: wait for concurrent senders (default: 3.0)" },
 	{ 'r', true, false, "repeat", "SECONDS", "flush again every SECONDS until stopped" },
@@ -239,14 +241,21 @@ static int wrong_long_option(const char *word)
 	const char *name = word + 2;
 	size_t length = strcspn(name, "=");
 	struct text meant = { 0 };
-	for (size_t i = 0; i < OPTION_COUNT; i++)
+	char *plain = text_copy_bytes(name, length);
+	struct nearest nearest = nearest_to(plain);
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		nearest_offer(&nearest, options[i].name);
 		if (length > 0 && strncmp(options[i].name, name, length) == 0)
 			text_addf(
 				&meant, "%s--%s", meant.length > 0 ? " or " : "", options[i].name);
-	int status = meant.length > 0
-			     ? usage_error("--%.*s may mean %s", (int)length, name, meant.text)
+	}
+	int status = meant.length > 0 ? usage_error("--%s may mean %s", plain, meant.text)
+		     : nearest.best != NULL && length > 1
+			     ? usage_error("unknown option %s, did you mean \"--%s\"?", word,
+				       nearest.best)
 			     : usage_error("unknown option %s", word);
 	text_free(&meant);
+	free(plain);
 	return status;
 }
 
@@ -299,6 +308,11 @@ int options_check(const struct options *o, const char *name, const char *letters
 	return 0;
 }
 
+bool options_is_number(const char *word)
+{
+	return word[0] != '\0' && word[strspn(word, DIGITS ".")] == '\0';
+}
+
 int options_take_watch(struct options *o, const char *word)
 {
 	return parse_number('W', word, &o->line.watch) ? 0 : wrong_argument(option_of('W'), word);
@@ -309,9 +323,12 @@ void options_free(struct options *o)
 	free(o->line.excluded);
 }
 
-void options_print_help(void)
+void options_print_help(const char *letters)
 {
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		if (letters != NULL && !options[i].global &&
+			strchr(letters, options[i].letter) == NULL)
+			continue;
 		char name[64];
 		snprintf(name, sizeof name, "--%s%s%s", options[i].name,
 			options[i].argument != NULL ? " " : "",

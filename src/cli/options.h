@@ -28,12 +28,15 @@ int options_parse(struct options *o, int argc, char **argv);
 /* Whether a command accepts all options that were given; letters are its own. */
 int options_check(const struct options *o, const char *name, const char *letters);
 
+/* Whether a word consists of digits and points only. */
+bool options_is_number(const char *word);
+
 /* Take the seconds of --watch from a separate word. */
 int options_take_watch(struct options *o, const char *word);
 
 void options_free(struct options *o);
 
-/* A line for each option. */
-void options_print_help(void);
+/* A line for each option; with letters: for the global ones and these. */
+void options_print_help(const char *letters);
 
 #endif

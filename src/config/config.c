@@ -310,3 +310,8 @@ struct place config_place(const struct config *c, const struct model_config *m, 
 	const config_setting_t *s = config_setting_get_member(group, setting);
 	return value_place(c, s != NULL ? s : group);
 }
+
+void config_add_library_version(struct text *t)
+{
+	text_addf(t, "%d.%d", LIBCONFIG_VER_MAJOR, LIBCONFIG_VER_MINOR);
+}

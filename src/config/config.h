@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/problems.h"
+#include "base/text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -117,5 +118,8 @@ static inline bool config_autoflushes(const struct config *c, size_t model)
  * file itself if the setting is not there. */
 struct place config_place(
 	const struct config *c, const struct model_config *m, const char *setting);
+
+/* Add the version of libconfig, such as "1.5": the one that signalbus was built with. */
+void config_add_library_version(struct text *t);
 
 #endif

@@ -176,3 +176,8 @@ void http_stop(struct http *h)
 	MHD_stop_daemon(h->daemon);
 	free(h);
 }
+
+void http_add_library_version(struct text *t)
+{
+	text_addf(t, "%s", MHD_get_version());
+}

@@ -39,4 +39,7 @@ struct http *http_start(const struct address *a, const struct http_site *site, s
 /* Blocks while a page is being written.  NULL is fine. */
 void http_stop(struct http *h);
 
+/* Add the version of libmicrohttpd, such as "0.9.75". */
+void http_add_library_version(struct text *t);
+
 #endif

@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 #include "daemon/metrics_internal.h"
+#include "kafka/property.h"
+#include "postgres/db.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -187,7 +189,11 @@ static void print_acknowledgements(const struct page *p, const struct metric *me
 
 static void print_build(const struct page *p, const struct metric *metric)
 {
-	text_addf(p->text, "%s{version=\"%s\"} 1\n", metric->name, SIGNALBUS_VERSION);
+	text_addf(p->text, "%s{version=\"%s\",librdkafka=\"", metric->name, SIGNALBUS_VERSION);
+	property_add_library_version(p->text);
+	text_addf(p->text, "\",libpq=\"");
+	db_add_library_version(p->text);
+	text_addf(p->text, "\"} 1\n");
 }
 
 /* What a process uses, under the names that Prometheus's own client libraries give it. */
@@ -261,7 +267,8 @@ static const struct metric metrics[] = {
 	{ "signalbus_config_last_reload_success_timestamp_seconds", "gauge",
 		"Unix time of the last time that the configuration could be loaded.", print_alone,
 		reload_time },
-	{ "signalbus_build_info", "gauge", "The version of signalbus.", print_build, NULL },
+	{ "signalbus_build_info", "gauge", "The versions of signalbus and of libraries.",
+		print_build, NULL },
 	{ "process_cpu_seconds_total", "counter", "User and system CPU time spent, in seconds.",
 		print_process, process_cpu },
 	{ "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.", print_process,

@@ -75,3 +75,12 @@ double systemd_watchdog_interval(void)
 }
 
 #endif
+
+void systemd_add_library_version(struct text *t)
+{
+#ifdef HAVE_SYSTEMD
+	text_addf(t, "%s", HAVE_SYSTEMD);
+#else
+	text_addf(t, "none");
+#endif
+}

@@ -5,6 +5,7 @@
 #ifndef SIGNALBUS_SYSTEMD_H
 #define SIGNALBUS_SYSTEMD_H
 
+#include "base/text.h"
 #include <stddef.h>
 
 void systemd_ready(void);
@@ -17,5 +18,8 @@ void systemd_alive(void);
 
 /* The interval at which systemd_alive() is expected, in seconds; 0: not at all. */
 double systemd_watchdog_interval(void);
+
+/* Add the version of libsystemd that signalbus was built with, or "none". */
+void systemd_add_library_version(struct text *t);
 
 #endif

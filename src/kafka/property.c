@@ -176,3 +176,22 @@ enum property_answer property_check(const struct property *p, struct error *e)
 	free(memory);
 	return is_taken ? PROPERTY_TAKEN : PROPERTY_REFUSED;
 }
+
+void property_add_library_version(struct text *t)
+{
+	text_addf(t, "%s", rd_kafka_version_str());
+}
+
+void property_add_library_features(struct text *t)
+{
+	char features[512];
+	size_t size = sizeof features;
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	if (rd_kafka_conf_get(conf, "builtin.features", features, &size) == RD_KAFKA_CONF_OK) {
+		text_addf(t, " (");
+		for (const char *c = features; *c != '\0'; c++)
+			text_addf(t, "%c%s", *c, *c == ',' ? " " : "");
+		text_addf(t, ")");
+	}
+	rd_kafka_conf_destroy(conf);
+}

@@ -140,3 +140,16 @@ bool db_listen(struct db *db, const struct db_listening *l, struct error *e)
 		take_notifications(db, l);
 	}
 }
+
+void db_add_library_version(struct text *t)
+{
+	int version = PQlibVersion();
+	text_addf(t, "%d.%d", version / 10000, version % 10000);
+}
+
+void db_add_library_features(struct text *t)
+{
+	const char *tls = PQsslAttribute(NULL, "library"); /* NULL before libpq 15 */
+	if (tls != NULL)
+		text_addf(t, " (%s)", tls);
+}

@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "postgres/rows.h"
 
 #include <stdbool.h>
@@ -147,5 +148,10 @@ struct db_listening {
 /* Call notify for each notification, until the deadline or until wake_fd is readable.  Returns
  * false with e if the session is lost. */
 bool db_listen(struct db *db, const struct db_listening *l, struct error *e);
+
+/* Add the version of libpq, such as "15.6"; and what it was built with, if it says so: "
+ * (OpenSSL)". */
+void db_add_library_version(struct text *t);
+void db_add_library_features(struct text *t);
 
 #endif

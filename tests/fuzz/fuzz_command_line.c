@@ -2,8 +2,8 @@
  * Drives the parser of the command line with arbitrary words: it ends with a usage error, or calls
  * the command with what may be expected of a command line.
  */
-#include "cli/command.h"
 #include "base/stop.h"
+#include "cli/command.h"
 
 #include <getopt.h>
 #include <stdint.h>
@@ -45,10 +45,10 @@ static int called(const struct command_line *line)
 	return 0;
 }
 
-#define DOUBLE(name)                              \
-	int name(const struct command_line *line) \
-	{                                         \
-		return called(line);              \
+#define DOUBLE(name)                                                                               \
+	int name(const struct command_line *line)                                                  \
+	{                                                                                          \
+		return called(line);                                                               \
 	}
 
 DOUBLE(cmd_run)
@@ -61,6 +61,11 @@ DOUBLE(cmd_schema)
 DOUBLE(cmd_triggers)
 DOUBLE(cmd_dead_letters)
 DOUBLE(cmd_check)
+
+int command_print_version(void)
+{
+	return 0;
+}
 
 int command_finish_output(void)
 {

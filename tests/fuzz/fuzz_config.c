@@ -54,8 +54,7 @@ static void check_problem(const char *line)
 	const char *place = strstr(line, file);
 	if (place == line || strncmp(line, "./", 2) == 0) {
 		const char *number = strchr(line, ':');
-		check(number != NULL &&
-			(number[1] == ' ' || strtoul(number + 1, NULL, 10) > 0));
+		check(number != NULL && (number[1] == ' ' || strtoul(number + 1, NULL, 10) > 0));
 		const char *message = strstr(number, ": ");
 		check(message != NULL && message[2] != '\0');
 	} else {

@@ -40,8 +40,24 @@ def test_help_goes_to_standard_output(signalbus, option):
 @pytest.mark.parametrize("option", ["-V", "--version"])
 def test_version(signalbus, option):
     run = signalbus.bare(option).expect(0)
-    assert run.stdout.startswith("signalbus ") and run.stdout.count("\n") == 1
-    assert run.stderr == ""
+    first, *libraries = run.stdout.splitlines()
+    assert re.fullmatch(r"signalbus \d+\.\d+\.\d+", first) and run.stderr == ""
+    assert [line.split()[0] for line in libraries] == [
+        "libpq", "librdkafka", "libconfig", "cJSON", "libmicrohttpd", "libsystemd"]
+    assert all(re.match(r"\w+ (\d+(\.\d+)*|none)( |$)", line) for line in libraries), libraries
+    assert re.search(r"\(.*\bsasl_scram\b.*\)", libraries[1])
+
+
+@pytest.mark.parametrize("command, has, lacks", [
+    ("check", "--deny-warnings", "--jobs"), ("flushmany", "--jobs", "--wait"),
+    ("run", "SIGHUP", "--exclude"), ("pending", "[--watch [SECONDS]] [NAME]...", "--drop"),
+])
+def test_help_of_a_command(signalbus, command, has, lacks):
+    """Of that command only."""
+    run = signalbus.bare(command, "--help").expect(0)
+    assert run.stdout.startswith(f"usage: signalbus [-c FILE] [-v|-q] {command}")
+    assert has in run.stdout and "--config FILE" in run.stdout and lacks not in run.stdout
+    assert all(line == line.rstrip() for line in run.stdout.splitlines())
 
 
 @pytest.mark.parametrize("arguments", [
@@ -50,7 +66,7 @@ def test_version(signalbus, option):
     ["flush", "-w", "nan"], ["flushmany", "-j", "0"], ["flushmany", "-j", "1.5"],
     ["flushmany", "-j", "many"], ["flushmany", "-r", "-1"], ["flushmany", "-r", "x"],
     ["flushmany", "-w", "1"], ["flush", "-j", "2"], ["signals", "-r", "1"], ["signals", "A"],
-    ["pending", "A"], ["flush", "-e"],
+    ["pending", "B"], ["flush", "-e"],
 ])
 def test_wrong_command_line(signalbus, schema, arguments):
     signalbus.configure(model("A", schema.make_signals("t")))
@@ -78,7 +94,12 @@ def test_wrong_command_line(signalbus, schema, arguments):
     ("flush -w 1000000.5", '--wait must be 0 to 1000000 seconds, not "1000000.5"'),
     ("flush -w .", '--wait must be 0 to 1000000 seconds, not "."'),
     ("pending --watch=0", '--watch must be 0.1 to 1000000 seconds, not "0"'),
-    ("pending --watch A", '--watch must be 0.1 to 1000000 seconds, not "A"'),
+    ("pending --watch 0.0", '--watch must be 0.1 to 1000000 seconds, not "0.0"'),
+    ("--verson", 'unknown option --verson, did you mean "--version"?'),
+    ("start", 'unknown command "start", did you mean "run"?'),
+    ("help", 'unknown command "help", did you mean "--help"?'),
+    ("version", 'unknown command "version", did you mean "--version"?'),
+    ("flushmnay", 'unknown command "flushmnay", did you mean "flushmany"?'),
 ])
 def test_what_is_wrong_with_the_command_line(signalbus, arguments, said):
     run = signalbus.bare(*arguments.split()).expect(2)
@@ -191,9 +212,9 @@ def test_log_level_setting_and_options_over_it(signalbus, schema, make_topic):
     table, topic = schema.make_signals("t"), make_topic()
     signalbus.configure(model("A", table, topic), log_level="info")
     assert "Started flushing" in signalbus("flushmany").expect(0).stderr
-    assert signalbus("flushmany", "-q", "Nobody").expect(0).stderr == ""
+    assert signalbus("flushmany", "-q", "Nobody").expect(2).stderr == ""
     signalbus.configure(model("A", table, topic), log_level="error")
-    assert signalbus("flushmany", "Nobody").expect(0).stderr == ""
+    assert signalbus("flushmany", "Nobody").expect(2).stderr == ""
     assert "Started flushing" in signalbus("flushmany", "-v", "-v").expect(0).stderr
 
 
@@ -225,9 +246,29 @@ def test_unknown_names_warn_and_others_are_flushed(signalbus, make_topic, three,
 
 def test_only_unknown_names_flush_nothing(signalbus, make_topic, three, count_in_log):
     names = three(make_topic)
-    run = signalbus("flushmany", "X").expect(0)
+    run = signalbus("flushmany", "X").expect(2)
     assert run.logged('A signal with name "X" does not exist.')
     assert [count_in_log(name) for name in names] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("arguments", [
+    "check mail", "check Mail mail", "check -e mail", "pending mail Mail", "pending --watch 1 mail",
+    "dead-letters mail", "triggers mail Mail", "schema mail", "flush mail", "flushordered mail",
+])
+def test_a_wrong_name_is_an_error(signalbus, arguments):
+    """Also if others exist, except for flushes; nothing is done, and no server is needed."""
+    signalbus.database = "host=127.0.0.1 port=1"
+    signalbus.configure(model("Order", "o"), model("Mail", "m"), dead_letter_table="d")
+    run = signalbus(*arguments.split()).expect(2)
+    assert run.stdout == ""
+    [line] = run.stderr.splitlines()
+    assert line.endswith(': A signal with name "mail" does not exist. Did you mean "Mail"?'), line
+
+
+def test_pending_of_some_models(signalbus, schema):
+    signalbus.configure(*[model(name, schema.make_signals(name, 1)) for name in "abc"])
+    assert signalbus("pending", "c", "a").expect(0).stdout == (
+        f'1 of type "a"\n1 of type "c"\n{HYPHENS}\nTotal pending: 2\n')
 
 
 def test_names_and_exclude_warn_and_both_apply(signalbus, make_topic, three, count_in_log):

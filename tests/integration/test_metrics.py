@@ -137,7 +137,7 @@ def test_all_metrics_are_there_from_the_beginning(signalbus, schema, make_topic,
               if sample.name.endswith("_bucket") and sample.labels["model"] == odd]
     assert bounds == sorted(bounds) and bounds[0] == 0.001 and bounds[-2] == 60
     assert bounds[-1] == float("inf")
-    version = signalbus.bare("--version").stdout.split()[-1]
+    version = signalbus.bare("--version").stdout.split()[1]
     assert site.value("signalbus_build_info", version=version) == 1
     assert site.value("signalbus_database_up") == site.value("signalbus_broker_up") == 1
     daemon.stop().expect(0)

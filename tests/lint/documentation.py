@@ -44,10 +44,10 @@ def page(name):
     return re.sub(r".\x08", "", printed)
 
 
-def help_text():
+def help_text(*command):
     """What --help prints, of a program that is built from the sources as they are."""
     output("make", "-s", "--no-print-directory", BINARY)
-    return output(str(ROOT / BINARY), "--help")
+    return output(str(ROOT / BINARY), *command, "--help")
 
 
 def option(name):
@@ -89,6 +89,26 @@ def check_commands_of_options():
         said = re.search(rf"^\.It .*Fl -{name}\b.*\n\.Cm (.*) :$", text_of(MAN_PAGE), re.MULTILINE)
         if said is None or said[1].split(" , ") != wanted:
             yield f"{MAN_PAGE}:1: option {name} is of the commands {', '.join(wanted)}"
+
+
+def synopsis_options(text):
+    """The options in a line of a synopsis, by their first names, and whether NAMEs are taken."""
+    return set(re.findall(r"(?<![\w-])--?[\w-]+", text)), "name" in text.lower()
+
+
+def check_synopsis():
+    """the synopsis of signalbus(1) and the --help of each command agree, and each has more to say"""
+    shown = re.search(r"^SYNOPSIS\n(.*?)\n\S", page(MAN_PAGE), re.DOTALL | re.MULTILINE)[1]
+    row = r"^\t\{ \"([^\"]+)\", \w+, \"\w*\", \w+,\s*\"([^\"]*)\""
+    found = rows("src/cli/main.c", "commands", row)
+    for missing in set(commands()) - {name for name, _ in found}:
+        yield f"src/cli/main.c:1: the row of {missing} has another shape"
+    for name, synopsis in found:
+        line = re.search(rf"^ *signalbus {name}\b(.*)$", shown, re.MULTILINE)
+        if line is None or synopsis_options(line[1]) != synopsis_options(synopsis):
+            yield f"{MAN_PAGE}:1: the synopsis of {name} is {synopsis}"
+        if len(help_text(name)) < 400:
+            yield f"src/cli/main.c:1: {name} --help says hardly anything"
 
 
 def check_help():

@@ -20,7 +20,8 @@ INCLUDERS = [
     (r"burst_internal\.h", ["src/relay/burst"]),
     # log_json.c besides what makes messages: it is below them, and a log line that was JSON only
     # nearly always would fail who reads it just when something odd has happened.
-    (r"cJSON.*\.h", ["src/model/encode.c", "src/base/log_json.c", "src/catalog/json_schema.c"]),
+    (r"cJSON.*\.h", ["src/model/encode.c", "src/base/log_json.c", "src/catalog/json_schema.c",
+                       "src/cli/"]),
     (r"log_json\.h", ["src/base/log.c", "src/base/log_json.c"]),
     (r"libconfig\.h.*", ["src/config/config_value.h"]),
     (r"config_value\.h", ["src/config/"]),

@@ -96,7 +96,10 @@ START_TEST(the_first_page_has_all_metrics)
 	HAS(text, "signalbus_vacuum_held_seconds 0");
 	HAS(text, "process_cpu_seconds_total 1.5");
 	HAS(text, "process_max_fds 1024");
-	HAS(text, "signalbus_build_info{version=\"" SIGNALBUS_VERSION "\"} 1");
+	const char *build = strstr(text, "\nsignalbus_build_info{");
+	ck_assert_ptr_nonnull(build);
+	ck_assert_ptr_nonnull(strstr(build, "{version=\"" SIGNALBUS_VERSION "\",librdkafka=\""));
+	ck_assert_ptr_nonnull(strstr(build, "\",libpq=\""));
 	free(text);
 	metrics_free(m);
 }
