@@ -50,7 +50,7 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 	$(LDFLAGS)
 
 .DELETE_ON_ERROR:
-.PHONY: all install uninstall clean help demo check check-unit check-integration check-asan \
+.PHONY: all clean help demo check check-unit check-integration check-asan \
 	check-tsan check-faults check-values coverage crash-points failing-calls \
 	lint model format \
 	deps-bench deps-build deps-demo deps-fuzz deps-lint deps-model deps-peers deps-test \
@@ -64,6 +64,13 @@ $(BINARY): $(OBJECTS) $(TSAN_OBJECTS)
 $(BUILD)/src/%.o: src/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+# Paths of the installation, which these files name.
+$(BUILD)/src/cli/options.o $(BUILD)/src/config/config_file.o: $(BUILD)/paths
+$(BUILD)/paths: FORCE
+	@mkdir -p $(@D)
+	@echo '$(sysconfdir) $(docdir)' | cmp -s - $@ || echo '$(sysconfdir) $(docdir)' >$@
+.PHONY: FORCE
 
 $(BUILD)/unit/%.o: tests/unit/%.c Makefile
 	@mkdir -p $(@D)
@@ -82,38 +89,6 @@ $(ARCHIVES): $(BUILD)/src/%.a: src/% $$(call objects,%)
 $(UNIT_BINARIES): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(TSAN_OBJECTS) $(ARCHIVES)
 	$(CC) $(LDFLAGS_ALL) $(TSAN_SYMBOLS) -o $@ $^ $(foreach f,$($*_DOUBLES),-Wl,--wrap=$f,--defsym=__wrap_$f=scripted_$f) \
 		$(shell pkg-config --libs check $(PACKAGES)) -lm
-
-unitdir     := $(PREFIX)/lib/systemd/system
-sysusersdir := $(PREFIX)/lib/sysusers.d
-tmpfilesdir := $(PREFIX)/lib/tmpfiles.d
-# What is in conf names the default paths.
-REPATH := sed -e 's|/usr/local/bin/|$(bindir)/|g' -e 's|/etc/signalbus|$(sysconfdir)/signalbus|g'
-# Without libsystemd the daemon cannot tell systemd how it does.
-REUNIT := $(REPATH) $(if $(HAVE_SYSTEMD),,-e 's/^Type=notify/Type=exec/' -e '/^WatchdogSec=/d')
-
-install: all ## install under DESTDIR, PREFIX (default /usr/local), sysconfdir (default /etc)
-	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 \
-		$(DESTDIR)$(docdir) $(DESTDIR)$(unitdir) $(DESTDIR)$(sysusersdir) \
-		$(DESTDIR)$(tmpfilesdir) $(DESTDIR)$(sysconfdir)/signalbus
-	install -m 755 $(BINARY) $(DESTDIR)$(bindir)/signalbus
-	install -m 644 man/signalbus.1 $(DESTDIR)$(mandir)/man1/
-	install -m 644 man/signalbus.conf.5 $(DESTDIR)$(mandir)/man5/
-	install -m 644 README.md LICENSE signalbus.conf.example conf/signalbus.cron $(DESTDIR)$(docdir)/
-	install -d $(DESTDIR)$(docdir)/examples
-	install -m 644 conf/examples/* $(DESTDIR)$(docdir)/examples/
-	install -m 644 conf/signalbus.service conf/signalbus@.service $(DESTDIR)$(unitdir)/
-	install -m 644 conf/signalbus.sysusers $(DESTDIR)$(sysusersdir)/signalbus.conf
-	install -m 644 conf/signalbus.tmpfiles $(DESTDIR)$(tmpfilesdir)/signalbus.conf
-	$(REUNIT) -i $(DESTDIR)$(unitdir)/signalbus.service $(DESTDIR)$(unitdir)/signalbus@.service
-	$(REPATH) -i $(DESTDIR)$(tmpfilesdir)/signalbus.conf $(DESTDIR)$(docdir)/signalbus.cron
-
-uninstall: ## remove installed files, except the configuration
-	rm -f $(DESTDIR)$(bindir)/signalbus $(DESTDIR)$(mandir)/man1/signalbus.1 \
-		$(DESTDIR)$(mandir)/man5/signalbus.conf.5 $(DESTDIR)$(unitdir)/signalbus.service \
-		$(DESTDIR)$(unitdir)/signalbus@.service $(DESTDIR)$(sysusersdir)/signalbus.conf \
-		$(DESTDIR)$(tmpfilesdir)/signalbus.conf
-	rm -rf $(DESTDIR)$(docdir)
-	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(sysconfdir)/signalbus
 
 clean: ## remove what was built (downloads stay in build/kafka and build/peers)
 	find $(BUILD) -mindepth 1 -maxdepth 1 ! -name kafka ! -name peers -exec rm -rf {} +
@@ -169,7 +144,7 @@ failing-calls: ## fail each allocation and other call of a flush in turn (make c
 	SIGNALBUS_FAILING_CALLS=1000000 $(MAKE) check-integration T=failing_calls \
 		TEST_JOBS=$(TEST_JOBS)
 
-include $(patsubst %,tests/%.mk,inject/inject valgrind/valgrind chaos/chaos bench/bench fuzz/fuzz)
+include conf/install.mk $(patsubst %,tests/%.mk,inject/inject valgrind/valgrind chaos/chaos bench/bench fuzz/fuzz)
 
 lint: deps-lint ## check format, warnings, sizes, layers and documentation
 	@tests/lint/run

@@ -103,9 +103,45 @@ def test_paths_follow_the_installation(folder):
         assert settings(unit_file(prefix, name))["ExecStart"] == [
             f"/opt/bus/bin/signalbus -c /opt/etc/signalbus/{config}.conf run"]
     assert "d     /opt/etc/signalbus " in (prefix / "lib/tmpfiles.d/signalbus.conf").read_text()
-    for name in files_below(prefix / "lib") | {"../share/doc/signalbus/signalbus.cron"}:
-        text = (prefix / "lib" / name).read_text()
-        assert "/usr/local" not in text and "/etc/signalbus" not in text.replace("/opt/etc", "")
+    documents = {f"share/doc/signalbus/{name}"
+                 for name in ("signalbus.cron", "signalbus.conf.example", "README.md")}
+    pages = {"share/man/man1/signalbus.1", "share/man/man5/signalbus.conf.5"}
+    for name in {f"lib/{name}" for name in files_below(prefix / "lib")} | documents | pages:
+        text = (prefix / name).read_text()
+        assert "/usr/local/" not in text and "/etc/signalbus" not in text.replace("/opt/etc", "")
+
+
+def test_the_program_follows_the_installation_too(folder):
+    """Also if it was built for another one before; and it is not built again for the same one."""
+    program = folder / "src/cli/options.o"
+
+    def make(*variables):
+        run("make", "-s", f"BUILD={folder}", *variables, program)
+        return program.stat().st_mtime_ns
+
+    make()
+    assert b"/etc/signalbus/signalbus.conf" in program.read_bytes()
+    moved = make("sysconfdir=/opt/etc")
+    assert b"/opt/etc/signalbus/signalbus.conf" in program.read_bytes()
+    assert make("sysconfdir=/opt/etc") == moved
+
+
+def test_links_of_the_installed_documents(folder):
+    make_install(f"DESTDIR={folder}", "PREFIX=/usr")
+    documents = folder / "usr/share/doc/signalbus"
+    for page in documents.rglob("*.md"):
+        for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
+            assert "://" in link or (page.parent / link).exists(), f"{page}: {link}"
+
+
+def test_make_without_pkg_config(folder):
+    """It is about to be installed."""
+    (folder / "bin").mkdir()
+    for tool in ("make", "sh", "awk"):
+        (folder / "bin" / tool).symlink_to(shutil.which(tool))
+    shown = subprocess.run(["make", "help"], cwd=ROOT, stderr=subprocess.STDOUT, text=True,
+                           stdout=subprocess.PIPE, env={"PATH": str(folder / "bin")})
+    assert shown.returncode == 0 and "not found" not in shown.stdout, shown.stdout
 
 
 @every_unit
