@@ -61,6 +61,14 @@ static void serve(struct metrics *m, size_t model, size_t sent, enum error_kind 
 	metrics_served(m, model, &result, kind, start);
 }
 
+static void check_build(const char *text)
+{
+	const char *build = strstr(text, "\nsignalbus_build_info{");
+	ck_assert_ptr_nonnull(build);
+	ck_assert_ptr_nonnull(strstr(build, "{version=\"" SIGNALBUS_VERSION "\",librdkafka=\""));
+	ck_assert_ptr_nonnull(strstr(build, "\",libpq=\""));
+}
+
 START_TEST(the_first_page_has_all_metrics)
 {
 	struct metrics *m = begin();
@@ -96,10 +104,7 @@ START_TEST(the_first_page_has_all_metrics)
 	HAS(text, "signalbus_vacuum_held_seconds 0");
 	HAS(text, "process_cpu_seconds_total 1.5");
 	HAS(text, "process_max_fds 1024");
-	const char *build = strstr(text, "\nsignalbus_build_info{");
-	ck_assert_ptr_nonnull(build);
-	ck_assert_ptr_nonnull(strstr(build, "{version=\"" SIGNALBUS_VERSION "\",librdkafka=\""));
-	ck_assert_ptr_nonnull(strstr(build, "\",libpq=\""));
+	check_build(text);
 	free(text);
 	metrics_free(m);
 }
