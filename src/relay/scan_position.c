@@ -299,7 +299,7 @@ void range_end(struct scan_range *s, const struct model *m, const struct claim *
 {
 	if (s->position != NULL && claim->count > 0)
 		move_on(s, m, claim);
-	else if (s->is_vain)
+	else if (s->position != NULL && s->is_vain)
 		put_back(s);
 	range_free(s);
 }
