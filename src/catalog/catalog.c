@@ -321,7 +321,9 @@ bool catalog_dead_letters(struct db *db, const struct config *config, struct ins
 		"= ("
 		"SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid"
 		" AND NOT a.attisdropped"
-		" AND a.attname IN ('id', 'model', 'signal', 'error', 'failed_at')) FROM ("
+		" AND (a.attname IN ('id', 'model', 'error', 'failed_at')"
+		" OR (a.attname = 'signal' AND a.atttypid = 'pg_catalog.jsonb'::pg_catalog.regtype)"
+		")) FROM ("
 		"SELECT pg_catalog.string_agg(pg_catalog.quote_ident(part), '.' ORDER BY place)"
 		" FROM pg_catalog.unnest(pg_catalog.parse_ident($1))"
 		" WITH ORDINALITY AS p (part, place)) AS written (name)"
@@ -343,8 +345,7 @@ bool catalog_dead_letters(struct db *db, const struct config *config, struct ins
 	if (!ok) /* a name that only parse_ident() refuses, or a session lost here */
 		return blame(at, "dead_letter_table", NULL, e);
 	bool exists = rows_value(rows, 0, 1)[0] == 't', is_fit = rows_value(rows, 0, 2)[0] == 't';
-	if (is_fit || !exists)
-		*name = text_copy(rows_value(rows, 0, 0));
+	*name = is_fit || !exists ? text_copy(rows_value(rows, 0, 0)) : NULL;
 	rows_free(rows);
 	return is_fit || error_set(e, ERROR_CONFIG,
 				 "%s:%u: table %s %s; \"signalbus triggers\" prints its definition",
@@ -352,7 +353,7 @@ bool catalog_dead_letters(struct db *db, const struct config *config, struct ins
 				 exists ? "is not a dead letter table" : "does not exist");
 }
 
-/* If the model's signals go there. */
+/* If the model's signals go there.  Only moving them needs the table. */
 static bool describe_dead_letters(
 	struct db *db, struct instant deadline, struct model *m, struct error *e)
 {
@@ -361,7 +362,10 @@ static bool describe_dead_letters(
 		return true;
 	free(m->dead_letters);
 	m->dead_letters = NULL;
-	return false;
+	if (e->kind != ERROR_CONFIG || m->mistakes != NULL)
+		return false;
+	m->dead_letter_problem = text_copy(e->text);
+	return true;
 }
 
 /* The results of several statements must describe the same table. */

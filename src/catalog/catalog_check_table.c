@@ -94,10 +94,19 @@ bool check_dead_letters(struct examination *x, struct error *e)
 		" FROM pg_catalog.to_regclass($2) AS d"
 		" WHERE $1::pg_catalog.oid IS NOT NULL AND NOT pg_catalog.has_table_privilege(d, "
 		"'INSERT')";
+	static const char command_sql[] =
+		"SELECT pg_catalog.format('table %s: user %I may not %s dead letters, as"
+		" \"signalbus dead-letters\" needs to; GRANT %3$s ON %1$s TO %2$I', d, "
+		"CURRENT_USER,"
+		" pg_catalog.string_agg(p.name, ', ' ORDER BY p.name DESC))"
+		" FROM pg_catalog.to_regclass($2) AS d, (VALUES ('SELECT'), ('DELETE')) AS p (name)"
+		" WHERE $1::pg_catalog.oid IS NOT NULL"
+		" AND NOT pg_catalog.has_table_privilege(d, p.name) GROUP BY d";
 	if (x->model->dead_letters == NULL)
 		return true;
 	const char *table = x->model->dead_letters;
-	return check_ask(x, (struct question){ sql, table, check_problem }, e);
+	return check_ask(x, (struct question){ sql, table, check_problem }, e) &&
+	       check_ask(x, (struct question){ command_sql, table, check_warning }, e);
 }
 
 /* Whether two names of tables end alike, so that they may mean the same one. */

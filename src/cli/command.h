@@ -29,6 +29,7 @@ struct command_line {
 	bool requeue, discard; /* at most one of them */
 	bool config_only, deny_warnings;
 	bool needs_known_names; /* an unknown NAME is an error, not a warning */
+	bool all;
 	const char **names;
 	size_t name_count;
 	const char **excluded;

@@ -53,6 +53,7 @@ static const struct {
 		"check: check the configuration file only, without its secrets" },
 	{ 'Q', false, false, "requeue", NULL, "dead-letters: put them back into their tables" },
 	{ 'X', false, false, "discard", NULL, "dead-letters: delete them" },
+	{ 'A', false, false, "all", NULL, "dead-letters: discard those of all models" },
 };
 
 #define OPTION_COUNT (sizeof options / sizeof options[0])
@@ -139,6 +140,8 @@ static bool *flag_of(struct options *o, char letter)
 		return &o->line.requeue;
 	case 'X':
 		return &o->line.discard;
+	case 'A':
+		return &o->line.all;
 	case 'F':
 		return &o->line.config_only;
 	default:

@@ -316,6 +316,9 @@ static void serve(struct worker *w, size_t model, enum queue_reason reason)
 	const struct model *m = store_model(w->store, model, &e);
 	bool ok = m != NULL && may_serve(w, m, &e) && run_burst(w, m, &visit, &e);
 	w->used = clock_now();
+	if (m != NULL && m->dead_letter_problem != NULL &&
+		(ok ? result->put_off_for : e.kind) == ERROR_REJECTED)
+		store_forget(w->store, model); /* the next attempt finds out whether it is fixed */
 	note_sent(w->daemon, result);
 	metrics_served(
 		w->daemon->metrics, model, result, ok ? result->put_off_for : e.kind, clock_now());
@@ -357,6 +360,7 @@ static void start_worker(struct daemon *d, unsigned number)
 	w->number = number;
 	w->store = store_new(d->config);
 	store_limit_locks(w->store, LOCK_S);
+	store_keep_rejected(w->store);
 	w->burst = burst_new(
 		d->config, w->store, d->broker, (struct burst_owner){ number, d->worker_count });
 	w->connecting = retry_new(INFINITY, clock_now());

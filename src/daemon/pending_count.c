@@ -23,9 +23,10 @@ struct pending_count {
 	struct metrics *metrics;
 	struct model_status *status;
 	struct store *store;
-	size_t *counts;        /* of each model, at the last count */
-	bool *are_slow;        /* backlogs that are sent one signal at a time, as was logged */
-	struct sighting *rows; /* of each model that nobody here serves: one that is pending */
+	size_t *counts;          /* of each model, at the last count */
+	bool *are_slow;          /* backlogs that are sent one signal at a time, as was logged */
+	struct sighting *rows;   /* of each model that nobody here serves: one that is pending */
+	bool lacks_dead_letters; /* their table cannot be used, which was logged */
 	struct vacuum_holder holder;
 	struct instant holder_since;
 	size_t next; /* the model to continue with */
@@ -42,6 +43,7 @@ struct pending_count *pending_count_new(const struct config *config, struct heal
 	c->status = status;
 	c->store = store_new(&c->config);
 	store_limit_locks(c->store, LOCK_S);
+	store_keep_rejected(c->store);
 	c->counts = memory_new(config->model_count, sizeof *c->counts);
 	c->are_slow = memory_new(config->model_count, sizeof *c->are_slow);
 	c->rows = memory_new(config->model_count, sizeof *c->rows);
@@ -82,12 +84,28 @@ static bool see_row(struct pending_count *c, const struct model *m, struct error
 	return ok;
 }
 
+/* Log when the dead letter table cannot be used, which rejected rows need, and when it can. */
+static void note_dead_letters(struct pending_count *c, const struct model *m)
+{
+	bool lacks = m->dead_letter_problem != NULL;
+	if (lacks)
+		store_forget(c->store, m->index); /* so that it is examined again */
+	if (m->settings->on_reject != ON_REJECT_DEAD_LETTER || lacks == c->lacks_dead_letters)
+		return;
+	c->lacks_dead_letters = lacks;
+	if (lacks)
+		log_warning("rejected signals stay in their tables: %s", m->dead_letter_problem);
+	else
+		log_warning("rejected signals move to table %s now", m->dead_letters);
+}
+
 /* What else operators of a table want to know. */
 static void note_table(struct pending_count *c, const struct model *m)
 {
 	struct error e;
 	struct table_statistics statistics;
 	bool is_served = !metrics_is_unserved(c->metrics, m->index);
+	note_dead_letters(c, m);
 	if (is_served || c->counts[m->index] == 0)
 		c->rows[m->index] = (struct sighting){ 0 };
 	else if (!see_row(c, m, &e))

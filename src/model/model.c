@@ -35,6 +35,7 @@ void model_free(struct model *m)
 	free(m->scope);
 	free(m->table_state);
 	free(m->dead_letters);
+	free(m->dead_letter_problem);
 	free(m->columns);
 	free(m->expressions);
 	free(m->primary_key);

@@ -73,12 +73,13 @@ struct model {
 	size_t index;              /* in the configuration's list */
 	char *relation;            /* schema and table, quoted for SQL */
 	unsigned table_oid;
-	char *dead_letters; /* table for rejected rows, quoted for SQL; NULL: they stay */
-	char *scope;        /* the rows of this model: the relation and, if needed, a condition */
-	bool has_children;  /* partitioned or inherited from: ctids are not unique in it */
-	char *table_state;  /* to detect that the table has changed (sql.h) */
-	bool may_refuse;    /* triggers, rules or policies may prevent rows from being deleted */
-	bool has_rule;      /* has a rule on DELETE */
+	char *dead_letters;        /* table for rejected rows, quoted for SQL; NULL: they stay */
+	char *dead_letter_problem; /* why rejected rows stay, although they should move; or NULL */
+	char *scope;       /* the rows of this model: the relation and, if needed, a condition */
+	bool has_children; /* partitioned or inherited from: ctids are not unique in it */
+	char *table_state; /* to detect that the table has changed (sql.h) */
+	bool may_refuse;   /* triggers, rules or policies may prevent rows from being deleted */
+	bool has_rule;     /* has a rule on DELETE */
 	bool as_role; /* its statements include code of users: expressions, triggers, casts; they
 			 are executed with the search_path that the code was written for (db.h) */
 	struct column *columns;

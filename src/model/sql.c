@@ -542,9 +542,8 @@ char *sql_put_back(const struct model *m, const char *table, const bool *writabl
 	struct text t = { 0 };
 	text_addf(&t,
 		"WITH taken AS (DELETE FROM %s AS d WHERE d.model" EQ "$1"
-		" AND d.id" OP(">=") "$2::pg_catalog.int8"
-				     " AND d.id" OP("<=") "$3::pg_catalog.int8"
-							  " RETURNING d.id, d.signal), back AS (",
+		" AND d.id" EQ "ANY ($2::pg_catalog.int8[])"
+		" RETURNING d.id, d.signal), back AS (",
 		table);
 	add_insert(&t, m, writable);
 	text_addf(&t,

@@ -121,7 +121,7 @@ char *sql_lock_again(const struct model *m);
  * tableoid. */
 char *sql_copy_to_dead_letters(const struct model *m);
 
-/* Return the dead letters of the model $1 in table, with ids from $2 to $3, to the signal table;
+/* Return the dead letters of the model $1 in table, with the ids $2, to the signal table;
  * writable says of each column whether it accepts a value (a generated one does not).  Returns how
  * many they are; how many were not restored exactly, which must be rolled back; and for one of
  * these the column that differs, "" if the row does not exist. */

@@ -201,11 +201,13 @@ static bool set_rejection(const struct burst *b, size_t row, const char *identit
 {
 	const struct entry *entry = &b->ledger.entries[row];
 	const char *name = b->model->settings->name, *table = b->model->relation;
+	const char *problem = b->model->dead_letter_problem;
 	if (entry->cause == 0 || !ledger_failed_alike(&b->ledger, rules_for(b), VERDICT_REJECTED))
 		return error_set(e, ERROR_REJECTED,
 			"model \"%s\": the message of signal %s was rejected: %s; it stays in "
-			"table %s",
-			name, identity, entry->reason, table);
+			"table %s%s%s",
+			name, identity, entry->reason, table, problem != NULL ? ": " : "",
+			problem != NULL ? problem : "");
 	return error_set(e, ERROR_REJECTED,
 		"model \"%s\": %s rejected for the same reason, so not for their content: %s; the "
 		"signals stay in table %s",

@@ -42,8 +42,65 @@ bool store_define_dead_letters(struct store *s, struct text *t, struct error *e)
 		"  failed_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now()\n"
 		");\n",
 		name);
+	static const char sql[] = "SELECT pg_catalog.format('GRANT SELECT, INSERT, DELETE ON TABLE "
+				  "%s TO %I;', $1::pg_catalog.text,"
+				  " CURRENT_USER)";
+	const char *const values[] = { name };
+	struct rows *rows = NULL;
+	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
+	bool ok = store_query(s, call, e);
+	if (ok)
+		text_addf(t, "%s\n", rows_value(rows, 0, 0));
+	rows_free(rows);
 	free(name);
-	return true;
+	return ok;
+}
+
+/* Which dead letters d a statement is about: those of the model $1, and of the ids $2 unless it is
+ * NULL. */
+#define CHOSEN                                                                                     \
+	" WHERE d.model OPERATOR(pg_catalog.=) $1 AND ($2::pg_catalog.int8[] IS NULL"              \
+	" OR d.id OPERATOR(pg_catalog.=) ANY ($2::pg_catalog.int8[]))"
+
+bool store_missing_dead_letters(
+	struct store *s, const struct dead_letters *which, struct rows **ids, struct error *e)
+{
+	struct text names = { 0 };
+	char *table = find_table(s, e);
+	if (table == NULL)
+		return false;
+	for (size_t i = 0; i < which->count; i++)
+		sql_array_add(&names, s->config->models[which->models[i]].name);
+	sql_array_end(&names);
+	const char *const values[] = { names.text, which->ids };
+	char *sql = text_format("SELECT i FROM pg_catalog.unnest($2::pg_catalog.int8[]) AS i"
+				" WHERE NOT EXISTS (SELECT FROM %s AS d"
+				" WHERE d.id OPERATOR(pg_catalog.=) i AND d.model"
+				" OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.text[]))",
+		table);
+	bool ok = query(
+		s, sql, (struct db_call){ .values = values, .value_count = 2, .rows = ids }, e);
+	text_free(&names);
+	free(table);
+	return ok;
+}
+
+bool store_count_dead_letters(
+	struct store *s, size_t index, const char *ids, size_t *count, struct error *e)
+{
+	char *table = find_table(s, e);
+	if (table == NULL)
+		return false;
+	const char *const values[] = { s->config->models[index].name, ids };
+	struct rows *rows = NULL;
+	char *sql = text_format("SELECT pg_catalog.count(*) FROM %s AS d" CHOSEN, table);
+	bool ok = query(
+		s, sql, (struct db_call){ .values = values, .value_count = 2, .rows = &rows }, e);
+	if (ok)
+		*count = strtoul(rows_value(rows, 0, 0), NULL, 10);
+	rows_free(rows);
+	free(table);
+	return ok;
 }
 
 /* The columns of the primary key as an array; empty for a model that cannot be read. */
@@ -65,15 +122,16 @@ bool store_dead_letters(struct store *s, size_t index, const struct dead_letter_
 	if (table == NULL)
 		return false;
 	char *key = key_columns(s, index);
-	const char *const values[] = { s->config->models[index].name, page->behind, key };
+	const char *const values[] = { s->config->models[index].name, page->ids, page->behind,
+		key };
 	char *sql = text_format(
 		"SELECT d.id, d.model, pg_catalog.to_json(d.failed_at) #>> '{}', COALESCE(("
 		"SELECT pg_catalog.json_object_agg(k, d.signal -> k)"
-		" FROM pg_catalog.unnest($3::pg_catalog.text[]) AS k)::pg_catalog.text, '{}'),"
-		" d.error FROM %s AS d WHERE d.model = $1 AND d.id > $2::pg_catalog.int8"
-		" ORDER BY d.id LIMIT %zu",
+		" FROM pg_catalog.unnest($4::pg_catalog.text[]) AS k)::pg_catalog.text, '{}'),"
+		" d.error, d.signal FROM %s AS d" CHOSEN
+		" AND d.id OPERATOR(pg_catalog.>) $3::pg_catalog.int8 ORDER BY d.id LIMIT %zu",
 		table, page->count);
-	struct db_call call = { .values = values, .value_count = 3, .rows = rows };
+	struct db_call call = { .values = values, .value_count = 4, .rows = rows };
 	bool ok = query(s, sql, call, e);
 	free(key);
 	free(table);
@@ -108,6 +166,7 @@ struct return_trip {
 	struct store *s;
 	const struct model *m;
 	const char *table; /* of the dead letters */
+	const char *ids;   /* only these; or NULL */
 	char *sql;
 	struct rows *page; /* ids */
 	size_t count;      /* requeued */
@@ -128,11 +187,16 @@ static bool control(struct return_trip *r, const char *sql, struct error *e)
  * be. */
 static bool try_back(struct return_trip *r, struct range_of_page p, struct error *e)
 {
-	const char *const values[] = { r->m->settings->name, rows_value(r->page, p.first, 0),
-		rows_value(r->page, p.first + p.count - 1, 0) };
+	struct text ids = { 0 };
+	for (size_t i = p.first; i < p.first + p.count; i++)
+		sql_array_add(&ids, rows_value(r->page, i, 0));
+	sql_array_end(&ids);
+	const char *const values[] = { r->m->settings->name, ids.text };
 	struct rows *rows = NULL;
-	struct db_call call = { .sql = r->sql, .values = values, .value_count = 3, .rows = &rows };
-	if (!store_query(r->s, call, e))
+	struct db_call call = { .sql = r->sql, .values = values, .value_count = 2, .rows = &rows };
+	bool is_done = store_query(r->s, call, e);
+	text_free(&ids);
+	if (!is_done)
 		return false;
 	const char *wrong = rows_value(rows, 0, 2);
 	if (wrong == NULL)
@@ -189,19 +253,45 @@ static bool put_back(struct return_trip *r, struct range_of_page p, struct error
 	return true;
 }
 
+/* Whether the user may insert rows at all.  If not, that is one reason for all that stay. */
+static bool may_insert(struct return_trip *r, size_t index, bool *may, struct error *e)
+{
+	static const char sql[] =
+		"SELECT pg_catalog.format('user %I may not INSERT into table %s; GRANT INSERT ON %s"
+		" TO %I', CURRENT_USER, c, c, CURRENT_USER) FROM pg_catalog.to_regclass($1) AS c"
+		" WHERE NOT pg_catalog.has_any_column_privilege(c, 'INSERT')";
+	const char *const values[] = { r->m->relation };
+	struct rows *rows = NULL;
+	size_t count;
+	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
+	if (!store_query(r->s, call, e))
+		/* uncovered: the session is lost at just this call */
+		return false;
+	*may = rows_count(rows) == 0;
+	bool ok = *may || store_count_dead_letters(r->s, index, r->ids, &count, e);
+	if (ok && !*may) {
+		char *line = text_format(
+			"model \"%s\": %s", r->m->settings->name, rows_value(rows, 0, 0));
+		problems_add_line(&r->requeued->reasons, line);
+		free(line);
+		r->requeued->stayed += count;
+	}
+	rows_free(rows);
+	return ok;
+}
+
 /* Within a transaction. */
 static bool put_all_back(struct return_trip *r, struct error *e)
 {
 	char *last = text_copy("0");
 	bool ok = true;
 	for (size_t got = REQUEUE_PAGE; ok && got == REQUEUE_PAGE;) {
-		const char *const values[] = { r->m->settings->name, last };
-		char *sql = text_format("SELECT d.id FROM %s AS d"
-					" WHERE d.model OPERATOR(pg_catalog.=) $1"
-					" AND d.id OPERATOR(pg_catalog.>) $2::pg_catalog.int8"
+		const char *const values[] = { r->m->settings->name, r->ids, last };
+		char *sql = text_format("SELECT d.id FROM %s AS d" CHOSEN
+					" AND d.id OPERATOR(pg_catalog.>) $3::pg_catalog.int8"
 					" ORDER BY d.id LIMIT %d",
 			r->table, REQUEUE_PAGE);
-		struct db_call call = { .values = values, .value_count = 2, .rows = &r->page };
+		struct db_call call = { .values = values, .value_count = 3, .rows = &r->page };
 		ok = query(r->s, sql, call, e);
 		got = ok ? rows_count(r->page) : 0;
 		if (got > 0) {
@@ -221,7 +311,13 @@ static bool put_all_back(struct return_trip *r, struct error *e)
 static bool requeue_model(struct return_trip r, size_t index, size_t *count, struct error *e)
 {
 	r.m = store_model(r.s, index, e);
-	bool *writable = r.m != NULL ? writable_columns(r.s, r.m, e) : NULL;
+	bool may;
+	if (r.m == NULL || !may_insert(&r, index, &may, e))
+		/* uncovered: the table has gone since, or the session */
+		return false;
+	if (!may)
+		return true;
+	bool *writable = writable_columns(r.s, r.m, e);
 	if (writable == NULL)
 		/* uncovered: the table has gone since, or the session */
 		return false;
@@ -234,23 +330,25 @@ static bool requeue_model(struct return_trip r, size_t index, size_t *count, str
 }
 
 /* Deferred constraints are checked at once: a row that violates one is isolated. */
-bool store_requeue(struct store *s, const size_t *models, size_t count, struct requeued *requeued,
+bool store_requeue(struct store *s, const struct dead_letters *which, struct requeued *requeued,
 	struct error *e)
 {
 	char *table = find_table(s, e);
 	if (table == NULL)
 		return false;
-	const struct return_trip trip = { .s = s, .table = table, .requeued = requeued };
+	const struct return_trip trip = {
+		.s = s, .table = table, .ids = which->ids, .requeued = requeued
+	};
 	const struct db_call begin[] = { { .sql = "BEGIN" }, db_role_path(s->db),
 		{ .sql = "SET CONSTRAINTS ALL IMMEDIATE" } };
 	bool ok = true;
 	/* The models are read first, not with the search_path for the triggers on the rows. */
-	for (size_t i = 0; ok && i < count; i++)
-		ok = store_model(s, models[i], e) != NULL;
+	for (size_t i = 0; ok && i < which->count; i++)
+		ok = store_model(s, which->models[i], e) != NULL;
 	for (size_t i = 0; ok && i < sizeof begin / sizeof begin[0]; i++)
 		ok = store_query(s, begin[i], e);
-	for (size_t i = 0; ok && i < count; i++)
-		ok = requeue_model(trip, models[i], &requeued->counts[i], e);
+	for (size_t i = 0; ok && i < which->count; i++)
+		ok = requeue_model(trip, which->models[i], &requeued->counts[i], e);
 	ok = ok && store_query(s, (struct db_call){ .sql = "COMMIT" }, e);
 	if (!ok)
 		store_abandon(s);
@@ -258,16 +356,15 @@ bool store_requeue(struct store *s, const size_t *models, size_t count, struct r
 	return ok;
 }
 
-bool store_discard(struct store *s, size_t index, size_t *count, struct error *e)
+bool store_discard(struct store *s, size_t index, const char *ids, size_t *count, struct error *e)
 {
 	char *table = find_table(s, e);
 	if (table == NULL)
 		return false;
-	const char *const values[] = { s->config->models[index].name };
+	const char *const values[] = { s->config->models[index].name, ids };
 	size_t gone = 0;
-	struct db_call call = { .values = values, .value_count = 1, .affected = &gone };
-	char *sql =
-		text_format("DELETE FROM %s AS d WHERE d.model OPERATOR(pg_catalog.=) $1", table);
+	struct db_call call = { .values = values, .value_count = 2, .affected = &gone };
+	char *sql = text_format("DELETE FROM %s AS d" CHOSEN, table);
 	call.sql = sql;
 	bool ok = db_call_as_role(s->db, call, store_deadline(s), e);
 	*count = gone;

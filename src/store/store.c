@@ -65,6 +65,11 @@ void store_limit_locks(struct store *s, double seconds)
 	s->lock_wait = fmin(s->lock_wait, seconds);
 }
 
+void store_keep_rejected(struct store *s)
+{
+	s->keeps_rejected = true;
+}
+
 bool store_connect(struct store *s, struct instant deadline, struct error *e)
 {
 	store_disconnect(s);
@@ -186,7 +191,12 @@ const struct model *store_model(struct store *s, size_t index, struct error *e)
 		.generation = d->generation + 1,
 		.model = catalog_read(s->db, s->config, index, store_deadline(s), e) };
 	db_heed_stop(s->db, false);
-	return d->model;
+	if (d->model == NULL || d->model->dead_letter_problem == NULL || s->keeps_rejected)
+		return d->model;
+	error_set(e, ERROR_CONFIG, "%s", d->model->dead_letter_problem);
+	model_free(d->model);
+	d->model = NULL;
+	return NULL;
 }
 
 /* Execute a statement that counts, which is freed. */

@@ -30,6 +30,11 @@ void store_free(struct store *s);
  * unless rows are already claimed. */
 void store_limit_locks(struct store *s, double seconds);
 
+/* A dead letter table that is missing or unsuitable fails no model: it only keeps rejected rows in
+ * their tables.  Without this call it is an error in the configuration of each model that needs it.
+ */
+void store_keep_rejected(struct store *s);
+
 bool store_connect(struct store *s, struct instant deadline, struct error *e);
 bool store_connected(const struct store *s);
 
@@ -190,11 +195,27 @@ bool store_settle(struct store *s, const struct model *m, struct claim *claim,
  * says then (ERROR_UNCONFIRMED). */
 bool store_is_unconfirmed(const struct store *s, struct error *e);
 
-/* The next dead letters of a model (index), oldest first. */
-enum { DEAD_LETTER_COLUMNS = 5 }; /* id, model, failed_at, primary key as JSON, error */
+/* Dead letters: those of some models (indexes). */
+struct dead_letters {
+	const size_t *models;
+	size_t count;
+	const char *ids; /* only these, as an array literal; NULL: all */
+};
+
+/* Those of the ids that no dead letter of the models has.  Free them with rows_free(). */
+bool store_missing_dead_letters(
+	struct store *s, const struct dead_letters *which, struct rows **ids, struct error *e);
+
+/* How many a model (index) has. */
+bool store_count_dead_letters(
+	struct store *s, size_t index, const char *ids, size_t *count, struct error *e);
+
+/* The next ones of a model (index), oldest first. */
+enum { DEAD_LETTER_COLUMNS = 6 }; /* id, model, failed_at, primary key as JSON, error, signal */
 struct dead_letter_page {
 	const char *behind; /* an id */
 	size_t count;       /* at most */
+	const char *ids;    /* as above */
 };
 bool store_dead_letters(struct store *s, size_t index, const struct dead_letter_page *page,
 	struct rows **rows, struct error *e);
@@ -207,16 +228,16 @@ struct requeued {
 	struct problems reasons; /* … and why, one line for each of the first REQUEUE_REASONS */
 };
 
-/* Return the dead letters of models (indexes) to their tables, in one transaction.  Each row is
- * restored exactly, or its dead letter stays.  Returns false with e if this failed as a whole, and
- * all stay. */
-bool store_requeue(struct store *s, const size_t *models, size_t count, struct requeued *requeued,
+/* Return dead letters to their tables, in one transaction.  Each row is restored exactly, or its
+ * dead letter stays.  Returns false with e if this failed as a whole, and all stay. */
+bool store_requeue(struct store *s, const struct dead_letters *which, struct requeued *requeued,
 	struct error *e);
 
 /* Delete the dead letters of a model (index). */
-bool store_discard(struct store *s, size_t index, size_t *count, struct error *e);
+bool store_discard(struct store *s, size_t index, const char *ids, size_t *count, struct error *e);
 
-/* Add to t the definition of the dead letter table, safe to run twice. */
+/* Add to t the definition of the dead letter table, and what grants the user of this session the
+ * privileges on it, safe to run twice. */
 bool store_define_dead_letters(struct store *s, struct text *t, struct error *e);
 
 /* Add to e, an error that the model number index has met, the model, the table and, if a lock was

@@ -78,7 +78,9 @@ struct store {
 	double lock_wait; /* seconds to wait for locks of other sessions before anything is sent …
 			   */
 	bool is_hasty;    /* … which is less than after that … */
-	char *patience;   /* … when this statement sets a long wait for the transaction */
+	bool keeps_rejected; /* rows, if they cannot become dead letters, and their model does not
+				fail */
+	char *patience;      /* … when this statement sets a long wait for the transaction */
 };
 
 /* The deadline of a call that begins now. */

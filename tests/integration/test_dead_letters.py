@@ -1,7 +1,11 @@
 """Dead letters: what the broker rejects for good leaves its table, and may come back."""
 
 import json
+import os
+import pty
+import signal
 import struct
+import subprocess
 
 import pytest
 
@@ -52,7 +56,7 @@ def test_neighbours_are_delivered(signalbus, schema, make_topic, consume, config
         reason = TOO_LARGE.format(20_000 + len(f'{{"id":{n},"payload":""}}'))
         assert run.logged(f'model "A": the message of signal (id)=({n}) was rejected: {reason}; '
                           f"it was moved to table {schema}.dead"), run
-    assert len(run.stderr.splitlines()) == len(bad)
+    assert run.stderr.count("was rejected") == len(bad)
 
 
 @every_flush
@@ -228,11 +232,85 @@ def one_of_each(signalbus, schema, make_topic, configure):
 
 
 def test_some_are_discarded(signalbus, schema, one_of_each):
-    run = signalbus("dead-letters", "--discard", "B", "-v").expect(0)
-    assert run.logged('model "B": 1 dead letters were deleted') and run.stdout == ""
+    for arguments in ([], ["--all", "B"]):
+        assert "--all" in signalbus("dead-letters", "--discard", *arguments).expect(2).stderr
+    assert dead(schema, "model") == ["A", "B"]
+    run = signalbus("dead-letters", "--discard", "B").expect(0)
+    assert run.logged('info: model "B": 1 dead letter was deleted') and run.stdout == ""
     assert dead(schema, "model") == ["A"]
-    signalbus("dead-letters", "--discard").expect_silence()
+    signalbus("dead-letters", "--discard", "--all", "-q").expect_silence()
     assert schema.count("dead") == 0
+    assert signalbus("dead-letters", "--discard", "--all").expect(0).logged("info: no dead letter was deleted")
+
+
+def test_some_are_chosen_by_number(signalbus, schema, make_topic, configure):
+    """A word that is the name of a model is not a number."""
+    make_rows(schema, 0)
+    schema.execute("CREATE TABLE u (LIKE t INCLUDING ALL)")
+    configure(model("A", schema.table("t"), make_topic()), model("5", schema.table("u"), make_topic()))
+    schema.execute("INSERT INTO dead (model, signal, error) SELECT CASE WHEN n < 5 THEN 'A' ELSE '5' "
+                   "END, jsonb_build_object('id', n, 'payload', 'p'), 'why' "
+                   "FROM generate_series(1, 6) n")
+
+    def listed(*arguments):
+        return [int(line.split("\t")[0])
+                for line in signalbus("dead-letters", *arguments).stdout.splitlines()]
+    assert listed("2", "6") == [2, 6] and listed("5") == [5, 6] and listed("A", "2", "6") == [2]
+    assert '{"id": 2, "payload": "p"}' in signalbus("dead-letters", "-v", "2").expect(0).stdout
+    run = signalbus("dead-letters", "--requeue", "1", "6", "99").expect(1)
+    assert run.stderr.count("\n") == 1 and "error: there is no dead letter 99" in run.stderr
+    assert schema.execute("SELECT id FROM t UNION ALL SELECT id FROM u") == [(1,), (6,)]
+    assert signalbus("dead-letters", "--discard", "3").expect(0).logged("1 dead letter was deleted")
+    assert dead(schema, "id") == [2, 4, 5]
+
+
+def test_only_models_with_dead_letters_need_anything(signalbus, schema, one_of_each, postgres):
+    """Neither the tables of the others, nor privileges on them; a missing one is named."""
+    schema.execute("DELETE FROM dead WHERE model = 'B'")
+    schema.execute("DROP TABLE u")
+    signalbus("dead-letters", "--requeue").expect_silence()
+    assert schema.execute("SELECT id FROM t") == [(2,)]
+    signalbus("flushmany", "A").expect(0)
+    role = f"{schema}_sender"
+    schema.execute(f"CREATE ROLE {role} LOGIN")
+    try:
+        schema.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
+        schema.execute(f"GRANT SELECT, DELETE, UPDATE (id) ON t TO {role}")
+        schema.execute(f"GRANT INSERT ON dead TO {role}")
+        signalbus.database = postgres.conninfo().replace("user='postgres'", f"user='{role}'")
+        signalbus.configure(model("A", schema.table("t"), on_reject="dead-letter"),
+                            dead_letter_table=schema.table("dead"), notify_channel="")
+        check = signalbus("check").stdout
+        wanted = (f'warning: model "A": table dead: user {role} may not SELECT, DELETE dead letters, as '
+                  f'"signalbus dead-letters" needs to; GRANT SELECT, DELETE ON dead TO {role}')
+        assert wanted.replace(" dead:", f" {schema}.dead:").replace("ON dead", f"ON {schema}.dead") \
+            in check, check
+        grant = f"GRANT SELECT, INSERT, DELETE ON TABLE {schema}.dead TO {role};"
+        assert grant in signalbus("triggers").expect(0).stdout
+        schema.execute(grant)
+        assert "dead letters" not in signalbus("check").stdout
+        lines = signalbus("dead-letters", "--requeue").expect(1).stderr.splitlines()
+        assert len(lines) == 2 and lines[0].endswith(
+            f'error: model "A": user {role} may not INSERT into table {schema}.t; '
+            f'GRANT INSERT ON {schema}.t TO {role}'), lines
+        schema.execute(f"GRANT INSERT ON t TO {role}")
+        signalbus("dead-letters", "--requeue").expect_silence()
+        assert schema.count("dead") == 0
+    finally:
+        schema.execute(f"DROP OWNED BY {role}")
+        schema.execute(f"DROP ROLE {role}")
+
+
+def test_a_terminal_has_a_heading(signalbus, schema, one_of_each):
+    main, terminal = pty.openpty()
+    try:
+        run = subprocess.run(signalbus.command(["dead-letters", "A"]), stdout=terminal, timeout=30)
+        assert run.returncode == 0
+        heading, line = os.read(main, 100_000).decode().splitlines()
+        assert heading == "number\tmodel\ttime\tkey\treason" and line.split("\t")[1] == "A"
+    finally:
+        os.close(main)
+        os.close(terminal)
 
 
 def test_what_cannot_come_back_stays_alone(signalbus, schema, one_of_each):
@@ -430,7 +508,7 @@ def test_a_trigger_that_keeps_them_from_coming_back(signalbus, schema, make_topi
 def test_there_is_no_table(signalbus, schema, make_topic, configure, option):
     configure(model("A", make_rows(schema, 1), make_topic()))
     schema.execute("DROP TABLE dead")
-    run = signalbus("dead-letters", option).expect(78)
+    run = signalbus("dead-letters", option, *([] if option == "--requeue" else ["A"])).expect(78)
     assert f"table {schema.table('dead')} does not exist" in run.stderr
 
 
@@ -447,6 +525,35 @@ def test_the_daemon_continues(signalbus, schema, make_topic, consume, configure)
     good = [n for n in range(1, 51) if n not in (10, 20)]
     assert sorted(ids(consume(topic, 48))) == good and ids(consume(other, 48)) == good
     assert sorted(dead(schema, "model")) == ["A", "A", "O", "O"]
+
+
+def test_a_daemon_without_their_table(signalbus, schema, make_topic, consume):
+    """After a reload, for example: only rejected signals need it, and move when it is there."""
+    good, topic = make_topic(), make_topic()
+    make_rows(schema, 0)
+    models = (model("A", schema.table("t"), topic, burst_count=10),
+              model("Good", schema.make_signals("good"), good))
+    signalbus.configure(*models, poll_interval=0.2)
+    daemon = signalbus.start("-v", "run")
+    daemon.wait_log("database: connected")
+    signalbus.configure(*models, poll_interval=0.2, defaults={"on_reject": "dead-letter"},
+                        dead_letter_table=schema.table("dead"), kafka=LIMIT)
+    daemon.send(signal.SIGHUP)
+    daemon.wait_log("configuration reloaded")
+    schema.insert_signals("good", 3)
+    schema.execute("INSERT INTO t SELECT n, repeat('x', CASE n WHEN 4 THEN 20000 ELSE 10 END) "
+                   "FROM generate_series(1, 9) n")
+    schema.wait_until(lambda: schema.count("t") == 1 and schema.count("good") == 0, what="all others")
+    lack = (f'signalbus.conf:5: table {schema}.dead does not exist; '
+            '"signalbus triggers" prints its definition')
+    daemon.wait_log(f"it stays in table {schema}.t: {signalbus.folder}/{lack}")
+    daemon.wait_log(f"warning: rejected signals stay in their tables: {signalbus.folder}/{lack}")
+    schema.execute(signalbus("triggers").expect(0).stdout)
+    schema.wait_until(lambda: schema.count("t") == 0, 30, "it moved")
+    daemon.wait_log(f"warning: rejected signals move to table {schema}.dead now")
+    log = daemon.stop().expect(0).stderr
+    assert log.count("rejected signals stay") == 1 and log.count("was rejected") == 2
+    assert dead(schema) == ["4"] and len(consume(topic, 8)) == 8 and len(consume(good, 3)) == 3
 
 
 def test_partitioned_tables(signalbus, schema, make_topic, consume, configure):
@@ -475,6 +582,9 @@ class TestConfiguration:
             assert 'table ' in run.stderr and '"signalbus triggers" prints' in run.stderr
         schema.execute(signalbus("triggers").expect(0).stdout)
         schema.execute(signalbus("triggers").expect(0).stdout)  # it may run twice
+        schema.execute('ALTER TABLE "Dead; x" ALTER signal TYPE text')
+        assert "is not a dead letter table" in signalbus("check").expect(1).stdout
+        schema.execute('ALTER TABLE "Dead; x" ALTER signal TYPE jsonb USING signal::jsonb')
         assert schema.value('SELECT count(*) FROM "Dead; x"') == 0
         signalbus("flushmany").expect_silence()
         schema.execute(signalbus("triggers", "--drop").expect(0).stdout)

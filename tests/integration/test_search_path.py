@@ -171,7 +171,7 @@ def test_every_command_among_traps(signalbus, schema, evil, make_topic, topics):
     signalbus("dead-letters", "--requeue").expect(0)
     assert schema.count("plain") == 5 and schema.count("dead") == 0
     signalbus("flushmany").expect(0)
-    signalbus("dead-letters", "--discard").expect(0)
+    signalbus("dead-letters", "--discard", "--all").expect(0)
     assert schema.count("dead") == 0
     dba.cursor().execute(signalbus("triggers", "--drop").expect(0).stdout)
     assert is_untouched(schema, evil)
