@@ -170,7 +170,11 @@ static void tell(const struct running *r, struct telling *t)
 /* Run under one configuration after another until asked to stop. */
 static void run(const struct command_line *line, struct running *r, struct telling *t)
 {
-	log_info("started");
+	const struct config *c = r->config;
+	log_info("started: signalbus %s, %s, %zu model%s, %s%s", SIGNALBUS_VERSION, c->file,
+		c->model_count, c->model_count == 1 ? "" : "s",
+		c->metrics_listen != NULL ? "metrics at " : "no metrics",
+		c->metrics_listen != NULL ? c->metrics_listen : "");
 	metrics_reloaded(status_pages_metrics(t->monitor), true, (double)time(NULL));
 	start(r, t->monitor);
 	while (!stop_requested()) {

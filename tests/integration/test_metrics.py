@@ -116,6 +116,9 @@ def test_all_metrics_are_there_from_the_beginning(signalbus, schema, make_topic,
                         model("Ordered", tables["b"], make_topic(), order_by=["id"]),
                         metrics_listen=str(site))
     daemon = start(signalbus, site)
+    version = signalbus.bare("--version").stdout.split()[1]
+    assert (f"info: started: signalbus {version}, {signalbus.config}, 2 models, metrics at {site}\n"
+            in daemon.log())
     answer = site.ask("/metrics")
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     families = site.families()

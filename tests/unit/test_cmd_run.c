@@ -26,7 +26,7 @@ static struct {
 	int loaded, not_loaded; /* as the metrics have it */
 } world;
 
-static struct config config;
+static struct config config = { .file = "f", .model_count = 2 };
 
 struct instant scripted_clock_now(void);
 struct instant scripted_clock_now(void)
@@ -226,7 +226,7 @@ START_TEST(a_statistics_line_comes_once_a_minute)
 	world.sent = 600;
 	world.worst_ack = 0.25;
 	run(125);
-	check_logged("info: started\n"
+	check_logged("info: started: signalbus " SIGNALBUS_VERSION ", f, 2 models, no metrics\n"
 		     "info: 600 sent, 7+ pending, 10/s, slowest acknowledgement 0.250 s\n"
 		     "info: 600 sent, 7+ pending, 0/s, slowest acknowledgement 0.000 s\n"
 		     "info: stopped\n");
@@ -247,7 +247,8 @@ START_TEST(systemd_is_notified_every_ten_seconds)
 	run(25);
 	ck_assert_str_eq(
 		world.statuses, "3 sent, 7+ pending\n3 sent, 7+ pending\n3 sent, 7+ pending\n");
-	check_logged("info: started\ninfo: stopped\n");
+	check_logged("info: started: signalbus " SIGNALBUS_VERSION
+		     ", f, 2 models, no metrics\ninfo: stopped\n");
 	ck_assert_int_eq(world.ready, 1);
 }
 END_TEST
@@ -257,7 +258,8 @@ START_TEST(nothing_is_notified_before_the_servers_answer)
 	world.is_away = true;
 	run(130);
 	ck_assert_str_eq(world.statuses, "");
-	check_logged("info: started\ninfo: stopped\n");
+	check_logged("info: started: signalbus " SIGNALBUS_VERSION
+		     ", f, 2 models, no metrics\ninfo: stopped\n");
 	ck_assert_int_eq(world.ready, 0);
 }
 END_TEST
@@ -267,7 +269,8 @@ START_TEST(a_reload_loses_no_count)
 	world.sent = 5;
 	world.takes_reload = true;
 	run(1);
-	check_logged("info: started\ninfo: configuration reloaded\ninfo: stopped\n");
+	check_logged("info: started: signalbus " SIGNALBUS_VERSION
+		     ", f, 2 models, no metrics\ninfo: configuration reloaded\ninfo: stopped\n");
 	ck_assert_str_eq(world.statuses, "5 sent, 7+ pending\n");
 	ck_assert_int_eq(world.reloading, 1);
 	ck_assert_int_eq(world.loaded, 2);
