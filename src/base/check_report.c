@@ -30,29 +30,45 @@ static char *line_of(const char *start, const char *model, const char *text)
 	return shown;
 }
 
-/* Flush at once, because the next check may have to wait for a server. */
-static void print(struct check_report *f, char *line, size_t *count, const char *colour)
+static void add_finding(
+	struct check_report *f, bool is_warning, const char *model, const char *text)
 {
-	const char *plain = f->is_coloured ? PLAIN : "";
-	colour = f->is_coloured ? colour : "";
+	size_t count = f->problems + f->warnings;
+	f->findings = memory_resize(f->findings, count + 1, sizeof *f->findings);
+	f->findings[count] = (struct finding){ .is_warning = is_warning,
+		.model = model != NULL ? text_copy(model) : NULL,
+		.text = text_copy(text) };
+	(*(is_warning ? &f->warnings : &f->problems))++;
+}
+
+/* Flush at once, because the next check may have to wait for a server. */
+static void print(const struct check_report *f, const char *line, const char *colour)
+{
+	printf("%s%s%s\n", f->is_coloured ? colour : "", line, f->is_coloured ? PLAIN : "");
+	int ignored = fflush(stdout); /* command_finish_output() reports it */
+	(void)ignored;
+}
+
+static void add(struct check_report *f, bool is_warning, const char *model, const char *text)
+{
+	char *line = line_of(is_warning ? "warning: " : "", model, text);
 	if (!is_known(f, line)) {
 		problems_add_line(&f->lines, line);
-		(*count)++;
-		printf("%s%s%s\n", colour, line, plain);
-		int ignored = fflush(stdout); /* command_finish_output() reports it */
-		(void)ignored;
+		add_finding(f, is_warning, model, text);
+		if (!f->is_silent)
+			print(f, line, is_warning ? YELLOW : RED);
 	}
 	free(line);
 }
 
 void report_problem(struct check_report *f, const char *model, const char *text)
 {
-	print(f, line_of("", model, text), &f->problems, RED);
+	add(f, false, model, text);
 }
 
 void report_warning(struct check_report *f, const char *model, const char *text)
 {
-	print(f, line_of("warning: ", model, text), &f->warnings, YELLOW);
+	add(f, true, model, text);
 }
 
 bool report_wants_colours(void)
@@ -70,6 +86,11 @@ char *report_sum(const struct check_report *f)
 
 void report_free(struct check_report *f)
 {
+	for (size_t i = 0; i < f->problems + f->warnings; i++) {
+		free(f->findings[i].model);
+		free(f->findings[i].text);
+	}
+	free(f->findings);
 	problems_free(&f->lines);
 	*f = (struct check_report){ 0 };
 }

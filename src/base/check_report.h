@@ -10,10 +10,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct finding {
+	bool is_warning;
+	char *model; /* NULL: of something else */
+	char *text;
+};
+
 /* Zero-initialized is empty. */
 struct check_report {
-	struct problems lines; /* lines already printed; none is printed twice */
-	bool is_coloured;      /* problems and warnings differ in colour, on a terminal */
+	struct problems lines;    /* lines already printed; none is printed twice */
+	bool is_coloured;         /* problems and warnings differ in colour, on a terminal */
+	bool is_silent;           /* nothing is printed; the findings are for the caller */
+	struct finding *findings; /* one for each line, in their order */
 	size_t problems, warnings;
 };
 

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "catalog/catalog.h"
 #include "cli/command.h"
+#include "cli/json.h"
 #include "kafka/topic_check.h"
 #include "postgres/db.h"
 
@@ -182,7 +183,7 @@ static void check_broker(struct check *c)
 }
 
 /* On a terminal, the numbers are data; otherwise silence says that there is nothing to report. */
-static void say_sum(const struct check *c)
+static int print_sum(const struct check *c)
 {
 	char *sum = report_sum(&c->findings);
 	char *line = text_format(
@@ -193,6 +194,23 @@ static void say_sum(const struct check *c)
 		log_info("%s", line);
 	free(line);
 	free(sum);
+	return command_finish_output();
+}
+
+static int print_json(const struct check *c)
+{
+	cJSON *document = json_made(cJSON_CreateObject());
+	cJSON_AddItemToObject(document, "models", json_count(c->model_count));
+	cJSON *problems = json_made(cJSON_AddArrayToObject(document, "problems"));
+	cJSON *warnings = json_made(cJSON_AddArrayToObject(document, "warnings"));
+	for (size_t i = 0; i < c->findings.problems + c->findings.warnings; i++) {
+		const struct finding *f = &c->findings.findings[i];
+		cJSON *finding = json_made(cJSON_CreateObject());
+		cJSON_AddItemToArray(f->is_warning ? warnings : problems, finding);
+		cJSON_AddItemToObject(finding, "model", json_text(f->model));
+		cJSON_AddItemToObject(finding, "text", json_text(f->text));
+	}
+	return json_print(document);
 }
 
 /* Check everything: a problem in one part does not hide those in another. */
@@ -212,11 +230,12 @@ int cmd_check(const struct command_line *line)
 	struct config *config = command_load(line, LOG_LEVEL_WARNING);
 	if (config == NULL)
 		return EXIT_WRONG_CONFIG;
+	struct check c = { .config = config, .model_count = config->model_count };
 	if (line->config_only) {
+		int written = line->json ? print_json(&c) : 0;
 		config_free(config);
-		return 0;
+		return written;
 	}
-	struct check c = { .config = config };
 	size_t *models = command_select(line, config, &c.model_count);
 	if (models == NULL) {
 		config_free(config);
@@ -224,9 +243,9 @@ int cmd_check(const struct command_line *line)
 	}
 	c.models = models;
 	c.findings.is_coloured = report_wants_colours();
+	c.findings.is_silent = line->json;
 	check_servers(&c);
-	say_sum(&c);
-	int status = command_finish_output();
+	int status = line->json ? print_json(&c) : print_sum(&c);
 	if (c.findings.problems > 0 || (line->deny_warnings && c.findings.warnings > 0))
 		status = 1;
 	report_free(&c.findings);

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "base/utf8.h"
 #include "cli/command.h"
+#include "cli/json.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -20,15 +21,40 @@ static void print_line(char *line)
 	free(line);
 }
 
+static int print_signals(const struct config *config)
+{
+	for (size_t i = 0; i < config->model_count; i++)
+		print_line(text_copy(config->models[i].name));
+	return command_finish_output();
+}
+
+static int print_json_signals(const struct config *config)
+{
+	cJSON *document = json_made(cJSON_CreateObject());
+	cJSON *models = json_made(cJSON_AddArrayToObject(document, "models"));
+	for (size_t i = 0; i < config->model_count; i++) {
+		const struct model_config *m = &config->models[i];
+		cJSON *model = json_made(cJSON_CreateObject());
+		cJSON_AddItemToArray(models, model);
+		cJSON_AddItemToObject(model, "name", json_text(m->name));
+		cJSON_AddItemToObject(model, "table", json_text(m->table));
+		cJSON_AddItemToObject(model, "topic", json_text(m->topic));
+		cJSON_AddItemToObject(
+			model, "ordered", json_made(cJSON_CreateBool(m->order_by.count > 0)));
+		cJSON_AddItemToObject(model, "autoflush",
+			json_made(cJSON_CreateBool(config->autoflush && m->autoflush)));
+	}
+	return json_print(document);
+}
+
 int cmd_signals(const struct command_line *line)
 {
 	struct config *config = command_load(line, LOG_LEVEL_WARNING);
 	if (config == NULL)
 		return EXIT_WRONG_CONFIG;
-	for (size_t i = 0; i < config->model_count; i++)
-		print_line(text_copy(config->models[i].name));
+	int status = line->json ? print_json_signals(config) : print_signals(config);
 	config_free(config);
-	return command_finish_output();
+	return status;
 }
 
 struct pending {
@@ -92,6 +118,34 @@ static void print_pending(const struct pending *pending, size_t count)
 	printf("-------------------------\nTotal pending: %zu\n", total);
 }
 
+/* All that were counted, also those with none. */
+static int print_json_pending(const struct pending *pending, size_t count)
+{
+	size_t total = 0;
+	cJSON *document = json_made(cJSON_CreateObject());
+	cJSON *models = json_made(cJSON_AddArrayToObject(document, "models"));
+	for (size_t i = 0; i < count; i++) {
+		cJSON *model = json_made(cJSON_CreateObject());
+		cJSON_AddItemToArray(models, model);
+		cJSON_AddItemToObject(model, "name", json_text(pending[i].name));
+		cJSON_AddItemToObject(model, "pending", json_count(pending[i].count));
+		total += pending[i].count;
+	}
+	cJSON_AddItemToObject(document, "total", json_count(total));
+	return json_print(document);
+}
+
+/* Count once, for a program. */
+static int count_for_program(const struct chosen *c, struct store *s)
+{
+	size_t count;
+	struct pending *pending = memory_new(c->count, sizeof *pending);
+	int status = count_pending(s, c, pending, &count);
+	int written = print_json_pending(pending, count);
+	free(pending);
+	return written > status ? written : status;
+}
+
 /* Print; with --watch repeatedly, on a terminal in place. */
 static int watch(const struct command_line *line, const struct chosen *c, struct store *s)
 {
@@ -128,7 +182,9 @@ int cmd_pending(const struct command_line *line)
 	struct store *s = store_new(config);
 	/* A locked table takes no time from the others. */
 	store_limit_locks(s, config->timeout / (double)config->model_count);
-	int status = models != NULL ? watch(line, &c, s) : EXIT_WRONG_USAGE;
+	int status = models == NULL ? EXIT_WRONG_USAGE
+		     : line->json   ? count_for_program(&c, s)
+				    : watch(line, &c, s);
 	store_free(s);
 	free(models);
 	config_free(config);

@@ -28,6 +28,7 @@ struct command_line {
 	bool drop;
 	bool requeue, discard; /* at most one of them */
 	bool config_only, deny_warnings;
+	bool json;              /* print one JSON document */
 	bool needs_known_names; /* an unknown NAME is an error, not a warning */
 	bool all;
 	const char **names;

@@ -57,14 +57,14 @@ static const struct {
 		"One process at a time sends a model in order; while another one does, the exit "
 		"status is 75.",
 		NULL },
-	{ "signals", cmd_signals, "", NO_NAMES, "", "print the names of the models",
+	{ "signals", cmd_signals, "J", NO_NAMES, "[--json]", "print the names of the models",
 		"One name a line, in the order of the configuration.", " models list ls " },
-	{ "pending", cmd_pending, "W", REAL_NAMES, "[--watch [SECONDS]] [NAME]...",
+	{ "pending", cmd_pending, "WJ", REAL_NAMES, "[--watch [SECONDS]|--json] [NAME]...",
 		"print how many signals are pending",
 		"A line for each model with pending signals, fewest first, then the total.",
 		" count status stat " },
-	{ "check", cmd_check, "eFN", REAL_NAMES,
-		"[--config-only] [--deny-warnings] [-e NAME]... [NAME]...",
+	{ "check", cmd_check, "eFNJ", REAL_NAMES,
+		"[--config-only] [--deny-warnings] [--json] [-e NAME]... [NAME]...",
 		"check tables, privileges, topics and servers",
 		"A line for each problem, with its remedy; sends and changes nothing. The exit "
 		"status is 1 if\n"

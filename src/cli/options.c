@@ -54,6 +54,7 @@ static const struct {
 	{ 'Q', false, false, "requeue", NULL, "dead-letters: put them back into their tables" },
 	{ 'X', false, false, "discard", NULL, "dead-letters: delete them" },
 	{ 'A', false, false, "all", NULL, "dead-letters: discard those of all models" },
+	{ 'J', false, false, "json", NULL, "print one JSON document, for programs" },
 };
 
 #define OPTION_COUNT (sizeof options / sizeof options[0])
@@ -144,6 +145,8 @@ static bool *flag_of(struct options *o, char letter)
 		return &o->line.all;
 	case 'F':
 		return &o->line.config_only;
+	case 'J':
+		return &o->line.json;
 	default:
 		return NULL;
 	}
@@ -306,6 +309,8 @@ int options_check(const struct options *o, const char *name, const char *letters
 		if ((o->used & 1U << i) != 0 && !options[i].global &&
 			strchr(letters, options[i].letter) == NULL)
 			return usage_error("%s has no option --%s", name, options[i].name);
+	if (o->line.json && o->line.watch >= 0)
+		return usage_error("--json and --watch exclude each other");
 	if (o->line.requeue && o->line.discard)
 		return usage_error("--requeue and --discard exclude each other");
 	return 0;

@@ -1,6 +1,7 @@
 """check: a line for everything that would keep signals from being sent, and nothing done about it."""
 
 import contextlib
+import json
 import re
 import shutil
 import signal
@@ -91,6 +92,13 @@ def test_names_choose_models(signalbus, schema, make_topic, check):
     assert [line.split(":")[0] for line in lines] == ['model "A"', 'model "C"']
     [line] = signalbus("check", "B").expect(1).findings()
     assert line.startswith('model "B": ')
+    run = signalbus("check", "--json", "B").expect(1)
+    found = json.loads(run.stdout)
+    [problem] = found["problems"]
+    assert found["models"] == 1 and list(found) == ["models", "problems", "warnings"]
+    assert problem["model"] == "B" and line == f'model "B": {problem["text"]}'
+    only = signalbus("check", "--json", "--config-only").expect(0).stdout
+    assert json.loads(only) == {"models": 3, "problems": [], "warnings": []}
 
 
 PRIVILEGES = [

@@ -1,5 +1,6 @@
 """Section 2 of the interface: the command line, streams, texts and exit statuses."""
 
+import json
 import os
 import pty
 import re
@@ -50,7 +51,7 @@ def test_version(signalbus, option):
 
 @pytest.mark.parametrize("command, has, lacks", [
     ("check", "--deny-warnings", "--jobs"), ("flushmany", "--jobs", "--wait"),
-    ("run", "SIGHUP", "--exclude"), ("pending", "[--watch [SECONDS]] [NAME]...", "--drop"),
+    ("run", "SIGHUP", "--exclude"), ("pending", "[--watch [SECONDS]|--json] [NAME]...", "--drop"),
 ])
 def test_help_of_a_command(signalbus, command, has, lacks):
     """Of that command only."""
@@ -95,6 +96,8 @@ def test_wrong_command_line(signalbus, schema, arguments):
     ("flush -w .", '--wait must be 0 to 1000000 seconds, not "."'),
     ("pending --watch=0", '--watch must be 0.1 to 1000000 seconds, not "0"'),
     ("pending --watch 0.0", '--watch must be 0.1 to 1000000 seconds, not "0.0"'),
+    ("pending --watch --json", "--json and --watch exclude each other"),
+    ("flush --json", "flush has no option --json"),
     ("--verson", 'unknown option --verson, did you mean "--version"?'),
     ("start", 'unknown command "start", did you mean "run"?'),
     ("help", 'unknown command "help", did you mean "--help"?'),
@@ -263,6 +266,21 @@ def test_a_wrong_name_is_an_error(signalbus, arguments):
     assert run.stdout == ""
     [line] = run.stderr.splitlines()
     assert line.endswith(': A signal with name "mail" does not exist. Did you mean "Mail"?'), line
+
+
+def test_json_of_signals_and_pending(signalbus, schema):
+    odd = 'odd "n\ame" \u00e4'
+    signalbus.configure(model(odd, schema.make_signals("a", 2), "t", order_by=["id"]),
+                        model("B", schema.make_signals("b", 1), "u", autoflush=False),
+                        model("C", schema.make_signals("c"), "v"))
+    tables = [schema.table(name) for name in "abc"]
+    assert json.loads(signalbus("signals", "--json").expect(0).stdout) == {"models": [
+        {"name": name, "table": table, "topic": topic, "ordered": name == odd,
+         "autoflush": name != "B"} for name, table, topic in zip((odd, "B", "C"), tables, "tuv")]}
+    assert json.loads(signalbus("pending", "--json").expect(0).stdout) == {"models": [
+        {"name": "C", "pending": 0}, {"name": "B", "pending": 1}, {"name": odd, "pending": 2}],
+        "total": 3}
+    assert json.loads(signalbus("pending", "--json", "B").expect(0).stdout)["total"] == 1
 
 
 def test_pending_of_some_models(signalbus, schema):

@@ -1,0 +1,42 @@
+#include "cli/json.h"
+
+#include "base/utf8.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+cJSON *json_made(cJSON *value)
+{
+	if (value == NULL)
+		abort(); /* out of memory */
+	return value;
+}
+
+cJSON *json_text(const char *text)
+{
+	if (text == NULL)
+		return json_made(cJSON_CreateNull());
+	if (utf8_invalid(text) == NULL)
+		return json_made(cJSON_CreateString(text));
+	char *shown = utf8_shown(text);
+	cJSON *value = json_made(cJSON_CreateString(shown));
+	free(shown);
+	return value;
+}
+
+cJSON *json_count(size_t count)
+{
+	return json_made(cJSON_CreateNumber((double)count));
+}
+
+int json_print(cJSON *document)
+{
+	char *text = cJSON_PrintUnformatted(document);
+	cJSON_Delete(document);
+	if (text == NULL)
+		abort();
+	puts(text);
+	free(text);
+	return command_finish_output();
+}
