@@ -232,9 +232,14 @@ static bool wait_to_retry(struct worker *w, const struct error *e)
 	return plan_retry(w, e, &due) && !stop_wait(due);
 }
 
+static size_t target_number(const struct target *t)
+{
+	return (size_t)(t - t->flusher->targets);
+}
+
 static struct task *task_of(const struct worker *w, const struct target *t)
 {
-	return &w->tasks[t - w->flusher->targets];
+	return &w->tasks[target_number(t)];
 }
 
 /* Defer a model until the others were flushed, with the rest of its time limit. */
@@ -324,9 +329,10 @@ static bool ensure_connected(struct worker *w, struct error *e)
 	return true;
 }
 
-static void note_sent(struct worker *w, const struct burst_result *result)
+static void note_sent(struct worker *w, const struct target *t, const struct burst_result *result)
 {
-	progress_add(&w->flusher->progress, result->sent);
+	progress_add(&w->flusher->progress, target_number(t),
+		w->flusher->plan->config->models[t->index].name, result->sent);
 	if (result->sent + result->dead_lettered > 0) /* also by a burst that failed in part */
 		retry_success(&w->retry, clock_now());
 }
@@ -393,7 +399,7 @@ static bool count_step(
 	size_t count;
 	if (!store_count(w->store, m, &count, e))
 		return false;
-	progress_expect(&w->flusher->progress, count);
+	progress_expect(&w->flusher->progress, target_number(t), count);
 	*more = false;
 	return true;
 }
@@ -452,7 +458,7 @@ static bool many_step(
 		position_reset(t->position);
 		ok = burst_run(w->burst, &order, &result, e);
 	}
-	note_sent(w, &result);
+	note_sent(w, t, &result);
 	if (ok && result.claimed > 0)
 		warn_of_backlog(w, t, m, result.sent);
 	*more = !ok || result.claimed > 0;
@@ -473,7 +479,7 @@ static bool ordered_step(
 	struct burst_order order = { .model = m, .kind = CLAIM_ORDERED };
 	order.from_start = t->from_start;
 	bool ok = burst_run(w->burst, &order, &result, e);
-	note_sent(w, &result);
+	note_sent(w, t, &result);
 	t->from_start = ok && result.claimed == 0;
 	*more = !ok || result.claimed > 0 || !(result.from_start || result.held_back);
 	if (!ok || !result.held_back)
@@ -529,7 +535,7 @@ static bool noted_step(
 		.key_count = left < burst_count ? left : burst_count };
 	bool ok = left == 0 || burst_run(w->burst, &order, &result, e);
 	if (left > 0)
-		note_sent(w, &result);
+		note_sent(w, t, &result);
 	if (ok && !result.more)
 		w->next_key += order.key_count;
 	if (ok && w->next_key == rows_count(w->keys))
@@ -654,10 +660,10 @@ bool flusher_run(struct flusher *f, size_t *sent, struct error *e)
 		prepare_worker(&f->workers[i]);
 		f->connected += f->workers[i].was_connected;
 	}
-	progress_init(&f->progress, f->plan->show_progress);
+	progress_init(&f->progress, f->plan->show_progress, f->plan->model_count);
 	run(f);
 	progress_end(&f->progress);
-	*sent += f->progress.sent;
+	*sent += f->progress.all.sent;
 	*e = f->error;
 	return e->kind == ERROR_NONE;
 }

@@ -1,39 +1,69 @@
 #include "relay/progress.h"
 
+#include "base/terminal.h"
+#include "base/text.h"
+#include "base/utf8.h"
+
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define FIRST_DRAW_S 1.0 /* a short flush shows nothing */
 #define REDRAW_S     0.2
+#define SAMPLE_S     1.0
 
-void progress_init(struct progress *p, bool shown)
+void progress_init(struct progress *p, bool shown, size_t models)
 {
-	*p = (struct progress){ .shown = shown, .start = clock_now() };
+	*p = (struct progress){ .shown = shown,
+		.models = memory_new(models, sizeof *p->models),
+		.start = clock_now(),
+		.samples = 1 };
+	p->times[0] = p->start;
 	p->next = instant_after(p->start, FIRST_DRAW_S);
 	pthread_mutex_init(&p->lock, NULL);
 }
 
-void progress_expect(struct progress *p, size_t more)
+void progress_expect(struct progress *p, size_t model, size_t more)
 {
 	pthread_mutex_lock(&p->lock);
-	p->total += more;
+	p->all.total += more;
+	p->models[model].total += more;
 	pthread_mutex_unlock(&p->lock);
 }
 
-void progress_line(char *line, size_t size, size_t sent, size_t total, double seconds)
+static size_t left_of(const struct progress_count *c)
 {
-	double rate = seconds > 0 ? (double)sent / seconds : 0;
-	size_t left = total > sent ? total - sent : 0;
+	return c->total > c->sent ? c->total - c->sent : 0;
+}
+
+void progress_line(char *line, size_t size, const struct progress_state *s)
+{
+	size_t total = s->all.total, left = left_of(&s->all);
 	double percent = total > 0 ? 100.0 * (double)(total - left) / (double)total : 100.0;
-	if (rate > 0 || left == 0) {
-		unsigned long eta = left > 0 ? (unsigned long)((double)left / rate + 0.5) : 0;
-		snprintf(line, size, "%zu of %zu signals (%.0f%%), %.0f/s, %lu:%02lu:%02lu left",
-			sent, total, percent, rate, eta / 3600, eta / 60 % 60, eta % 60);
-	} else {
-		snprintf(line, size, "%zu of %zu signals (%.0f%%)", sent, total, percent);
+	int length = snprintf(line, size, "%zu of %zu signals (%.0f%%), %.0f/s", s->all.sent, total,
+		percent, s->rate);
+	size_t rest = left_of(&s->model);
+	if (length < 0 || (size_t)length >= size || (s->rate <= 0 && rest > 0))
+		return;
+	unsigned long eta = rest > 0 ? (unsigned long)((double)rest / s->rate + 0.5) : 0;
+	snprintf(line + length, size - (size_t)length, ", %s: %lu:%02lu:%02lu left", s->name,
+		eta / 3600, eta / 60 % 60, eta % 60);
+}
+
+double progress_rate(struct progress *p, struct instant now)
+{
+	enum { RING = PROGRESS_S + 1 };
+	size_t last = (p->samples - 1) % RING;
+	size_t first = p->samples > RING ? p->samples % RING : 0;
+	double seconds = instant_seconds(p->times[first], now);
+	double rate = seconds > 0 ? (double)(p->all.sent - p->sent_at[first]) / seconds : 0;
+	if (instant_seconds(p->times[last], now) >= SAMPLE_S) {
+		p->times[p->samples % RING] = now;
+		p->sent_at[p->samples++ % RING] = p->all.sent;
 	}
+	return rate;
 }
 
 /* Write to the terminal, unless it is gone or stopped: nothing waits for it. */
@@ -44,29 +74,57 @@ static void put(const char *text)
 	(void)ignored;
 }
 
-static void draw(struct progress *p, struct instant now)
+/* Replace the line, without escape sequences, which not all terminals know.  The last column
+ * remains free: some continue in the next line after it. */
+static void put_line(const char *line)
 {
-	char line[128], text[160];
-	progress_line(line, sizeof line, p->sent, p->total, instant_seconds(p->start, now));
-	snprintf(text, sizeof text, "\r%s\x1b[K", line);
+	size_t columns = terminal_columns(STDERR_FILENO) - 1;
+	size_t length = terminal_cut(line, columns), shown = 0;
+	for (size_t i = 0; i < length; i++)
+		shown += ((unsigned char)line[i] & 0xc0) != 0x80;
+	char *text = text_format("\r%.*s%*s\r%.*s", (int)length, line, (int)(columns - shown), "",
+		(int)length, line);
 	put(text);
+	free(text);
+}
+
+static void draw(struct progress *p, size_t model, const char *name, struct instant now)
+{
+	char line[512];
+	char *shown = utf8_shown(name);
+	const struct progress_state state = { p->all, p->models[model], progress_rate(p, now),
+		shown };
+	progress_line(line, sizeof line, &state);
+	put_line(line);
+	free(shown);
 	p->drawn = true;
 	p->next = instant_after(now, REDRAW_S);
 }
 
-void progress_add(struct progress *p, size_t sent)
+void progress_add(struct progress *p, size_t model, const char *name, size_t sent)
 {
 	pthread_mutex_lock(&p->lock);
-	p->sent += sent;
+	p->all.sent += sent;
+	p->models[model].sent += sent;
 	struct instant now = clock_now();
 	if (p->shown && !instant_before(now, p->next))
-		draw(p, now);
+		draw(p, model, name, now);
 	pthread_mutex_unlock(&p->lock);
 }
 
 void progress_end(struct progress *p)
 {
-	if (p->drawn)
-		put("\r\x1b[K");
+	if (p->drawn) {
+		put_line("");
+		put("\r");
+	}
+	double seconds = instant_seconds(p->start, clock_now());
+	if (p->shown && (p->all.sent > 0 || seconds >= FIRST_DRAW_S)) {
+		char *text = text_format("%zu signal%s sent in %.1f s\n", p->all.sent,
+			p->all.sent == 1 ? "" : "s", seconds);
+		put(text);
+		free(text);
+	}
+	free(p->models);
 	pthread_mutex_destroy(&p->lock);
 }

@@ -1,6 +1,6 @@
 /*
- * progress - the progress of a long flush, as one line on a terminal that is updated in place.  Any
- * thread may add.
+ * progress - the progress of a long flush, as one line on a terminal that is updated in place, and
+ * how many signals were sent at its end.  Any thread may add.
  */
 #ifndef SIGNALBUS_PROGRESS_H
 #define SIGNALBUS_PROGRESS_H
@@ -11,24 +11,48 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct progress {
-	pthread_mutex_t lock;
+/* How far a model is. */
+struct progress_count {
 	size_t sent;
 	size_t total; /* signals that were pending at the start */
-	bool shown;   /* whether there is a terminal */
+};
+
+/* The rate is that of the last PROGRESS_S seconds. */
+enum { PROGRESS_S = 10 };
+
+struct progress {
+	pthread_mutex_t lock;
+	struct progress_count all;
+	struct progress_count *models; /* as many as there are */
+	bool shown;                    /* whether there is a terminal */
 	bool drawn;
 	struct instant start;
 	struct instant next; /* when to update it */
+	/* What was sent until the beginnings of the last seconds, and these; a ring. */
+	size_t sent_at[PROGRESS_S + 1];
+	struct instant times[PROGRESS_S + 1];
+	size_t samples;
 };
 
-void progress_init(struct progress *p, bool shown);
-void progress_expect(struct progress *p, size_t more);
-void progress_add(struct progress *p, size_t sent);
+void progress_init(struct progress *p, bool shown, size_t models);
+void progress_expect(struct progress *p, size_t model, size_t more);
 
-/* Remove the line, and release the lock. */
+/* Signals of a model were sent; name is shown. */
+void progress_add(struct progress *p, size_t model, const char *name, size_t sent);
+
+/* Remove the line, print what was sent, and free what is held. */
 void progress_end(struct progress *p);
 
-/* The line as text, in at most size bytes: sent, total, percent, rate, time left. */
-void progress_line(char *line, size_t size, size_t sent, size_t total, double seconds);
+/* The line as text, in at most size bytes: sent, total, percent, rate, and the model with the time
+ * that its rest takes. */
+struct progress_state {
+	struct progress_count all, model;
+	double rate; /* per second */
+	const char *name;
+};
+void progress_line(char *line, size_t size, const struct progress_state *state);
+
+/* Signals per second in the last seconds.  Takes a sample if one is due. */
+double progress_rate(struct progress *p, struct instant now);
 
 #endif

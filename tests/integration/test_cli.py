@@ -1,11 +1,14 @@
 """Section 2 of the interface: the command line, streams, texts and exit statuses."""
 
+import fcntl
 import json
 import os
 import pty
 import re
 import select
 import signal
+import struct
+import termios
 import time
 
 import pytest
@@ -345,14 +348,21 @@ def test_stop_settles_the_burst(signalbus, schema, make_topic, consume, flush):
 
 
 def test_progress_on_a_terminal(signalbus, schema, make_topic):
-    """A long flush (each DELETE sleeps) tells a terminal how far it is."""
-    signalbus.configure(model("A", schema.make_signals("t", 40), make_topic(), burst_count=2))
+    """How far a long flush is (each DELETE sleeps), and at its end, also by ^C, how many were sent."""
+    signalbus.configure(model("Ä", schema.make_signals("t", 40), make_topic(), burst_count=2))
     schema.on_delete("t", "PERFORM pg_sleep(0.2)")
     with Terminal() as terminal:
         running = signalbus.start("flushmany", terminal=terminal.slave)
-        shown = terminal.read_until("%", 20)
-        running.finish().expect(0)
-    assert re.search(r"\d+ of 40\b.*\d+ ?%", shown), shown
+        shown = terminal.read_until("left", 20)
+        assert re.search(r"\r\d+ of 40 signals \(\d+%\), \d+/s, Ä: 0:00:0\d left", shown), shown
+        fcntl.ioctl(terminal.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 20, 0, 0))
+        shown = terminal.read_until(" of 40 signals (", 20) + terminal.read_until("signals (", 20)
+        running.send(signal.SIGINT)
+        running.finish().expect(-signal.SIGINT)
+        left = schema.count("t")
+        end = terminal.read_until(" s\r\n", 20)
+    assert re.search(rf"\r{40 - left} signals sent in \d\.\d s\r\n$", end), (left, end)
+    assert "left" not in shown.rsplit("\r", 2)[-1] and "\x1b" not in shown + end
 
 
 class Terminal:

@@ -222,20 +222,23 @@ void log_problem(const char *line)
 	seen.problems++;
 }
 
-void progress_init(struct progress *p, bool shown)
+void progress_init(struct progress *p, bool shown, size_t count)
 {
+	ck_assert_uint_le(count, MODELS);
 	*p = (struct progress){ .shown = shown };
 }
 
-void progress_expect(struct progress *p, size_t more)
+void progress_expect(struct progress *p, size_t model, size_t more)
 {
 	ck_assert(p->shown);
+	ck_assert_uint_lt(model, MODELS);
 	seen.expected += more;
 }
 
-void progress_add(struct progress *p, size_t sent)
+void progress_add(struct progress *p, size_t model, const char *name, size_t sent)
 {
-	p->sent += sent;
+	ck_assert_int_eq(name[0], name_of(model));
+	p->all.sent += sent;
 }
 
 void progress_end(struct progress *p)

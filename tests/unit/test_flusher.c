@@ -16,6 +16,7 @@ static struct {
 static void begin(enum discipline discipline, size_t model_count)
 {
 	static const size_t indexes[MODELS] = { 0, 1, 2 };
+	static const char *const names[MODELS] = { "A", "B", "C" };
 	script = (struct script){ .threads = STORES_MAX, .pending = 10 };
 	seen = (struct seen){ .now_ns = 1000000000 };
 	world.config = (struct config){ .model_count = MODELS, .models = settings, .timeout = 30 };
@@ -25,7 +26,7 @@ static void begin(enum discipline discipline, size_t model_count)
 		.model_count = model_count,
 		.jobs = 1 };
 	for (size_t i = 0; i < MODELS; i++) {
-		settings[i] = (struct model_config){ .name = i == 0 ? "A" : "B", .burst_count = 2 };
+		settings[i] = (struct model_config){ .name = names[i], .burst_count = 2 };
 		models[i] = (struct model){ .settings = &settings[i], .index = i };
 	}
 }
