@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "base/utf8.h"
 #include "cli/command.h"
+#include "cli/json.h"
 #include "cli/options.h"
 #include "store/store.h"
 
@@ -22,12 +23,16 @@ struct chosen {
 	const struct config *config;
 	struct dead_letters which;
 	bool with_signal; /* list it, too */
+	bool json;
+	size_t *printed; /* elements of the JSON document */
 };
 
 /* The columns of the list, for people. */
 static void print_heading(const struct chosen *c)
 {
-	if (isatty(STDOUT_FILENO))
+	if (c->json)
+		printf("{\"dead_letters\":[");
+	else if (isatty(STDOUT_FILENO))
 		printf("number\tmodel\ttime\tkey\treason%s\n", c->with_signal ? "\tsignal" : "");
 }
 
@@ -43,6 +48,28 @@ static void print_page(const struct chosen *c, const struct rows *page)
 		}
 }
 
+/* The same as elements of an array: the document may be larger than memory. */
+static void print_json_page(const struct chosen *c, const struct rows *page)
+{
+	static const struct {
+		const char *name;
+		bool is_json;
+	} members[DEAD_LETTER_COLUMNS] = { { "id", true }, { "model", false },
+		{ "failed_at", false }, { "key", true }, { "error", false }, { "signal", true } };
+	for (size_t i = 0; i < rows_count(page); i++) {
+		cJSON *letter = json_made(cJSON_CreateObject());
+		for (size_t column = 0; column < DEAD_LETTER_COLUMNS; column++) {
+			const char *value = rows_value(page, i, column);
+			cJSON_AddItemToObject(letter, members[column].name,
+				members[column].is_json ? json_embedded(value) : json_text(value));
+		}
+		char *text = cJSON_PrintUnformatted(letter);
+		printf("%s%s", (*c->printed)++ > 0 ? "," : "", text);
+		free(text);
+		cJSON_Delete(letter);
+	}
+}
+
 static bool list_model(struct store *s, const struct chosen *c, size_t model, struct error *e)
 {
 	char *last = text_copy("0");
@@ -53,7 +80,7 @@ static bool list_model(struct store *s, const struct chosen *c, size_t model, st
 		ok = store_dead_letters(s, model, &next, &page, e);
 		if (!ok)
 			break;
-		print_page(c, page);
+		(c->json ? print_json_page : print_page)(c, page);
 		more = rows_count(page) == PAGE_ROWS;
 		if (more) {
 			free(last);
@@ -71,6 +98,8 @@ static bool list(struct store *s, const struct chosen *c, struct error *e)
 	for (size_t i = 0; i < c->which.count; i++)
 		if (!list_model(s, c, c->which.models[i], e))
 			return false;
+	if (c->json)
+		printf("]}\n");
 	return true;
 }
 
@@ -201,6 +230,8 @@ static int check_usage(const struct command_line *line)
 {
 	if (line->discard && line->name_count == 0 && !line->all)
 		return usage_error("--discard needs NAMEs, numbers of dead letters, or --all");
+	if (line->json && (line->requeue || line->discard))
+		return usage_error("--json lists dead letters only");
 	if (line->all && line->name_count > 0)
 		return usage_error("--all and NAMEs or numbers exclude each other");
 	return 0;
@@ -225,7 +256,11 @@ int cmd_dead_letters(const struct command_line *line)
 	}
 	struct command_line names = *line;
 	char *ids = take_numbers(&names, config);
-	struct chosen c = { .config = config, .with_signal = line->verbosity > 0 };
+	size_t printed = 0;
+	struct chosen c = { .config = config,
+		.with_signal = line->verbosity > 0,
+		.json = line->json,
+		.printed = &printed };
 	size_t *models = command_select(&names, config, &c.which.count);
 	c.which.models = models;
 	c.which.ids = ids;

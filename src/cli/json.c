@@ -30,6 +30,14 @@ cJSON *json_count(size_t count)
 	return json_made(cJSON_CreateNumber((double)count));
 }
 
+cJSON *json_embedded(const char *text)
+{
+	cJSON *parsed = text != NULL ? cJSON_Parse(text) : NULL;
+	cJSON *value = parsed != NULL ? json_made(cJSON_CreateRaw(text)) : json_text(text);
+	cJSON_Delete(parsed);
+	return value;
+}
+
 int json_print(cJSON *document)
 {
 	char *text = cJSON_PrintUnformatted(document);

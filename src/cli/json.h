@@ -16,6 +16,9 @@ cJSON *json_text(const char *text);
 
 cJSON *json_count(size_t count);
 
+/* JSON from PostgreSQL, unchanged, so that numbers keep every digit; a string if it is no JSON. */
+cJSON *json_embedded(const char *text);
+
 /* Print a document, in one line, and free it.  Returns the exit status. */
 int json_print(cJSON *document);
 

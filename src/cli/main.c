@@ -78,8 +78,8 @@ static const struct {
 		"print the SQL of the triggers that wake the daemon",
 		"Execute the SQL with psql, as the owner of the tables: signalbus triggers | psql",
 		" trigger install " },
-	{ "dead-letters", cmd_dead_letters, "eQXA", REAL_NAMES,
-		"[--requeue|--discard [--all]] [-e NAME]... [NAME|NUMBER]...",
+	{ "dead-letters", cmd_dead_letters, "eQXAJ", REAL_NAMES,
+		"[--requeue|--discard [--all]|--json] [-e NAME]... [NAME|NUMBER]...",
 		"list, requeue or discard rejected signals",
 		"Without an option, a line for each dead letter: its number, model, time, key and "
 		"reason.",

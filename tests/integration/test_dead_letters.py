@@ -205,6 +205,11 @@ def test_the_list(signalbus, schema, make_topic, configure):
     size = len('{"id":2,"payload":""}')
     assert lines[0][4] == TOO_LARGE.format(20_000 + size)
     assert [int(line[0]) for line in lines] == dead(schema, "id")
+    found = json.loads(signalbus("dead-letters", "--json").expect(0).stdout)["dead_letters"]
+    assert [[str(letter["id"]), letter["model"], letter["failed_at"], letter["key"],
+             letter["error"]] for letter in found] == [
+                 [*line[:3], json.loads(line[3]), line[4]] for line in lines]
+    assert all(letter["key"].items() <= letter["signal"].items() for letter in found)
     only = signalbus("dead-letters", "B").expect(0)
     assert [line.split("\t")[1] for line in only.stdout.splitlines()] == ["B"]
     but = signalbus("dead-letters", "-e", "A").expect(0)
