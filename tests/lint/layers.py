@@ -1,4 +1,6 @@
 """Who may include what, call what, and keep state."""
+import functools
+import graphlib
 import re
 import tempfile
 
@@ -104,17 +106,40 @@ def check_banned():
             yield f"{name}:{line_of(code, typedef.start())}: structs have no typedefs"
 
 
-def check_state():
-    """only the log's sink and the signal flags are variables outside of functions"""
+@functools.cache
+def symbols():
+    """What nm prints for each source of src/, compiled without optimization."""
     sources = matching(r"src/[^/]*/[^/]*\.c")
     compiler = ["gcc", *compile_flags(), "-w", "-O0", "-g", "-fno-pie", "-c"]
     with tempfile.TemporaryDirectory() as folder:
         objects = [f"{folder}/{source.replace('/', '-')}.o" for source in sources]
         results = run_each([*compiler, s, "-o", o] for s, o in zip(sources, objects))
-        for source, object_file, result in zip(sources, objects, results):
+        for source, result in zip(sources, results):
             if result.returncode != 0:
                 raise Failure(f"{source} does not compile")
-            yield from variables(source, output("nm", "--line-numbers", object_file))
+        return {s: output("nm", "--line-numbers", o) for s, o in zip(sources, objects)}
+
+
+def check_state():
+    """only the log's sink and the signal flags are variables outside of functions"""
+    for source, found in symbols().items():
+        yield from variables(source, found)
+
+
+def check_circles():
+    """files of src do not call each other in circles"""
+    homes = {name: source for source, found in symbols().items()
+             for name in re.findall(r"^[0-9a-f]+ [TDBR] (\S+)", found, re.M)}
+    calls = {source: {homes[name]: name for name in re.findall(r"^ +U (\S+)", found, re.M)
+                      if homes.get(name, source) != source}
+             for source, found in symbols().items()}
+    sorter = graphlib.TopologicalSorter(calls)
+    try:
+        sorter.prepare()
+    except graphlib.CycleError as error:
+        circle = error.args[1][::-1]
+        way = ", ".join(f"{a} calls {calls[a][b]}() of {b}" for a, b in zip(circle, circle[1:]))
+        yield f"{circle[0]}:1: is in a circle: {way}"
 
 
 def variables(source, symbols):
