@@ -7,8 +7,10 @@ from pathlib import Path
 from world import Watch
 
 RSS_GROWTH_KB = 32 * 1024
-MORE_DESCRIPTORS = 6  # connections that are being replaced
-MORE_THREADS = 4      # a standby that takes over an order gets a producer of its own
+# A worker that sends a message by itself for the first time gets a producer for that, and so does a
+# standby that takes over an order: with three brokers, five threads and nine descriptors each.
+MORE_THREADS = 10
+MORE_DESCRIPTORS = 24  # and connections that are being replaced
 
 
 def usage(pid):
