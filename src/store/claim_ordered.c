@@ -355,13 +355,3 @@ void ordering_note_left(struct ordering *o, const struct model *m, const struct 
 	o->floor = text_copy(rows_value(claim->rows, last - 1, m->floor_field));
 	o->from_floor = true;
 }
-
-void ordering_reset(struct ordering *o)
-{
-	barrier_reset(&o->barrier);
-	free(o->floor);
-	*o = (struct ordering){ .prepared_list = o->prepared_list,
-		.prepared_floor_list = o->prepared_floor_list,
-		.prepared_writers = o->prepared_writers,
-		.prepared_awaited = o->prepared_awaited };
-}

@@ -78,24 +78,6 @@ static void stream_row(void *arg)
 
 /* The calls of a claim in no order: BEGIN; those that prove the session, look at the table and set
  * the path, where there is need; the claim. */
-#define CLAIM_CALLS 5
-
-/* A claim that is sent, or about to be. */
-struct sent_claim {
-	enum claim_kind kind;
-	struct instant since;
-	char *statement; /* the prepared one's name */
-	const char *table[1];
-	struct rows *state;
-	struct db_columns expected;
-	struct db_call calls[CLAIM_CALLS];
-	struct db_call *claim; /* one of them */
-	size_t count;
-	/* Of the claim; until it is sent: */
-	const char **values;
-	char **arrays; /* of keys, or NULL */
-};
-
 static void set_values(struct sent_claim *c, const struct model *m, const struct claim_request *r)
 {
 	size_t count = 0;
@@ -149,15 +131,6 @@ static void free_values(struct sent_claim *c, const struct model *m)
 	c->values = NULL;
 }
 
-static void free_claim(struct sent_claim *c)
-{
-	if (c == NULL)
-		return;
-	rows_free(c->state);
-	free(c->statement);
-	free(c);
-}
-
 static bool send_claim(
 	struct store *s, const struct model *m, struct sent_claim *c, unsigned how, struct error *e)
 {
@@ -195,7 +168,7 @@ bool store_claim_unordered(struct store *s, const struct model *m,
 	c->claim->arg = &stream;
 	ok = ok && db_receive(s->db, c->calls, c->count, store_deadline(s), e) &&
 	     (c->state == NULL || is_same(m, c->state, e));
-	free_claim(c);
+	sent_claim_free(c);
 	claim->count = ok ? rows_count(claim->rows) : 0;
 	return ok;
 }
@@ -212,11 +185,5 @@ void store_prefetch(struct store *s, const struct model *m, const struct claim_r
 		return;
 	}
 	free_values(c, m);
-	free_claim(c);
-}
-
-void store_forget_prefetched(struct store *s)
-{
-	free_claim(s->prefetched);
-	s->prefetched = NULL;
+	sent_claim_free(c);
 }

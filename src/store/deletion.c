@@ -9,14 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct deletion {
-	const char *oid;   /* borrowed from the claim */
-	struct text ctids; /* as tid[] in binary format */
-	const char *values[2];
-	int lengths[2];
-	size_t affected;
-};
-
 static struct deletion *deletion_from(struct deletions *d, const char *oid)
 {
 	for (size_t i = d->count; i > 0; i--)
@@ -106,14 +98,4 @@ bool deletions_check(const struct model *m, const struct deletions *d, struct er
 		"deleting %zu sent signals from table %s removed %zu; does a trigger or a rule "
 		"prevent that?",
 		d->rows, m->relation, gone);
-}
-
-void deletions_free(struct deletions *d)
-{
-	for (size_t i = 0; i < d->count; i++)
-		text_free(&d->items[i].ctids);
-	free(d->items);
-	free(d->calls);
-	free(d->statement);
-	*d = (struct deletions){ 0 };
 }

@@ -19,20 +19,12 @@ struct store *store_new(const struct config *config)
 	return s;
 }
 
-/* Nothing of a burst is in flight any more. */
-static void forget_sent(struct store *s)
-{
-	deletions_free(&s->deletions);
-	s->early = EARLY_NOT;
-	store_forget_prefetched(s);
-}
-
 void store_free(struct store *s)
 {
 	if (s == NULL)
 		return; /* uncovered: nobody frees a store that there is not */
 	db_free(s->db);
-	forget_sent(s);
+	store_forget_sent(s);
 	for (size_t i = 0; i < s->config->model_count; i++) {
 		ordering_reset(&s->models[i].ordering);
 		model_free(s->models[i].model);
@@ -114,7 +106,7 @@ void store_disconnect(struct store *s)
 	forget_all(s);
 	for (size_t i = 0; i < s->config->model_count; i++)
 		s->models[i].noted = s->models[i].locked = false;
-	forget_sent(s);
+	store_forget_sent(s);
 	s->prepared_states[0] = s->prepared_states[1] = false;
 	db_disconnect(s->db);
 }
@@ -122,7 +114,7 @@ void store_disconnect(struct store *s)
 bool store_roll_back(struct store *s, struct error *e)
 {
 	db_discard(s->db, store_deadline(s)); /* what was sent early */
-	forget_sent(s);
+	store_forget_sent(s);
 	if (!db_in_transaction(s->db) ||
 		db_call(s->db, (struct db_call){ .sql = "ROLLBACK" }, store_deadline(s), e))
 		return true;

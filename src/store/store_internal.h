@@ -4,6 +4,7 @@
 #ifndef SIGNALBUS_STORE_INTERNAL_H
 #define SIGNALBUS_STORE_INTERNAL_H
 
+#include "base/text.h"
 #include "postgres/db.h"
 #include "store/barrier.h"
 #include "store/store.h"
@@ -48,7 +49,16 @@ struct session_model {
 	unsigned generation; /* part of the statements' names: each is prepared once per session */
 };
 
-/* Statements that delete rows of a claim, followed by COMMIT (deletion.c). */
+/* The rows of one table that a claim deletes (deletion.c). */
+struct deletion {
+	const char *oid;   /* borrowed from the claim */
+	struct text ctids; /* as tid[] in binary format */
+	const char *values[2];
+	int lengths[2];
+	size_t affected;
+};
+
+/* Statements that delete rows of a claim, followed by COMMIT. */
 struct deletions {
 	char *statement; /* the name of the prepared one */
 	struct deletion *items;
@@ -58,6 +68,24 @@ struct deletions {
 	size_t all_calls; /* with those that end the transaction */
 	size_t rows;
 };
+
+/* A claim in no order that is sent, or about to be (claim_unordered.c). */
+#define CLAIM_CALLS 5
+struct sent_claim {
+	enum claim_kind kind;
+	struct instant since;
+	char *statement; /* the prepared one's name */
+	const char *table[1];
+	struct rows *state;
+	struct db_columns expected;
+	struct db_call calls[CLAIM_CALLS];
+	struct db_call *claim; /* one of them */
+	size_t count;
+	/* Of the claim; until it is sent: */
+	const char **values;
+	char **arrays; /* of keys, or NULL */
+};
+void sent_claim_free(struct sent_claim *c);
 
 /* How far the early deletions of the current burst are. */
 enum early_delete {
@@ -204,18 +232,16 @@ bool deletions_check(const struct model *m, const struct deletions *d, struct er
 /* Wait for the answer to the early deletion (early_delete.c). */
 bool store_await_deletion(struct store *s, struct error *e);
 
-/* Send the next claim, if its statement is prepared; and forget it, unless the session has been
- * asked for its answer since (claim_unordered.c).  If the session is lost it is closed; that is
- * reported later.  Without this, flushmany is 0.90 times as fast, with -j 16 and bursts of 1 as
- * with -j 1 and bursts of 1,000. */
+/* Send the next claim, if its statement is prepared (claim_unordered.c).  If the session is lost it
+ * is closed; that is reported later.  Without this, flushmany is 0.90 times as fast, with -j 16 and
+ * bursts of 1 as with -j 1 and bursts of 1,000. */
 void store_prefetch(struct store *s, const struct model *m, const struct claim_request *next);
-void store_forget_prefetched(struct store *s);
 
 /* A claim in no order (claim_unordered.c). */
 bool store_claim_unordered(struct store *s, const struct model *m,
 	const struct claim_request *request, struct claim *claim, struct error *e);
 
-/* The rest is in claim_ordered.c.  A claim in the model's order. */
+/* The next two are in claim_ordered.c.  A claim in the model's order. */
 bool store_claim_ordered(struct store *s, const struct model *m,
 	const struct claim_request *request, struct claim *claim, struct error *e);
 
@@ -223,7 +249,10 @@ bool store_claim_ordered(struct store *s, const struct model *m,
 void ordering_note_left(struct ordering *o, const struct model *m, const struct claim *claim,
 	const struct row_outcome *outcomes);
 
-/* Discard what is known of the table. */
+/* Discard what is known of the table (in_flight.c). */
 void ordering_reset(struct ordering *o);
+
+/* Nothing of a burst is in flight any more (in_flight.c). */
+void store_forget_sent(struct store *s);
 
 #endif
