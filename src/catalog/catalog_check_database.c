@@ -64,7 +64,7 @@ static const char vacuum_sql[] =
 static bool report_rows(struct db *db, struct db_call call, const struct config *config,
 	struct check_report *f, struct error *e)
 {
-	struct rows *rows;
+	struct rows *rows = NULL;
 	call.rows = &rows;
 	if (!db_call(db, call, check_deadline(config), e))
 		return false;

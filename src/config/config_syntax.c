@@ -59,8 +59,11 @@ struct parser {
 
 static void add_source(struct parser *p, char *path, char *text)
 {
-	p->sources[p->source_count] =
-		(struct source){ .path = path, .text = text, .at = text, .parent = p->source };
+	struct source *s = &p->sources[p->source_count];
+	s->path = path;
+	s->text = text;
+	s->at = text;
+	s->parent = p->source;
 	p->source = p->source_count++;
 }
 
@@ -132,7 +135,7 @@ static bool is_number_start(const char *at)
 static bool is_number(const char *start, const char *end)
 {
 	char *after;
-	strtod(start, &after);
+	(void)strtod(start, &after);
 	if (after < end && *after == 'L')
 		after += after[1] == 'L' ? 2 : 1;
 	return after == end;

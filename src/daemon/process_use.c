@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -14,30 +15,51 @@ static double seconds_of(clockid_t clock)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* proc(5): the second field is the program's name, which may contain spaces and parentheses. */
-static bool read_stat(struct process_use *use)
+/* The fields of /proc/self/stat, numbered as in proc(5), that are read. */
+enum {
+	STATE = 3,
+	USER_TICKS = 14,
+	SYSTEM_TICKS,
+	THREADS = 20,
+	START_TICKS = 22,
+	SIZE,
+	PAGES,
+	FIELDS
+};
+
+/* The second field is the program's name, which may contain spaces and parentheses. */
+static bool read_fields(double *fields)
 {
 	char line[1024];
-	unsigned long user, system, size;
-	unsigned long long start;
-	long threads, pages;
 	FILE *f = fopen("/proc/self/stat", "re");
 	if (f == NULL)
 		return false;
-	const char *end = fgets(line, sizeof line, f) != NULL ? strrchr(line, ')') : NULL;
+	char *end = fgets(line, sizeof line, f) != NULL ? strrchr(line, ')') : NULL;
 	fclose(f);
-	if (end == NULL || sscanf(end + 1,
-				   " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d"
-				   " %*d %*d %ld %*d %llu %lu %ld",
-				   &user, &system, &threads, &start, &size, &pages) != 6)
+	if (end == NULL || strlen(end) < 4)
+		return false;
+	char *at = end + 3; /* after the state, which is a letter */
+	for (int i = STATE + 1; i < FIELDS; i++) {
+		char *before = at;
+		fields[i] = strtod(before, &at);
+		if (at == before)
+			return false;
+	}
+	return true;
+}
+
+static bool read_stat(struct process_use *use)
+{
+	double fields[FIELDS];
+	if (!read_fields(fields))
 		return false;
 	double tick = 1.0 / (double)sysconf(_SC_CLK_TCK);
-	use->cpu_seconds = (double)(user + system) * tick;
-	use->threads = (double)threads;
-	use->virtual_bytes = (double)size;
-	use->resident_bytes = (double)pages * (double)sysconf(_SC_PAGESIZE);
-	use->start_time =
-		seconds_of(CLOCK_REALTIME) - seconds_of(CLOCK_BOOTTIME) + (double)start * tick;
+	use->cpu_seconds = (fields[USER_TICKS] + fields[SYSTEM_TICKS]) * tick;
+	use->threads = fields[THREADS];
+	use->virtual_bytes = fields[SIZE];
+	use->resident_bytes = fields[PAGES] * (double)sysconf(_SC_PAGESIZE);
+	use->start_time = seconds_of(CLOCK_REALTIME) - seconds_of(CLOCK_BOOTTIME) +
+			  fields[START_TICKS] * tick;
 	return true;
 }
 

@@ -67,6 +67,12 @@ void broker_doubt(struct broker *broker);
 /* Stop the thread of the watch, if there is one; the broker is being freed. */
 void broker_end_watch(struct broker *broker);
 
+/* The lanes, which are created on first use; broker_new() creates the first one, to see whether a
+ * producer can be created (broker_lanes.c). */
+void broker_make_lanes(struct broker *broker);
+void broker_free_lanes(struct broker *broker);
+struct lane *broker_first_lane(struct broker *broker, struct error *e);
+
 /* Take the reports of lanes that no burst has: errors are recorded when they occur. */
 void broker_poll_idle_lanes(struct broker *broker);
 

@@ -6,6 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
+void broker_doubt(struct broker *broker)
+{
+	pthread_mutex_lock(&broker->lock);
+	broker->in_doubt = true;
+	pthread_cond_broadcast(&broker->doubtful);
+	pthread_mutex_unlock(&broker->lock);
+}
+
 void broker_note_begin(struct broker *broker)
 {
 	pthread_mutex_lock(&broker->lock);

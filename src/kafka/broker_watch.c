@@ -42,14 +42,6 @@ struct watch {
 	struct instant calm; /* until then a short silence is not news: there was one before */
 };
 
-void broker_doubt(struct broker *broker)
-{
-	pthread_mutex_lock(&broker->lock);
-	broker->in_doubt = true;
-	pthread_cond_broadcast(&broker->doubtful);
-	pthread_mutex_unlock(&broker->lock);
-}
-
 static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg)
 {
 	(void)handle;

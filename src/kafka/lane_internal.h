@@ -129,7 +129,7 @@ void lane_replace_producer(struct lane *lane);
 
 /* Whether to send to a place: not if it is known to be missing, forbidden, or without a reachable
  * leader, until its next attempt; then that is the verdict of slot.  The attempt queries the
- * broker, which takes at most half a second (lane_topics.c). */
+ * broker, which takes at most half a second (lane_obstacle.c). */
 bool lane_topic_may_be_tried(
 	struct lane *lane, const struct destination *to, struct ledger *l, size_t slot);
 
@@ -144,6 +144,10 @@ void lane_topic_is_back(struct lane *lane, const char *name);
 const char *lane_topic_reason(struct lane *lane, const struct destination *to, enum verdict *v);
 
 bool lane_topic_is_away(const struct lane *lane, const char *name);
+
+/* The known problem of a topic, or NULL; whether it concerns a place in the topic. */
+struct topic_trouble *lane_topic_find(const struct lane *lane, const char *name);
+bool lane_topic_concerns(const struct topic_trouble *t, const struct destination *to);
 void lane_forget_topics(struct lane *lane);
 
 /* Query the cluster, for about half a second, why it does not store messages to a topic, and which

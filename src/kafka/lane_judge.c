@@ -176,3 +176,9 @@ void lane_judge_refusal(struct lane *lane, rd_kafka_resp_err_t code, const struc
 		j->reason = j->text;
 	}
 }
+
+void lane_record(struct ledger *l, size_t slot, const struct judgement *j)
+{
+	if (ledger_record(l, slot, j->verdict, j->reason))
+		ledger_explain(l, slot, j->cause, j->blame);
+}

@@ -12,12 +12,6 @@
 #define PAUSE_MAX_MS 40
 #define JITTER       0.5
 
-void lane_record(struct ledger *l, size_t slot, const struct judgement *j)
-{
-	if (ledger_record(l, slot, j->verdict, j->reason))
-		ledger_explain(l, slot, j->cause, j->blame);
-}
-
 /* In the usual case nothing changes, so nothing is written. */
 static void note_stored(struct lane *lane, const rd_kafka_message_t *report)
 {

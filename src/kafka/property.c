@@ -111,7 +111,7 @@ static struct known find_property(const char *name, char **memory)
 static bool is_number(const char *value)
 {
 	char *end;
-	strtod(value, &end);
+	(void)strtod(value, &end);
 	return end > value && *end == '\0';
 }
 

@@ -176,14 +176,14 @@ bool store_connected(const struct store *s)
 bool store_roll_back(struct store *s, struct error *e)
 {
 	(void)e;
-	store_forget_prefetched(s);
+	store_forget_sent(s);
 	return true;
 }
 
 void store_abandon(struct store *s)
 {
 	ck_assert_ptr_null(s->deletions.calls);
-	store_forget_prefetched(s);
+	store_forget_sent(s);
 }
 
 static void begin(void)
@@ -242,7 +242,7 @@ START_TEST(a_claim_is_executed_with_the_path_of_the_role)
 	ck_assert_uint_eq(world.claim.count, 3);
 	prefetch(CLAIM_NEXT);
 	ck_assert_str_eq(world.calls, "BRCbrcBRC");
-	store_forget_prefetched(&world.store);
+	store_forget_sent(&world.store);
 	end();
 }
 END_TEST
