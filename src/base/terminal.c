@@ -1,9 +1,24 @@
 #include "base/terminal.h"
 
-#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #define COLUMNS_DEFAULT 80
+#define ROWS_DEFAULT    24
+
+bool terminal_draws(int fd)
+{
+	const char *type = getenv("TERM");
+	return isatty(fd) && (type == NULL || strcmp(type, "dumb") != 0);
+}
+
+size_t terminal_rows(int fd)
+{
+	struct winsize size;
+	return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : ROWS_DEFAULT;
+}
 
 size_t terminal_columns(int fd)
 {

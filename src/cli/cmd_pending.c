@@ -1,15 +1,18 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/stop.h"
+#include "base/terminal.h"
 #include "base/text.h"
 #include "base/utf8.h"
 #include "cli/command.h"
 #include "cli/json.h"
+#include "cli/pending_view.h"
 #include "store/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Print line, which is freed; no model name can make two lines of it. */
@@ -76,7 +79,45 @@ struct chosen {
 	const struct config *config;
 	const size_t *models;
 	size_t count;
+	struct pending_view *view; /* on a terminal, with --watch; or NULL */
+	struct sighting *rows;     /* for it: a row of each model … */
+	struct instant *since;     /* … and when it was first seen */
 };
+
+/* Find out whether the same row of a model is still there, or another one, and show the count. */
+static void show(struct store *s, const struct chosen *c, size_t i, const struct model *m,
+	const struct pending *p)
+{
+	struct error ignored;
+	struct sighting *row = &c->rows[i];
+	struct instant now = clock_now();
+	bool was_known = row->ctid[0] != '\0';
+	bool ok = p->count == 0 || store_see(s, m, NULL, row, &ignored);
+	bool is_same = was_known && ok && row->ctid[0] != '\0';
+	if (ok && was_known && !is_same && p->count > 0)
+		ok = store_see(s, m, NULL, row, &ignored);
+	if (!ok || p->count == 0)
+		*row = (struct sighting){ 0 };
+	if (!is_same)
+		c->since[i] = now;
+	const struct pending_count_of counted = { i, p->name, p->count, c->since[i] };
+	pending_view_note(c->view, &counted, now);
+}
+
+/* Draw on the terminal. */
+static void draw(const struct chosen *c)
+{
+	char clock[16];
+	struct text t = { 0 };
+	struct tm local;
+	time_t now = time(NULL);
+	strftime(clock, sizeof clock, "%H:%M:%S", localtime_r(&now, &local));
+	const struct pending_frame frame = { terminal_rows(STDOUT_FILENO),
+		terminal_columns(STDOUT_FILENO), clock };
+	pending_view_draw(c->view, &frame, clock_now(), &t);
+	fputs(t.text, stdout);
+	text_free(&t);
+}
 
 /* Count the signals of each model; *count is for how many that was possible.  Why not for others is
  * logged.  Returns the exit status. */
@@ -95,6 +136,8 @@ static int count_pending(
 		p->name = c->config->models[c->models[i]].name;
 		if (m != NULL && store_count(s, m, &p->count, &e)) {
 			(*count)++;
+			if (c->view != NULL)
+				show(s, c, i, m, p);
 			continue;
 		}
 		store_blame(s, c->models[i], &e);
@@ -156,9 +199,10 @@ static int watch(const struct command_line *line, const struct chosen *c, struct
 		struct instant start = clock_now();
 		status = count_pending(s, c, pending, &count);
 		if (count > 0) {
-			if (line->watch >= 0 && isatty(STDOUT_FILENO))
-				printf("\x1b[H\x1b[2J");
-			print_pending(pending, count);
+			if (c->view != NULL)
+				draw(c);
+			else
+				print_pending(pending, count);
 			int written = command_finish_output();
 			status = written > status ? written : status;
 		}
@@ -167,6 +211,8 @@ static int watch(const struct command_line *line, const struct chosen *c, struct
 		if (line->watch >= 0)
 			stop_wait(instant_after(start, line->watch));
 	} while (line->watch >= 0 && status == 0 && !stop_requested());
+	if (c->view != NULL)
+		printf("\n");
 	free(pending);
 	return status;
 }
@@ -182,9 +228,18 @@ int cmd_pending(const struct command_line *line)
 	struct store *s = store_new(config);
 	/* A locked table takes no time from the others. */
 	store_limit_locks(s, config->timeout / (double)config->model_count);
+	if (line->watch >= 0 && terminal_draws(STDOUT_FILENO)) {
+		c.view = pending_view_new(c.count);
+		c.rows = memory_new(c.count, sizeof *c.rows);
+		c.since = memory_new(c.count, sizeof *c.since);
+	}
 	int status = models == NULL ? EXIT_WRONG_USAGE
 		     : line->json   ? count_for_program(&c, s)
 				    : watch(line, &c, s);
+	if (c.view != NULL)
+		pending_view_free(c.view);
+	free(c.rows);
+	free(c.since);
 	store_free(s);
 	free(models);
 	config_free(config);

@@ -93,7 +93,8 @@ class Running:
         with open(self.stdout, "wb") as out, open(self.stderr, "wb") as err:
             self.popen = subprocess.Popen(
                 Process.setpriv(None, "KILL") + self.command, stdin=subprocess.DEVNULL,
-                stdout=out, stderr=err if terminal is None else terminal, env=environment,
+                stdout=out if terminal is None else terminal,
+                stderr=err if terminal is None else terminal, env=environment,
                 cwd=folder, start_new_session=True)
 
     @property
@@ -201,7 +202,7 @@ class Signalbus:
     def start(self, *arguments, environment=None, command=None, terminal=None):
         """
         Starts it in the background; it is killed at the end of the test at the latest.
-        terminal is a descriptor for its standard error, instead of a file.
+        terminal is a descriptor for its standard output and error, instead of files.
         """
         if not BINARY.exists():
             raise AssertionError(f"{BINARY}: not there; run make first")

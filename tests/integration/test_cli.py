@@ -191,6 +191,31 @@ def test_pending_watched(signalbus, schema, number):
     running.stop(number).expect(0)
 
 
+def test_pending_watched_on_a_terminal(signalbus, schema):
+    """As much as fits, redrawn in place; none of it on a terminal that is dumb."""
+    signalbus.configure(*(model(name, schema.make_signals(name.lower(), count))
+                          for name, count in (("A", 3), ("B", 12), ("C", 0))))
+    with Terminal() as terminal:
+        fcntl.ioctl(terminal.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 6, 60, 0, 0))
+        running = signalbus.start("pending", "--watch=0.1", terminal=terminal.slave,
+                                  environment={"TERM": "xterm"})
+        terminal.read_until("Total pending: 15\x1b[K\x1b[J", 20)
+        schema.execute("DELETE FROM b WHERE id > 4")
+        shown = terminal.read_until("Total pending: 7\x1b[K\x1b[J", 20)
+        running.stop(signal.SIGINT).expect(0)
+    screen = shown[shown.rindex("\x1b[H"):].split("\r\n")
+    assert re.match(r"\x1b\[Hsignalbus pending  \d\d:\d\d:\d\d  [-|/\\]\x1b\[K$", screen[0]), screen
+    assert re.match(r" +4 +-\d+\.\d +0:00:0\d +0:00:0\d  B\x1b", screen[2]), screen
+    assert re.match(r" +3 +\+0\.0 +0:00:0\d +A\x1b", screen[3]), screen
+    assert screen[4].startswith("         0 in 1 more models"), screen
+    with Terminal() as terminal:
+        running = signalbus.start("pending", "--watch=0.1", terminal=terminal.slave,
+                                  environment={"TERM": "dumb"})
+        shown = terminal.read_until("Total pending: 7", 20) + terminal.read_until("pending: 7", 20)
+        running.stop(signal.SIGINT).expect(0)
+    assert "\x1b" not in shown
+
+
 @every_flush
 def test_silent_when_all_is_well(signalbus, make_topic, three, flush):
     three(make_topic)
