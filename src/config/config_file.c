@@ -9,10 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifndef DOCDIR
-#define DOCDIR "/usr/local/share/doc/signalbus"
-#endif
-
 /* Far more than any real file; prevents a wrong path to a huge file from filling memory. */
 #define FILE_MAX_BYTES (16 << 20)
 

@@ -9,6 +9,10 @@
 
 #include <stdbool.h>
 
+#ifndef DOCDIR
+#define DOCDIR "/usr/local/share/doc/signalbus"
+#endif
+
 /* The whole file as a string to be freed; NULL with a problem.  It may be a pipe. */
 char *file_read(const char *path, struct problems *problems);
 

@@ -4,6 +4,8 @@
 #ifndef SIGNALBUS_TEST_CONFIG_CASES_H
 #define SIGNALBUS_TEST_CONFIG_CASES_H
 
+#include "config/config_file.h"
+
 #include "config_fixture.h"
 
 /* Mistakes, and all that is said of them.  Line 1 is KAFKA, line 2 MODELS or MODEL. */
