@@ -15,35 +15,37 @@ static double seconds_of(clockid_t clock)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* The fields of /proc/self/stat, numbered as in proc(5), that are read. */
+/* The numbers of fields of /proc/self/stat, as proc(5) has them. */
 enum {
-	STATE = 3,
-	USER_TICKS = 14,
-	SYSTEM_TICKS,
+	PARENT = 4,
+	USER = 14,
+	SYSTEM = 15,
 	THREADS = 20,
-	START_TICKS = 22,
-	SIZE,
-	PAGES,
+	START = 22,
+	SIZE = 23,
+	PAGES = 24,
 	FIELDS
 };
 
-/* The second field is the program's name, which may contain spaces and parentheses. */
-static bool read_fields(double *fields)
+/* The second field is the program's name, which may contain spaces and parentheses; the third one
+ * is a letter. */
+static bool read_fields(double fields[FIELDS])
 {
 	char line[1024];
 	FILE *f = fopen("/proc/self/stat", "re");
 	if (f == NULL)
 		return false;
-	char *end = fgets(line, sizeof line, f) != NULL ? strrchr(line, ')') : NULL;
+	char *at = fgets(line, sizeof line, f) != NULL ? strrchr(line, ')') : NULL;
 	fclose(f);
-	if (end == NULL || strlen(end) < 4)
+	if (at == NULL || strlen(at) < strlen(") S "))
 		return false;
-	char *at = end + 3; /* after the state, which is a letter */
-	for (int i = STATE + 1; i < FIELDS; i++) {
-		char *before = at;
-		fields[i] = strtod(before, &at);
-		if (at == before)
+	at += strlen(") S ");
+	for (int i = PARENT; i < FIELDS; i++) {
+		char *end;
+		fields[i] = strtod(at, &end);
+		if (end == at)
 			return false;
+		at = end;
 	}
 	return true;
 }
@@ -54,12 +56,12 @@ static bool read_stat(struct process_use *use)
 	if (!read_fields(fields))
 		return false;
 	double tick = 1.0 / (double)sysconf(_SC_CLK_TCK);
-	use->cpu_seconds = (fields[USER_TICKS] + fields[SYSTEM_TICKS]) * tick;
+	use->cpu_seconds = (fields[USER] + fields[SYSTEM]) * tick;
 	use->threads = fields[THREADS];
 	use->virtual_bytes = fields[SIZE];
 	use->resident_bytes = fields[PAGES] * (double)sysconf(_SC_PAGESIZE);
-	use->start_time = seconds_of(CLOCK_REALTIME) - seconds_of(CLOCK_BOOTTIME) +
-			  fields[START_TICKS] * tick;
+	use->start_time =
+		seconds_of(CLOCK_REALTIME) - seconds_of(CLOCK_BOOTTIME) + fields[START] * tick;
 	return true;
 }
 
