@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 2048
-#define PATIENCE_MS    200 /* for a slow reader */
+#define READER_WAIT_MS 200 /* for a slow reader */
 
 const char *const log_level_names[] = { "error", "warning", "info", "debug", NULL };
 const char *const log_format_names[] = { "text", "json", NULL };
@@ -110,7 +110,7 @@ static bool write_line(const char *line, size_t length)
 	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
 	int ready;
 	do
-		ready = poll(&fd, 1, sink.lost > 0 ? 0 : PATIENCE_MS);
+		ready = poll(&fd, 1, sink.lost > 0 ? 0 : READER_WAIT_MS);
 	while (ready < 0 && errno == EINTR);
 	return ready != 0 && (write(STDERR_FILENO, line, length) >= 0 || errno != EAGAIN);
 }

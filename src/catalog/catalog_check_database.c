@@ -10,7 +10,7 @@ static const char database_sql[] =
 	"  'database: the session is read-only; connect to the primary "
 	"(target_session_attrs=read-write), as a user whose default_transaction_read_only is off'),"
 	" (false, r.rolsuper, pg_catalog.format('database: role %I is a superuser, so owners of"
-	" signal tables can execute anything, by triggers; connect as a role that may only"
+	" signal tables can execute any code, by triggers; connect as a role that may only"
 	" SELECT, UPDATE and DELETE in the signal tables', r.rolname)),"
 	" (false, pg_catalog.current_setting('autovacuum') = 'off'"
 	"  OR pg_catalog.current_setting('track_counts') = 'off',"

@@ -86,7 +86,7 @@ bool check_order(struct examination *x, struct error *e)
 		" AS k (number, pattern, says) WHERE c.expression ~ k.pattern"
 		" ORDER BY k.number LIMIT 1) AS says FROM c)"
 		" SELECT pg_catalog.format('table %s: column %I of the order %s: a signal that is"
-		" inserted after later ones were sent is sent after them; %s',"
+		" committed late is sent out of order; %s',"
 		" $1::pg_catalog.regclass, f.attname, COALESCE(f.says || pg_catalog.format("
 		"' (DEFAULT %s)', f.expression), 'has no default, so the application sets it'),"
 		" r.text) FROM found f CROSS JOIN remedy r CROSS JOIN numbered n"

@@ -89,14 +89,14 @@ bool check_replica_identity(struct examination *x, struct error *e)
 bool check_dead_letters(struct examination *x, struct error *e)
 {
 	static const char sql[] =
-		"SELECT pg_catalog.format('table %s: user %I may not INSERT dead letters;"
+		"SELECT pg_catalog.format('table %s: user %I lacks INSERT, which dead letters need;"
 		" GRANT INSERT ON %s TO %I', d, current_user, d, current_user)"
 		" FROM pg_catalog.to_regclass($2) AS d"
 		" WHERE $1::pg_catalog.oid IS NOT NULL AND NOT pg_catalog.has_table_privilege(d, "
 		"'INSERT')";
 	static const char command_sql[] =
-		"SELECT pg_catalog.format('table %s: user %I may not %s dead letters, as"
-		" \"signalbus dead-letters\" needs to; GRANT %3$s ON %1$s TO %2$I', d, "
+		"SELECT pg_catalog.format('table %s: user %I lacks %s, which"
+		" \"signalbus dead-letters\" needs; GRANT %3$s ON %1$s TO %2$I', d, "
 		"CURRENT_USER,"
 		" pg_catalog.string_agg(p.name, ', ' ORDER BY p.name DESC))"
 		" FROM pg_catalog.to_regclass($2) AS d, (VALUES ('SELECT'), ('DELETE')) AS p (name)"
@@ -162,7 +162,7 @@ bool check_shared_rows(struct examination *x, struct error *e)
 bool check_owner(struct examination *x, struct error *e)
 {
 	static const char sql[] =
-		"SELECT pg_catalog.format('table %s: its owner %s can execute anything as role %I,"
+		"SELECT pg_catalog.format('table %s: its owner %s can execute any code as role %I,"
 		" by a trigger, and that role owns %s; connect as a role that owns nothing else',"
 		" c.oid::pg_catalog.regclass, c.relowner::pg_catalog.regrole, CURRENT_USER,"
 		" own.name) FROM pg_catalog.pg_class c"

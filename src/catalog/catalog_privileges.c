@@ -25,7 +25,7 @@
 	" pg_catalog.format('user %s may not use it', u),"                                         \
 	" pg_catalog.format('GRANT USAGE ON SCHEMA %s TO %s', s, u) FROM o"                        \
 	" WHERE NOT pg_catalog.has_schema_privilege(schema_oid, 'USAGE')"                          \
-	" UNION ALL SELECT 'table ' || t, pg_catalog.format('user %s may not %s', u,"              \
+	" UNION ALL SELECT 'table ' || t, pg_catalog.format('user %s lacks %s', u,"                \
 	" pg_catalog.string_agg(p.says, ', ' ORDER BY p.place)),"                                  \
 	" pg_catalog.format('GRANT %s ON %s TO %s', pg_catalog.string_agg("                        \
 	"p.remedy, ', ' ORDER BY p.place), t, u) FROM o CROSS JOIN LATERAL (VALUES"                \
@@ -33,7 +33,7 @@
 	"pg_catalog.has_any_column_privilege(o.oid, 'SELECT'), 'SELECT', 'SELECT'),"               \
 	" (2, pg_catalog.has_table_privilege(o.oid, 'DELETE'), 'DELETE', 'DELETE'),"               \
 	" (3, pg_catalog.has_any_column_privilege(o.oid, 'UPDATE'),"                               \
-	" 'UPDATE any column, so it cannot lock rows', a))"                                        \
+	" 'UPDATE on a column (to lock rows)', a))"                                                \
 	" AS p (place, is_there, says, remedy) WHERE NOT p.is_there GROUP BY t, u"                 \
 	" UNION ALL SELECT 'table ' || t,"                                                         \
 	" pg_catalog.format('row level security applies to user %s and may hide signals', u),"     \

@@ -30,7 +30,7 @@ struct running {
 };
 
 /* The state of the reports: in the log, to systemd and over HTTP. */
-struct telling {
+struct reporting {
 	struct status_pages *monitor;
 	bool ready;
 	bool is_outdated;   /* the last reload failed */
@@ -88,7 +88,7 @@ static bool listen_for(struct running *r, struct status_pages *monitor)
 }
 
 /* An invalid file leaves everything unchanged. */
-static void reload(const struct command_line *line, struct running *r, struct telling *t)
+static void reload(const struct command_line *line, struct running *r, struct reporting *t)
 {
 	struct running next;
 	systemd_reloading();
@@ -112,7 +112,7 @@ static void reload(const struct command_line *line, struct running *r, struct te
 }
 
 static void log_statistics(
-	struct telling *t, const char *counts, const char *remarks, struct instant now)
+	struct reporting *t, const char *counts, const char *remarks, struct instant now)
 {
 	double seconds = instant_seconds(t->last_statistics, now);
 	log_info("%s, %.0f/s, slowest acknowledgement %.3f s%s", counts,
@@ -123,7 +123,7 @@ static void log_statistics(
 	t->next_statistics = instant_after(now, STATISTICS_S);
 }
 
-static void tell_status(const struct running *r, struct telling *t, bool has_database)
+static void report_status(const struct running *r, struct reporting *t, bool has_database)
 {
 	size_t pending;
 	bool more;
@@ -146,29 +146,29 @@ static void tell_status(const struct running *r, struct telling *t, bool has_dat
 	text_free(&remarks);
 }
 
-static void tell(const struct running *r, struct telling *t)
+static void report(const struct running *r, struct reporting *t)
 {
-	struct daemon_report report = daemon_report(r->daemon);
+	struct daemon_report now_done = daemon_report(r->daemon);
 	struct instant now = clock_now();
-	t->sent += report.sent;
-	if (report.worst_ack > t->worst_ack)
-		t->worst_ack = report.worst_ack;
-	if (report.is_ready && !t->ready) {
+	t->sent += now_done.sent;
+	if (now_done.worst_ack > t->worst_ack)
+		t->worst_ack = now_done.worst_ack;
+	if (now_done.is_ready && !t->ready) {
 		t->ready = true;
 		systemd_ready();
 	}
 	double watchdog = systemd_watchdog_interval();
-	if (watchdog > 0 && report.is_alive && !instant_before(now, t->next_alive)) {
+	if (watchdog > 0 && now_done.is_alive && !instant_before(now, t->next_alive)) {
 		systemd_alive();
 		t->next_alive = instant_after(now, watchdog / 3);
 	}
 	/* Also while the broker is unavailable from the start: people ask what is pending. */
-	if ((t->ready || report.has_database) && !instant_before(now, t->next_status))
-		tell_status(r, t, report.has_database);
+	if ((t->ready || now_done.has_database) && !instant_before(now, t->next_status))
+		report_status(r, t, now_done.has_database);
 }
 
 /* Run under one configuration after another until asked to stop. */
-static void run(const struct command_line *line, struct running *r, struct telling *t)
+static void run(const struct command_line *line, struct running *r, struct reporting *t)
 {
 	const struct config *c = r->config;
 	log_info("started: signalbus %s, %s, %zu model%s, %s%s", SIGNALBUS_VERSION, c->file,
@@ -180,7 +180,7 @@ static void run(const struct command_line *line, struct running *r, struct telli
 	while (!stop_requested()) {
 		if (stop_take_reload())
 			reload(line, r, t);
-		tell(r, t);
+		report(r, t);
 		status_pages_show_alive(t->monitor);
 		stop_wait_reload(instant_after(clock_now(), TICK_S));
 	}
@@ -193,7 +193,7 @@ int cmd_run(const struct command_line *line)
 {
 	struct running r;
 	struct instant now = clock_now();
-	struct telling t = { .last_statistics = now,
+	struct reporting t = { .last_statistics = now,
 		.next_statistics = instant_after(now, STATISTICS_S) };
 	if (!stop_install_reload()) {
 		log_error("cannot wait for signals: %s", strerror(errno));

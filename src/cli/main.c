@@ -34,23 +34,23 @@ static const struct {
 } commands[] = {
 	{ "run", cmd_run, "", NO_NAMES, "",
 		"send signals as soon as they are committed, until stopped",
-		"Polls each table, and is woken at commit by the triggers that \"signalbus "
-		"triggers\" prints.\n"
+		"Polls each table. Triggers wake it at commit; \"signalbus triggers\" prints "
+		"them.\n"
 		"Waits while the database or the broker is unavailable. SIGHUP reloads the "
 		"configuration.",
 		" start daemon serve " },
 	{ "flush", cmd_flush, "wre", NAMES, "[-w SECONDS] [-r SECONDS] [-e NAME]... [NAME]...",
-		"send what is pending now and still there after a wait",
+		"note pending signals, wait, send those that remain",
 		"Notes which signals are pending, waits for concurrent senders, then sends those "
 		"that are\n"
-		"still there. Keeps no order: a model that another process sends in order is left "
-		"out.",
+		"still there. Ignores order_by. Skips models that another process is sending in "
+		"order.",
 		" send once " },
 	{ "flushmany", cmd_flushmany, "rje", NAMES, "[-r SECONDS] [-j N] [-e NAME]... [NAME]...",
 		"send a possibly huge backlog, in no particular order",
-		"Any number of processes may run it at once. Keeps no order: a model that another "
-		"process\n"
-		"sends in order is left out.",
+		"Any number of processes may run it at once. Ignores order_by. Skips models that "
+		"another\n"
+		"process is sending in order.",
 		" drain " },
 	{ "flushordered", cmd_flushordered, "re", NAMES, "[-r SECONDS] [-e NAME]... [NAME]...",
 		"send all pending signals in the order of order_by",
@@ -58,7 +58,7 @@ static const struct {
 		"status is 75.",
 		NULL },
 	{ "signals", cmd_signals, "J", NO_NAMES, "[--json]", "print the names of the models",
-		"One name a line, in the order of the configuration.", " models list ls " },
+		"One name per line, in the order of the configuration.", " models list ls " },
 	{ "pending", cmd_pending, "WJ", REAL_NAMES, "[--watch [SECONDS]|--json] [NAME]...",
 		"print how many signals are pending",
 		"A line for each model with pending signals, fewest first, then the total.",
@@ -66,13 +66,15 @@ static const struct {
 	{ "check", cmd_check, "eFNJ", REAL_NAMES,
 		"[--config-only] [--deny-warnings] [--json] [-e NAME]... [NAME]...",
 		"check tables, privileges, topics and servers",
-		"A line for each problem, with its remedy; sends and changes nothing. The exit "
-		"status is 1 if\n"
-		"there are problems.",
+		"Prints one line per problem, with its remedy. Sends and changes nothing. The exit "
+		"status is 1\n"
+		"if there are problems.",
 		" validate verify test doctor " },
 	{ "schema", cmd_schema, "", REAL_NAMES, "NAME",
 		"print the JSON Schema of a model's message value",
-		"JSON Schema, draft 2020-12. The value must be a JSON object, or a column of JSON.",
+		"JSON Schema, draft 2020-12. Requires that the value is a JSON object, or a json "
+		"or "
+		"jsonb column.",
 		NULL },
 	{ "triggers", cmd_triggers, "D", REAL_NAMES, "[--drop] [NAME]...",
 		"print the SQL of the triggers that wake the daemon",

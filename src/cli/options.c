@@ -37,7 +37,7 @@ static const struct {
 		"configuration (default: $SIGNALBUS_CONFIG, else " DEFAULT_CONFIG_FILE ")" },
 	{ 'v', true, true, "verbose", NULL, "log more; twice: debug" },
 	{ 'q', true, true, "quiet", NULL, "log errors only" },
-	{ 'h', true, true, "help", NULL, "print this help, or that of the command" },
+	{ 'h', true, true, "help", NULL, "print this help, or the help of COMMAND" },
 	{ 'V', true, true, "version", NULL,
 		"print the versions of signalbus and of the libraries" },
 	{ 'w', true, false, "wait", "SECONDS",
@@ -51,10 +51,10 @@ static const struct {
 	{ 'D', false, false, "drop", NULL, "triggers: print the SQL that removes them" },
 	{ 'F', false, false, "config-only", NULL,
 		"check: check the configuration file only, without its secrets" },
-	{ 'Q', false, false, "requeue", NULL, "dead-letters: put them back into their tables" },
+	{ 'Q', false, false, "requeue", NULL, "dead-letters: return dead letters to their tables" },
 	{ 'X', false, false, "discard", NULL, "dead-letters: delete them" },
 	{ 'A', false, false, "all", NULL, "dead-letters: discard those of all models" },
-	{ 'J', false, false, "json", NULL, "print one JSON document, for programs" },
+	{ 'J', false, false, "json", NULL, "print a JSON document" },
 };
 
 #define OPTION_COUNT (sizeof options / sizeof options[0])

@@ -330,8 +330,10 @@ static void say_missing_close(const struct parser *p, struct token *at, struct t
 	const struct token *open = &p->open[p->open_count - 1];
 	if (at->kind == END)
 		*at = *open;
-	text_addf(t, "\"%c\" is missing for the \"%c\"", closing(open->c), open->c);
-	if (at->start != open->start)
+	bool is_here = at->start == open->start;
+	text_addf(t, "missing \"%c\" for %s \"%c\"", closing(open->c), is_here ? "this" : "the",
+		open->c);
+	if (!is_here)
 		text_addf(t, " in line %u", line_of(p, open));
 }
 
@@ -339,24 +341,24 @@ static void say_value(const struct parser *p, struct token *at, struct text *t)
 {
 	int length = (int)(at->end - at->start);
 	if (at->kind == OTHER && at->c == '\'')
-		text_addf(t, "text is in double quotes, not in single ones");
+		text_addf(t, "use double quotes, not single quotes");
 	else if (is_curly(at->start))
-		text_addf(t, "text is in straight double quotes (\")");
+		text_addf(t, "enclose text in straight double quotes (\")");
 	else if (p->state == AFTER_COMMA && at->kind == OTHER && at->c == closing(innermost(p))) {
 		*at = p->last;
-		text_addf(t, "there is no comma after the last element");
+		text_addf(t, "remove the comma after the last element");
 	} else if (at->kind == OTHER && at->c == '=')
-		text_addf(t, "one \"=\" is enough");
+		text_addf(t, "remove the second \"=\"");
 	else if (at->kind == NAME && is_switch(at))
 		text_addf(t, "write true or false");
 	else if (at->kind == NAME && may_show(p, at))
-		text_addf(t, "text is in double quotes: \"%.*s\"", length, at->start);
+		text_addf(t, "enclose text in double quotes: \"%.*s\"", length, at->start);
 	else if (at->kind == NAME)
-		text_addf(t, "text is in double quotes");
+		text_addf(t, "enclose text in double quotes");
 	else if (at->kind == MALFORMED)
-		text_addf(t, "a number has no unit, and text is in double quotes");
+		text_addf(t, "write the number without a unit, or enclose text in double quotes");
 	else if (innermost(p) == '[' && at->kind == OTHER && strchr("({[", at->c) != NULL)
-		text_addf(t, "a list of groups or lists is in ( ), not in [ ]");
+		text_addf(t, "use ( ) for a list of groups or lists, not [ ]");
 	else if (is_in_list(p))
 		text_addf(t, "an element is missing");
 	else
@@ -372,9 +374,10 @@ static void say_equals(const struct parser *p, struct token *at, struct text *t)
 	if (*at->start == '.' && at->start == name->end) {
 		size_t whole = strspn(name->start,
 			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
-		text_addf(t, "a name has \"_\" instead of \".\": ");
+		text_addf(t, "write ");
 		for (size_t i = 0; i < whole; i++)
 			text_add(t, name->start[i] == '.' ? "_" : &name->start[i], 1);
+		text_addf(t, ": \"_\" replaces \".\"");
 	} else if (length == 7 && strncmp(name->start, "include", 7) == 0) {
 		*at = *name;
 		text_addf(t, "write @include \"FILE\", in a line of its own");
@@ -387,11 +390,11 @@ static void say_name(const struct parser *p, struct token *at, struct text *t)
 {
 	bool is_separator = at->kind == OTHER && (at->c == ';' || at->c == ',');
 	if (is_separator && p->last.kind == OTHER && (p->last.c == ';' || p->last.c == ','))
-		text_addf(t, "one \"%c\" is enough", at->c);
+		text_addf(t, "remove the second \"%c\"", at->c);
 	else if (is_separator)
 		text_addf(t, "there is no setting before \"%c\"", at->c);
 	else if (at->kind == STRING)
-		text_addf(t, "the name of a setting has no quotes");
+		text_addf(t, "remove the quotes around the name");
 	else if (at->kind == OTHER && at->c == '@')
 		text_addf(t, "write @include \"FILE\", in a line of its own");
 	else if (at->kind == OTHER && at->c == '[' && p->open_count == 0)

@@ -39,7 +39,7 @@ static const char *type_name(const config_setting_t *s)
 	case CONFIG_TYPE_INT64:
 		return "an integer";
 	case CONFIG_TYPE_FLOAT:
-		return "a number";
+		return "a floating-point number";
 	case CONFIG_TYPE_STRING:
 		return "a string";
 	case CONFIG_TYPE_BOOL:

@@ -89,13 +89,13 @@ static void lose_session(struct worker *w)
 	metrics_lost(w->daemon->metrics, w->number);
 }
 
-/* Owners of signal tables execute what they like as the user who deletes there. */
+/* Owners of signal tables can execute any code as the user who deletes there. */
 static void warn_of_superuser(struct worker *w)
 {
 	if (store_is_superuser(w->store) &&
 		!atomic_flag_test_and_set(&w->daemon->warned_of_superuser))
 		log_warning("database: the user is a superuser, so owners of signal tables can "
-			    "execute anything, by triggers; connect as a role that may only "
+			    "execute any code, by triggers; connect as a role that may only "
 			    "SELECT, UPDATE and DELETE in the signal tables");
 }
 
@@ -220,7 +220,7 @@ static void watch_locks(struct worker *w, const struct burst_order *order, struc
 	if (!store_see(w->store, m, passes ? lists : NULL, &row, &e)) {
 		log_debug("%s", e.text);
 	} else if (status_saw(status, m->index, swept, &row)) {
-		store_say_locker(w->store, &row, &who);
+		store_describe_locker(w->store, &row, &who);
 		status_tell_held(status, m->index, m->relation, who.text);
 	}
 	text_free(&passed[0]);

@@ -21,7 +21,7 @@
 #define SELF_TEST_S 2.0
 #define WORKERS_S   0.1 /* between checks whether a worker is connected: workers come first */
 #define DEAF_TRIES  2   /* failures, while workers are connected, until this is logged */
-#define DEAF_S      3.0 /* … and so long: workers find out meanwhile what they lack */
+#define DEAF_S      3.0 /* … and so long: workers may report the same shortage first */
 
 struct listener {
 	const struct config *config;
@@ -228,7 +228,7 @@ static void note_failure(struct listener *l, const struct error *e)
 		health_want_room(l->health);
 	if (l->failures < DEAF_TRIES || health_is_short(l->health) ||
 		instant_seconds(l->failing, clock_now()) < DEAF_S)
-		return; /* workers may have a shortage to tell, which is the reason for this, too */
+		return; /* workers may report the same shortage first */
 	l->deaf = clock_now();
 	log_warning("cannot receive notifications: %s; polling all tables every %g s", e->text,
 		l->config->poll_interval);

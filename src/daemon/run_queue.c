@@ -34,61 +34,61 @@ struct run_queue {
 
 struct run_queue *queue_new(size_t count, unsigned workers, double poll_interval)
 {
-	struct run_queue *d = memory_new(1, sizeof *d);
-	clock_condition_init(&d->changed);
-	pthread_mutex_init(&d->lock, NULL);
-	d->entries = memory_new(count, sizeof *d->entries);
+	struct run_queue *q = memory_new(1, sizeof *q);
+	clock_condition_init(&q->changed);
+	pthread_mutex_init(&q->lock, NULL);
+	q->entries = memory_new(count, sizeof *q->entries);
 	for (size_t i = 0; i < count; i++)
-		d->entries[i].holder = NOBODY;
-	d->count = count;
-	d->workers = workers;
-	d->poll_interval = poll_interval;
-	return d;
+		q->entries[i].holder = NOBODY;
+	q->count = count;
+	q->workers = workers;
+	q->poll_interval = poll_interval;
+	return q;
 }
 
-void queue_free(struct run_queue *d)
+void queue_free(struct run_queue *q)
 {
-	if (d == NULL)
+	if (q == NULL)
 		return;
-	pthread_mutex_destroy(&d->lock);
-	pthread_cond_destroy(&d->changed);
-	free(d->entries);
-	free(d);
+	pthread_mutex_destroy(&q->lock);
+	pthread_cond_destroy(&q->changed);
+	free(q->entries);
+	free(q);
 }
 
-void queue_set_ordered(struct run_queue *d, size_t model)
+void queue_set_ordered(struct run_queue *q, size_t model)
 {
-	d->entries[model].ordered = true;
+	q->entries[model].ordered = true;
 }
 
-void queue_set_off(struct run_queue *d, size_t model)
+void queue_set_off(struct run_queue *q, size_t model)
 {
-	d->entries[model].off = true;
+	q->entries[model].off = true;
 }
 
-void queue_announce(struct run_queue *d, size_t model)
+void queue_announce(struct run_queue *q, size_t model)
 {
-	pthread_mutex_lock(&d->lock);
-	d->entries[model].announced = true;
-	pthread_cond_broadcast(&d->changed);
-	pthread_mutex_unlock(&d->lock);
+	pthread_mutex_lock(&q->lock);
+	q->entries[model].announced = true;
+	pthread_cond_broadcast(&q->changed);
+	pthread_mutex_unlock(&q->lock);
 }
 
-void queue_announce_all(struct run_queue *d)
+void queue_announce_all(struct run_queue *q)
 {
-	for (size_t i = 0; i < d->count; i++)
-		queue_announce(d, i);
+	for (size_t i = 0; i < q->count; i++)
+		queue_announce(q, i);
 }
 
 /* Whether worker may serve the model now, if it were due. */
-static bool is_free(const struct run_queue *d, const struct entry *m, unsigned worker)
+static bool is_free(const struct run_queue *q, const struct entry *m, unsigned worker)
 {
 	if (m->off)
 		return false;
 	if (m->ordered)
 		return m->active == 0 && (m->holder == NOBODY || m->holder == worker);
 	return m->active == 0 ||
-	       (!m->failing && (m->more || m->announced) && m->active < d->workers);
+	       (!m->failing && (m->more || m->announced) && m->active < q->workers);
 }
 
 /* When the model is due: at once if rows are known to be there. */
@@ -102,12 +102,12 @@ static struct instant time_of(const struct entry *m)
 /* The due model that was served least recently, or NULL; *next is when one becomes due by
  * itself. */
 static struct entry *choose(
-	struct run_queue *d, unsigned worker, struct instant now, struct instant *next)
+	struct run_queue *q, unsigned worker, struct instant now, struct instant *next)
 {
 	struct entry *best = NULL;
-	for (size_t i = 0; i < d->count; i++) {
-		struct entry *m = &d->entries[i];
-		if (!is_free(d, m, worker))
+	for (size_t i = 0; i < q->count; i++) {
+		struct entry *m = &q->entries[i];
+		if (!is_free(q, m, worker))
 			continue;
 		struct instant t = time_of(m);
 		if (instant_before(now, t))
@@ -118,7 +118,7 @@ static struct entry *choose(
 	return best;
 }
 
-static enum queue_reason take(struct run_queue *d, struct entry *m, struct instant now)
+static enum queue_reason take(struct run_queue *q, struct entry *m, struct instant now)
 {
 	enum queue_reason reason = m->more        ? QUEUE_MORE
 				   : m->announced ? QUEUE_ANNOUNCED
@@ -127,38 +127,38 @@ static enum queue_reason take(struct run_queue *d, struct entry *m, struct insta
 	if (!instant_before(now, m->look))
 		reason = QUEUE_TIME;
 	if (reason == QUEUE_TIME)
-		m->look = instant_after(now, d->poll_interval);
-	m->announced = false; /* what arrives from now on announces another visit */
+		m->look = instant_after(now, q->poll_interval);
+	m->announced = false; /* later notifications cause another visit */
 	m->active++;
-	m->served = ++d->served;
+	m->served = ++q->served;
 	return reason;
 }
 
-bool queue_take(struct run_queue *d, unsigned worker, struct instant deadline, size_t *model,
+bool queue_take(struct run_queue *q, unsigned worker, struct instant deadline, size_t *model,
 	enum queue_reason *reason)
 {
 	struct entry *m = NULL;
-	pthread_mutex_lock(&d->lock);
-	while (!d->closed) {
+	pthread_mutex_lock(&q->lock);
+	while (!q->closed) {
 		struct instant now = clock_now(), next = deadline;
-		m = choose(d, worker, now, &next);
+		m = choose(q, worker, now, &next);
 		if (m != NULL || !instant_before(now, deadline))
 			break;
 		struct timespec until = instant_timespec(next);
-		pthread_cond_timedwait(&d->changed, &d->lock, &until);
+		pthread_cond_timedwait(&q->changed, &q->lock, &until);
 	}
 	if (m != NULL) {
-		*model = (size_t)(m - d->entries);
-		*reason = take(d, m, clock_now());
+		*model = (size_t)(m - q->entries);
+		*reason = take(q, m, clock_now());
 	}
-	pthread_mutex_unlock(&d->lock);
+	pthread_mutex_unlock(&q->lock);
 	return m != NULL;
 }
 
-void queue_done(struct run_queue *d, size_t model, enum queue_outcome outcome, double delay)
+void queue_done(struct run_queue *q, size_t model, enum queue_outcome outcome, double delay)
 {
-	struct entry *m = &d->entries[model];
-	pthread_mutex_lock(&d->lock);
+	struct entry *m = &q->entries[model];
+	pthread_mutex_lock(&q->lock);
 	m->active--;
 	m->more = outcome == QUEUE_FULL;
 	m->failing = outcome == QUEUE_LATER && delay > 0;
@@ -168,42 +168,42 @@ void queue_done(struct run_queue *d, size_t model, enum queue_outcome outcome, d
 	} else if (outcome == QUEUE_EMPTIED && delay > 0) {
 		m->look = instant_earlier(m->look, instant_after(clock_now(), delay));
 	}
-	pthread_cond_broadcast(&d->changed);
-	pthread_mutex_unlock(&d->lock);
+	pthread_cond_broadcast(&q->changed);
+	pthread_mutex_unlock(&q->lock);
 }
 
-void queue_keep(struct run_queue *d, unsigned worker, size_t model)
+void queue_keep(struct run_queue *q, unsigned worker, size_t model)
 {
-	pthread_mutex_lock(&d->lock);
-	d->entries[model].holder = worker;
-	pthread_mutex_unlock(&d->lock);
+	pthread_mutex_lock(&q->lock);
+	q->entries[model].holder = worker;
+	pthread_mutex_unlock(&q->lock);
 }
 
-void queue_lost(struct run_queue *d, unsigned worker)
+void queue_lost(struct run_queue *q, unsigned worker)
 {
-	pthread_mutex_lock(&d->lock);
-	for (size_t i = 0; i < d->count; i++)
-		if (d->entries[i].holder == worker)
-			d->entries[i].holder = NOBODY;
-	pthread_cond_broadcast(&d->changed);
-	pthread_mutex_unlock(&d->lock);
+	pthread_mutex_lock(&q->lock);
+	for (size_t i = 0; i < q->count; i++)
+		if (q->entries[i].holder == worker)
+			q->entries[i].holder = NOBODY;
+	pthread_cond_broadcast(&q->changed);
+	pthread_mutex_unlock(&q->lock);
 }
 
-void queue_close(struct run_queue *d)
+void queue_close(struct run_queue *q)
 {
-	pthread_mutex_lock(&d->lock);
-	d->closed = true;
-	pthread_cond_broadcast(&d->changed);
-	pthread_mutex_unlock(&d->lock);
+	pthread_mutex_lock(&q->lock);
+	q->closed = true;
+	pthread_cond_broadcast(&q->changed);
+	pthread_mutex_unlock(&q->lock);
 }
 
-bool queue_wait_closed(struct run_queue *d, struct instant deadline)
+bool queue_wait_closed(struct run_queue *q, struct instant deadline)
 {
 	struct timespec until = instant_timespec(deadline);
-	pthread_mutex_lock(&d->lock);
-	while (!d->closed && instant_before(clock_now(), deadline))
-		pthread_cond_timedwait(&d->changed, &d->lock, &until);
-	bool closed = d->closed;
-	pthread_mutex_unlock(&d->lock);
+	pthread_mutex_lock(&q->lock);
+	while (!q->closed && instant_before(clock_now(), deadline))
+		pthread_cond_timedwait(&q->changed, &q->lock, &until);
+	bool closed = q->closed;
+	pthread_mutex_unlock(&q->lock);
 	return closed;
 }

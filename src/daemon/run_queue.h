@@ -32,38 +32,38 @@ enum queue_outcome {
 /* A queue for models 0 to count - 1, shared by workers; all are due at once.  poll_interval is in
  * seconds. */
 struct run_queue *queue_new(size_t count, unsigned workers, double poll_interval);
-void queue_free(struct run_queue *d);
+void queue_free(struct run_queue *q);
 
 /* A model that must be sent by one worker at a time, always the same one while it holds the
  * lock. */
-void queue_set_ordered(struct run_queue *d, size_t model);
+void queue_set_ordered(struct run_queue *q, size_t model);
 
 /* A model that is never due. */
-void queue_set_off(struct run_queue *d, size_t model);
+void queue_set_off(struct run_queue *q, size_t model);
 
 /* A notification arrived. */
-void queue_announce(struct run_queue *d, size_t model);
-void queue_announce_all(struct run_queue *d);
+void queue_announce(struct run_queue *q, size_t model);
+void queue_announce_all(struct run_queue *q);
 
 /* Wait until a model is due for this worker, at most until deadline.  Returns whether there is one,
  * which the worker returns with queue_done(). */
-bool queue_take(struct run_queue *d, unsigned worker, struct instant deadline, size_t *model,
+bool queue_take(struct run_queue *q, unsigned worker, struct instant deadline, size_t *model,
 	enum queue_reason *reason);
 
 /* Return a model.  delay (seconds) is for QUEUE_LATER; for QUEUE_EMPTIED it is the time until the
  * next scan of the whole table, 0: the poll interval. */
-void queue_done(struct run_queue *d, size_t model, enum queue_outcome outcome, double delay);
+void queue_done(struct run_queue *q, size_t model, enum queue_outcome outcome, double delay);
 
 /* The worker holds the model's ordered lock: from now on only this worker may take the model. */
-void queue_keep(struct run_queue *d, unsigned worker, size_t model);
+void queue_keep(struct run_queue *q, unsigned worker, size_t model);
 
 /* The worker has lost its session, and with it all ordered locks. */
-void queue_lost(struct run_queue *d, unsigned worker);
+void queue_lost(struct run_queue *q, unsigned worker);
 
 /* No model is due any more: workers that wait in queue_take() return at once. */
-void queue_close(struct run_queue *d);
+void queue_close(struct run_queue *q);
 
 /* Wait until the queue is closed, at most until deadline.  Returns whether it is. */
-bool queue_wait_closed(struct run_queue *d, struct instant deadline);
+bool queue_wait_closed(struct run_queue *q, struct instant deadline);
 
 #endif

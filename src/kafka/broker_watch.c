@@ -149,8 +149,8 @@ static void note_failure(struct watch *w, rd_kafka_resp_err_t code, struct insta
 			note_down(w, reason);
 		return;
 	}
-	double patience = fmin(w->trouble[0] != '\0' ? REFUSED_S : UNREACHED_S, timeout);
-	if (instant_seconds(w->failing_since, now) >= patience)
+	double limit = fmin(w->trouble[0] != '\0' ? REFUSED_S : UNREACHED_S, timeout);
+	if (instant_seconds(w->failing_since, now) >= limit)
 		note_down(w, w->trouble[0] != '\0' ? w->trouble : ask_plain_code(code));
 }
 

@@ -43,21 +43,20 @@ void lane_begin(struct lane *lane, struct ledger *l, size_t count);
 
 /* Send a message, whose bytes are copied, for a slot.  A topic that is known to be missing or
  * forbidden is refused at once (VERDICT_TOPIC), and tried again after waits that double from 0.1 to
- * 10 seconds; one whose partitions have no leader, or lost ones, or too few replicas, too
- * (VERDICT_AWAY), for as long as that is so.  Waits while the producer's queue is full,
- * until deadline; nothing is sent after it.  Returns false where the producer refused it; the
- * verdict is in the ledger. */
+ * 10 seconds.  A topic whose partitions lack a leader or in-sync replicas is refused (VERDICT_AWAY)
+ * until they have them.  Waits while the producer's queue is full, until deadline; nothing is sent
+ * after it.  Returns false if the producer refused the message; the verdict is in the ledger. */
 bool lane_send(struct lane *lane, struct ledger *l, size_t slot, const struct message *message,
 	struct instant deadline);
 
-/* Who knows the message of a slot, which is good until the next is asked for; NULL: nobody. */
+/* Returns the message of a slot, valid until the next call; NULL if unknown. */
 struct lane_memory {
 	const struct message *(*message_of)(void *arg, size_t slot);
 	void *arg;
 };
 
 /* Wait until each slot of l has a verdict.  Those that have none at deadline become
- * VERDICT_UNKNOWN, or VERDICT_AWAY where it is known what keeps their topic from being stored. */
+ * VERDICT_UNKNOWN, or VERDICT_AWAY if it is known what keeps their topic from being stored. */
 void lane_await(
 	struct lane *lane, struct ledger *l, struct instant deadline, const struct lane_memory *m);
 

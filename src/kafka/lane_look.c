@@ -13,7 +13,7 @@
 
 #define ASK_MS          500
 #define ASK_SETTINGS_MS 300
-#define PATIENCE_MAX_S  3.0 /* for a leader that has not answered for long */
+#define ASK_MAX_S       3.0 /* for a leader that has not answered for long */
 #define NODES_MAX       100 /* of a cluster; those beyond are queried again */
 
 /* A query of the cluster. */
@@ -28,9 +28,9 @@ struct look {
 };
 
 /* How long to wait for a leader: longer each time, because a slow one answers eventually. */
-static int patience_ms(const struct lane *lane, unsigned failures)
+static int ask_limit_ms(const struct lane *lane, unsigned failures)
 {
-	double seconds = fmin(ASK_MS / 1e3 * (1U << (failures < 4 ? failures : 4)), PATIENCE_MAX_S);
+	double seconds = fmin(ASK_MS / 1e3 * (1U << (failures < 4 ? failures : 4)), ASK_MAX_S);
 	return (int)(fmin(seconds, lane->config->timeout / 4) * 1000);
 }
 
@@ -45,7 +45,7 @@ static bool is_lost(const struct look *k, const char *topic,
 	if (trouble->is_lost &&
 		(broker->is_watched || instant_before(clock_now(), trouble->next_ask)))
 		return true;
-	int wait_ms = patience_ms(k->lane, trouble->failures);
+	int wait_ms = ask_limit_ms(k->lane, trouble->failures);
 	bool answers = ask_leader(k->handle, topic, p->id, wait_ms);
 	producer_poll(k->lane->producer, 0); /* for errors that were reported meanwhile */
 	broker_node_asked(broker, trouble, answers, topic, p->id);

@@ -10,7 +10,7 @@
  * The first rows of a claim may be in flight to the broker while the last ones still arrive from
  * the database.  If such a claim fails, their acknowledgements are awaited nevertheless, and they
  * are sent again with the next burst.  This is done in order, and by a sole worker: several may
- * delete the rows of a claim before the first one is sent (store/claim_unlocked.c).
+ * delete the rows of a claim before the first one is sent (store/delete_first.c).
  */
 #ifndef SIGNALBUS_BURST_H
 #define SIGNALBUS_BURST_H

@@ -13,9 +13,9 @@ static bool is_to_blame(const struct burst *b, size_t row, enum blame blame)
 	return entry->verdict == VERDICT_REJECTED && entry->blame == blame;
 }
 
-/* Which of the rows to send again: those that were rejected along with others.  In order, where one
- * was rejected, all from the first that is not stored: what is late before it may be so for its
- * sake; but none from one on that was judged by itself. */
+/* Which of the rows to send again: those that were rejected together with others.  In order: resend
+ * everything from the first row that is not stored, since a late row may be late because of the
+ * rejected one.  Stop at a row that was judged alone. */
 static size_t rejected_among(
 	const struct burst *b, const size_t *rows, size_t count, size_t *rejected)
 {

@@ -485,7 +485,7 @@ static bool ordered_step(
 	if (!ok || !result.held_back)
 		return ok;
 	if (instant_seconds(w->retry.since, clock_now()) >= w->retry.time_limit)
-		return store_say_writer(w->store, m, e);
+		return store_set_writer_error(w->store, m, e);
 	put_off(w, t, instant_after(clock_now(), HELD_PAUSE_S));
 	return true;
 }

@@ -60,7 +60,7 @@
  * claimed, at any later time if it was frozen meanwhile, while its successor begins.  This
  * preserves the order of first appearances: the successor must begin with the same burst, because
  * none of it was deleted, and sends all of it before it continues.  Each of the two sends without a
- * gap (bus.h), so what either of them stores of the burst is always a prefix of it.
+ * gap (lane.h), so what either of them stores of the burst is always a prefix of it.
  */
 #ifndef SIGNALBUS_BARRIER_H
 #define SIGNALBUS_BARRIER_H

@@ -11,9 +11,10 @@
 #define LIST_ROWS 10000
 
 /* How long a claim waits for writers; the caller may have other models to serve. */
-#define PATIENCE_S 0.02
+#define WRITERS_WAIT_S 0.02
 
-/* Before the second look at pg_locks; doubled for each other one, as long as PATIENCE_S lasts. */
+/* Before the second look at pg_locks; doubled for each other one, as long as WRITERS_WAIT_S lasts.
+ */
 #define PAUSE_S 0.001
 
 #define WARN_AFTER_S 10.0
@@ -282,7 +283,7 @@ static bool describe_writer(struct store *s, const char *writer, struct text *t,
 	return true;
 }
 
-bool store_say_writer(struct store *s, const struct model *m, struct error *e)
+bool store_set_writer_error(struct store *s, const struct model *m, struct error *e)
 {
 	const struct barrier *b = &s->models[m->index].ordering.barrier;
 	struct text who = { 0 };
@@ -309,7 +310,7 @@ static double hold_seconds(struct attempt *a)
 	double seconds = instant_seconds(a->barrier->since, clock_now());
 	if (seconds >= WARN_AFTER_S && !a->ordering->is_warned) {
 		a->ordering->is_warned = true;
-		store_say_writer(a->store, a->model, &e);
+		store_set_writer_error(a->store, a->model, &e);
 		log_warning("%s", e.text);
 	}
 	return seconds;
@@ -325,7 +326,7 @@ bool store_claim_ordered(struct store *s, const struct model *m,
 		.barrier = &o->barrier,
 		.request = request,
 		.claim = claim,
-		.until = instant_after(clock_now(), PATIENCE_S) };
+		.until = instant_after(clock_now(), WRITERS_WAIT_S) };
 	bool ok = claim_listed(&a, &claim->count, &claim->held_back, e);
 	claim->in_order = true;
 	claim->from_start = !o->from_floor;

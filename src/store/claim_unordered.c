@@ -76,8 +76,6 @@ static void stream_row(void *arg)
 	stream->request->on_row(stream->request->arg, rows_count(stream->claim->rows));
 }
 
-/* The calls of a claim in no order: BEGIN; those that prove the session, look at the table and set
- * the path, where there is need; the claim. */
 static void set_values(struct sent_claim *c, const struct model *m, const struct claim_request *r)
 {
 	size_t count = 0;
@@ -98,8 +96,9 @@ static void set_values(struct sent_claim *c, const struct model *m, const struct
 	c->claim->value_count = (int)count;
 }
 
-/* Begin, and claim with a statement that send_claim() prepares.  A claim from the beginning of a
- * table also finds out whether the table still is as the model has it. */
+/* The calls of a claim in no order: BEGIN; if needed, those that prove the session, look at the
+ * table and set the path; the claim, with a statement that send_claim() prepares.  A claim from the
+ * beginning of a table also finds out whether the table still is as the model has it. */
 static struct sent_claim *new_claim(
 	const struct store *s, const struct model *m, const struct claim_request *request)
 {

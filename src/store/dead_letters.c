@@ -122,8 +122,7 @@ bool store_dead_letters(struct store *s, size_t index, const struct dead_letter_
 	if (table == NULL)
 		return false;
 	char *key = key_columns(s, index);
-	const char *const values[] = { s->config->models[index].name, page->ids, page->behind,
-		key };
+	const char *const values[] = { s->config->models[index].name, page->ids, page->after, key };
 	char *sql = text_format(
 		"SELECT d.id, d.model, pg_catalog.to_json(d.failed_at) #>> '{}', COALESCE(("
 		"SELECT pg_catalog.json_object_agg(k, d.signal -> k)"
@@ -257,7 +256,7 @@ static bool put_back(struct return_trip *r, struct range_of_page p, struct error
 static bool may_insert(struct return_trip *r, size_t index, bool *may, struct error *e)
 {
 	static const char sql[] =
-		"SELECT pg_catalog.format('user %I may not INSERT into table %s; GRANT INSERT ON %s"
+		"SELECT pg_catalog.format('user %I lacks INSERT on table %s; GRANT INSERT ON %s"
 		" TO %I', CURRENT_USER, c, c, CURRENT_USER) FROM pg_catalog.to_regclass($1) AS c"
 		" WHERE NOT pg_catalog.has_any_column_privilege(c, 'INSERT')";
 	const char *const values[] = { r->m->relation };

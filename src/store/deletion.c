@@ -58,9 +58,9 @@ bool deletions_prepare(struct store *s, const struct model *m, const struct clai
 	collect(d, claim, outcomes);
 	d->calls = memory_new(d->count + 2, sizeof *d->calls);
 	/* What is sent has to go. */
-	d->first = s->is_hasty && d->count > 0;
+	d->first = s->waits_longer && d->count > 0;
 	if (d->first > 0)
-		d->calls[0] = (struct db_call){ .sql = s->patience };
+		d->calls[0] = (struct db_call){ .sql = s->longer_lock_wait };
 	for (size_t i = 0; i < d->count; i++) {
 		struct deletion *item = &d->items[i];
 		item->values[0] = item->ctids.text;
@@ -82,8 +82,8 @@ void deletions_done(struct store *s)
 {
 	struct deletions *d = &s->deletions;
 	*d = (struct deletions){ .calls = memory_new(2, sizeof *d->calls) };
-	if (s->is_hasty)
-		d->calls[d->all_calls++] = (struct db_call){ .sql = s->patience };
+	if (s->waits_longer)
+		d->calls[d->all_calls++] = (struct db_call){ .sql = s->longer_lock_wait };
 	d->calls[d->all_calls++] = (struct db_call){ .sql = "COMMIT" };
 }
 

@@ -42,7 +42,7 @@ static bool say_holder(struct store *s, const char *const *values, struct error 
 {
 	static const char sql[] =
 		"SELECT l.pid, a.application_name, COALESCE(pg_catalog.host(a.client_addr), 'this "
-		"host'), CASE l.mode WHEN 'ShareLock' THEN 'in no order' ELSE 'in order' END"
+		"host'), CASE l.mode WHEN 'ShareLock' THEN 'in any order' ELSE 'in order' END"
 		" FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)"
 		" WHERE " IS_THE_LOCK;
 	struct rows *rows;

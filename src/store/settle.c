@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-/* Rows that fill but a part of what a burst may have are small. */
+/* Rows are small if they fill at most an eighth of burst_bytes. */
 #define SMALL_PART 8
 
 static bool last_burst_clean(const struct model *m, const struct claim *claim, size_t left)
@@ -29,7 +29,7 @@ static bool all_go(const struct claim *claim, const struct row_outcome *outcomes
 
 /* What the trial of a settling is about. */
 struct settling {
-	char *move;     /* the name of the statement that copies a dead letter; NULL: none dies */
+	char *move; /* the name of the statement that copies a dead letter; NULL: there is none */
 	bool is_moving; /* a row is being copied: what fails now does not concern the other rows */
 };
 
@@ -75,10 +75,10 @@ static bool keep_row(struct trial *t, size_t row, const struct error *why, struc
 	*e = *why;
 	if (!outcome_leaves(t->outcomes[row].outcome))
 		return false; /* uncovered: nothing was done with it */
-	bool dies = t->outcomes[row].outcome == OUTCOME_DEAD_LETTER;
+	bool is_dead_letter = t->outcomes[row].outcome == OUTCOME_DEAD_LETTER;
 	trial_refuse(t, row,
 		(struct refusal){ .reason = text_copy(why->text),
-			.what = dies ? REFUSED_MOVING : REFUSED_DELETION,
+			.what = is_dead_letter ? REFUSED_MOVING : REFUSED_DELETION,
 			.kind = why->kind });
 	do
 		t->outcomes[row].outcome = OUTCOME_KEEP;
@@ -104,8 +104,8 @@ static bool prepare_moving(struct trial *t, struct error *e)
 	return own->move != NULL && store_query(s, db_role_path(s->db), e);
 }
 
-/* For a reason that is none of the rows' none can be moved.  They stay, and the others are settled
- * all the same, so that they are not sent again and again. */
+/* No row can be moved, for a reason that concerns none of them.  They stay, and the others are
+ * settled nevertheless, so that they are not sent again and again. */
 static bool settle_without_moving(struct trial *t, const struct error *why, struct error *e)
 {
 	for (size_t row = 0; row < t->claim->count; row++)
@@ -116,7 +116,7 @@ static bool settle_without_moving(struct trial *t, const struct error *why, stru
 	return store_query(t->store, back, e) && trial_run(t, e);
 }
 
-/* Some of the rows stay, or die. */
+/* Some of the rows stay, or become dead letters. */
 static bool settle_parts(struct store *s, const struct model *m, struct claim *claim,
 	struct row_outcome *outcomes, struct error *e)
 {
@@ -128,7 +128,7 @@ static bool settle_parts(struct store *s, const struct model *m, struct claim *c
 		.arg = &own,
 		.try_rows = try_rows,
 		.refuse = keep_row };
-	bool ok = store_query(s, (struct db_call){ .sql = s->patience }, e) &&
+	bool ok = store_query(s, (struct db_call){ .sql = s->longer_lock_wait }, e) &&
 		  store_query(s, (struct db_call){ .sql = "SAVEPOINT settling" }, e) &&
 		  prepare_moving(&t, e) && trial_run(&t, e);
 	if (!ok && own.is_moving && store_connected(s)) {

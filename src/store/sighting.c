@@ -76,7 +76,7 @@ static const char locker_sql[] =
 	" WHERE r.locktype" IS "'relation' AND r.relation" IS "$2::pg_catalog.oid"
 	" AND r.virtualtransaction" IS "x.virtualtransaction) LIMIT 1";
 
-void store_say_locker(struct store *s, const struct sighting *row, struct text *t)
+void store_describe_locker(struct store *s, const struct sighting *row, struct text *t)
 {
 	struct error ignored;
 	struct rows *rows = NULL;

@@ -15,7 +15,8 @@ struct store *store_new(const struct config *config)
 	s->db = db_new(config->database, config->timeout);
 	s->models = memory_new(config->model_count, sizeof *s->models);
 	s->lock_wait = limit_lock(config->timeout);
-	s->patience = text_format("SET LOCAL lock_timeout = %.0f", ceil(s->lock_wait * 1000));
+	s->longer_lock_wait =
+		text_format("SET LOCAL lock_timeout = %.0f", ceil(s->lock_wait * 1000));
 	return s;
 }
 
@@ -30,7 +31,7 @@ void store_free(struct store *s)
 		model_free(s->models[i].model);
 	}
 	free(s->models);
-	free(s->patience);
+	free(s->longer_lock_wait);
 	free(s->states[0]);
 	free(s->states[1]);
 	free(s);
@@ -53,7 +54,7 @@ struct instant store_deadline(const struct store *s)
 void store_limit_locks(struct store *s, double seconds)
 {
 	db_limit_locks(s->db, seconds);
-	s->is_hasty = s->is_hasty || seconds < s->lock_wait;
+	s->waits_longer = s->waits_longer || seconds < s->lock_wait;
 	s->lock_wait = fmin(s->lock_wait, seconds);
 }
 

@@ -74,7 +74,7 @@ bool store_see(struct store *s, const struct model *m, const char *const *passed
 	struct sighting *row, struct error *e);
 
 /* Add to t the holder of the lock on the row, as far as it can be determined. */
-void store_say_locker(struct store *s, const struct sighting *row, struct text *t);
+void store_describe_locker(struct store *s, const struct sighting *row, struct text *t);
 
 /* Of a model's table, from the server's statistics. */
 struct table_statistics {
@@ -213,9 +213,9 @@ bool store_count_dead_letters(
 /* The next ones of a model (index), oldest first. */
 enum { DEAD_LETTER_COLUMNS = 6 }; /* id, model, failed_at, primary key as JSON, error, signal */
 struct dead_letter_page {
-	const char *behind; /* an id */
-	size_t count;       /* at most */
-	const char *ids;    /* as above */
+	const char *after; /* ids greater than this */
+	size_t count;      /* at most */
+	const char *ids;   /* as above */
 };
 bool store_dead_letters(struct store *s, size_t index, const struct dead_letter_page *page,
 	struct rows **rows, struct error *e);
@@ -245,7 +245,7 @@ bool store_define_dead_letters(struct store *s, struct text *t, struct error *e)
 bool store_blame(struct store *s, size_t index, struct error *e);
 
 /* Set e to the open transaction that holds the order back.  Always returns false. */
-bool store_say_writer(struct store *s, const struct model *m, struct error *e);
+bool store_set_writer_error(struct store *s, const struct model *m, struct error *e);
 
 /* Roll back.  If that fails the session is closed, which has the same effect. */
 void store_abandon(struct store *s);

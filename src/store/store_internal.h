@@ -103,12 +103,14 @@ struct store {
 	struct sent_claim *prefetched; /* after the last commit; not received yet */
 	char *states[2];               /* the names of sql_table_state … */
 	bool prepared_states[2];       /* … which are prepared */
-	double lock_wait; /* seconds to wait for locks of other sessions before anything is sent …
-			   */
-	bool is_hasty;    /* … which is less than after that … */
+	/* For locks of other sessions a transaction waits lock_wait seconds at most until its
+	 * messages are sent.  If that is shorter than usual (waits_longer), the statement
+	 * longer_lock_wait then sets the usual time, since sent messages would be sent again. */
+	double lock_wait;
+	bool waits_longer;
+	char *longer_lock_wait;
 	bool keeps_rejected; /* rows, if they cannot become dead letters, and their model does not
 				fail */
-	char *patience;      /* … when this statement sets a long wait for the transaction */
 };
 
 /* The deadline of a call that begins now. */

@@ -102,9 +102,9 @@ def test_names_choose_models(signalbus, schema, make_topic, check):
 
 
 PRIVILEGES = [
-    ("SELECT", "may not SELECT", "GRANT SELECT ON {table} TO {role}"),
-    ("DELETE", "may not DELETE", "GRANT DELETE ON {table} TO {role}"),
-    ("UPDATE", "may not UPDATE any column, so it cannot lock rows",
+    ("SELECT", "lacks SELECT", "GRANT SELECT ON {table} TO {role}"),
+    ("DELETE", "lacks DELETE", "GRANT DELETE ON {table} TO {role}"),
+    ("UPDATE", "lacks UPDATE on a column (to lock rows)",
      "GRANT UPDATE (id) ON {table} TO {role}"),
 ]
 
@@ -143,7 +143,7 @@ def test_the_table_for_dead_letters(signalbus, schema, role, make_topic, check):
     schema.execute(f"REVOKE INSERT ON {dead} FROM {role}")
     line, = check()
     remedy = f"GRANT INSERT ON {dead} TO {role}"
-    assert line == (f'model "A": table {dead}: user {role} may not INSERT dead letters; {remedy}')
+    assert line == (f'model "A": table {dead}: user {role} lacks INSERT, which dead letters need; {remedy}')
     schema.execute(remedy)
     assert check() == []
 
@@ -156,7 +156,7 @@ def test_all_privileges_are_missing(signalbus, schema, role, make_topic, check):
     lines = check()
     assert [re.search("use it|SELECT|DELETE|UPDATE", line)[0] for line in lines] == \
         ["use it", "SELECT"]
-    assert lines[1].endswith(f"may not SELECT, DELETE, UPDATE any column, so it cannot lock rows; "
+    assert lines[1].endswith(f"lacks SELECT, DELETE, UPDATE on a column (to lock rows); "
                              f"GRANT SELECT, DELETE, UPDATE (id) ON {table} TO {role}")
     for line in lines:
         schema.execute(line.split("; ")[1])
@@ -172,7 +172,7 @@ def test_select_on_the_columns_that_are_sent_is_enough(signalbus, schema, role, 
     assert check() == []
     signalbus("flushmany").expect_silence()
     signalbus.configure(model("A", table, topic), notify_channel="")
-    assert "may not SELECT" in check()[0]
+    assert "lacks SELECT" in check()[0]
     signalbus("flushmany").expect_failure()
 
 

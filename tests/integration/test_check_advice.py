@@ -12,7 +12,7 @@ from runner import model
 from servers import Ports, Postgres
 
 NOW = "created_at timestamptz NOT NULL DEFAULT {}"
-LATE = "a signal that is inserted after later ones were sent is sent after them"
+LATE = "a signal that is committed late is sent out of order"
 
 # The columns of a table, order_by, and of which columns of the order something is said.
 ORDERS = {
@@ -140,7 +140,7 @@ def test_roles_that_may_too_much(signalbus, schema, make_topic, check, role, pos
     try:
         schema.execute(f"ALTER TABLE t OWNER TO {owner}; GRANT SELECT, DELETE, UPDATE ON t TO {role}")
         [line] = check()
-        assert line == (f'warning: model "A": table {table}: its owner {owner} can execute anything as '
+        assert line == (f'warning: model "A": table {table}: its owner {owner} can execute any code as '
                         f"role {role}, by a trigger, and that role owns {schema}.treasure; connect as a "
                         "role that owns nothing else")
         schema.execute("DROP TABLE treasure")
@@ -152,13 +152,13 @@ def test_roles_that_may_too_much(signalbus, schema, make_topic, check, role, pos
     signalbus.configure(model("A", table, topic), notify_channel="")
     run = signalbus("check").expect(0)
     assert run.stdout == ("warning: database: role postgres is a superuser, so owners of signal tables can "
-                          "execute anything, by triggers; connect as a role that may only SELECT, UPDATE "
+                          "execute any code, by triggers; connect as a role that may only SELECT, UPDATE "
                           "and DELETE in the signal tables\n")
     daemon = signalbus.start("run")
     daemon.wait_log("the broker answers")
     daemon.wait_log("database: connected")
     log = daemon.stop().expect(0).stderr
-    assert log.count("the user is a superuser, so owners of signal tables can execute anything") == 1
+    assert log.count("the user is a superuser, so owners of signal tables can execute any code") == 1
 
 
 @pytest.mark.parametrize("database, warned", [
@@ -272,7 +272,7 @@ def test_a_privilege_is_revoked_meanwhile(signalbus, schema, make_topic, role):
     daemon.wait_log(remedy)
     [line] = [line for line in daemon.log().splitlines() if remedy in line]
     assert f'model "A": table {table}: database: permission denied for table t SQLSTATE 42501; user {role} ' \
-           "may not SELECT, DELETE; " in line
+           "lacks SELECT, DELETE; " in line
     schema.execute(remedy)
     schema.wait_until(lambda: schema.count("t") == 0)
     daemon.stop().expect(0)

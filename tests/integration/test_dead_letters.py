@@ -286,8 +286,8 @@ def test_only_models_with_dead_letters_need_anything(signalbus, schema, one_of_e
         signalbus.configure(model("A", schema.table("t"), on_reject="dead-letter"),
                             dead_letter_table=schema.table("dead"), notify_channel="")
         check = signalbus("check").stdout
-        wanted = (f'warning: model "A": table dead: user {role} may not SELECT, DELETE dead letters, as '
-                  f'"signalbus dead-letters" needs to; GRANT SELECT, DELETE ON dead TO {role}')
+        wanted = (f'warning: model "A": table dead: user {role} lacks SELECT, DELETE, which '
+                  f'"signalbus dead-letters" needs; GRANT SELECT, DELETE ON dead TO {role}')
         assert wanted.replace(" dead:", f" {schema}.dead:").replace("ON dead", f"ON {schema}.dead") \
             in check, check
         grant = f"GRANT SELECT, INSERT, DELETE ON TABLE {schema}.dead TO {role};"
@@ -296,7 +296,7 @@ def test_only_models_with_dead_letters_need_anything(signalbus, schema, one_of_e
         assert "dead letters" not in signalbus("check").stdout
         lines = signalbus("dead-letters", "--requeue").expect(1).stderr.splitlines()
         assert len(lines) == 2 and lines[0].endswith(
-            f'error: model "A": user {role} may not INSERT into table {schema}.t; '
+            f'error: model "A": user {role} lacks INSERT on table {schema}.t; '
             f'GRANT INSERT ON {schema}.t TO {role}'), lines
         schema.execute(f"GRANT INSERT ON t TO {role}")
         signalbus("dead-letters", "--requeue").expect_silence()

@@ -119,7 +119,7 @@ void store_unlock(struct store *s, size_t index)
 	s->locked[index] = false;
 }
 
-bool store_say_writer(struct store *s, const struct model *m, struct error *e)
+bool store_set_writer_error(struct store *s, const struct model *m, struct error *e)
 {
 	ck_assert_ptr_nonnull(s);
 	seen.writers_said++;

@@ -188,7 +188,7 @@ void store_abandon(struct store *s)
 
 static void begin(void)
 {
-	static char patience[] = "SET LOCAL lock_timeout = 27000";
+	static char lock_wait[] = "SET LOCAL lock_timeout = 27000";
 	static const struct told_column columns[] = { { "id", INT8_OID, "bigint" },
 		{ "body", TEXT_OID, "text" } };
 	fixture_init(&world.fixture);
@@ -199,7 +199,7 @@ static void begin(void)
 	world.store.states[0] = world.store.states[1] = state;
 	world.model->table_state = text_copy("same");
 	world.store.models = &world.described;
-	world.store.patience = patience;
+	world.store.longer_lock_wait = lock_wait;
 	static char *values[] = { "(0,5)", "(1,5)" };
 	world.from = (struct row_position){ .values = values, .count = 1 };
 	world.to = (struct row_position){ .values = values + 1, .count = 1 };

@@ -81,9 +81,9 @@ static bool is_commit(const struct db_call *c)
 	return c->sql != NULL && strcmp(c->sql, "COMMIT") == 0;
 }
 
-static bool is_patience(const struct db_call *c)
+static bool is_lock_wait(const struct db_call *c)
 {
-	return c->sql != NULL && c->sql == world.store.patience;
+	return c->sql != NULL && c->sql == world.store.longer_lock_wait;
 }
 
 /* Sent are the early deletion, then COMMIT, or both in one.  Before the deletion a hasty session is
@@ -95,12 +95,12 @@ bool db_send(struct db *db, const struct db_call *calls, size_t count, struct er
 		bool is_delete =
 			calls[i].prepared != NULL && strcmp(calls[i].prepared, "delete") == 0;
 		ck_assert(i == count - 1 ? is_commit(&calls[i]) || is_delete
-					 : is_delete || is_patience(&calls[i]));
-		ck_assert(!is_delete || world.waits_again == world.store.is_hasty);
-		world.waits_again = world.waits_again || is_patience(&calls[i]);
+					 : is_delete || is_lock_wait(&calls[i]));
+		ck_assert(!is_delete || world.waits_again == world.store.waits_longer);
+		world.waits_again = world.waits_again || is_lock_wait(&calls[i]);
 	}
 	world.is_committing = is_commit(&calls[count - 1]);
-	ck_assert(!world.is_committing || !world.store.is_hasty || world.waits_again);
+	ck_assert(!world.is_committing || !world.store.waits_longer || world.waits_again);
 	world.sends++;
 	return !world.send_fails || error_set(e, ERROR_CONNECTION, "lost");
 }
@@ -159,7 +159,7 @@ bool store_query(struct store *s, struct db_call call, struct error *e)
 		return error_set(e, ERROR_CONNECTION, "lost");
 	if (call.rows != NULL)
 		*call.rows = some_rows(1);
-	world.waits_again = world.waits_again || is_patience(&call);
+	world.waits_again = world.waits_again || is_lock_wait(&call);
 	if (call.prepared == NULL) {
 		if (strncmp(call.sql, "ROLLBACK TO", 11) == 0) {
 			world.restores++;
@@ -221,7 +221,7 @@ bool db_run(struct db *db, const struct db_call *calls, size_t count, struct ins
 		if (c->value_count == 2 && c->rows != NULL)
 			ck_assert_str_eq(c->values[1], "4711");
 		ck_assert(!is_commit(c));
-		world.waits_again = world.waits_again || is_patience(c);
+		world.waits_again = world.waits_again || is_lock_wait(c);
 		world.roll_backs += c->sql != NULL && strcmp(c->sql, "ROLLBACK") == 0;
 	}
 	return true;
@@ -273,7 +273,7 @@ static void begin(void)
 	world.store.config = &world.config;
 	world.model.relation = (char *)(uintptr_t) "shop.a";
 	world.store.models = &world.described;
-	world.store.patience = (char *)(uintptr_t) "wait";
+	world.store.longer_lock_wait = (char *)(uintptr_t) "wait";
 	world.deleted = world.locked = COUNT_ROWS;
 	world.claim = (struct claim){
 		.rows = rows_new(ROW_FIXED_FIELDS), .count = COUNT_ROWS, .after_clean_burst = true
@@ -317,7 +317,7 @@ static bool keep(void)
 START_TEST(what_is_deleted_early_is_committed_when_it_is_settled)
 {
 	begin();
-	world.store.is_hasty = _i == 1;
+	world.store.waits_longer = _i == 1;
 	delete_early();
 	ck_assert_int_eq(world.store.early, EARLY_SENT);
 	ck_assert_uint_eq(world.commits, 0);
