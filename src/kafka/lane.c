@@ -111,6 +111,18 @@ static bool note_refusal(struct lane *lane, struct ledger *l, size_t slot,
 	return false;
 }
 
+/* librdkafka refreshes its list of a topic's partitions every few minutes.  So one that is not in
+ * it may have been added: query the cluster before refusing a message. */
+static rd_kafka_resp_err_t offer(struct lane *lane, const struct message *message, void *opaque)
+{
+	rd_kafka_resp_err_t code = producer_send(lane->producer, message, opaque);
+	if (code != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
+		return code;
+	code = producer_ask_topic_once(lane->producer, message->topic, lane->last_burst);
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR ? producer_send(lane->producer, message, opaque)
+						  : code;
+}
+
 /* Pass the message to the producer, or refuse it. */
 static bool hand_over(struct lane *lane, struct ledger *l, size_t slot,
 	const struct message *message, struct instant deadline)
@@ -129,8 +141,7 @@ static bool hand_over(struct lane *lane, struct ledger *l, size_t slot,
 		 * one must not overtake them. */
 		code = lane->is_lost || lane->producer == NULL
 			       ? RD_KAFKA_RESP_ERR__FATAL
-			       : producer_send(
-					 lane->producer, message, opaque_of(l, slot, message));
+			       : offer(lane, message, opaque_of(l, slot, message));
 		is_full = code == RD_KAFKA_RESP_ERR__QUEUE_FULL;
 		if (!is_full || never_fits(lane, message))
 			break;

@@ -160,6 +160,10 @@ void lane_judge_refusal(struct lane *lane, rd_kafka_resp_err_t code, const struc
 	if (code == RD_KAFKA_RESP_ERR__FATAL) {
 		lane_late(lane, &(struct destination){ 0 },
 			"the producer had a fatal error and was replaced", j);
+	} else if (code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT) {
+		/* A message is never refused for that: see offer() in lane.c. */
+		lane_late(lane, &(struct destination){ message->topic, message->partition },
+			"the broker did not answer which partitions the topic has", j);
 	} else if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
 		snprintf(j->text, sizeof j->text,
 			"a message of %zu bytes%s is larger than kafka.message_max_bytes (%zu)",

@@ -22,6 +22,8 @@
 struct topic {
 	rd_kafka_topic_t *handle;
 	enum topic_start start;
+	uint64_t asked;             /* the last burst in which its partitions were queried, … */
+	rd_kafka_resp_err_t answer; /* … and the result */
 };
 
 struct producer {
@@ -348,6 +350,18 @@ rd_kafka_resp_err_t producer_ask_topic(struct producer *p, const char *name)
 		code = answer->topics[0].err;
 	rd_kafka_metadata_destroy(answer);
 	return code;
+}
+
+rd_kafka_resp_err_t producer_ask_topic_once(struct producer *p, const char *name, uint64_t burst)
+{
+	struct topic *topic = have_topic(p, name);
+	if (topic == NULL)
+		/* uncovered: the caller has sent a message to it */
+		return RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
+	if (topic->asked != burst)
+		topic->answer = producer_ask_topic(p, name);
+	topic->asked = burst;
+	return topic->answer;
 }
 
 static rd_kafka_headers_t *headers_new(const struct message *message)

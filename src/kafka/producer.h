@@ -10,6 +10,7 @@
 #include "model/message.h"
 
 #include <librdkafka/rdkafka.h>
+#include <stdint.h>
 
 struct producer;
 
@@ -53,6 +54,10 @@ bool producer_has_topic(const struct producer *p, const char *name);
 /* Query the cluster about a topic; waits half a second for the answer.  Returns what is wrong with
  * the topic, or why there is no answer. */
 rd_kafka_resp_err_t producer_ask_topic(struct producer *p, const char *name);
+
+/* The same, but only the first time in a burst, whose numbers begin with 1; later the same result.
+ */
+rd_kafka_resp_err_t producer_ask_topic_once(struct producer *p, const char *name, uint64_t burst);
 
 /* What was sent to a topic, which is for the caller to set, valid until the next call; NULL if
  * librdkafka refuses the name. */

@@ -73,6 +73,23 @@ def test_a_topic_rejects_among_its_neighbours(signalbus, schema, make_topic, con
     assert dead(schema) == ["120"] and schema.count("t") == 0
 
 
+def test_a_new_partition_rejects_nothing(signalbus, schema, topics, configure):
+    """librdkafka learns of it minutes later by itself; one that does not exist is rejected."""
+    topic = topics.make()
+    schema.execute("CREATE TABLE t (id bigint PRIMARY KEY, p int)")
+    configure(model("A", schema.table("t"), topic, partition="p"), kafka={}, poll_interval=0.1)
+    daemon = signalbus.start("run")
+    schema.execute("INSERT INTO t VALUES (1, 0)")
+    schema.wait_until(lambda: schema.count("t") == 0, what="the first row is sent")
+    topics.extend(topic, 4)
+    schema.execute("INSERT INTO t VALUES (2, 3), (3, 9), (4, 2)")
+    schema.wait_until(lambda: schema.count("t") == 0, what="the others leave")
+    daemon.stop().expect(0)
+    assert sorted((m.partition, *ids([m])) for m in topics.consume(topic, 3)) == [
+        (0, 1), (2, 4), (3, 2)]
+    assert dead(schema) == ["3"]
+
+
 @every_flush
 @pytest.mark.skipif(is_sanitized(), reason="a sanitizer stands before the same calls")
 def test_a_wrong_clock_rejects_nothing(signalbus, schema, folder, make_topic, consume, configure,

@@ -6,7 +6,7 @@ import uuid
 from typing import NamedTuple, Optional
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
-from confluent_kafka.admin import NewTopic
+from confluent_kafka.admin import NewPartitions, NewTopic
 
 from servers import wait_until
 
@@ -54,6 +54,12 @@ class Topics:
         admin.create_topics([new], operation_timeout=20)[name].result(timeout=30)
         wait_until(lambda: self.has_leaders(admin, name, partitions), 20, f"leaders of {name}")
         return name
+
+    def extend(self, name, partitions):
+        """Adds partitions to a topic, up to this many."""
+        admin = self.kafka.admin()
+        admin.create_partitions([NewPartitions(name, partitions)])[name].result(timeout=30)
+        wait_until(lambda: self.has_leaders(admin, name, partitions), 20, f"leaders of {name}")
 
     @staticmethod
     def has_leaders(admin, name, partitions):

@@ -729,6 +729,43 @@ START_TEST(other_partitions_of_a_topic_are_sent_to)
 }
 END_TEST
 
+/* Send messages to a partition that librdkafka does not know.  How long that takes. */
+static double send_to_unknown(size_t count, enum verdict verdict)
+{
+	const struct message message = { .topic = "orders",
+		.value = "signal",
+		.value_length = 6,
+		.has_partition = true,
+		.partition = 99 };
+	struct instant start = clock_now();
+	struct instant deadline = instant_after(start, TIMEOUT_S);
+	lane_begin(world.lane, &world.ledger, count);
+	for (size_t slot = 0; slot < count; slot++) {
+		ck_assert(!lane_send(world.lane, &world.ledger, slot, &message, deadline));
+		ck_assert_int_eq(world.ledger.entries[slot].verdict, verdict);
+	}
+	await(world.lane, &world.ledger, &message, deadline);
+	return instant_seconds(start, clock_now());
+}
+
+/* It is rejected if the broker does not know it either, which one query per burst tells. */
+START_TEST(an_unknown_partition_is_asked_for)
+{
+	begin(NULL, NULL);
+	ck_assert(send_burst(1));
+	rd_kafka_mock_broker_set_rtt(world.cluster, 1, SLOW_MS);
+	double seconds = send_to_unknown(50, VERDICT_REJECTED);
+	ck_assert_double_ge(seconds, SLOW_MS / 1e3);
+	ck_assert_double_lt(seconds, 10 * SLOW_MS / 1e3);
+	ck_assert_double_ge(send_to_unknown(1, VERDICT_REJECTED), SLOW_MS / 1e3);
+	rd_kafka_mock_broker_set_down(world.cluster, 1);
+	ck_assert_double_lt(send_to_unknown(50, VERDICT_UNKNOWN), 2);
+	ck_assert_ptr_nonnull(strstr(world.ledger.entries[0].reason,
+		"the broker did not answer which partitions the topic has"));
+	end();
+}
+END_TEST
+
 static const struct {
 	const char *name, *value;
 	const char *problem; /* NULL: none */
@@ -800,6 +837,7 @@ int main(void)
 		{ a_partition_without_a_leader_is_reported, 1, 0 },
 		{ the_reason_is_that_of_the_own_topic, 2, 0 },
 		{ other_partitions_of_a_topic_are_sent_to, 1, 0 },
+		{ an_unknown_partition_is_asked_for, 1, 0 },
 		{ properties_are_checked, COUNT(properties), 0 },
 	};
 	return suite_run("lane", tests, COUNT(tests));
