@@ -43,7 +43,7 @@ void db_disconnect(struct db *db)
 {
 	PQfinish(db->conn);
 	db->conn = NULL;
-	db->in_doubt = db->is_set_up = db->is_pooled = false;
+	db->in_doubt = db->is_set_up = db->is_pooled = db->has_run_users_code = false;
 	db->run_count = 0;
 }
 

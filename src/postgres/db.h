@@ -130,9 +130,14 @@ const char *db_token(const struct db *db);
  * Returns false if this is not needed.  Borrows from db. */
 bool db_prove(const struct db *db, struct db_call *call);
 
+/* Whether code of users (triggers, expressions) has been executed in the session, or may have.  It
+ * can change settings, also for later transactions: fill *call with one that makes them again,
+ * which comes first in a transaction.  db_call() does this outside a transaction. */
+bool db_restore_settings(const struct db *db, struct db_call *call);
+
 /* The call that sets the initial search_path of the session for the rest of its transaction.
  * Borrows from db. */
-struct db_call db_role_path(const struct db *db);
+struct db_call db_role_path(struct db *db);
 
 /* db_call() in its own transaction, with that path. */
 bool db_call_as_role(struct db *db, struct db_call call, struct instant deadline, struct error *e);

@@ -25,7 +25,8 @@ struct db {
 	char proof[96];                 /* the statement that fails in any other session */
 	int server_pid;                 /* the server process, which a pooler may hide */
 	bool is_pooled;                 /* a pooler is between client and server */
-	char *role_path; /* the initial search_path of the session; NULL: not known yet */
+	char *role_path;         /* the initial search_path of the session; NULL: not known yet */
+	bool has_run_users_code; /* in this session, or may have */
 	bool is_set_up;
 	bool heeds_stop;                /* see db_heed_stop() … */
 	bool run_heeds_stop;            /* … for this run */
@@ -77,6 +78,9 @@ bool db_lost(struct db *db, struct error *e);
 
 /* Close the session, which has not answered since then.  Always returns false. */
 bool db_silent(struct db *db, struct instant since, struct error *e);
+
+/* The statement that makes the settings of a session, except for its limits (db_run.c). */
+extern const char db_session_settings[];
 
 /* Set e: the session is shared with other clients.  Always returns false.  (db_run.c) */
 bool db_pooled(struct error *e);

@@ -32,6 +32,25 @@ static const struct {
 	{ "58", ERROR_TEMPORARY },    /* system error, such as an I/O error */
 };
 
+/* They make text forms, and the meaning of our statements, independent of the environment.  The
+ * server accepts and returns any bytes in a database without an encoding (SQL_ASCII).  Rows hidden
+ * by row level security are an error.  Each statement is planned once: it is short, always of the
+ * same form, and what the planner guesses from a parameter's value (or would compile, with JIT)
+ * costs more than it gains. */
+const char db_session_settings[] =
+	"SELECT pg_catalog.set_config(name, setting, false) FROM (VALUES"
+	" ('search_path', 'pg_catalog, pg_temp'),"
+	" ('TimeZone', 'UTC'), ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'),"
+	" ('lc_monetary', 'C'), ('xmlbinary', 'base64'), ('xmloption', 'content'),"
+	" ('bytea_output', 'hex'), ('extra_float_digits', '1'), ('quote_all_identifiers', 'off'),"
+	" ('standard_conforming_strings', 'on'), ('array_nulls', 'on'), ('row_security', 'off'),"
+	" ('client_encoding', CASE pg_catalog.getdatabaseencoding()"
+	"  WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END),"
+	" ('default_transaction_isolation', 'read committed'),"
+	" ('default_transaction_deferrable', 'off'),"
+	" ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off')) AS s (name, setting)"
+	" WHERE pg_catalog.current_setting(name, true) IS NOT NULL";
+
 /* An answer that nobody wants is cancelled when it is larger than that. */
 #define DISCARD_BYTES ((size_t)1024 * 1024)
 
@@ -485,9 +504,19 @@ bool db_run(struct db *db, const struct db_call *calls, size_t count, struct ins
 	return db_send(db, calls, count, e) && db_receive(db, calls, count, deadline, e);
 }
 
+bool db_restore_settings(const struct db *db, struct db_call *call)
+{
+	if (db->has_run_users_code)
+		*call = (struct db_call){ .sql = db_session_settings };
+	return db->has_run_users_code;
+}
+
 bool db_call(struct db *db, struct db_call call, struct instant deadline, struct error *e)
 {
-	bool ok = db_run(db, &call, 1, deadline, e);
+	struct db_call calls[2];
+	size_t count = !db_in_transaction(db) && db_restore_settings(db, &calls[0]) ? 1 : 0;
+	calls[count++] = call;
+	bool ok = db_run(db, calls, count, deadline, e);
 	if (!ok && call.rows != NULL) {
 		rows_free(*call.rows);
 		*call.rows = NULL;

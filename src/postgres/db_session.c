@@ -19,25 +19,12 @@
 #define PIN_PATH   "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false)"
 #define ROLE_PATH  "SELECT pg_catalog.set_config('search_path', $1, true)"
 
-/* The settings of every session.  They make text forms, and the meaning of our statements,
- * independent of the environment.  The server accepts and returns any bytes in a database without
- * an encoding (SQL_ASCII), and detects within timeout, not two hours, that we are gone with our
- * locks.  Rows hidden by row level security are an error, locks are not held forever, and a session
- * may be idle (if that is limited it holds an ordered lock, see ordered_lock.c), and so may a
- * transaction for as long as the broker takes.  Older servers do not know all of them.  Each
- * statement is planned once: it is short, always of the same form, and what the planner guesses
- * from a parameter's value (or would compile, with JIT) costs more than it gains. */
-static const char session_settings[] =
+/* The limits of every session.  The server detects within timeout, not two hours, that we are gone
+ * with our locks.  Locks are not held forever, and a session may be idle (if that is limited it
+ * holds an ordered lock, see ordered_lock.c), and so may a transaction for as long as the broker
+ * takes.  Older servers do not know all of them. */
+static const char session_limits[] =
 	"SELECT pg_catalog.set_config(name, setting, false) FROM (VALUES"
-	" ('TimeZone', 'UTC'), ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'),"
-	" ('lc_monetary', 'C'), ('xmlbinary', 'base64'), ('xmloption', 'content'),"
-	" ('bytea_output', 'hex'), ('extra_float_digits', '1'), ('quote_all_identifiers', 'off'),"
-	" ('standard_conforming_strings', 'on'), ('array_nulls', 'on'), ('row_security', 'off'),"
-	" ('client_encoding', CASE pg_catalog.getdatabaseencoding()"
-	"  WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END),"
-	" ('default_transaction_isolation', 'read committed'),"
-	" ('default_transaction_deferrable', 'off'),"
-	" ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off'),"
 	" ('tcp_keepalives_idle', $3), ('tcp_keepalives_interval', $3),"
 	" ('tcp_keepalives_count', '3'), ('tcp_user_timeout', $1), ('statement_timeout', $1),"
 	" ('lock_timeout', $4), ('idle_in_transaction_session_timeout', $2),"
@@ -175,10 +162,10 @@ static bool set_up(struct db *db, struct instant deadline, struct error *e)
 	snprintf(keepalive, sizeof keepalive, "%.0f", ceil(db->timeout / KEEPALIVES));
 	snprintf(lock_limit, sizeof lock_limit, "%.0f", ceil(db->lock_wait * 1000));
 	const char *const values[] = { limit, idle_limit, keepalive, lock_limit };
-	const struct db_call calls[] = { { .sql = PIN_PATH },
-		{ .sql = session_settings, .values = values, .value_count = 4 } };
+	const struct db_call calls[] = { { .sql = PIN_PATH }, { .sql = db_session_settings },
+		{ .sql = session_limits, .values = values, .value_count = 4 } };
 	make_token(db);
-	return look_first(db, deadline, e) && db_run(db, calls, 2, deadline, e);
+	return look_first(db, deadline, e) && db_run(db, calls, 3, deadline, e);
 }
 
 /* Ask the server to terminate the abandoned process; *is_there: it has not ended yet.  Its pid may
@@ -233,8 +220,9 @@ bool db_connect(struct db *db, struct instant deadline, struct error *e)
 	return false;
 }
 
-struct db_call db_role_path(const struct db *db)
+struct db_call db_role_path(struct db *db)
 {
+	db->has_run_users_code = true;
 	return (struct db_call){
 		.sql = ROLE_PATH, .values = (const char *const *)&db->role_path, .value_count = 1
 	};
@@ -242,6 +230,9 @@ struct db_call db_role_path(const struct db *db)
 
 bool db_call_as_role(struct db *db, struct db_call call, struct instant deadline, struct error *e)
 {
-	const struct db_call calls[] = { db_role_path(db), call };
-	return db_run(db, calls, 2, deadline, e);
+	struct db_call calls[3];
+	size_t count = db_restore_settings(db, &calls[0]) ? 1 : 0;
+	calls[count++] = db_role_path(db);
+	calls[count++] = call;
+	return db_run(db, calls, count, deadline, e);
 }

@@ -109,6 +109,8 @@ static struct sent_claim *new_claim(
 	c->calls[c->count++] = (struct db_call){ .sql = "BEGIN" };
 	if (db_prove(s->db, &c->calls[c->count]))
 		c->count++;
+	if (db_restore_settings(s->db, &c->calls[c->count]))
+		c->count++;
 	if (c->kind == CLAIM_FIRST)
 		c->calls[c->count++] = state_call(s, m, c->table, &c->state);
 	if (m->as_role)

@@ -147,6 +147,8 @@ size_t store_begin(
 	calls[count++] = (struct db_call){ .sql = begin };
 	if (db_prove(s->db, &calls[count]))
 		count++;
+	if (db_restore_settings(s->db, &calls[count]))
+		count++;
 	if (m->as_role)
 		calls[count++] = db_role_path(s->db);
 	return count;

@@ -70,7 +70,7 @@ struct deletions {
 };
 
 /* A claim in no order that is sent, or about to be (claim_unordered.c). */
-#define CLAIM_CALLS 5
+#define CLAIM_CALLS 6
 struct sent_claim {
 	enum claim_kind kind;
 	struct instant since;
@@ -125,7 +125,7 @@ bool store_query_model(
 
 /* Fill calls with those that begin a transaction of the model's statements, with the statement
  * begin; returns their number, at most STORE_BEGIN_CALLS. */
-#define STORE_BEGIN_CALLS 3
+#define STORE_BEGIN_CALLS 4
 size_t store_begin(
 	const struct store *s, const struct model *m, const char *begin, struct db_call *calls);
 

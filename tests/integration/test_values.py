@@ -325,3 +325,34 @@ def test_database_in_another_encoding(postgres, signalbus, schema, make_topic, c
     assert message.value.decode() == '{"id":1,"größe":"ä ÿ"}'
     assert message.key == "ä ÿ".encode()
     schema.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.parametrize("command", [
+    ("flushmany", "-j", "1"), ("flushordered",), ("flush", "-w", "0")])
+def test_settings_that_a_trigger_leaves_behind(signalbus, schema, make_topic, topics, command):
+    """Code of users may change settings of its session: no later message differs, of no model."""
+    schema.execute("CREATE FUNCTION change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                   "SET bytea_output = 'escape'; SET TimeZone = 'Asia/Kolkata'; "
+                   "SET DateStyle = 'German'; SET IntervalStyle = 'sql_standard'; "
+                   "SET client_encoding = 'LATIN1'; SET search_path = public; "
+                   "RETURN OLD; END $$")
+    columns = "k bytea, at timestamptz, day date, i interval, t text, PRIMARY KEY (at, k)"
+    names = {}
+    for table in ("a", "b"):
+        schema.execute(f"CREATE TABLE {table} ({columns})")
+        schema.execute(f"INSERT INTO {table} SELECT '\\x00ff41', '2026-01-02 03:04:05+00'::timestamptz"
+                       " + n * interval '1 day', '2026-02-03', '26 hours', 'é'"
+                       " FROM generate_series(0, 2) n")
+        names[table] = make_topic()
+    schema.execute("CREATE TRIGGER change BEFORE DELETE ON a FOR EACH ROW "
+                   "EXECUTE FUNCTION change()")
+    signalbus.configure(*(model(table, f"{schema}.{table}", topic, key="k", order_by=["at"])
+                          for table, topic in names.items()))
+    signalbus(*command).expect_silence()
+    assert schema.count("a") == schema.count("b") == 0
+    for topic in names.values():
+        messages = sorted(topics.read(topic, 3), key=lambda message: message.value)
+        assert [message.key for message in messages] == [b"\0\xffA"] * 3
+        assert [message.value.decode() for message in messages] == [
+            f'{{"k":"AP9B","at":"2026-01-0{day}T03:04:05+00:00","day":"2026-02-03",'
+            '"i":"26:00:00","t":"é"}' for day in (2, 3, 4)]

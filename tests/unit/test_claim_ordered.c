@@ -210,7 +210,14 @@ bool db_prove(const struct db *db, struct db_call *call)
 	ck_abort();
 }
 
-struct db_call db_role_path(const struct db *db)
+bool db_restore_settings(const struct db *db, struct db_call *call)
+{
+	(void)db;
+	(void)call;
+	return false;
+}
+
+struct db_call db_role_path(struct db *db)
 {
 	(void)db;
 	ck_abort();

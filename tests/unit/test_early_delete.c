@@ -70,7 +70,14 @@ bool store_query_model(struct store *s, const struct model *m, struct db_call ca
 	ck_abort();
 }
 
-struct db_call db_role_path(const struct db *db)
+bool db_restore_settings(const struct db *db, struct db_call *call)
+{
+	(void)db;
+	(void)call;
+	return false;
+}
+
+struct db_call db_role_path(struct db *db)
 {
 	(void)db;
 	return (struct db_call){ .sql = "ROLE" };
