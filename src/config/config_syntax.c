@@ -35,6 +35,11 @@ struct token {
 	const char *start, *end;
 };
 
+struct bracket {
+	struct token token;
+	struct token since; /* as in the parser, when it was opened */
+};
+
 /* What the grammar allows next. */
 enum state {
 	BEFORE_NAME,
@@ -50,11 +55,12 @@ struct parser {
 	struct source sources[SOURCES_MAX];
 	size_t source_count, source;
 	enum state state;
-	struct token *open; /* brackets */
+	struct bracket *open;
 	size_t open_count;
 	struct token last;      /* the token before */
 	struct token multiline; /* the last string that continues on another line */
 	struct token name;      /* the last setting's */
+	struct token since;     /* the name that the text since then may belong to */
 };
 
 static void add_source(struct parser *p, char *path, char *text)
@@ -176,7 +182,7 @@ static struct token next_token(struct parser *p)
 
 static char innermost(const struct parser *p)
 {
-	return p->open_count > 0 ? p->open[p->open_count - 1].c : '\0';
+	return p->open_count > 0 ? p->open[p->open_count - 1].token.c : '\0';
 }
 
 static bool is_in_list(const struct parser *p)
@@ -225,15 +231,32 @@ static bool take_value(struct parser *p, const struct token *t)
 	if (!is_open || innermost(p) == '[') /* which has scalars only */
 		return false;
 	p->open = memory_resize(p->open, p->open_count + 1, sizeof *p->open);
-	p->open[p->open_count++] = *t;
+	p->open[p->open_count++] = (struct bracket){ *t, p->since };
 	p->state = t->c == '{' ? BEFORE_NAME : BEFORE_ELEMENT;
 	return true;
+}
+
+static const char *line_start(const struct parser *p, const struct token *t)
+{
+	const char *start = t->start;
+	while (start > p->sources[t->source].text && start[-1] != '\n')
+		start--;
+	return start;
+}
+
+static bool is_first_in_line(const struct parser *p, const struct token *t)
+{
+	const char *start = line_start(p, t);
+	return strspn(start, " \t\r") == (size_t)(t->start - start);
 }
 
 static bool take_name(struct parser *p, const struct token *t)
 {
 	if (t->kind != NAME)
 		return innermost(p) == '{' && take_close(p, t);
+	/* After a string, or in the middle of a line, it may be a part of a string with a quote. */
+	if (p->since.start == NULL || (p->last.kind != STRING && is_first_in_line(p, t)))
+		p->since = *t;
 	p->name = *t;
 	p->state = BEFORE_EQUALS;
 	return true;
@@ -292,31 +315,60 @@ static unsigned line_of(const struct parser *p, const struct token *t)
 	return line;
 }
 
-/* Whether a line may contain a secret, so that nothing of it may be printed. */
-static bool is_secret(const char *line, size_t length)
+static const char *line_end(const struct token *t)
 {
-	static const char *const words[] = { "passw", "secret", "token", "database", "pem", "://",
-		"private", "oauth", "key_" };
-	char *text = text_copy_bytes(line, length);
+	return t->start + strcspn(t->start, "\n");
+}
+
+/* Whether text has a word, or all of it but one letter: a mistake may be in the word. */
+static bool has_word(const char *text, const char *word)
+{
+	bool found = strcasestr(text, word) != NULL;
+	for (size_t i = 0; !found && word[i] != '\0'; i++) {
+		char *less = text_format("%.*s%s", (int)i, word, &word[i + 1]);
+		found = strcasestr(text, less) != NULL;
+		free(less);
+	}
+	return found;
+}
+
+/* Whether text may contain a secret, so that nothing of it may be printed. */
+static bool is_secret(const char *start, const char *end)
+{
+	static const char *const words[] = { "password", "secret", "database", "private", "oauth" };
+	static const char *const parts[] = { "passw", "pwd", "token", "pem", "key_", "://" };
+	struct text letters = { 0 };
+	char *text = text_copy_bytes(start, (size_t)(end - start));
+	text_add(&letters, "", 0);
+	for (const char *c = text; *c != '\0'; c++)
+		text_add(&letters, c, isalpha((unsigned char)*c) ? 1 : 0);
 	bool found = false;
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-		found = found || strcasestr(text, words[i]) != NULL;
+		found = found || has_word(letters.text, words[i]);
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+		found = found || strcasestr(text, parts[i]) != NULL;
+	text_free(&letters);
 	free(text);
 	return found;
 }
 
-static const char *line_start(const struct parser *p, const struct token *t)
+/* Whether the lines from a token to a later one may contain a secret. */
+static bool is_secret_between(
+	const struct parser *p, const struct token *from, const struct token *to)
 {
-	const char *start = t->start;
-	while (start > p->sources[t->source].text && start[-1] != '\n')
-		start--;
-	return start;
+	if (from->start == NULL || from->source != to->source || from->start > to->start)
+		return (from->start != NULL && is_secret(line_start(p, from), line_end(from))) ||
+		       is_secret(line_start(p, to), line_end(to));
+	return is_secret(line_start(p, from), line_end(to));
 }
 
-static bool may_show(const struct parser *p, const struct token *t)
+/* Whether nothing at a token may be printed: its setting, or one that it is in, may be secret. */
+static bool is_hidden(const struct parser *p, const struct token *t)
 {
-	const char *start = line_start(p, t);
-	return !is_secret(start, strcspn(start, "\n"));
+	bool hides = is_secret_between(p, &p->since, t);
+	for (size_t i = 0; i < p->open_count; i++)
+		hides = hides || is_secret_between(p, &p->open[i].since, &p->open[i].token);
+	return hides;
 }
 
 /* Curly quotes of UTF-8, “ ” „ ‘ ’ ‚, which word processors and web pages make. */
@@ -327,7 +379,7 @@ static bool is_curly(const char *at)
 
 static void say_missing_close(const struct parser *p, struct token *at, struct text *t)
 {
-	const struct token *open = &p->open[p->open_count - 1];
+	const struct token *open = &p->open[p->open_count - 1].token;
 	if (at->kind == END)
 		*at = *open;
 	bool is_here = at->start == open->start;
@@ -351,16 +403,18 @@ static void say_value(const struct parser *p, struct token *at, struct text *t)
 		text_addf(t, "remove the second \"=\"");
 	else if (at->kind == NAME && is_switch(at))
 		text_addf(t, "write true or false");
-	else if (at->kind == NAME && may_show(p, at))
-		text_addf(t, "enclose text in double quotes: \"%.*s\"", length, at->start);
-	else if (at->kind == NAME)
+	else if (at->kind == NAME && is_hidden(p, at))
 		text_addf(t, "enclose text in double quotes");
+	else if (at->kind == NAME)
+		text_addf(t, "enclose text in double quotes: \"%.*s\"", length, at->start);
 	else if (at->kind == MALFORMED)
 		text_addf(t, "write the number without a unit, or enclose text in double quotes");
 	else if (innermost(p) == '[' && at->kind == OTHER && strchr("({[", at->c) != NULL)
 		text_addf(t, "use ( ) for a list of groups or lists, not [ ]");
 	else if (is_in_list(p))
 		text_addf(t, "an element is missing");
+	else if (is_hidden(p, at))
+		text_addf(t, "the value is missing");
 	else
 		text_addf(t, "\"%.*s\" has no value", (int)(p->name.end - p->name.start),
 			p->name.start);
@@ -371,7 +425,9 @@ static void say_equals(const struct parser *p, struct token *at, struct text *t)
 {
 	const struct token *name = &p->name;
 	int length = (int)(name->end - name->start);
-	if (*at->start == '.' && at->start == name->end) {
+	if (is_hidden(p, at)) {
+		text_addf(t, "\"=\" is missing after the name");
+	} else if (*at->start == '.' && at->start == name->end) {
 		size_t whole = strspn(name->start,
 			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
 		text_addf(t, "write ");
@@ -435,11 +491,22 @@ static bool swallows(const struct token *string, const struct token *t)
 	       memchr(string->end, '\n', (size_t)(t->start - string->end)) == NULL;
 }
 
+/* Whether a token directly follows a string, so that it may be a part of it. */
+static bool touches(const struct token *string, const struct token *t)
+{
+	bool is_word = t->kind == NAME || t->kind == NUMBER || t->kind == MALFORMED;
+	return string->kind == STRING && is_word && string->end == t->start;
+}
+
 /* Add the probable cause to t, and set *at to its place. */
 static void say_cause(const struct parser *p, struct token *at, struct text *t)
 {
 	bool is_swallowed = swallows(&p->multiline, at);
-	if (is_swallowed || at->kind == UNCLOSED) {
+	if (touches(&p->last, at) && !is_swallowed) {
+		*at = p->last;
+		text_addf(t, "the string that begins here has no closing quote, or contains one "
+			     "(write \\\")");
+	} else if (is_swallowed || at->kind == UNCLOSED) {
 		*at = is_swallowed ? p->multiline : *at;
 		text_addf(t, "the string that begins here has no closing quote");
 	} else if (p->state == BEFORE_EQUALS) {
@@ -492,10 +559,11 @@ static void show_line(const struct parser *p, const struct token *at, struct pla
 static void report(const struct parser *p, struct token at, struct problems *problems)
 {
 	struct text cause = { 0 };
+	bool may_show = !is_hidden(p, &at);
 	say_cause(p, &at, &cause);
 	const struct place place = { p->sources[at.source].path, line_of(p, &at) };
 	problems_add(problems, place, "syntax error: %s", cause.text);
-	if (may_show(p, &at))
+	if (may_show && !is_secret(line_start(p, &at), line_end(&at)))
 		show_line(p, &at, place, problems);
 	text_free(&cause);
 }
@@ -527,7 +595,7 @@ bool syntax_explain(
 		t = next_token(&p);
 		bool is_end = t.kind == END && p.open_count == 0 &&
 			      (p.state == BEFORE_NAME || p.state == AFTER_VALUE);
-		is_right = is_end || take(&p, &t);
+		is_right = is_end || (!touches(&p.last, &t) && take(&p, &t));
 		if (!is_right)
 			report(&p, t, problems);
 		p.last = t;

@@ -263,6 +263,8 @@ static const struct {
 	{ "a={", "", 1000000 },
 };
 
+#define TOUCHED "the string that begins here has no closing quote, or contains one (write \\\")"
+
 /* A mistake in a configuration's last lines, and what is said of it: lines from the last one of
  * content, in the place of "FILE:LINE: syntax error: ", and the column of the mark; 0: the line is
  * not shown, since it may contain a secret. */
@@ -286,6 +288,9 @@ static const struct {
 	{ "a = \"x;\nb = \"y:1\";\nc = \"z\";", 1,
 		"the string that begins here has no closing quote", 5 },
 	{ "a = \"x\\\";\n", 1, "the string that begins here has no closing quote", 5 },
+	{ "where = \"x = \"y\"\";", 1, TOUCHED, 9 },
+	{ "models = (\n{ name = \"A; table = \"a\"; } );", 2, TOUCHED, 10 },
+	{ "a = \"1\"2\";", 1, TOUCHED, 5 },
 	{ "a \"x\";", 1, "\"=\" is missing after \"a\"", 3 },
 	{ "a b", 1, "\"=\" is missing after \"a\"", 3 },
 	{ "a == 1;", 1, "remove the second \"=\"", 4 },
