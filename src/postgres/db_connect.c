@@ -80,20 +80,53 @@ static bool check_options(const char *conninfo, struct error *e)
 	return ok;
 }
 
-/* A string that is neither a list of settings nor a URI is the name of a database (expand_dbname of
- * PQconnectStartParams). */
-bool db_check(const char *conninfo, struct error *e)
+/* libpq looks for the end of a password at the first "@", and for that of a port at the "/". */
+static bool check_uri(const char *uri, struct error *e)
 {
-	if (strchr(conninfo, '=') == NULL && strstr(conninfo, "://") == NULL)
-		return check_options(conninfo, e);
+	const char *start = strstr(uri, "://") + strlen("://");
+	const char *at = memchr(start, '@', strcspn(start, "/?"));
+	PQconninfoOption *options = PQconninfoParse(uri, NULL);
+	const char *port = options != NULL ? option(options, "port") : NULL;
+	bool ok = options != NULL &&
+		  (at == NULL || memchr(at + 1, '@', strcspn(at + 1, "/?")) == NULL) &&
+		  (port == NULL || port[strspn(port, "0123456789, ")] == '\0');
+	PQconninfoFree(options);
+	return ok || error_set(e, ERROR_CONFIG,
+			     "database: the URI is wrong (its text is not shown, since it may "
+			     "have a password); write %%40 for @, %%3A for :, %%2F for / and %%25 "
+			     "for %% in a user or password, and [ ] around an IPv6 address");
+}
+
+static bool check_list(const char *conninfo, struct error *e)
+{
 	char *reason = NULL;
 	PQconninfoOption *options = PQconninfoParse(conninfo, &reason);
-	if (options == NULL)
+	bool ok = options != NULL;
+	/* libpq quotes a part of a password with a space. */
+	if (!ok && (strcasestr(conninfo, "passw") != NULL || strstr(conninfo, "://") != NULL))
+		error_set(e, ERROR_CONFIG,
+			"database: the connection string is wrong (its text is not shown, since "
+			"it has a password); write NAME='VALUE' if a value has spaces or quotes, "
+			"with \\' for ' and \\\\ for \\ in it");
+	else if (!ok)
 		error_set(
 			e, ERROR_CONFIG, "database: %s", reason != NULL ? reason : "out of memory");
 	PQfreemem(reason);
 	PQconninfoFree(options);
-	return options != NULL && check_options(conninfo, e);
+	return ok;
+}
+
+/* A string that is neither a list of settings nor a URI is the name of a database (expand_dbname of
+ * PQconnectStartParams). */
+bool db_check(const char *conninfo, struct error *e)
+{
+	bool ok = true;
+	if (strncmp(conninfo, "postgres://", strlen("postgres://")) == 0 ||
+		strncmp(conninfo, "postgresql://", strlen("postgresql://")) == 0)
+		ok = check_uri(conninfo, e);
+	else if (strchr(conninfo, '=') != NULL || strstr(conninfo, "://") != NULL)
+		ok = check_list(conninfo, e);
+	return ok && check_options(conninfo, e);
 }
 
 static size_t count_items(const char *list)

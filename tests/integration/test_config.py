@@ -255,6 +255,16 @@ def test_wrong_conninfo_beside_other_mistakes(refused):
     assert any('"foo"' in message for line, message in found if line == 1)
 
 
+@pytest.mark.parametrize("conninfo", [
+    "host=x password=abc ZQXJ", "host=x password='abc'ZQXJ x'", "host=x passwd=a ZQXJ=1",
+    "postgresql://u:ZQXJ@[::1/d", "postgresql://u:abc@ZQXJ:1@h/d", "postgres://u:ZQXJ/x@h/d",
+    "postgresql://u:abc%ZQXJ@h/d", "postgresql://h/d?password=x&ZQXJ=1", "postgre://u:ZQXJ@h/d"])
+def test_the_reason_has_no_part_of_a_password(refused, conninfo):
+    [(line, message)] = refused(f'database = "{conninfo}";\n{KAFKA}\n{MODELS}')
+    assert line == 1 and re.match("database: the (URI|connection string) is wrong", message)
+    assert "ZQXJ" not in message
+
+
 @pytest.mark.parametrize("value", [65536, "65536", "gzip"])
 def test_kafka_properties_pass_through(signalbus, schema, make_topic, count_in_log, value):
     topic = make_topic()
