@@ -230,12 +230,7 @@ int cmd_check(const struct command_line *line)
 	struct config *config = command_load(line, LOG_LEVEL_WARNING);
 	if (config == NULL)
 		return EXIT_WRONG_CONFIG;
-	struct check c = { .config = config, .model_count = config->model_count };
-	if (line->config_only) {
-		int written = line->json ? print_json(&c) : 0;
-		config_free(config);
-		return written;
-	}
+	struct check c = { .config = config };
 	size_t *models = command_select(line, config, &c.model_count);
 	if (models == NULL) {
 		config_free(config);
@@ -244,8 +239,9 @@ int cmd_check(const struct command_line *line)
 	c.models = models;
 	c.findings.is_coloured = report_wants_colours();
 	c.findings.is_silent = line->json;
-	check_servers(&c);
-	int status = line->json ? print_json(&c) : print_sum(&c);
+	if (!line->config_only)
+		check_servers(&c);
+	int status = line->json ? print_json(&c) : line->config_only ? 0 : print_sum(&c);
 	if (c.findings.problems > 0 || (line->deny_warnings && c.findings.warnings > 0))
 		status = 1;
 	report_free(&c.findings);

@@ -200,6 +200,7 @@ def test_exit_status_and_numbers(signalbus, schema, make_topic, install):
     signalbus.database = f"host=127.0.0.1 port={Ports.take()}"
     signalbus.configure(model("A", "gone"))
     signalbus("check", "--config-only", "--deny-warnings").expect_silence()
+    signalbus("check", "--config-only", "Typo").expect(2)
     signalbus.configure(model("A", "gone", burst_count=0))
     signalbus("check", "--config-only").expect(78)
 
