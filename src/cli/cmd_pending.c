@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/stop.h"
 #include "base/terminal.h"
 #include "base/text.h"
@@ -9,6 +10,7 @@
 #include "cli/pending_view.h"
 #include "store/store.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +33,26 @@ static int print_signals(const struct config *config)
 	return command_finish_output();
 }
 
-static int print_json_signals(const struct config *config)
+/* Whether the daemon does not send a model, whoever wants that. */
+enum paused { PAUSED_NO, PAUSED_YES, PAUSED_UNKNOWN };
+
+/* pauses may be NULL: unknown. */
+static enum paused paused(const struct config *config, const struct pause *pauses, size_t model)
+{
+	if (!config_autoflushes(config, model))
+		return PAUSED_YES;
+	if (pauses == NULL)
+		return PAUSED_UNKNOWN;
+	return pauses[model].is_paused ? PAUSED_YES : PAUSED_NO;
+}
+
+static cJSON *json_paused(enum paused p)
+{
+	return json_made(
+		p == PAUSED_UNKNOWN ? cJSON_CreateNull() : cJSON_CreateBool(p == PAUSED_YES));
+}
+
+static int print_json_signals(const struct config *config, const struct pause *pauses)
 {
 	cJSON *document = json_made(cJSON_CreateObject());
 	cJSON *models = json_made(cJSON_AddArrayToObject(document, "models"));
@@ -46,8 +67,39 @@ static int print_json_signals(const struct config *config)
 			model, "ordered", json_made(cJSON_CreateBool(m->order_by.count > 0)));
 		cJSON_AddItemToObject(model, "autoflush",
 			json_made(cJSON_CreateBool(config->autoflush && m->autoflush)));
+		cJSON_AddItemToObject(model, "paused", json_paused(paused(config, pauses, i)));
 	}
 	return json_print(document);
+}
+
+/* To be freed; NULL, with a warning: unknown, since the command does not depend on the database. */
+static struct pause *ask_pauses(const struct config *config)
+{
+	struct error e;
+	struct store *s = store_new(config);
+	struct pause *pauses = memory_new(config->model_count, sizeof *pauses);
+	double limit = fmin(config->timeout, CONNECT_S);
+	if (!store_connect(s, instant_after(clock_now(), limit), &e) ||
+		!store_pauses(s, pauses, &e)) {
+		log_warning(PAUSES_UNKNOWN, e.text);
+		free(pauses);
+		pauses = NULL;
+	}
+	store_free(s);
+	return pauses;
+}
+
+static void log_states(const struct config *config, const struct pause *pauses)
+{
+	for (size_t i = 0; i < config->model_count; i++) {
+		const char *name = config->models[i].name;
+		if (pauses[i].is_paused)
+			log_info("model \"%s\": paused by %s", name, pauses[i].by);
+		else
+			log_info("model \"%s\": %s", name,
+				config_autoflushes(config, i) ? "active"
+							      : "paused by autoflush = false");
+	}
 }
 
 int cmd_signals(const struct command_line *line)
@@ -55,14 +107,22 @@ int cmd_signals(const struct command_line *line)
 	struct config *config = command_load(line, LOG_LEVEL_WARNING);
 	if (config == NULL)
 		return EXIT_WRONG_CONFIG;
-	int status = line->json ? print_json_signals(config) : print_signals(config);
+	struct pause *pauses = NULL;
+	if (line->json || line->verbosity > 0)
+		pauses = ask_pauses(config);
+	int status = line->json ? print_json_signals(config, pauses) : print_signals(config);
+	if (pauses != NULL)
+		log_states(config, pauses);
+	free(pauses);
 	config_free(config);
 	return status;
 }
 
 struct pending {
 	const char *name;
+	size_t model;
 	size_t count;
+	enum paused paused;
 };
 
 /* Fewest first; names break ties, so that the output is the same each time. */
@@ -79,6 +139,7 @@ struct chosen {
 	const struct config *config;
 	const size_t *models;
 	size_t count;
+	struct pause *pauses;      /* of all models of the configuration */
 	struct pending_view *view; /* on a terminal, with --watch; or NULL */
 	struct sighting *rows;     /* for it: a row of each model … */
 	struct instant *since;     /* … and when it was first seen */
@@ -100,7 +161,8 @@ static void show(struct store *s, const struct chosen *c, size_t i, const struct
 		*row = (struct sighting){ 0 };
 	if (!is_same)
 		c->since[i] = now;
-	const struct pending_count_of counted = { i, p->name, p->count, c->since[i] };
+	const struct pending_count_of counted = { i, p->name, p->count, c->since[i],
+		p->paused == PAUSED_YES };
 	pending_view_note(c->view, &counted, now);
 }
 
@@ -130,10 +192,18 @@ static int count_pending(
 	*count = 0;
 	if (!store_connected(s) && !command_connect_store(s, c->config, &e))
 		return command_failed(failure, &e);
+	bool knows_pauses = store_pauses(s, c->pauses, &e);
+	if (!store_connected(s))
+		/* uncovered: the session is lost at just this call */
+		return command_failed(failure, &e);
+	if (!knows_pauses)
+		log_warning(PAUSES_UNKNOWN, e.text);
 	for (size_t i = 0; i < c->count && store_connected(s); i++) {
 		const struct model *m = store_model(s, c->models[i], &e);
 		struct pending *p = &pending[*count];
-		p->name = c->config->models[c->models[i]].name;
+		p->model = c->models[i];
+		p->name = c->config->models[p->model].name;
+		p->paused = paused(c->config, knows_pauses ? c->pauses : NULL, p->model);
 		if (m != NULL && store_count(s, m, &p->count, &e)) {
 			(*count)++;
 			if (c->view != NULL)
@@ -172,6 +242,7 @@ static int print_json_pending(const struct pending *pending, size_t count)
 		cJSON_AddItemToArray(models, model);
 		cJSON_AddItemToObject(model, "name", json_text(pending[i].name));
 		cJSON_AddItemToObject(model, "pending", json_count(pending[i].count));
+		cJSON_AddItemToObject(model, "paused", json_paused(pending[i].paused));
 		total += pending[i].count;
 	}
 	cJSON_AddItemToObject(document, "total", json_count(total));
@@ -187,6 +258,15 @@ static int count_for_program(const struct chosen *c, struct store *s)
 	int written = print_json_pending(pending, count);
 	free(pending);
 	return written > status ? written : status;
+}
+
+/* What waits for an operator. */
+static void warn_of_paused(const struct chosen *c, const struct pending *pending, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (pending[i].count > 0 && c->pauses[pending[i].model].is_paused)
+			log_warning("model \"%s\" is paused by %s", pending[i].name,
+				c->pauses[pending[i].model].by);
 }
 
 /* Print; with --watch repeatedly, on a terminal in place. */
@@ -208,7 +288,9 @@ static int watch(const struct command_line *line, const struct chosen *c, struct
 		}
 		if (line->watch >= 0 && status != EXIT_WRONG_CONFIG && !ferror(stdout))
 			status = 0;
-		if (line->watch >= 0)
+		if (line->watch < 0)
+			warn_of_paused(c, pending, count);
+		else
 			stop_wait(instant_after(start, line->watch));
 	} while (line->watch >= 0 && status == 0 && !stop_requested());
 	if (c->view != NULL)
@@ -222,7 +304,8 @@ int cmd_pending(const struct command_line *line)
 	struct config *config = command_load(line, LOG_LEVEL_WARNING);
 	if (config == NULL)
 		return EXIT_WRONG_CONFIG;
-	struct chosen c = { .config = config };
+	struct chosen c = { .config = config,
+		.pauses = memory_new(config->model_count, sizeof *c.pauses) };
 	size_t *models = command_select(line, config, &c.count);
 	c.models = models;
 	struct store *s = store_new(config);
@@ -238,6 +321,7 @@ int cmd_pending(const struct command_line *line)
 				    : watch(line, &c, s);
 	if (c.view != NULL)
 		pending_view_free(c.view);
+	free(c.pauses);
 	free(c.rows);
 	free(c.since);
 	store_free(s);

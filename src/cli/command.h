@@ -47,6 +47,7 @@ command cmd_schema;                                 /* cmd_schema.c */
 command cmd_triggers;                               /* cmd_triggers.c */
 command cmd_dead_letters;                           /* cmd_dead_letters.c */
 command cmd_check;                                  /* cmd_check.c */
+command cmd_pause, cmd_resume;                      /* cmd_pause.c */
 
 /* Exit statuses, in addition to those of error_exit_status(). */
 enum { EXIT_WRONG_USAGE = 2, EXIT_WRONG_CONFIG = 78 };

@@ -86,6 +86,13 @@ static const struct {
 		"Without an option, a line for each dead letter: its number, model, time, key and "
 		"reason.",
 		" dlq deadletters rejected " },
+	{ "pause", cmd_pause, "", NAMES, "[NAME]...", "stop sending models, until they are resumed",
+		"Stops the daemons of this instance, at once and also after a restart: the "
+		"database has it. The flush\n"
+		"commands send a paused model only if it is named.",
+		" hold suspend disable " },
+	{ "resume", cmd_resume, "", NAMES, "[NAME]...", "let paused models be sent again",
+		"Without NAMEs, all of the configuration.", " unpause continue enable " },
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

@@ -3,7 +3,6 @@
 #include "base/terminal.h"
 #include "base/utf8.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@ struct line {
 	struct instant times[SAMPLES];
 	size_t samples;
 	struct instant since;
+	bool is_paused;
 };
 
 struct pending_view {
@@ -50,6 +50,7 @@ void pending_view_note(
 	struct line *l = &v->lines[counted->model];
 	l->name = counted->name;
 	l->since = counted->since;
+	l->is_paused = counted->is_paused;
 	l->counts[l->samples % SAMPLES] = counted->count;
 	l->times[l->samples++ % SAMPLES] = now;
 }
@@ -101,7 +102,8 @@ static void add_model(
 	char *left = change < 0 ? duration((double)count / -change) : text_copy("");
 	char *name = utf8_shown(l->name);
 	add_line(t, frame,
-		text_format("%10zu %+10.1f %10s %10s  %s", count, change, age, left, name));
+		text_format("%10zu %+10.1f %10s %10s  %s%s", count, change, age, left, name,
+			l->is_paused ? " (paused)" : ""));
 	free(age);
 	free(left);
 	free(name);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct pending_view;
@@ -23,6 +24,7 @@ struct pending_count_of {
 	const char *name;
 	size_t count;
 	struct instant since;
+	bool is_paused;
 };
 void pending_view_note(
 	struct pending_view *v, const struct pending_count_of *counted, struct instant now);

@@ -8,6 +8,7 @@
 #include "daemon/health.h"
 #include "daemon/listener.h"
 #include "daemon/model_status.h"
+#include "daemon/pauses.h"
 #include "daemon/pending_count.h"
 #include "daemon/run_queue.h"
 #include "relay/burst.h"
@@ -22,9 +23,11 @@
 
 #define TICK_S       1.0   /* maximum interval at which a worker shows progress */
 #define HELD_PAUSE_S 0.005 /* between checks for writers that hold an order back */
-#define ROOM_PAUSE_S 0.1   /* between checks whether the listener has had its turn to connect */
-#define WATCH_S      1.0   /* between checks whether others keep signals locked */
-#define LOCK_S       0.5   /* lock time-out of a model, because there are others to serve */
+#define ROOM_PAUSE_S                                                                               \
+	0.1         /* between checks whether the listener has had its turn to connect, or         \
+			 whether it can be found out what is paused */
+#define WATCH_S 1.0 /* between checks whether others keep signals locked */
+#define LOCK_S  0.5 /* lock time-out of a model, because there are others to serve */
 
 struct worker {
 	struct daemon *daemon;
@@ -45,6 +48,7 @@ struct daemon {
 	struct metrics *metrics;
 	struct run_queue *queue;
 	struct health *health;
+	struct pauses *pauses;
 	struct listener *listener;
 	struct worker *workers;
 	unsigned worker_count;
@@ -138,8 +142,8 @@ static void ping(struct worker *w)
 	lose_session(w);
 }
 
-/* Make sure that the session is connected, and that the broker answers, so that no transaction is
- * begun in vain.  False if not yet. */
+/* Make sure that the session is connected, that it is known what is paused, and that the broker
+ * answers, so that no transaction is begun in vain.  False if not yet. */
 static bool is_ready(struct worker *w)
 {
 	if (!store_connected(w->store)) {
@@ -153,6 +157,10 @@ static bool is_ready(struct worker *w)
 	if (instant_before(instant_after(w->used, PING_S), clock_now()) ||
 		health_is_doubtful(w->daemon->health))
 		ping(w);
+	if (store_connected(w->store) && !pauses_look(w->daemon->pauses, w->store)) {
+		queue_wait_closed(w->daemon->queue, instant_after(clock_now(), ROOM_PAUSE_S));
+		return false;
+	}
 	return store_connected(w->store) && broker_await_up(w->daemon->broker, tick());
 }
 
@@ -338,6 +346,14 @@ static void serve(struct worker *w, size_t model, enum queue_reason reason)
 	queue_done(w->daemon->queue, model, result->more ? QUEUE_FULL : QUEUE_EMPTIED, visit.rest);
 }
 
+/* Others may send a paused model in order. */
+static void unlock(struct worker *w, size_t model)
+{
+	store_unlock(w->store, model);
+	metrics_unlocked(w->daemon->metrics, model);
+	queue_unlocked(w->daemon->queue, model);
+}
+
 static void *work(void *arg)
 {
 	struct worker *w = arg;
@@ -346,7 +362,11 @@ static void *work(void *arg)
 	enum queue_reason reason;
 	while (!queue_wait_closed(queue, clock_now())) {
 		show_alive(w);
-		if (is_ready(w) && queue_take(queue, w->number, tick(), &model, &reason))
+		if (!is_ready(w) || !queue_take(queue, w->number, tick(), &model, &reason))
+			continue;
+		if (reason == QUEUE_UNLOCK)
+			unlock(w, model);
+		else
 			serve(w, model, reason);
 	}
 	lose_session(w);
@@ -396,12 +416,13 @@ struct daemon *daemon_start(
 	d->health = health_new(d->worker_count);
 	pthread_mutex_init(&d->lock, NULL);
 	set_up_models(d);
+	d->pauses = pauses_new(config, d->queue, d->status, metrics);
 	d->pending_count = pending_count_new(config, d->health, metrics, d->status);
 	d->workers = memory_new(d->worker_count, sizeof *d->workers);
 	for (unsigned i = 0; i < d->worker_count; i++)
 		start_worker(d, i);
 	if (config->notify_channel[0] != '\0')
-		d->listener = listener_start(config, d->queue, d->health);
+		d->listener = listener_start(config, d->queue, d->health, d->pauses);
 	return d;
 }
 
@@ -415,6 +436,7 @@ void daemon_stop(struct daemon *d)
 		store_free(d->workers[i].store);
 	}
 	free(d->workers);
+	pauses_free(d->pauses);
 	status_free(d->status);
 	pending_count_free(d->pending_count);
 	health_free(d->health);

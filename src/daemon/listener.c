@@ -7,6 +7,7 @@
 #include "catalog/catalog.h"
 #include "model/triggers.h"
 #include "postgres/db.h"
+#include "store/store.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -27,6 +28,7 @@ struct listener {
 	const struct config *config;
 	struct run_queue *queue;
 	struct health *health;
+	struct pauses *pauses;
 	struct db *db;
 	char **relations; /* of the models, as in the notifications; NULL: not known */
 	struct retry connecting;
@@ -53,6 +55,13 @@ static bool stopping(const struct listener *l)
 	return queue_wait_closed(l->queue, clock_now());
 }
 
+/* Any notification may have been lost. */
+static void announce_all(struct listener *l)
+{
+	pauses_announce(l->pauses);
+	queue_announce_all(l->queue);
+}
+
 /* A table's name announces its models; an empty payload announces all. */
 static void on_notification(void *arg, const char *payload)
 {
@@ -60,7 +69,9 @@ static void on_notification(void *arg, const char *payload)
 	if (strcmp(payload, l->self_test) == 0)
 		l->proven = true;
 	else if (payload[0] == '\0')
-		queue_announce_all(l->queue);
+		announce_all(l);
+	else if (strcmp(payload, PAUSE_NOTIFICATION) == 0)
+		pauses_announce(l->pauses);
 	for (size_t i = 0; i < l->config->model_count; i++)
 		if (l->relations[i] != NULL && strcmp(payload, l->relations[i]) == 0)
 			queue_announce(l->queue, i);
@@ -191,7 +202,7 @@ static bool set_up(struct listener *l, struct error *e)
 		return false;
 	if (!start_listening(l, e) || !look_up_all(l, e))
 		return false;
-	queue_announce_all(l->queue);
+	announce_all(l);
 	return test_self(l, e);
 }
 
@@ -270,13 +281,14 @@ static void *listen_loop(void *arg)
 	return NULL;
 }
 
-struct listener *listener_start(
-	const struct config *config, struct run_queue *queue, struct health *health)
+struct listener *listener_start(const struct config *config, struct run_queue *queue,
+	struct health *health, struct pauses *pauses)
 {
 	struct listener *l = memory_new(1, sizeof *l);
 	l->config = config;
 	l->queue = queue;
 	l->health = health;
+	l->pauses = pauses;
 	l->db = db_new(config->database, config->timeout);
 	l->relations = memory_new(config->model_count, sizeof *l->relations);
 	l->connecting = retry_new(INFINITY, clock_now());

@@ -11,13 +11,14 @@
 
 #include "config/config.h"
 #include "daemon/health.h"
+#include "daemon/pauses.h"
 #include "daemon/run_queue.h"
 
 struct listener;
 
-/* Start listening, in its own thread.  Borrows all three. */
-struct listener *listener_start(
-	const struct config *config, struct run_queue *queue, struct health *health);
+/* Start listening, in its own thread.  Borrows all four. */
+struct listener *listener_start(const struct config *config, struct run_queue *queue,
+	struct health *health, struct pauses *pauses);
 
 /* Blocks for a moment.  NULL is fine. */
 void listener_stop(struct listener *l);

@@ -70,7 +70,8 @@ void metrics_configure(struct metrics *m, const struct config *config, struct in
 		const struct model_config *model = &config->models[i];
 		series[i] = take_over(m, model->name, now);
 		series[i].is_ordered = model->order_by.count > 0;
-		series[i].is_served = config_autoflushes(config, i);
+		series[i].is_off = !config_autoflushes(config, i);
+		series[i].is_paused = false;
 		series[i].stands_by = false;
 		series[i].leader = 0;
 		series[i].is_stopped = false;
@@ -144,6 +145,20 @@ void metrics_lost(struct metrics *m, unsigned worker)
 	pthread_mutex_unlock(&m->lock);
 }
 
+void metrics_unlocked(struct metrics *m, size_t model)
+{
+	pthread_mutex_lock(&m->lock);
+	m->series[model].leader = 0;
+	pthread_mutex_unlock(&m->lock);
+}
+
+void metrics_pause(struct metrics *m, size_t model, bool is_paused)
+{
+	pthread_mutex_lock(&m->lock);
+	m->series[model].is_paused = is_paused;
+	pthread_mutex_unlock(&m->lock);
+}
+
 void metrics_reloaded(struct metrics *m, bool ok, double time)
 {
 	pthread_mutex_lock(&m->lock);
@@ -163,7 +178,7 @@ void metrics_stopped(struct metrics *m, size_t model, bool is_stopped)
 bool metrics_is_unserved(struct metrics *m, size_t model)
 {
 	pthread_mutex_lock(&m->lock);
-	bool is_unserved = !m->series[model].is_served || m->series[model].stands_by;
+	bool is_unserved = series_is_paused(&m->series[model]) || m->series[model].stands_by;
 	pthread_mutex_unlock(&m->lock);
 	return is_unserved;
 }

@@ -43,6 +43,12 @@ void metrics_lost(struct metrics *m, unsigned worker);
 /* The configuration was loaded at this Unix time, or could not be. */
 void metrics_reloaded(struct metrics *m, bool ok, double time);
 
+/* A worker has released the ordered lock of a model. */
+void metrics_unlocked(struct metrics *m, size_t model);
+
+/* An operator has paused or resumed a model, which the configuration may pause, too. */
+void metrics_pause(struct metrics *m, size_t model, bool is_paused);
+
 /* Whether a model has failed and waits for its next attempt. */
 void metrics_stopped(struct metrics *m, size_t model, bool is_stopped);
 

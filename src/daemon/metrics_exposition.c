@@ -57,14 +57,14 @@ static double pending(const struct page *p, const struct series *s)
 static double oldest(const struct page *p, const struct series *s)
 {
 	bool is_reachable = p->world.database_up && p->world.broker_up;
-	double interval = s->is_served && !s->stands_by ? p->poll_interval : INFINITY;
+	double interval = !series_is_paused(s) && !s->stands_by ? p->poll_interval : INFINITY;
 	return oldest_pending_seconds(&s->lag, is_reachable, interval, p->world.now);
 }
 
 static double paused(const struct page *p, const struct series *s)
 {
 	(void)p;
-	return !s->is_served;
+	return series_is_paused(s);
 }
 
 static double stopped(const struct page *p, const struct series *s)

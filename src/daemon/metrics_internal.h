@@ -28,7 +28,8 @@ struct series {
 	char *name;
 	char *label;     /* model="…", escaped */
 	bool is_ordered; /* has order_by */
-	bool is_served;  /* served by the workers; the others are paused */
+	bool is_off;     /* paused by the configuration */
+	bool is_paused;  /* by an operator */
 	bool is_stopped; /* it has failed, and waits */
 	bool stands_by;  /* another process sends it */
 	struct table_statistics table;
@@ -58,6 +59,12 @@ struct metrics {
 	size_t count;
 	double poll_interval;
 };
+
+/* Whether no worker of this process sends the model because of people. */
+static inline bool series_is_paused(const struct series *s)
+{
+	return s->is_off || s->is_paused;
+}
 
 /* The label of a model's series, to be freed. */
 char *metrics_label(const char *model);

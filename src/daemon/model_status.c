@@ -27,6 +27,7 @@ struct entry {
 	size_t told_count;
 	struct hold hold;
 	bool stands_by; /* another process holds its ordered lock, which was logged */
+	bool is_paused; /* by an operator */
 };
 
 struct model_status {
@@ -241,6 +242,13 @@ double status_failure(struct model_status *s, size_t model, const struct error *
 	return delay;
 }
 
+void status_pause(struct model_status *s, size_t model, bool is_paused)
+{
+	pthread_mutex_lock(&s->lock);
+	s->entries[model].is_paused = is_paused;
+	pthread_mutex_unlock(&s->lock);
+}
+
 bool status_is_stopped(struct model_status *s, size_t model)
 {
 	pthread_mutex_lock(&s->lock);
@@ -359,10 +367,10 @@ void status_describe(struct model_status *s, struct instant now, struct text *t)
 		if (list_add(&stopped, s->config->models[i].name))
 			text_addf(t, " (%s, %.0f s)", kind, instant_seconds(since, now));
 	}
-	pthread_mutex_unlock(&s->lock);
 	list_end(&stopped);
 	for (size_t i = 0; i < s->config->model_count; i++)
-		if (!config_autoflushes(s->config, i))
+		if (s->entries[i].is_paused || !config_autoflushes(s->config, i))
 			list_add(&paused, s->config->models[i].name);
+	pthread_mutex_unlock(&s->lock);
 	list_end(&paused);
 }

@@ -46,6 +46,9 @@ double status_failure(struct model_status *s, size_t model, const struct error *
 /* It was returned for reasons of its own worker, or with rows deferred and nothing sent. */
 void status_leave(struct model_status *s, size_t model);
 
+/* An operator has paused or resumed it. */
+void status_pause(struct model_status *s, size_t model, bool is_paused);
+
 /* Whether the last attempt failed, and it waits for the next one, or rows of it are deferred, or
  * other sessions keep some locked. */
 bool status_is_stopped(struct model_status *s, size_t model);

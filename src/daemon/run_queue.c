@@ -12,6 +12,7 @@ struct entry {
 	struct instant look;  /* when its poll interval has passed */
 	struct instant pause; /* it is not due earlier, for whatever reason */
 	bool off;
+	bool is_paused;
 	bool ordered;
 	bool announced;
 	bool more;
@@ -29,6 +30,7 @@ struct run_queue {
 	unsigned workers;
 	double poll_interval;
 	uint64_t served;
+	bool is_woken;
 	bool closed;
 };
 
@@ -66,6 +68,24 @@ void queue_set_off(struct run_queue *q, size_t model)
 	q->entries[model].off = true;
 }
 
+void queue_pause(struct run_queue *q, size_t model, bool is_paused)
+{
+	struct entry *m = &q->entries[model];
+	pthread_mutex_lock(&q->lock);
+	m->is_paused = is_paused;
+	m->look = m->pause = (struct instant){ 0 };
+	pthread_cond_broadcast(&q->changed);
+	pthread_mutex_unlock(&q->lock);
+}
+
+void queue_wake(struct run_queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	q->is_woken = true;
+	pthread_cond_broadcast(&q->changed);
+	pthread_mutex_unlock(&q->lock);
+}
+
 void queue_announce(struct run_queue *q, size_t model)
 {
 	pthread_mutex_lock(&q->lock);
@@ -85,6 +105,8 @@ static bool is_free(const struct run_queue *q, const struct entry *m, unsigned w
 {
 	if (m->off)
 		return false;
+	if (m->is_paused)
+		return m->active == 0 && m->holder == worker;
 	if (m->ordered)
 		return m->active == 0 && (m->holder == NOBODY || m->holder == worker);
 	return m->active == 0 ||
@@ -120,6 +142,9 @@ static struct entry *choose(
 
 static enum queue_reason take(struct run_queue *q, struct entry *m, struct instant now)
 {
+	m->active++;
+	if (m->is_paused)
+		return QUEUE_UNLOCK;
 	enum queue_reason reason = m->more        ? QUEUE_MORE
 				   : m->announced ? QUEUE_ANNOUNCED
 						  : QUEUE_TIME;
@@ -129,7 +154,6 @@ static enum queue_reason take(struct run_queue *q, struct entry *m, struct insta
 	if (reason == QUEUE_TIME)
 		m->look = instant_after(now, q->poll_interval);
 	m->announced = false; /* later notifications cause another visit */
-	m->active++;
 	m->served = ++q->served;
 	return reason;
 }
@@ -139,7 +163,7 @@ bool queue_take(struct run_queue *q, unsigned worker, struct instant deadline, s
 {
 	struct entry *m = NULL;
 	pthread_mutex_lock(&q->lock);
-	while (!q->closed) {
+	while (!q->closed && !q->is_woken) {
 		struct instant now = clock_now(), next = deadline;
 		m = choose(q, worker, now, &next);
 		if (m != NULL || !instant_before(now, deadline))
@@ -147,6 +171,7 @@ bool queue_take(struct run_queue *q, unsigned worker, struct instant deadline, s
 		struct timespec until = instant_timespec(next);
 		pthread_cond_timedwait(&q->changed, &q->lock, &until);
 	}
+	q->is_woken = false;
 	if (m != NULL) {
 		*model = (size_t)(m - q->entries);
 		*reason = take(q, m, clock_now());
@@ -176,6 +201,16 @@ void queue_keep(struct run_queue *q, unsigned worker, size_t model)
 {
 	pthread_mutex_lock(&q->lock);
 	q->entries[model].holder = worker;
+	pthread_mutex_unlock(&q->lock);
+}
+
+void queue_unlocked(struct run_queue *q, size_t model)
+{
+	struct entry *m = &q->entries[model];
+	pthread_mutex_lock(&q->lock);
+	m->active--;
+	m->holder = NOBODY;
+	pthread_cond_broadcast(&q->changed);
 	pthread_mutex_unlock(&q->lock);
 }
 

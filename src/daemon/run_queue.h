@@ -20,6 +20,7 @@ enum queue_reason {
 	QUEUE_TIME,      /* scan the whole table: there was no notification */
 	QUEUE_ANNOUNCED, /* a notification: look at the place of new rows */
 	QUEUE_MORE,      /* continue after the last burst */
+	QUEUE_UNLOCK,    /* only release its ordered lock: it is paused */
 };
 
 /* What a worker found. */
@@ -41,6 +42,13 @@ void queue_set_ordered(struct run_queue *q, size_t model);
 /* A model that is never due. */
 void queue_set_off(struct run_queue *q, size_t model);
 
+/* Pause a model, or resume it, as often as needed: a paused one is due only for the worker that
+ * holds its ordered lock, to release it; one that is resumed is due at once. */
+void queue_pause(struct run_queue *q, size_t model, bool is_paused);
+
+/* A worker that waits in queue_take() returns without a model, or the next one that calls it. */
+void queue_wake(struct run_queue *q);
+
 /* A notification arrived. */
 void queue_announce(struct run_queue *q, size_t model);
 void queue_announce_all(struct run_queue *q);
@@ -56,6 +64,9 @@ void queue_done(struct run_queue *q, size_t model, enum queue_outcome outcome, d
 
 /* The worker holds the model's ordered lock: from now on only this worker may take the model. */
 void queue_keep(struct run_queue *q, unsigned worker, size_t model);
+
+/* Return a model that was taken for QUEUE_UNLOCK: nobody holds its ordered lock. */
+void queue_unlocked(struct run_queue *q, size_t model);
 
 /* The worker has lost its session, and with it all ordered locks. */
 void queue_lost(struct run_queue *q, unsigned worker);

@@ -22,8 +22,8 @@
 /* The lock time-out of a model while there are other models. */
 #define LOCK_S 0.5
 
-/* What a warning says of a model with order_by that is flushed out of order. */
-enum order_warning { NOT_WARNED, WARNED_OF_FLUSH, WARNED_OF_LEAVING };
+/* What a warning says of a model with order_by that is flushed out of order, or of a paused one. */
+enum order_warning { NOT_WARNED, WARNED_OF_FLUSH, WARNED_OF_LEAVING, WARNED_OF_PAUSE };
 
 /* A model being flushed, by all workers. */
 struct target {
@@ -34,10 +34,8 @@ struct target {
 	struct error reason; /* under the lock: why rows of it are deferred */
 	atomic_bool is_slow; /* one signal at a time, which was logged, also in an earlier run */
 	atomic_bool failed;
-	atomic_bool done; /* a worker found nothing left */
-	/* Out of order, a model with order_by: what the last warning says, also of an earlier run.
-	 */
-	enum order_warning warned; /* under the lock */
+	atomic_bool done;          /* a worker found nothing left */
+	enum order_warning warned; /* under the lock: the last one, also of an earlier run */
 	bool from_start; /* FLUSH_ORDERED: only rows that may have been inserted at the beginning
 			    are left */
 };
@@ -613,12 +611,41 @@ static void each_model(struct flusher *f, step *take_step)
 		take_steps(&f->workers[0], &f->targets[i], take_step);
 }
 
+/* Leave out what operators have paused. */
+static void leave_out_paused(struct flusher *f)
+{
+	struct error e;
+	struct worker *w = &f->workers[0];
+	struct pause *pauses = memory_new(f->plan->config->model_count, sizeof *pauses);
+	while (ensure_connected(w, &e) && !store_pauses(w->store, pauses, &e))
+		if (store_connected(w->store) || !wait_to_retry(w, &e)) {
+			log_warning(PAUSES_UNKNOWN, e.text);
+			break;
+		}
+	for (size_t i = 0; i < f->plan->model_count; i++) {
+		struct target *t = &f->targets[i];
+		bool is_paused = pauses[t->index].is_paused;
+		if (is_paused)
+			atomic_store(&t->failed, true);
+		if (is_paused && is_news(t, WARNED_OF_PAUSE))
+			log_warning("model \"%s\" is left out: it is paused by %s; name it to "
+				    "flush it, "
+				    "or resume it with \"signalbus resume\"",
+				f->plan->config->models[t->index].name, pauses[t->index].by);
+		else if (!is_paused && t->warned == WARNED_OF_PAUSE)
+			is_news(t, NOT_WARNED);
+	}
+	free(pauses);
+}
+
 static void run(struct flusher *f)
 {
 	const struct flush_plan *plan = f->plan;
 	each_model(f, NULL); /* that the tables exist and match the configuration */
 	if (f->error.kind == ERROR_CONFIG)
 		return;
+	if (!plan->are_named && plan->model_count > 0 && !atomic_load(&f->aborted))
+		leave_out_paused(f);
 	if (plan->show_progress)
 		each_model(f, count_step);
 	if (plan->discipline == FLUSH_BY_KEY) {

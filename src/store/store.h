@@ -240,6 +240,28 @@ bool store_discard(struct store *s, size_t index, const char *ids, size_t *count
  * privileges on it, safe to run twice. */
 bool store_define_dead_letters(struct store *s, struct text *t, struct error *e);
 
+/* Whether an operator has paused a model (`signalbus pause`), and who paused or resumed it last;
+ * empty if nobody has. */
+struct pause {
+	bool is_paused;
+	char by[256];
+};
+
+/* Fill pauses, one for each model of the configuration, from the tables signalbus_paused in the
+ * schemas of their tables. */
+bool store_pauses(struct store *s, struct pause *pauses, struct error *e);
+
+/* What is logged if that fails, with the error's text. */
+#define PAUSES_UNKNOWN "cannot read which models are paused: %s"
+
+/* Pause or resume the model number index, and notify the daemons, with this payload. */
+#define PAUSE_NOTIFICATION "signalbus pause"
+struct pause_change {
+	bool is_paused; /* pause, or resume */
+	bool is_new;    /* set: it was not so before */
+};
+bool store_pause(struct store *s, size_t index, struct pause_change *change, struct error *e);
+
 /* Add to e, an error that the model number index has met, the model, the table and, if a lock was
  * waited for, its holder.  Queries the server, if needed.  Always returns false. */
 bool store_blame(struct store *s, size_t index, struct error *e);

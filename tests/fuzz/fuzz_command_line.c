@@ -61,6 +61,8 @@ DOUBLE(cmd_schema)
 DOUBLE(cmd_triggers)
 DOUBLE(cmd_dead_letters)
 DOUBLE(cmd_check)
+DOUBLE(cmd_pause)
+DOUBLE(cmd_resume)
 
 int command_print_version(void)
 {

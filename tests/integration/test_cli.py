@@ -304,10 +304,10 @@ def test_json_of_signals_and_pending(signalbus, schema):
     tables = [schema.table(name) for name in "abc"]
     assert json.loads(signalbus("signals", "--json").expect(0).stdout) == {"models": [
         {"name": name, "table": table, "topic": topic, "ordered": name == odd,
-         "autoflush": name != "B"} for name, table, topic in zip((odd, "B", "C"), tables, "tuv")]}
+         "autoflush": name != "B", "paused": name == "B"} for name, table, topic in zip((odd, "B", "C"), tables, "tuv")]}
     assert json.loads(signalbus("pending", "--json").expect(0).stdout) == {"models": [
-        {"name": "C", "pending": 0}, {"name": "B", "pending": 1}, {"name": odd, "pending": 2}],
-        "total": 3}
+        {"name": "C", "pending": 0, "paused": False}, {"name": "B", "pending": 1, "paused": True},
+        {"name": odd, "pending": 2, "paused": False}], "total": 3}
     assert json.loads(signalbus("pending", "--json", "B").expect(0).stdout)["total"] == 1
 
 

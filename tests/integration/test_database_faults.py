@@ -31,7 +31,7 @@ def test_a_database_that_refuses_says_why_to_the_end(signalbus, postgres, flush)
 # The others that need the database, with what each says when it gives up.
 OTHERS = {"pending": "Cannot count pending signals: database: ",
           "schema A": "Cannot make the schema: database: ", "triggers": "error: database: ",
-          "dead-letters": "error: database: "}
+          "dead-letters": "error: database: ", "pause": "error: database: "}
 AGAIN = "; trying again"
 
 

@@ -158,6 +158,9 @@ def test_every_command_among_traps(signalbus, schema, evil, make_topic, topics):
         fill(100)
     daemon = signalbus.start("-v", "run")
     schema.wait_until(lambda: not any(schema.count(name) for name in names), what="all sent")
+    signalbus("pause").expect(0)
+    daemon.wait_log('model "Asked": paused by ')
+    signalbus("resume").expect(0)
     fill(5)
     schema.wait_until(lambda: not any(schema.count(name) for name in names), what="all sent")
     assert "no wake-up trigger" not in daemon.stop().expect(0).stderr

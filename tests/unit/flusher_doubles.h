@@ -46,10 +46,12 @@ struct script {
 	const char *bursts[MODELS];
 	size_t noted[MODELS]; /* keys that a note has */
 	size_t pending;       /* what a count finds */
-	int64_t burst_ns;     /* how long a burst takes */
-	unsigned threads;     /* that can be made */
-	bool is_answered;     /* some broker answers */
-	unsigned last_wait;   /* stop is requested in this wait; 0: never */
+	bool paused[MODELS];
+	const char *pauses; /* calls that read these */
+	int64_t burst_ns;   /* how long a burst takes */
+	unsigned threads;   /* that can be made */
+	bool is_answered;   /* some broker answers */
+	unsigned last_wait; /* stop is requested in this wait; 0: never */
 };
 
 struct store {

@@ -74,6 +74,17 @@ bool store_count(struct store *s, const struct model *m, size_t *count, struct e
 	return end_call(s, &script.counts[m->index], e);
 }
 
+bool store_pauses(struct store *s, struct pause *pauses, struct error *e)
+{
+	for (size_t i = 0; i < MODELS; i++)
+		pauses[i] = (struct pause){ .is_paused = false, .by = "him" };
+	if (!end_call(s, &script.pauses, e))
+		return false;
+	for (size_t i = 0; i < MODELS; i++)
+		pauses[i].is_paused = script.paused[i];
+	return true;
+}
+
 bool store_note(struct store *s, const struct model *m, struct error *e)
 {
 	trace(s, "%c#", name_of(m->index));

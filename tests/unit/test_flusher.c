@@ -635,6 +635,44 @@ START_TEST(a_backlog_one_by_one_is_a_warning)
 }
 END_TEST
 
+/* Each time that this changes it is logged; what cannot be read pauses nothing. */
+START_TEST(paused_models_are_left_out_unless_they_are_named)
+{
+	begin(FLUSH_MANY, 2);
+	script.paused[0] = true;
+	script.pauses = "l....d";
+	ck_assert(run()); /* a session that is lost meanwhile is replaced */
+	check_trace("+ ~ + ^B0");
+	ck_assert_uint_eq(seen.warnings, 2);
+	ck_assert_str_eq(seen.warning,
+		"model \"A\" is left out: it is paused by him; name it to flush it, or resume it "
+		"with \"signalbus resume\"");
+	ck_assert(run());
+	ck_assert_uint_eq(seen.warnings, 2);
+	script.paused[0] = false;
+	ck_assert(run());
+	check_trace("+ ~ + ^B0 ^B0 ^A0 ^B0");
+	script.paused[0] = true;
+	ck_assert(run());
+	ck_assert_uint_eq(seen.warnings, 3);
+	ck_assert(run());
+	ck_assert_str_eq(seen.warning, "cannot read which models are paused: d happened");
+	check_trace("+ ~ + ^B0 ^B0 ^A0 ^B0 ^B0 ^A0 ^B0");
+	end();
+}
+END_TEST
+
+START_TEST(a_paused_model_that_is_named_is_flushed)
+{
+	begin(FLUSH_MANY, 1);
+	script.paused[0] = world.plan.are_named = true;
+	ck_assert(run());
+	check_trace("+ ^A0");
+	ck_assert_uint_eq(seen.warnings, 0);
+	end();
+}
+END_TEST
+
 START_TEST(nothing_to_flush)
 {
 	begin(FLUSH_MANY, 0);
@@ -674,6 +712,8 @@ int main(void)
 		{ fewer_connections_do_all_of_it, COUNT(connections), 0 },
 		{ a_second_run_starts_over, 1, 0 },
 		{ a_backlog_one_by_one_is_a_warning, COUNT(backlogs), 0 },
+		{ paused_models_are_left_out_unless_they_are_named, 1, 0 },
+		{ a_paused_model_that_is_named_is_flushed, 1, 0 },
 		{ nothing_to_flush, 1, 0 },
 	};
 	return suite_run("flusher", tests, COUNT(tests));

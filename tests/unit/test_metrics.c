@@ -242,6 +242,30 @@ START_TEST(the_leader_has_a_worker_with_the_lock)
 }
 END_TEST
 
+START_TEST(a_paused_model_has_no_leader)
+{
+	struct metrics *m = begin();
+	metrics_leads(m, 1, 0);
+	metrics_pause(m, 1, true);
+	metrics_unlocked(m, 1);
+	metrics_pause(m, 2, true); /* which the configuration pauses, too */
+	metrics_pause(m, 2, false);
+	ck_assert(metrics_is_unserved(m, 1));
+	ck_assert(metrics_is_unserved(m, 2));
+	char *text = page(m, 0);
+	HAS(text, "signalbus_ordered_leader{model=\"B\"} 0");
+	HAS(text, "signalbus_paused{model=\"A\"} 0");
+	HAS(text, "signalbus_paused{model=\"B\"} 1");
+	HAS(text, "signalbus_paused{model=\"C\"} 1");
+	free(text);
+	metrics_pause(m, 1, false);
+	text = page(m, 0);
+	HAS(text, "signalbus_paused{model=\"B\"} 0");
+	free(text);
+	metrics_free(m);
+}
+END_TEST
+
 START_TEST(an_order_is_held_back_as_long_as_the_last_try_says)
 {
 	struct metrics *m = begin();
@@ -476,6 +500,7 @@ int main(void)
 		{ what_took_longer_than_all_bounds_is_in_the_last_bucket, 1, 0 },
 		{ errors_are_counted_by_kind, COUNT(kinds), 0 },
 		{ the_leader_has_a_worker_with_the_lock, 1, 0 },
+		{ a_paused_model_has_no_leader, 1, 0 },
 		{ an_order_is_held_back_as_long_as_the_last_try_says, 1, 0 },
 		{ pending_is_what_was_counted, 1, 0 },
 		{ what_nobody_here_serves_grows_old, 2, 0 },

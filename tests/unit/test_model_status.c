@@ -241,6 +241,24 @@ START_TEST(those_that_fail_are_described)
 }
 END_TEST
 
+START_TEST(what_operators_pause_is_described)
+{
+	struct text t = { 0 };
+	begin();
+	world.models[1].autoflush = false;
+	status_pause(world.status, 0, true);
+	status_describe(world.status, clock_now(), &t);
+	ck_assert_str_eq(t.text, "; paused: A, B");
+	text_free(&t);
+	status_pause(world.status, 0, false);
+	status_pause(world.status, 1, false);
+	status_describe(world.status, clock_now(), &t);
+	ck_assert_str_eq(t.text, "; paused: B");
+	text_free(&t);
+	end();
+}
+END_TEST
+
 START_TEST(paused_models_are_described_and_long_lists_cut)
 {
 	struct model_config many[23];
@@ -491,6 +509,7 @@ int main(void)
 		{ waits_back_off, 2, 0 },
 		{ status_by_is_no_failure, 1, 0 },
 		{ those_that_fail_are_described, 1, 0 },
+		{ what_operators_pause_is_described, 1, 0 },
 		{ paused_models_are_described_and_long_lists_cut, 1, 0 },
 		{ rows_that_others_keep_locked_stop_a_model, 1, 0 },
 		{ rows_that_come_and_go_are_not_held, 1, 0 },

@@ -14,7 +14,7 @@ static struct instant at(double seconds)
 
 static void note(struct pending_view *v, size_t model, const char *name, size_t count, double now)
 {
-	const struct pending_count_of counted = { model, name, count, at(0) };
+	const struct pending_count_of counted = { model, name, count, at(0), model == 2 };
 	pending_view_note(v, &counted, at(now));
 }
 
@@ -60,6 +60,20 @@ START_TEST(models_with_most_signals_come_first)
 }
 END_TEST
 
+START_TEST(paused_models_are_marked)
+{
+	struct pending_view *v = pending_view_new(3);
+	note(v, 1, "B", 2, 0);
+	note(v, 2, "C", 1, 0);
+	check(v, 24, 80,
+		"\x1b[Hsignalbus pending  12:34:56  |\x1b[K\n" HEADING
+		"         2       +0.0    0:01:05             B\x1b[K\n"
+		"         1       +0.0    0:01:05             C (paused)\x1b[K\n"
+		"Total pending: 3\x1b[K\x1b[J");
+	pending_view_free(v);
+}
+END_TEST
+
 /* The change is that of the last samples. */
 START_TEST(what_was_long_ago_is_forgotten)
 {
@@ -78,6 +92,7 @@ int main(void)
 {
 	const struct test tests[] = {
 		{ models_with_most_signals_come_first, 1, 0 },
+		{ paused_models_are_marked, 1, 0 },
 		{ what_was_long_ago_is_forgotten, 1, 0 },
 	};
 	return suite_run("pending_view", tests, COUNT(tests));

@@ -388,6 +388,68 @@ START_TEST(an_ordered_one_is_served_by_one_worker_at_a_time)
 }
 END_TEST
 
+START_TEST(one_that_operators_pause_is_due_when_it_is_resumed)
+{
+	begin_empty();
+	queue_announce(world.queue, 1);
+	check_taken(0, 1, QUEUE_ANNOUNCED);
+	queue_pause(world.queue, 1, true); /* while it is served */
+	if (_i == 0)
+		done(1, QUEUE_FULL, 0);
+	else
+		done(1, QUEUE_LATER, 100);
+	queue_announce(world.queue, 1);
+	check_nothing(0, 1);
+	queue_pause(world.queue, 1, false);
+	check_taken(0, 1, QUEUE_TIME); /* its delay is over, too, and rows may be anywhere */
+	done(1, QUEUE_EMPTIED, 0);
+	check_nothing(0, 1.5);
+	end();
+}
+END_TEST
+
+START_TEST(the_lock_of_a_paused_one_is_released)
+{
+	begin_empty();
+	queue_set_ordered(world.queue, 1);
+	queue_announce(world.queue, 1);
+	check_taken(1, 1, QUEUE_ANNOUNCED);
+	queue_keep(world.queue, 1, 1);
+	queue_pause(world.queue, 1, true);
+	check_nothing(1, 0.2); /* not before the burst ends */
+	done(1, QUEUE_FULL, 0);
+	check_nothing(0, 0.4);
+	check_taken(1, 1, QUEUE_UNLOCK);
+	check_nothing(1, 0.6);
+	queue_unlocked(world.queue, 1);
+	check_nothing(1, 0.8);
+	queue_pause(world.queue, 1, false);
+	check_taken(0, 1, QUEUE_TIME); /* by any worker */
+	end();
+}
+END_TEST
+
+static void wake(void)
+{
+	queue_wake(world.queue);
+}
+
+START_TEST(who_waits_for_a_model_can_be_woken_without_one)
+{
+	begin_empty();
+	world.meanwhile = wake;
+	world.meanwhile_at = 0.5;
+	ck_assert(!take(0, 1.5));
+	ck_assert_int_eq(world.now.ns, at(0.5).ns);
+	check_nothing(0, 1);
+	wake(); /* somebody who does not wait yet */
+	ck_assert(!take(0, 1.5));
+	ck_assert_int_eq(world.now.ns, at(1).ns);
+	check_nothing(0, 1.5);
+	end();
+}
+END_TEST
+
 START_TEST(an_ordered_one_stays_with_who_has_its_lock)
 {
 	begin_empty();
@@ -526,6 +588,9 @@ int main(void)
 		{ what_was_passed_over_is_looked_at_sooner, COUNT(looks), 0 },
 		{ one_that_is_off_is_never_due, 1, 0 },
 		{ an_ordered_one_is_served_by_one_worker_at_a_time, 1, 0 },
+		{ one_that_operators_pause_is_due_when_it_is_resumed, 2, 0 },
+		{ the_lock_of_a_paused_one_is_released, 1, 0 },
+		{ who_waits_for_a_model_can_be_woken_without_one, 1, 0 },
 		{ an_ordered_one_stays_with_who_has_its_lock, 1, 0 },
 		{ who_waits_is_woken_by_what_becomes_due, COUNT(wakers), 0 },
 		{ a_closed_board_has_nothing, 1, 0 },
