@@ -7,6 +7,7 @@
 #include "cli/options.h"
 #include "store/store.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,21 +16,23 @@
 /* How many are fetched at a time: there may be any number. */
 #define PAGE_ROWS 1000
 
-/* As many digits always are a number for PostgreSQL's bigint. */
-#define ID_DIGITS 18
-
 /* What the command is about. */
 struct chosen {
 	const struct config *config;
 	struct dead_letters which;
 	bool with_signal; /* list it, too */
 	bool json;
+	bool *has_begun; /* the list */
 	size_t *printed; /* elements of the JSON document */
 };
 
-/* The columns of the list, for people. */
+/* Begin the list, unless it has begun: an error before the first page leaves no half a document. */
 static void print_heading(const struct chosen *c)
 {
+	bool has_begun = *c->has_begun;
+	*c->has_begun = true;
+	if (has_begun)
+		return;
 	if (c->json)
 		printf("{\"dead_letters\":[");
 	else if (isatty(STDOUT_FILENO))
@@ -80,6 +83,7 @@ static bool list_model(struct store *s, const struct chosen *c, size_t model, st
 		ok = store_dead_letters(s, model, &next, &page, e);
 		if (!ok)
 			break;
+		print_heading(c);
 		(c->json ? print_json_page : print_page)(c, page);
 		more = rows_count(page) == PAGE_ROWS;
 		if (more) {
@@ -94,13 +98,14 @@ static bool list_model(struct store *s, const struct chosen *c, size_t model, st
 
 static bool list(struct store *s, const struct chosen *c, struct error *e)
 {
-	print_heading(c);
-	for (size_t i = 0; i < c->which.count; i++)
-		if (!list_model(s, c, c->which.models[i], e))
-			return false;
-	if (c->json)
+	bool ok = true;
+	for (size_t i = 0; ok && i < c->which.count; i++)
+		ok = list_model(s, c, c->which.models[i], e);
+	if (ok)
+		print_heading(c); /* if no model is chosen */
+	if (c->json && *c->has_begun)
 		printf("]}\n");
-	return true;
+	return ok;
 }
 
 /* Report the result for some models.  Returns false with e if some stay. */
@@ -165,7 +170,20 @@ static bool discard(struct store *s, const struct chosen *c, struct error *e)
 	return true;
 }
 
-/* Report the numbers that no dead letter has. */
+/* Report a number that no dead letter of the chosen models has. */
+static void say_missing(const struct config *config, const char *id, const char *model)
+{
+	if (model == NULL) {
+		log_error("there is no dead letter %s", id);
+		return;
+	}
+	bool is_configured = false;
+	for (size_t i = 0; i < config->model_count; i++)
+		is_configured = is_configured || strcmp(config->models[i].name, model) == 0;
+	log_error("dead letter %s is of model \"%s\", which is not %s", id, model,
+		is_configured ? "chosen" : "configured");
+}
+
 static bool report_missing(
 	struct store *s, const struct chosen *c, bool *is_complete, struct error *e)
 {
@@ -176,7 +194,7 @@ static bool report_missing(
 	if (!store_missing_dead_letters(s, &c->which, &missing, e))
 		return false;
 	for (size_t i = 0; i < rows_count(missing); i++)
-		log_error("there is no dead letter %s", rows_value(missing, i, 0));
+		say_missing(c->config, rows_value(missing, i, 0), rows_value(missing, i, 1));
 	*is_complete = rows_count(missing) == 0;
 	rows_free(missing);
 	return true;
@@ -205,8 +223,9 @@ static bool is_number(const struct config *config, const char *word)
 	for (size_t i = 0; i < config->model_count; i++)
 		if (strcmp(config->models[i].name, word) == 0)
 			return false;
-	size_t length = strlen(word);
-	return length > 0 && length <= ID_DIGITS && strspn(word, "0123456789") == length;
+	errno = 0; /* a number is one of PostgreSQL's bigint */
+	(void)strtoll(word, NULL, 10);
+	return word[0] != '\0' && word[strspn(word, "0123456789")] == '\0' && errno == 0;
 }
 
 /* Separate the numbers from the NAMEs, which remain in line.  Returns them as an array literal, to
@@ -256,10 +275,12 @@ int cmd_dead_letters(const struct command_line *line)
 	}
 	struct command_line names = *line;
 	char *ids = take_numbers(&names, config);
+	bool has_begun = false;
 	size_t printed = 0;
 	struct chosen c = { .config = config,
 		.with_signal = line->verbosity > 0,
 		.json = line->json,
+		.has_begun = &has_begun,
 		.printed = &printed };
 	size_t *models = command_select(&names, config, &c.which.count);
 	c.which.models = models;

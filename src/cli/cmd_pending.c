@@ -231,7 +231,7 @@ static void print_pending(const struct pending *pending, size_t count)
 	printf("-------------------------\nTotal pending: %zu\n", total);
 }
 
-/* All that were counted, also those with none. */
+/* All, also those with none. */
 static int print_json_pending(const struct pending *pending, size_t count)
 {
 	size_t total = 0;
@@ -255,9 +255,10 @@ static int count_for_program(const struct chosen *c, struct store *s)
 	size_t count;
 	struct pending *pending = memory_new(c->count, sizeof *pending);
 	int status = count_pending(s, c, pending, &count);
-	int written = print_json_pending(pending, count);
+	if (status == 0) /* a total of some models would be wrong */
+		status = print_json_pending(pending, count);
 	free(pending);
-	return written > status ? written : status;
+	return status;
 }
 
 /* What waits for an operator. */

@@ -73,11 +73,12 @@ bool store_missing_dead_letters(
 		sql_array_add(&names, s->config->models[which->models[i]].name);
 	sql_array_end(&names);
 	const char *const values[] = { names.text, which->ids };
-	char *sql = text_format("SELECT i FROM pg_catalog.unnest($2::pg_catalog.int8[]) AS i"
-				" WHERE NOT EXISTS (SELECT FROM %s AS d"
-				" WHERE d.id OPERATOR(pg_catalog.=) i AND d.model"
-				" OPERATOR(pg_catalog.=) ANY ($1::pg_catalog.text[]))",
-		table);
+	char *sql =
+		text_format("SELECT i, d.model FROM pg_catalog.unnest($2::pg_catalog.int8[]) AS i"
+			    " LEFT JOIN %s AS d ON d.id OPERATOR(pg_catalog.=) i"
+			    " WHERE (d.model OPERATOR(pg_catalog.=)"
+			    " ANY ($1::pg_catalog.text[])) IS NOT TRUE",
+			table);
 	bool ok = query(
 		s, sql, (struct db_call){ .values = values, .value_count = 2, .rows = ids }, e);
 	text_free(&names);

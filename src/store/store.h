@@ -202,7 +202,8 @@ struct dead_letters {
 	const char *ids; /* only these, as an array literal; NULL: all */
 };
 
-/* Those of the ids that no dead letter of the models has.  Free them with rows_free(). */
+/* Those of the ids that no dead letter of the models has, each with the name of its model, or NULL
+ * if there is no such dead letter.  Free them with rows_free(). */
 bool store_missing_dead_letters(
 	struct store *s, const struct dead_letters *which, struct rows **ids, struct error *e);
 

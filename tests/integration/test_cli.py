@@ -309,6 +309,8 @@ def test_json_of_signals_and_pending(signalbus, schema):
         {"name": "C", "pending": 0, "paused": False}, {"name": "B", "pending": 1, "paused": True},
         {"name": odd, "pending": 2, "paused": False}], "total": 3}
     assert json.loads(signalbus("pending", "--json", "B").expect(0).stdout)["total"] == 1
+    schema.execute("DROP TABLE b")
+    assert signalbus("pending", "--json").expect(78).stdout == ""
 
 
 def test_pending_of_some_models(signalbus, schema):

@@ -282,6 +282,16 @@ def test_some_are_chosen_by_number(signalbus, schema, make_topic, configure):
     run = signalbus("dead-letters", "--requeue", "1", "6", "99").expect(1)
     assert run.stderr.count("\n") == 1 and "error: there is no dead letter 99" in run.stderr
     assert schema.execute("SELECT id FROM t UNION ALL SELECT id FROM u") == [(1,), (6,)]
+    schema.execute("INSERT INTO dead (id, model, signal, error) OVERRIDING SYSTEM VALUE "
+                   "VALUES (%s, 'Gone', '{}', 'why')", 2 ** 63 - 1)
+    run = signalbus("dead-letters", "A", "5", "2", "9223372036854775807").expect(1)
+    assert run.stderr.count("\n") == 1 and run.stderr.endswith(
+        'dead letter 9223372036854775807 is of model "Gone", which is not configured\n')
+    schema.execute("DELETE FROM dead WHERE model = 'Gone'")
+    run = signalbus("dead-letters", "A", "4", "1000000000000000000").expect(1)
+    assert run.stderr.endswith("there is no dead letter 1000000000000000000\n"), run
+    run = signalbus("dead-letters", "-e", "A", "4").expect(1)
+    assert run.stderr.endswith('dead letter 4 is of model "A", which is not chosen\n'), run
     assert signalbus("dead-letters", "--discard", "3").expect(0).logged("1 dead letter was deleted")
     assert dead(schema, "id") == [2, 4, 5]
 
@@ -526,11 +536,13 @@ def test_a_trigger_that_keeps_them_from_coming_back(signalbus, schema, make_topi
     assert dead(schema) == ["2"]
 
 
-@pytest.mark.parametrize("option", ["--requeue", "--discard"])
+@pytest.mark.parametrize("option", ["--requeue", "--discard", "--json"])
 def test_there_is_no_table(signalbus, schema, make_topic, configure, option):
+    """Nothing is printed, such as half a JSON document."""
     configure(model("A", make_rows(schema, 1), make_topic()))
     schema.execute("DROP TABLE dead")
-    run = signalbus("dead-letters", option, *([] if option == "--requeue" else ["A"])).expect(78)
+    run = signalbus("dead-letters", option, *(["A"] if option == "--discard" else [])).expect(78)
+    assert run.stdout == ""
     assert f"table {schema.table('dead')} does not exist" in run.stderr
 
 
