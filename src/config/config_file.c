@@ -59,8 +59,9 @@ char *file_included(const char *line, const char *folder)
 	if (strncmp(line, word, sizeof word - 1) != 0)
 		return NULL;
 	line += sizeof word - 1;
-	line += strspn(line, " \t");
-	if (*line != '"')
+	size_t blanks = strspn(line, " \t"); /* at least one */
+	line += blanks;
+	if (blanks == 0 || *line != '"')
 		return NULL;
 	int length = (int)strcspn(line + 1, "\"\n");
 	return text_format("%s/%.*s", folder, length, line + 1);

@@ -12,6 +12,8 @@
 #define SHOWN_MAX   100 /* columns of a line that are shown */
 #define BEFORE_MAX  60  /* … of these before the mark */
 
+#define WITHOUT_UNIT "write the number without a unit, or enclose text in double quotes"
+
 struct source {
 	char *path, *text; /* both owned */
 	const char *at;    /* the next character */
@@ -58,6 +60,7 @@ struct parser {
 	struct bracket *open;
 	size_t open_count;
 	struct token last;      /* the token before */
+	struct token comment;   /* that has no end */
 	struct token multiline; /* the last string that continues on another line */
 	struct token name;      /* the last setting's */
 	struct token since;     /* the name that the text since then may belong to */
@@ -114,7 +117,11 @@ static void skip_blanks(struct parser *p)
 			continue;
 		if (*s->at != '\0' && isspace((unsigned char)*s->at))
 			s->at++;
-		s->at = comment_end(s->at);
+		const char *end = comment_end(s->at);
+		if (*end == '\0' && end != s->at)
+			p->comment =
+				(struct token){ .source = p->source, .start = s->at, .end = end };
+		s->at = end;
 		if (*s->at == '\0' && p->source != s->parent)
 			p->source = s->parent;
 		else if (s->at == before)
@@ -162,6 +169,8 @@ static void scan_token(struct token *t)
 	} else if (is_number_start(t->start)) {
 		t->end = t->start + 1 + strspn(t->start + 1, in_name);
 		t->end += *t->end == '.' ? 1 + strspn(t->end + 1, in_name) : 0;
+		if (*t->end == '+' && toupper((unsigned char)t->end[-1]) == 'E') /* 1e+5 */
+			t->end += 1 + strspn(t->end + 1, in_name);
 		t->kind = is_number(t->start, t->end) ? NUMBER : MALFORMED;
 	} else if (*t->start != '\0') {
 		t->kind = OTHER;
@@ -252,7 +261,7 @@ static bool is_first_in_line(const struct parser *p, const struct token *t)
 
 static bool take_name(struct parser *p, const struct token *t)
 {
-	if (t->kind != NAME)
+	if (t->kind != NAME || is_boolean(t))
 		return innermost(p) == '{' && take_close(p, t);
 	/* After a string, or in the middle of a line, it may be a part of a string with a quote. */
 	if (p->since.start == NULL || (p->last.kind != STRING && is_first_in_line(p, t)))
@@ -387,6 +396,8 @@ static void say_missing_close(const struct parser *p, struct token *at, struct t
 		open->c);
 	if (!is_here)
 		text_addf(t, " in line %u", line_of(p, open));
+	if (at->source != open->source)
+		text_addf(t, " of %s", p->sources[open->source].path);
 }
 
 static void say_value(const struct parser *p, struct token *at, struct text *t)
@@ -408,7 +419,7 @@ static void say_value(const struct parser *p, struct token *at, struct text *t)
 	else if (at->kind == NAME)
 		text_addf(t, "enclose text in double quotes: \"%.*s\"", length, at->start);
 	else if (at->kind == MALFORMED)
-		text_addf(t, "write the number without a unit, or enclose text in double quotes");
+		text_addf(t, WITHOUT_UNIT);
 	else if (innermost(p) == '[' && at->kind == OTHER && strchr("({[", at->c) != NULL)
 		text_addf(t, "use ( ) for a list of groups or lists, not [ ]");
 	else if (is_in_list(p))
@@ -420,12 +431,24 @@ static void say_value(const struct parser *p, struct token *at, struct text *t)
 			p->name.start);
 }
 
+/* Whether a token follows a number in its line: it is probably a unit. */
+static bool follows_number(const struct parser *p, const struct token *t)
+{
+	const char *start = line_start(p, t), *before = t->start;
+	while (before > start && (before[-1] == ' ' || before[-1] == '\t'))
+		before--;
+	return before > start && before < t->start && isdigit((unsigned char)before[-1]);
+}
+
 /* After a name: bootstrap.servers, as librdkafka has it; include; or no "=". */
 static void say_equals(const struct parser *p, struct token *at, struct text *t)
 {
 	const struct token *name = &p->name;
 	int length = (int)(name->end - name->start);
-	if (is_hidden(p, at)) {
+	if (follows_number(p, name)) {
+		*at = *name;
+		text_addf(t, WITHOUT_UNIT);
+	} else if (is_hidden(p, at)) {
 		text_addf(t, "\"=\" is missing after the name");
 	} else if (*at->start == '.' && at->start == name->end) {
 		size_t whole = strspn(name->start,
@@ -449,6 +472,11 @@ static void say_name(const struct parser *p, struct token *at, struct text *t)
 		text_addf(t, "remove the second \"%c\"", at->c);
 	else if (is_separator)
 		text_addf(t, "there is no setting before \"%c\"", at->c);
+	else if (at->kind == NUMBER && p->last.kind == OTHER && p->last.c == ',' &&
+		 p->last.end == at->start)
+		text_addf(t, "write the number without \",\"");
+	else if (at->kind == NAME && is_boolean(at))
+		text_addf(t, "true and false are no names");
 	else if (at->kind == STRING)
 		text_addf(t, "remove the quotes around the name");
 	else if (at->kind == OTHER && at->c == '@')
@@ -502,7 +530,10 @@ static bool touches(const struct token *string, const struct token *t)
 static void say_cause(const struct parser *p, struct token *at, struct text *t)
 {
 	bool is_swallowed = swallows(&p->multiline, at);
-	if (touches(&p->last, at) && !is_swallowed) {
+	if (at->kind == END && p->comment.start != NULL) {
+		*at = p->comment;
+		text_addf(t, "\"*/\" is missing for this comment");
+	} else if (touches(&p->last, at) && !is_swallowed) {
 		*at = p->last;
 		text_addf(t, "the string that begins here has no closing quote, or contains one "
 			     "(write \\\")");

@@ -263,6 +263,21 @@ START_TEST(a_syntax_error_is_shown_and_explained)
 }
 END_TEST
 
+START_TEST(a_bracket_in_an_included_file_is_named_with_the_file)
+{
+	struct fixture f;
+	fixture_init(&f);
+	fixture_write(&f, "part", "\nmodels = ( 1\n");
+	char *expected =
+		text_format("bus.conf:2: syntax error: missing \")\" for the \"(\" in line "
+			    "2 of %s/part\nbus.conf:2:   };\nbus.conf:2:   ^\n",
+			f.folder);
+	fixture_expect(&f, "@include \"part\"\n};\n", expected);
+	free(expected);
+	fixture_free(&f);
+}
+END_TEST
+
 START_TEST(only_the_part_of_a_long_line_is_shown)
 {
 	struct fixture f;
@@ -477,6 +492,7 @@ int main(void)
 		{ deep_nesting_is_a_problem_and_no_crash, COUNT(nests), 0 },
 		{ problems_of_an_included_file_are_reported_with_its_name, COUNT(includes), 0 },
 		{ a_syntax_error_is_shown_and_explained, COUNT(syntax_errors), 0 },
+		{ a_bracket_in_an_included_file_is_named_with_the_file, 1, 0 },
 		{ only_the_part_of_a_long_line_is_shown, 1, 0 },
 		{ including_a_folder_is_a_problem, 1, 0 },
 		{ a_file_that_includes_itself_is_a_problem, 1, 0 },
