@@ -14,6 +14,9 @@ bool terminal_draws(int fd);
 size_t terminal_columns(int fd);
 size_t terminal_rows(int fd);
 
+/* The number of characters of text, in UTF-8. */
+size_t terminal_width(const char *text);
+
 /* The length in bytes of at most count characters of text, in UTF-8. */
 size_t terminal_cut(const char *text, size_t count);
 

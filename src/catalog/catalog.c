@@ -265,6 +265,24 @@ static bool describe_key(
 	return true;
 }
 
+/* Whether the server refused SQL of the settings because the user may not read the signal table,
+ * and all mistakes are collected: then missing privileges are reported, and this is none. */
+static bool is_reported_elsewhere(
+	struct db *db, struct instant deadline, const struct model *m, const struct error *e)
+{
+	static const char sql[] = "SELECT 1 WHERE NOT"
+				  " pg_catalog.has_table_privilege($1::pg_catalog.oid, 'SELECT')";
+	struct error ignored;
+	if (m->mistakes == NULL || strcmp(e->sqlstate, "42501") != 0)
+		return false;
+	char *oid = text_format("%u", m->table_oid);
+	struct rows *rows = catalog_query(db, deadline, sql, oid, &ignored);
+	bool lacks_select = rows != NULL && rows_count(rows) > 0;
+	rows_free(rows);
+	free(oid);
+	return lacks_select;
+}
+
 /* ERROR_CONFIG with FILE:LINE: if the server refuses what a setting, or an item of it, says. Always
  * returns false. */
 static bool blame(struct place at, const char *setting, const char *item, struct error *e)
@@ -307,6 +325,7 @@ static bool check_where(struct db *db, struct instant deadline, struct model *m,
 		return true;
 	char *sql = sql_probe_where(m);
 	bool ok = db_call_as_role(db, (struct db_call){ .sql = sql }, deadline, e) ||
+		  is_reported_elsewhere(db, deadline, m, e) ||
 		  blame(config_place(m->config, m->settings, "where"), "where", NULL, e);
 	free(sql);
 	return ok || model_tolerates(m, e);
@@ -353,13 +372,32 @@ bool catalog_dead_letters(struct db *db, const struct config *config, struct ins
 				 exists ? "is not a dead letter table" : "does not exist");
 }
 
+/* What is missing for moving rows to the dead letters: it is asked now, since a refused INSERT
+ * leaves no transaction in which to ask. */
+static bool describe_grant(struct db *db, struct instant deadline, struct model *m, struct error *e)
+{
+	static const char sql[] =
+		"SELECT pg_catalog.format('user %I lacks INSERT; GRANT INSERT ON %s TO %1$I',"
+		" CURRENT_USER, d) FROM pg_catalog.to_regclass($1) AS d"
+		" WHERE NOT pg_catalog.has_table_privilege(d, 'INSERT')";
+	struct rows *rows = catalog_query(db, deadline, sql, m->dead_letters, e);
+	if (rows == NULL)
+		/* uncovered: the session is lost at just this call */
+		return false;
+	if (rows_count(rows) > 0)
+		m->dead_letter_grant = text_copy(rows_value(rows, 0, 0));
+	rows_free(rows);
+	return true;
+}
+
 /* If the model's signals go there.  Only moving them needs the table. */
 static bool describe_dead_letters(
 	struct db *db, struct instant deadline, struct model *m, struct error *e)
 {
-	if (m->settings->on_reject != ON_REJECT_DEAD_LETTER ||
-		catalog_dead_letters(db, m->config, deadline, &m->dead_letters, e))
+	if (m->settings->on_reject != ON_REJECT_DEAD_LETTER)
 		return true;
+	if (catalog_dead_letters(db, m->config, deadline, &m->dead_letters, e))
+		return describe_grant(db, deadline, m, e);
 	free(m->dead_letters);
 	m->dead_letters = NULL;
 	if (e->kind != ERROR_CONFIG || m->mistakes != NULL)

@@ -19,6 +19,7 @@
 #define TICK_S       0.2
 #define STATISTICS_S 60.0
 #define STATUS_S     10.0
+#define RECOUNT_S    1.0
 
 #define EXIT_CANNOT_LISTEN 1 /* not EX_CONFIG: the port may be free later */
 
@@ -33,6 +34,7 @@ struct running {
 struct reporting {
 	struct status_pages *monitor;
 	bool ready;
+	bool is_counted;    /* under this configuration */
 	bool is_outdated;   /* the last reload failed */
 	size_t sent;        /* since the process started */
 	size_t sent_before; /* when the last statistics line was written */
@@ -102,6 +104,7 @@ static void reload(const struct command_line *line, struct running *r, struct re
 		stop(r, t->monitor);
 		*r = next;
 		start(r, t->monitor);
+		t->is_counted = false;
 		t->is_outdated = false;
 		log_info("configuration reloaded");
 	}
@@ -123,22 +126,31 @@ static void log_statistics(
 	t->next_statistics = instant_after(now, STATISTICS_S);
 }
 
-static void report_status(const struct running *r, struct reporting *t, bool has_database)
+/* Until the first count of a configuration, systemd keeps the status before it, with its stopped
+ * models, unless the database is lost. */
+static void report_status(
+	const struct running *r, struct reporting *t, const struct daemon_report *report)
 {
 	size_t pending;
 	bool more;
+	bool is_counted = daemon_count(r->daemon, &pending, &more);
 	struct text remarks = { 0 };
-	char *counts =
-		daemon_count(r->daemon, &pending, &more)
-			? text_format("%zu sent, %zu%s pending", t->sent, pending, more ? "+" : "")
-			: text_format("%zu sent, %s", t->sent,
-				  has_database ? "pending unknown" : "waiting for the database");
+	struct instant now = clock_now();
+	bool is_known = is_counted || report->lost_database;
+	char *counts = is_counted ? text_format("%zu sent, %zu%s pending", t->sent, pending,
+					    more ? "+" : "")
+				  : text_format("%zu sent, %s", t->sent,
+					    report->lost_database ? "waiting for the database"
+								  : "pending unknown");
 	text_addf(&remarks, "%s", t->is_outdated ? "; the last reload failed, see the log" : "");
 	daemon_describe(r->daemon, &remarks);
 	char *status = text_format("%s%s", counts, remarks.text);
-	systemd_status(status);
-	struct instant now = clock_now();
-	t->next_status = instant_after(now, STATUS_S);
+	if (is_known || t->is_counted)
+		systemd_status(status);
+	t->is_counted = t->is_counted || is_counted;
+	/* A count that fails while the database answers takes a while. */
+	double pause = is_counted ? STATUS_S : report->has_database ? RECOUNT_S : TICK_S;
+	t->next_status = instant_after(now, pause);
 	if (!instant_before(now, t->next_statistics))
 		log_statistics(t, counts, remarks.text, now);
 	free(counts);
@@ -148,23 +160,23 @@ static void report_status(const struct running *r, struct reporting *t, bool has
 
 static void report(const struct running *r, struct reporting *t)
 {
-	struct daemon_report now_done = daemon_report(r->daemon);
+	struct daemon_report done = daemon_report(r->daemon);
 	struct instant now = clock_now();
-	t->sent += now_done.sent;
-	if (now_done.worst_ack > t->worst_ack)
-		t->worst_ack = now_done.worst_ack;
-	if (now_done.is_ready && !t->ready) {
+	t->sent += done.sent;
+	if (done.worst_ack > t->worst_ack)
+		t->worst_ack = done.worst_ack;
+	if (done.is_ready && !t->ready) {
 		t->ready = true;
 		systemd_ready();
 	}
 	double watchdog = systemd_watchdog_interval();
-	if (watchdog > 0 && now_done.is_alive && !instant_before(now, t->next_alive)) {
+	if (watchdog > 0 && done.is_alive && !instant_before(now, t->next_alive)) {
 		systemd_alive();
 		t->next_alive = instant_after(now, watchdog / 3);
 	}
 	/* Also while the broker is unavailable from the start: people ask what is pending. */
-	if ((t->ready || now_done.has_database) && !instant_before(now, t->next_status))
-		report_status(r, t, now_done.has_database);
+	if ((t->ready || done.has_database) && !instant_before(now, t->next_status))
+		report_status(r, t, &done);
 }
 
 /* Run under one configuration after another until asked to stop. */

@@ -72,9 +72,13 @@ int cmd_triggers(const struct command_line *line)
 		config_free(config);
 		return status;
 	}
-	/* The dead letter table need not exist yet. */
-	for (size_t i = 0; i < config->model_count; i++)
-		config->models[i].on_reject = ON_REJECT_STOP;
+	/* The dead letter table need not exist yet, and what the triggers do not need is not
+	 * examined, since that takes privileges on the signal table. */
+	for (size_t i = 0; i < config->model_count; i++) {
+		struct model_config *m = &config->models[i];
+		m->on_reject = ON_REJECT_STOP;
+		m->where = NULL;
+	}
 	size_t *models = command_select(line, config, &w.count);
 	w.models = models;
 	int status = models != NULL ? print_statements(&w) : EXIT_WRONG_USAGE;

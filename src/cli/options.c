@@ -341,9 +341,13 @@ void options_print_help(const char *letters)
 		snprintf(name, sizeof name, "--%s%s%s", options[i].name,
 			options[i].argument != NULL ? " " : "",
 			options[i].argument != NULL ? options[i].argument : "");
+		/* Among the options of a command its name need not be repeated. */
+		const char *prefix = strstr(options[i].help, ": ");
+		bool is_own = letters != NULL && !options[i].global && prefix != NULL;
+		const char *help = is_own ? prefix + 2 : options[i].help;
 		if (options[i].is_short)
-			printf("  -%c, %-18s %s\n", options[i].letter, name, options[i].help);
+			printf("  -%c, %-18s %s\n", options[i].letter, name, help);
 		else
-			printf("      %-18s %s\n", name, options[i].help);
+			printf("      %-18s %s\n", name, help);
 	}
 }

@@ -79,6 +79,37 @@ static int compare_lines(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+/* The columns between the count and the name; if the screen is too narrow for the names, the last
+ * ones are omitted. */
+enum { EXTRA_COLUMNS = 3 };
+#define COLUMN_WIDTH 11 /* with a space */
+#define NAME_COLUMN  12 /* without the extra columns */
+
+static char *shown_name(const struct line *l)
+{
+	char *name = utf8_shown(l->name);
+	char *shown = text_format("%s%s", name, l->is_paused ? " (paused)" : "");
+	free(name);
+	return shown;
+}
+
+/* How many extra columns fit to the names of some models. */
+static size_t extra_columns(
+	const struct pending_frame *frame, const struct line *const *lines, size_t count)
+{
+	size_t width = strlen("model"), extra = 0;
+	for (size_t i = 0; i < count; i++) {
+		char *name = shown_name(lines[i]);
+		size_t own = terminal_width(name);
+		width = own > width ? own : width;
+		free(name);
+	}
+	while (extra < EXTRA_COLUMNS &&
+		NAME_COLUMN + (extra + 1) * COLUMN_WIDTH + width <= frame->columns)
+		extra++;
+	return extra;
+}
+
 /* Add a line of the screen, cut to its width; text is freed. */
 static void add_line(struct text *t, const struct pending_frame *frame, char *text)
 {
@@ -93,17 +124,30 @@ static char *duration(double seconds)
 	return text_format("%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
 }
 
-static void add_model(
-	struct text *t, const struct pending_frame *frame, const struct line *l, struct instant now)
+/* Add a line of the table. */
+static void add_row(
+	struct text *t, const struct pending_frame *frame, size_t extra, const char *const *columns)
+{
+	struct text row = { 0 };
+	text_addf(&row, "%10s", columns[0]);
+	for (size_t i = 0; i < extra; i++)
+		text_addf(&row, " %10s", columns[1 + i]);
+	text_addf(&row, "  %s", columns[1 + EXTRA_COLUMNS]);
+	add_line(t, frame, row.text);
+}
+
+static void add_model(struct text *t, const struct pending_frame *frame, size_t extra,
+	const struct line *l, struct instant now)
 {
 	size_t count = pending_of(l);
 	double change = change_of(l);
+	char *pending = text_format("%zu", count), *growth = text_format("%+.1f", change);
 	char *age = count > 0 ? duration(instant_seconds(l->since, now)) : text_copy("");
 	char *left = change < 0 ? duration((double)count / -change) : text_copy("");
-	char *name = utf8_shown(l->name);
-	add_line(t, frame,
-		text_format("%10zu %+10.1f %10s %10s  %s%s", count, change, age, left, name,
-			l->is_paused ? " (paused)" : ""));
+	char *name = shown_name(l);
+	add_row(t, frame, extra, (const char *[]){ pending, growth, age, left, name });
+	free(pending);
+	free(growth);
 	free(age);
 	free(left);
 	free(name);
@@ -121,13 +165,13 @@ void pending_view_draw(struct pending_view *v, const struct pending_frame *frame
 	text_addf(t, "\x1b[H");
 	add_line(t, frame,
 		text_format("signalbus pending  %s  %c", frame->time, "|/-\\"[v->beat++ % 4]));
-	add_line(t, frame,
-		text_format("%10s %10s %10s %10s  %s", "pending", "change/s", "oldest >", "left",
-			"model"));
+	size_t extra = extra_columns(frame, v->sorted, count < room ? count : room);
+	add_row(t, frame, extra,
+		(const char *[]){ "pending", "change/s", "oldest >", "left", "model" });
 	for (size_t i = 0; i < count; i++) {
 		total += pending_of(v->sorted[i]);
 		if (i < room)
-			add_model(t, frame, v->sorted[i], now);
+			add_model(t, frame, extra, v->sorted[i], now);
 		else
 			rest += pending_of(v->sorted[i]);
 	}

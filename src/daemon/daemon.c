@@ -478,6 +478,7 @@ struct daemon_report daemon_report(struct daemon *d)
 	bool has_database = health_is_up(d->health);
 	struct daemon_report r = { .is_ready = has_database && broker_is_up(d->broker),
 		.has_database = has_database,
+		.lost_database = health_is_down(d->health),
 		.is_alive = silence(d) <= alive_limit(d) };
 	pthread_mutex_lock(&d->lock);
 	r.sent = d->sent;

@@ -27,11 +27,12 @@ void daemon_stop(struct daemon *d);
 
 /* What has happened since the last report, for a single caller. */
 struct daemon_report {
-	size_t sent;       /* since the last report */
-	double worst_ack;  /* seconds, since the last report */
-	bool is_ready;     /* database and broker answer */
-	bool has_database; /* the database answers, so pending signals can be counted */
-	bool is_alive;     /* every worker makes progress */
+	size_t sent;        /* since the last report */
+	double worst_ack;   /* seconds, since the last report */
+	bool is_ready;      /* database and broker answer */
+	bool has_database;  /* the database answers, so pending signals can be counted */
+	bool lost_database; /* it cannot be reached: an attempt failed */
+	bool is_alive;      /* every worker makes progress */
 };
 
 struct daemon_report daemon_report(struct daemon *d);

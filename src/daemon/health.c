@@ -195,6 +195,14 @@ bool health_is_up(struct health *h)
 	return is_up;
 }
 
+bool health_is_down(struct health *h)
+{
+	pthread_mutex_lock(&h->lock);
+	bool is_down = h->down.ns != 0;
+	pthread_mutex_unlock(&h->lock);
+	return is_down;
+}
+
 void health_view(struct health *h, char *reason, size_t size)
 {
 	pthread_mutex_lock(&h->lock);

@@ -53,6 +53,9 @@ bool health_is_complete(struct health *h);
 /* Whether the database is up; false before the first attempt to connect. */
 bool health_is_up(struct health *h);
 
+/* Whether it is down: an attempt to connect failed since it was up, as was logged. */
+bool health_is_down(struct health *h);
+
 /* Put into reason, which has room for size bytes, why it is not up; an empty text if it is. */
 void health_view(struct health *h, char *reason, size_t size);
 

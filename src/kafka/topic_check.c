@@ -142,25 +142,41 @@ static void ask_leaders(
 	}
 }
 
-/* The settings of the topic, and what they mean for messages. */
-static void judge_settings(struct inquiry *q, struct topic_check *t)
+static void ask_settings(struct inquiry *q, struct topic_check *t)
 {
 	struct topic_settings s = ask_topic_settings(q->consumer, t->name, SETTINGS_MS);
-	size_t allowed = producer_property(q->consumer, "message.max.bytes");
 	t->compacts = s.is_known && s.compacts;
-	if (!s.is_known)
-		return;
-	if (s.max_message_bytes < allowed)
-		snprintf(t->warning, sizeof t->warning,
-			"max.message.bytes is %zu, so larger messages are rejected, though "
-			"kafka.message_max_bytes allows %zu; raise it, or set "
-			"kafka.message_max_bytes = %zu",
-			s.max_message_bytes, allowed, s.max_message_bytes);
-	else if (s.max_message_bytes > KAFKAS_LIMIT && s.max_message_bytes > allowed)
-		snprintf(t->warning, sizeof t->warning,
-			"max.message.bytes is %zu, but messages of more than "
-			"kafka.message_max_bytes (%zu) are rejected; raise that",
-			s.max_message_bytes, allowed);
+	t->max_bytes = s.is_known ? s.max_message_bytes : 0;
+}
+
+/* Compare the topics' limits with message_max_bytes, which is one for all topics: it should be that
+ * of the topic that accepts most, and then the others may accept less. */
+static void compare_limits(
+	const struct config *config, size_t allowed, struct topic_check *topics, size_t count)
+{
+	size_t largest = 0, known = 0;
+	for (size_t i = 0; i < count; i++) {
+		largest = topics[i].max_bytes > largest ? topics[i].max_bytes : largest;
+		known += topics[i].max_bytes > 0;
+	}
+	char *lower = known == config->model_count
+			      ? text_format(", or set kafka.message_max_bytes = %zu", largest)
+			      : text_copy("");
+	for (size_t i = 0; i < count; i++) {
+		struct topic_check *t = &topics[i];
+		if (t->max_bytes > 0 && largest < allowed)
+			snprintf(t->warning, sizeof t->warning,
+				"max.message.bytes is %zu, so larger messages are rejected, though "
+				"kafka.message_max_bytes allows %zu; raise it%s",
+				t->max_bytes, allowed, lower);
+		else if (t->max_bytes > KAFKAS_LIMIT && t->max_bytes > allowed)
+			snprintf(t->warning, sizeof t->warning,
+				"max.message.bytes is %zu, but messages of more than "
+				"kafka.message_max_bytes (%zu) are rejected; set "
+				"kafka.message_max_bytes = %zu",
+				t->max_bytes, allowed, largest);
+	}
+	free(lower);
 }
 
 static void examine(
@@ -177,7 +193,7 @@ static void examine(
 		return;
 	ask_leaders(q, t, answer);
 	if (t->problem[0] == '\0')
-		judge_settings(q, t);
+		ask_settings(q, t);
 }
 
 static bool ask_for(struct inquiry *q, struct topic_check *t, struct error *e)
@@ -219,6 +235,7 @@ bool topic_check_all(const struct config *config, struct topic_check *topics, si
 		rd_kafka_metadata_destroy(answer);
 	for (size_t i = 0; ok && i < count; i++)
 		ok = ask_for(&q, &topics[i], e);
+	compare_limits(config, producer_property(q.consumer, "message.max.bytes"), topics, count);
 	rd_kafka_destroy(q.consumer);
 	for (size_t i = 0; i < q.leader_count; i++)
 		free(q.leaders[i].trouble);

@@ -17,6 +17,7 @@ struct topic_check {
 	const char *name;
 	char problem[1024]; /* why nothing can be sent to it, with a remedy; empty: it can */
 	char warning[256];  /* why some messages are not stored; the same */
+	size_t max_bytes;   /* max.message.bytes; 0: unknown */
 	bool compacts;      /* it does not accept messages without a key, as far as is known */
 };
 

@@ -36,6 +36,7 @@ void model_free(struct model *m)
 	free(m->table_state);
 	free(m->dead_letters);
 	free(m->dead_letter_problem);
+	free(m->dead_letter_grant);
 	free(m->columns);
 	free(m->expressions);
 	free(m->primary_key);

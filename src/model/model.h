@@ -75,6 +75,8 @@ struct model {
 	unsigned table_oid;
 	char *dead_letters;        /* table for rejected rows, quoted for SQL; NULL: they stay */
 	char *dead_letter_problem; /* why rejected rows stay, although they should move; or NULL */
+	char *dead_letter_grant; /* what the user lacks to move rows there, with the GRANT; or NULL
+				  */
 	char *scope;       /* the rows of this model: the relation and, if needed, a condition */
 	bool has_children; /* partitioned or inherited from: ctids are not unique in it */
 	char *table_state; /* to detect that the table has changed (sql.h) */

@@ -40,16 +40,27 @@ static size_t left_of(const struct progress_count *c)
 
 void progress_line(char *line, size_t size, const struct progress_state *s)
 {
-	size_t total = s->all.total, left = left_of(&s->all);
+	size_t total = s->all.total, left = left_of(&s->all), rest = left_of(&s->model);
 	double percent = total > 0 ? 100.0 * (double)(total - left) / (double)total : 100.0;
-	int length = snprintf(line, size, "%zu of %zu signals (%.0f%%), %.0f/s", s->all.sent, total,
-		percent, s->rate);
-	size_t rest = left_of(&s->model);
-	if (length < 0 || (size_t)length >= size || (s->rate <= 0 && rest > 0))
-		return;
-	unsigned long eta = rest > 0 ? (unsigned long)((double)rest / s->rate + 0.5) : 0;
-	snprintf(line + length, size - (size_t)length, ", %s: %lu:%02lu:%02lu left", s->name,
-		eta / 3600, eta / 60 % 60, eta % 60);
+	bool has_rest = s->rate > 0 || rest == 0;
+	unsigned long eta =
+		rest > 0 && has_rest ? (unsigned long)((double)rest / s->rate + 0.5) : 0;
+	char *const parts[] = { text_format(
+					"%zu of %zu signals (%.0f%%)", s->all.sent, total, percent),
+		text_format(", %.0f/s", s->rate),
+		has_rest ? text_format(", %s: %lu:%02lu:%02lu left", s->name, eta / 3600,
+				   eta / 60 % 60, eta % 60)
+			 : text_copy("") };
+	struct text t = { 0 };
+	bool fits = true;
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+		fits = fits &&
+		       (i == 0 || terminal_width(t.text) + terminal_width(parts[i]) <= s->columns);
+		text_addf(&t, "%s", fits ? parts[i] : "");
+		free(parts[i]);
+	}
+	snprintf(line, size, "%s", t.text);
+	text_free(&t);
 }
 
 double progress_rate(struct progress *p, struct instant now)
@@ -79,11 +90,10 @@ static void put(const char *text)
 static void put_line(const char *line)
 {
 	size_t columns = terminal_columns(STDERR_FILENO) - 1;
-	size_t length = terminal_cut(line, columns), shown = 0;
-	for (size_t i = 0; i < length; i++)
-		shown += ((unsigned char)line[i] & 0xc0) != 0x80;
-	char *text = text_format("\r%.*s%*s\r%.*s", (int)length, line, (int)(columns - shown), "",
-		(int)length, line);
+	size_t length = terminal_cut(line, columns), shown = terminal_width(line);
+	int blanks = shown < columns ? (int)(columns - shown) : 0;
+	char *text =
+		text_format("\r%.*s%*s\r%.*s", (int)length, line, blanks, "", (int)length, line);
 	put(text);
 	free(text);
 }
@@ -93,7 +103,7 @@ static void draw(struct progress *p, size_t model, const char *name, struct inst
 	char line[512];
 	char *shown = utf8_shown(name);
 	const struct progress_state state = { p->all, p->models[model], progress_rate(p, now),
-		shown };
+		shown, terminal_columns(STDERR_FILENO) - 1 };
 	progress_line(line, sizeof line, &state);
 	put_line(line);
 	free(shown);

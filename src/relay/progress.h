@@ -43,12 +43,13 @@ void progress_add(struct progress *p, size_t model, const char *name, size_t sen
 /* Remove the line, print what was sent, and free what is held. */
 void progress_end(struct progress *p);
 
-/* The line as text, in at most size bytes: sent, total, percent, rate, and the model with the time
- * that its rest takes. */
+/* The line as text, in at most size bytes: sent, total and percent, rate, and the model with the
+ * time that its rest takes; only as many of these parts as the columns have room for. */
 struct progress_state {
 	struct progress_count all, model;
 	double rate; /* per second */
 	const char *name;
+	size_t columns;
 };
 void progress_line(char *line, size_t size, const struct progress_state *state);
 

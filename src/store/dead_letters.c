@@ -17,6 +17,25 @@ static bool query(struct store *s, char *sql, struct db_call call, struct error 
 	return ok;
 }
 
+/* A statement on the dead letters was refused: add to e, if privileges are missing, which, and how
+ * to grant them.  Outside of a transaction.  Always returns false. */
+static bool say_grant(struct store *s, const char *table, struct error *e)
+{
+	static const char sql[] =
+		"SELECT pg_catalog.format('; user %I lacks %s; GRANT %2$s ON %3$s TO %1$I',"
+		" CURRENT_USER, pg_catalog.string_agg(p.name, ', ' ORDER BY p.name DESC), d)"
+		" FROM pg_catalog.to_regclass($1) AS d, (VALUES ('SELECT'), ('DELETE')) AS p (name)"
+		" WHERE NOT pg_catalog.has_table_privilege(d, p.name) GROUP BY d";
+	struct error ignored;
+	struct rows *rows = NULL;
+	struct db_call call = { .sql = sql, .values = &table, .value_count = 1, .rows = &rows };
+	if (strcmp(e->sqlstate, "42501") == 0 && store_connected(s) &&
+		store_query(s, call, &ignored) && rows_count(rows) > 0)
+		error_suffix(e, rows_value(rows, 0, 0));
+	rows_free(rows);
+	return false;
+}
+
 /* The configured table's name, quoted for SQL, to be freed; NULL with e if it does not fit. */
 static char *find_table(struct store *s, struct error *e)
 {
@@ -81,6 +100,7 @@ bool store_missing_dead_letters(
 			table);
 	bool ok = query(
 		s, sql, (struct db_call){ .values = values, .value_count = 2, .rows = ids }, e);
+	ok = ok || say_grant(s, table, e);
 	text_free(&names);
 	free(table);
 	return ok;
@@ -97,6 +117,7 @@ bool store_count_dead_letters(
 	char *sql = text_format("SELECT pg_catalog.count(*) FROM %s AS d" CHOSEN, table);
 	bool ok = query(
 		s, sql, (struct db_call){ .values = values, .value_count = 2, .rows = &rows }, e);
+	ok = ok || say_grant(s, table, e);
 	if (ok)
 		*count = strtoul(rows_value(rows, 0, 0), NULL, 10);
 	rows_free(rows);
@@ -132,7 +153,7 @@ bool store_dead_letters(struct store *s, size_t index, const struct dead_letter_
 		" AND d.id OPERATOR(pg_catalog.>) $3::pg_catalog.int8 ORDER BY d.id LIMIT %zu",
 		table, page->count);
 	struct db_call call = { .values = values, .value_count = 4, .rows = rows };
-	bool ok = query(s, sql, call, e);
+	bool ok = query(s, sql, call, e) || say_grant(s, table, e);
 	free(key);
 	free(table);
 	return ok;
@@ -253,29 +274,34 @@ static bool put_back(struct return_trip *r, struct range_of_page p, struct error
 	return true;
 }
 
-/* Whether the user may insert rows at all.  If not, that is one reason for all that stay. */
-static bool may_insert(struct return_trip *r, size_t index, bool *may, struct error *e)
+/* Whether the user may move rows from the dead letters at all.  If not, that is one reason for all
+ * that stay. */
+static bool may_move(struct return_trip *r, size_t index, bool *may, struct error *e)
 {
 	static const char sql[] =
-		"SELECT pg_catalog.format('user %I lacks INSERT on table %s; GRANT INSERT ON %s"
-		" TO %I', CURRENT_USER, c, c, CURRENT_USER) FROM pg_catalog.to_regclass($1) AS c"
-		" WHERE NOT pg_catalog.has_any_column_privilege(c, 'INSERT')";
-	const char *const values[] = { r->m->relation };
+		"SELECT pg_catalog.format('user %I lacks %s on table %s; GRANT %2$s ON %3$s TO "
+		"%1$I',"
+		" CURRENT_USER, p.name, p.c) FROM (VALUES (pg_catalog.to_regclass($1), 'INSERT'),"
+		" (pg_catalog.to_regclass($2), 'DELETE')) AS p (c, name) WHERE NOT CASE p.name"
+		" WHEN 'INSERT' THEN pg_catalog.has_any_column_privilege(p.c, p.name)"
+		" ELSE pg_catalog.has_table_privilege(p.c, p.name) END";
+	const char *const values[] = { r->m->relation, r->table };
 	struct rows *rows = NULL;
 	size_t count;
-	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
+	struct db_call call = { .sql = sql, .values = values, .value_count = 2, .rows = &rows };
 	if (!store_query(r->s, call, e))
 		/* uncovered: the session is lost at just this call */
 		return false;
 	*may = rows_count(rows) == 0;
 	bool ok = *may || store_count_dead_letters(r->s, index, r->ids, &count, e);
-	if (ok && !*may) {
+	for (size_t i = 0; ok && i < rows_count(rows); i++) {
 		char *line = text_format(
-			"model \"%s\": %s", r->m->settings->name, rows_value(rows, 0, 0));
+			"model \"%s\": %s", r->m->settings->name, rows_value(rows, i, 0));
 		problems_add_line(&r->requeued->reasons, line);
 		free(line);
-		r->requeued->stayed += count;
 	}
+	if (ok && !*may)
+		r->requeued->stayed += count;
 	rows_free(rows);
 	return ok;
 }
@@ -312,7 +338,7 @@ static bool requeue_model(struct return_trip r, size_t index, size_t *count, str
 {
 	r.m = store_model(r.s, index, e);
 	bool may;
-	if (r.m == NULL || !may_insert(&r, index, &may, e))
+	if (r.m == NULL || !may_move(&r, index, &may, e))
 		/* uncovered: the table has gone since, or the session */
 		return false;
 	if (!may)
@@ -366,7 +392,7 @@ bool store_discard(struct store *s, size_t index, const char *ids, size_t *count
 	struct db_call call = { .values = values, .value_count = 2, .affected = &gone };
 	char *sql = text_format("DELETE FROM %s AS d" CHOSEN, table);
 	call.sql = sql;
-	bool ok = db_call_as_role(s->db, call, store_deadline(s), e);
+	bool ok = db_call_as_role(s->db, call, store_deadline(s), e) || say_grant(s, table, e);
 	*count = gone;
 	free(sql);
 	free(table);

@@ -7,6 +7,7 @@
 #include "store/store_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Rows are small if they fill at most an eighth of burst_bytes. */
 #define SMALL_PART 8
@@ -54,7 +55,13 @@ static bool move_row(struct trial *t, size_t row, const char *statement, struct 
 	const struct db_call call = {
 		.prepared = statement, .values = values, .value_count = 4, .affected = &copied
 	};
-	return store_query(t->store, call, e) && (copied == 1 || not_copied(t->model, e));
+	if (store_query(t->store, call, e))
+		return copied == 1 || not_copied(t->model, e);
+	if (strcmp(e->sqlstate, "42501") == 0 && t->model->dead_letter_grant != NULL) {
+		error_suffix(e, "; ");
+		error_suffix(e, t->model->dead_letter_grant);
+	}
+	return false;
 }
 
 static bool try_rows(struct trial *t, size_t first, size_t count, struct error *e)

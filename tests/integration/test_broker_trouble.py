@@ -270,21 +270,43 @@ def test_a_queue_that_is_too_small_is_named(signalbus, schema, make_topic):
     assert run.seconds < 30
 
 
-def test_check_compares_limits_and_keys(signalbus, schema, make_topic):
+def test_check_compares_limits(signalbus, schema, make_topic):
+    """The limit of the producer is that of the topic that accepts most; others may accept less."""
     small = make_topic(config={"max.message.bytes": "20000"})
+    medium = make_topic(config={"max.message.bytes": "50000"})
     large = make_topic(config={"max.message.bytes": "5000000"})
+    table = schema.make_signals("t")
+
+    def check(topics, *names, **kafka):
+        signalbus.configure(*[model(name, table, topic, where=f"signal.id = {i}")
+                              for i, (name, topic) in enumerate(topics.items())],
+                            notify_channel="", kafka=kafka)
+        return [line for line in signalbus("check", *names).expect(0).findings() if "max" in line]
+
+    def too_small(name, topic, size, remedy):
+        return (f'warning: model "{name}": topic {topic}: max.message.bytes is {size}, so larger messages '
+                f"are rejected, though kafka.message_max_bytes allows 1000000; raise it{remedy}")
+
+    topics = {"Small": small, "Medium": medium}
+    remedy = ", or set kafka.message_max_bytes = 50000"
+    assert check(topics) == [too_small("Small", small, 20000, remedy),
+                             too_small("Medium", medium, 50000, remedy)]
+    assert check(topics, "Small") == [too_small("Small", small, 20000, "")]
+    assert check(topics, message_max_bytes=50000) == []
+    topics["Large"] = large
+    assert check(topics) == [
+        f'warning: model "Large": topic {large}: max.message.bytes is 5000000, but messages of more '
+        "than kafka.message_max_bytes (1000000) are rejected; set kafka.message_max_bytes = 5000000"]
+    assert check(topics, message_max_bytes=5000000) == []
+
+
+def test_check_wants_keys_for_compacted_topics(signalbus, schema, make_topic):
     compacts = make_topic(config={"cleanup.policy": "compact,delete"})
-    models = [("Small", small, None), ("Large", large, None), ("NoKey", compacts, None),
-              ("NullKey", compacts, "payload"), ("Key", compacts, "id")]
+    models = [("NoKey", compacts, None), ("NullKey", compacts, "payload"), ("Key", compacts, "id")]
     signalbus.configure(
         *[model(name, schema.make_signals(name), topic, **({"key": key} if key else {}))
           for name, topic, key in models], notify_channel="")
     assert signalbus("check").expect(1).findings() == [
-        f'warning: model "Small": topic {small}: max.message.bytes is 20000, so larger messages are '
-        "rejected, though kafka.message_max_bytes allows 1000000; raise it, or set "
-        "kafka.message_max_bytes = 20000",
-        f'warning: model "Large": topic {large}: max.message.bytes is 5000000, but messages of more '
-        "than kafka.message_max_bytes (1000000) are rejected; raise that",
         f'model "NoKey": topic {compacts}: it is compacted (cleanup.policy), so it does not accept '
         "messages without a key and the model has none; set key",
         f'warning: model "NullKey": topic {compacts}: it is compacted (cleanup.policy), so it does not '

@@ -164,6 +164,16 @@ def test_all_privileges_are_missing(signalbus, schema, role, make_topic, check):
     signalbus("flushmany").expect_silence()  # it is true
 
 
+def test_a_condition_that_cannot_be_examined(signalbus, schema, role, make_topic, check):
+    """Without SELECT: one line; and triggers do not need the condition."""
+    table = schema.make_signals("t")
+    schema.execute(f"REVOKE SELECT ON t FROM {role}")
+    signalbus.configure(model("A", table, make_topic(), where="signal.id > 0"))
+    assert f"ON {table}\n" in signalbus("triggers").expect(0).stdout
+    lines = [line for line in check() if "trigger" not in line]
+    assert lines == [f'model "A": table {table}: user {role} lacks SELECT; GRANT SELECT ON {table} TO {role}']
+
+
 def test_select_on_the_columns_that_are_sent_is_enough(signalbus, schema, role, make_topic, check):
     table, topic = schema.make_signals("t", 1), make_topic()
     signalbus.configure(model("A", table, topic, fields=["id"]), notify_channel="")

@@ -317,6 +317,16 @@ def test_only_models_with_dead_letters_need_anything(signalbus, schema, one_of_e
                   f'"signalbus dead-letters" needs; GRANT SELECT, DELETE ON dead TO {role}')
         assert wanted.replace(" dead:", f" {schema}.dead:").replace("ON dead", f"ON {schema}.dead") \
             in check, check
+        for options in (), ("--requeue",), ("--discard", "--all"):
+            line = signalbus("dead-letters", *options).expect(1).stderr.splitlines()[-1]
+            assert line.endswith(f"permission denied for table dead SQLSTATE 42501; user {role} lacks SELECT, DELETE; "
+                                 f"GRANT SELECT, DELETE ON {schema}.dead TO {role}"), line
+        schema.execute(f"GRANT SELECT ON dead TO {role}")
+        line, _ = signalbus("dead-letters", "--requeue").expect(1).stderr.splitlines()[-2:]
+        assert line.endswith(f"user {role} lacks DELETE on table {schema}.dead; "
+                             f"GRANT DELETE ON {schema}.dead TO {role}"), line
+        line = signalbus("dead-letters", "--discard", "--all").expect(1).stderr.splitlines()[-1]
+        assert line.endswith(f"user {role} lacks DELETE; GRANT DELETE ON {schema}.dead TO {role}"), line
         grant = f"GRANT SELECT, INSERT, DELETE ON TABLE {schema}.dead TO {role};"
         assert grant in signalbus("triggers").expect(0).stdout
         schema.execute(grant)
@@ -656,10 +666,14 @@ def test_few_privileges_suffice(signalbus, schema, make_topic, consume, configur
     try:
         schema.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
         schema.execute(f"GRANT SELECT, DELETE, UPDATE (id) ON t TO {role}")
-        schema.execute(f"GRANT INSERT ON dead TO {role}")
         signalbus.database = postgres.conninfo().replace("user='postgres'", f"user='{role}'")
         configure_as = model("A", schema.table("t"), topic, on_reject="dead-letter")
         signalbus.configure(configure_as, dead_letter_table=schema.table("dead"), kafka=LIMIT)
+        refused = signalbus("flushmany").expect_failure()
+        grant = f"GRANT INSERT ON {schema}.dead TO {role}"
+        assert f"table dead SQLSTATE 42501; user {role} lacks INSERT; {grant}" in refused, refused
+        assert schema.execute("SELECT id FROM t") == [(2,)]
+        schema.execute(grant)
         signalbus("flushmany").expect(0)
         assert ids(consume(topic, 2)) == [1, 3] and dead(schema) == ["2"]
     finally:

@@ -14,6 +14,8 @@
 
 #include "suite.h"
 
+#define NS INT64_C(1000000000)
+
 static struct {
 	int64_t now_ns, end_ns;
 	char statuses[4096];
@@ -21,6 +23,9 @@ static struct {
 	double worst_ack;
 	const char *stopped;
 	bool is_away;
+	bool is_lost;               /* … as an attempt to connect has shown */
+	int64_t reload_ns, away_ns; /* then a reload, and the database is unavailable for so long */
+	int64_t away_until_ns;
 	bool takes_reload, is_wrong; /* the file that is loaded next */
 	int started, ready, reloading, stopping;
 	int loaded, not_loaded; /* as the metrics have it */
@@ -93,13 +98,19 @@ void daemon_stop(struct daemon *d)
 	world.started--;
 }
 
+static bool is_away(void)
+{
+	return world.is_away || world.now_ns < world.away_until_ns;
+}
+
 struct daemon_report daemon_report(struct daemon *d)
 {
 	ck_assert_ptr_eq(d, &world);
 	struct daemon_report report = { .sent = world.sent,
 		.worst_ack = world.worst_ack,
-		.is_ready = !world.is_away,
-		.has_database = !world.is_away,
+		.is_ready = !is_away(),
+		.has_database = !is_away(),
+		.lost_database = world.is_lost && is_away(),
 		.is_alive = true };
 	world.sent = 0;
 	world.worst_ack = 0;
@@ -111,7 +122,7 @@ bool daemon_count(struct daemon *d, size_t *pending, bool *more)
 	ck_assert_ptr_eq(d, &world);
 	*pending = 7;
 	*more = true;
-	return !world.is_away;
+	return !is_away();
 }
 
 void daemon_describe(struct daemon *d, struct text *t)
@@ -195,8 +206,13 @@ bool stop_install_reload(void)
 
 bool stop_take_reload(void)
 {
-	bool takes = world.takes_reload;
+	bool is_due = world.reload_ns != 0 && world.now_ns >= world.reload_ns;
+	bool takes = world.takes_reload || is_due;
 	world.takes_reload = false;
+	if (is_due) {
+		world.reload_ns = 0;
+		world.away_until_ns = world.now_ns + world.away_ns;
+	}
 	return takes;
 }
 
@@ -278,6 +294,28 @@ START_TEST(a_reload_loses_no_count)
 }
 END_TEST
 
+/* Connecting takes half a second: no outage is reported, and the count follows at once. */
+START_TEST(a_reload_keeps_the_status_until_the_first_count)
+{
+	world.stopped = "; stopped: A (database, 5 s)";
+	world.reload_ns = INT64_C(1000000000000) + 2 * NS;
+	world.away_ns = NS / 2;
+	run(5);
+	ck_assert_str_eq(world.statuses, "0 sent, 7+ pending; stopped: A (database, 5 s)\n"
+					 "0 sent, 7+ pending; stopped: A (database, 5 s)\n");
+}
+END_TEST
+
+START_TEST(a_reload_reports_a_lost_database)
+{
+	world.reload_ns = INT64_C(1000000000000) + 2 * NS;
+	world.away_ns = 100 * NS;
+	world.is_lost = true;
+	run(3);
+	ck_assert_ptr_nonnull(strstr(world.statuses, "0 sent, waiting for the database\n"));
+}
+END_TEST
+
 START_TEST(a_failed_reload_stays_visible)
 {
 	world.takes_reload = true;
@@ -299,6 +337,8 @@ int main(void)
 		{ it_names_the_models_that_are_stopped, 1, 0 },
 		{ systemd_is_notified_every_ten_seconds, 1, 0 },
 		{ nothing_is_notified_before_the_servers_answer, 1, 0 },
-		{ a_reload_loses_no_count, 1, 0 }, { a_failed_reload_stays_visible, 1, 0 } };
+		{ a_reload_loses_no_count, 1, 0 }, { a_failed_reload_stays_visible, 1, 0 },
+		{ a_reload_keeps_the_status_until_the_first_count, 1, 0 },
+		{ a_reload_reports_a_lost_database, 1, 0 } };
 	return suite_run("cmd_run", tests, COUNT(tests));
 }

@@ -5,6 +5,7 @@
 
 #include "suite.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static struct instant at(double seconds)
@@ -74,6 +75,34 @@ START_TEST(paused_models_are_marked)
 }
 END_TEST
 
+/* A narrow screen has fewer columns, and always the names. */
+static const struct {
+	size_t columns;
+	const char *heading, *line;
+} narrow[] = {
+	{ 57, "   pending   change/s   oldest >       left  model",
+		"       800     -100.0    0:01:05    0:00:08  OrderCreated" },
+	{ 56, "   pending   change/s   oldest >  model",
+		"       800     -100.0    0:01:05  OrderCreated" },
+	{ 45, "   pending   change/s  model", "       800     -100.0  OrderCreated" },
+	{ 34, "   pending  model", "       800  OrderCreated" },
+};
+
+START_TEST(a_narrow_screen_has_the_names)
+{
+	struct pending_view *v = pending_view_new(1);
+	note(v, 0, "OrderCreated", 1000, 0);
+	note(v, 0, "OrderCreated", 800, 2);
+	char *expected =
+		text_format("\x1b[Hsignalbus pending  12:34:56  |\x1b[K\n%s\x1b[K\n%s\x1b[K\n"
+			    "Total pending: 800\x1b[K\x1b[J",
+			narrow[_i].heading, narrow[_i].line);
+	check(v, 24, narrow[_i].columns, expected);
+	free(expected);
+	pending_view_free(v);
+}
+END_TEST
+
 /* The change is that of the last samples. */
 START_TEST(what_was_long_ago_is_forgotten)
 {
@@ -93,6 +122,7 @@ int main(void)
 	const struct test tests[] = {
 		{ models_with_most_signals_come_first, 1, 0 },
 		{ paused_models_are_marked, 1, 0 },
+		{ a_narrow_screen_has_the_names, COUNT(narrow), 0 },
 		{ what_was_long_ago_is_forgotten, 1, 0 },
 	};
 	return suite_run("pending_view", tests, COUNT(tests));

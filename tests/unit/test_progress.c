@@ -12,14 +12,18 @@ static const struct {
 	struct progress_state state;
 	const char *line;
 } lines[] = {
-	{ { { 84, 1503 }, { 84, 584 }, 50, "Mail" },
+	{ { { 84, 1503 }, { 84, 584 }, 50, "Mail", 79 },
 		"84 of 1503 signals (6%), 50/s, Mail: 0:00:10 left" },
-	{ { { 1000, 1503 }, { 600, 584 }, 50, "Mail" },
+	{ { { 1000, 1503 }, { 600, 584 }, 50, "Mail", 79 },
 		"1000 of 1503 signals (67%), 50/s, Mail: 0:00:00 left" },
-	{ { { 0, 1503 }, { 0, 584 }, 0, "Mail" }, "0 of 1503 signals (0%), 0/s" },
-	{ { { 5, 0 }, { 5, 0 }, 1, "Mail" }, "5 of 0 signals (100%), 1/s, Mail: 0:00:00 left" },
-	{ { { 1, 40001 }, { 1, 40001 }, 10, "Mail" },
+	{ { { 0, 1503 }, { 0, 584 }, 0, "Mail", 79 }, "0 of 1503 signals (0%), 0/s" },
+	{ { { 5, 0 }, { 5, 0 }, 1, "Mail", 79 }, "5 of 0 signals (100%), 1/s, Mail: 0:00:00 left" },
+	{ { { 1, 40001 }, { 1, 40001 }, 10, "Mail", 79 },
 		"1 of 40001 signals (0%), 10/s, Mail: 1:06:40 left" },
+	{ { { 84, 1503 }, { 84, 584 }, 50, "Mäil", 49 },
+		"84 of 1503 signals (6%), 50/s, Mäil: 0:00:10 left" },
+	{ { { 84, 1503 }, { 84, 584 }, 50, "Mäil", 48 }, "84 of 1503 signals (6%), 50/s" },
+	{ { { 84, 1503 }, { 84, 584 }, 50, "Mail", 28 }, "84 of 1503 signals (6%)" },
 };
 
 START_TEST(the_line_has_the_time_left_of_its_model)
