@@ -15,10 +15,14 @@ static char *columns_of(const struct model *m, size_t count)
 	return columns.text;
 }
 
-/* The default of a column a, and whether a sequence numbers the column. */
+/* The default of a column a, which may be that of its domain, and whether a sequence numbers the
+ * column. */
 #define DEFAULT_OF                                                                                 \
 	"(SELECT f.adrelid, f.adnum, pg_catalog.pg_get_expr(f.adbin, f.adrelid)"                   \
-	" FROM pg_catalog.pg_attrdef f) AS d (relation, number, expression)"                       \
+	" FROM pg_catalog.pg_attrdef f UNION ALL SELECT o.attrelid, o.attnum, t.typdefault"        \
+	" FROM pg_catalog.pg_attribute o JOIN pg_catalog.pg_type t ON t.oid = o.atttypid"          \
+	" WHERE t.typtype = 'd' AND NOT o.atthasdef AND t.typdefault IS NOT NULL) AS d "           \
+	"(relation, number, expression)"                                                           \
 	" ON d.relation = a.attrelid AND d.number = a.attnum"
 #define IS_NUMBERED "(a.attidentity <> '' OR COALESCE(d.expression LIKE 'nextval(%', false))"
 
@@ -51,6 +55,25 @@ static char *columns_of(const struct model *m, size_t count)
 	" 'is the time of a clock, which may be set back'),"                                       \
 	" (4, 'gen_random_uuid\\(|uuid_generate_v4\\(|uuidv4\\(|random\\(', 'is random'))"
 
+/* A column to be made.  A partition has those of its partitioned table; inherited tables have no
+ * identity, partitioned ones since PostgreSQL 17. */
+#define NEW_COLUMN                                                                                 \
+	"(SELECT CASE WHEN t.relkind NOT IN ('r', 'p') THEN"                                       \
+	" 'order_by needs a column that a sequence numbers' ELSE pg_catalog.format("               \
+	"CASE WHEN t.relhassubclass AND t.relkind = 'r' OR t.relkind = 'p'"                        \
+	" AND pg_catalog.current_setting('server_version_num')::pg_catalog.int4 < 170000"          \
+	" THEN 'ALTER TABLE %1$s ADD %2$s bigserial; order_by = ( \"%2$s\" ); roles that insert"   \
+	" need USAGE on its sequence'"                                                             \
+	" ELSE 'ALTER TABLE %1$s ADD %2$s bigint GENERATED ALWAYS AS IDENTITY%3$s;"                \
+	" order_by = ( \"%2$s\" )' END, t.oid::pg_catalog.regclass,"                               \
+	" (SELECT n.name FROM (SELECT i, CASE i WHEN 1 THEN 'position' ELSE 'position_' || i END"  \
+	" FROM pg_catalog.generate_series(1, 1700) AS i) AS n (i, name)"                           \
+	" WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_attribute o"                                 \
+	" WHERE o.attrelid = t.oid AND o.attname = n.name) ORDER BY n.i LIMIT 1),"                 \
+	" CASE t.relkind WHEN 'r' THEN ' UNIQUE' ELSE '' END) END"                                 \
+	" FROM pg_catalog.pg_class t WHERE t.oid = COALESCE(pg_catalog.pg_partition_root("         \
+	"$1::pg_catalog.oid::pg_catalog.regclass), $1::pg_catalog.oid))"
+
 /* Columns of order_by that may be NULL: such signals do not have a place of their own. */
 static bool check_order_nulls(struct examination *x, struct error *e)
 {
@@ -77,18 +100,17 @@ bool check_order(struct examination *x, struct error *e)
 		"(SELECT pg_catalog.format('order_by = ( \"%s\" )', a.attname)"
 		" FROM pg_catalog.pg_attribute a LEFT JOIN " DEFAULT_OF
 		" WHERE a.attrelid = $1::pg_catalog.oid AND a.attnotnull AND " IS_NUMBERED
-		" ORDER BY a.attnum LIMIT 1),"
-		" pg_catalog.format('ALTER TABLE %s ADD position bigint GENERATED ALWAYS AS"
-		" IDENTITY%s; order_by = ( \"position\" )', $1::pg_catalog.regclass, (SELECT"
-		" CASE t.relkind WHEN 'r' THEN ' UNIQUE' ELSE '' END FROM pg_catalog.pg_class t"
-		" WHERE t.oid = $1::pg_catalog.oid))) AS text),"
+		" ORDER BY a.attnum LIMIT 1)," NEW_COLUMN ") AS text),"
 		" found AS (SELECT c.*, (SELECT k.says FROM " DEFAULTS
 		" AS k (number, pattern, says) WHERE c.expression ~ k.pattern"
 		" ORDER BY k.number LIMIT 1) AS says FROM c)"
 		" SELECT pg_catalog.format('table %s: column %I of the order %s: a signal that is"
 		" committed late is sent out of order; %s',"
 		" $1::pg_catalog.regclass, f.attname, COALESCE(f.says || pg_catalog.format("
-		"' (DEFAULT %s)', f.expression), 'has no default, so the application sets it'),"
+		"' (DEFAULT %s)', f.expression), 'has no default, so ' || CASE WHEN EXISTS (SELECT"
+		" FROM pg_catalog.pg_trigger g WHERE g.tgrelid = $1::pg_catalog.oid AND NOT"
+		" g.tgisinternal AND g.tgtype & 7 = 7) THEN 'a trigger or ' ELSE '' END ||"
+		" 'the application sets it'),"
 		" r.text) FROM found f CROSS JOIN remedy r CROSS JOIN numbered n"
 		" WHERE NOT f.is_numbered AND NOT f.is_generated AND (f.says IS NOT NULL"
 		"  OR f.expression IS NULL AND (n.place IS NULL OR f.is_time))"
@@ -103,32 +125,63 @@ bool check_order(struct examination *x, struct error *e)
 	return ok && check_order_nulls(x, e);
 }
 
-/* Sequences that preallocate several numbers for a session: barrier.h says why that matters.  $2:
- * the columns of the order. */
+/* The sequences s that number columns a in the array $2. */
+#define SEQUENCES                                                                                  \
+	" FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef f"                        \
+	" ON f.adrelid = a.attrelid AND f.adnum = a.attnum"                                        \
+	" JOIN pg_catalog.pg_depend d ON d.classid = 'pg_class'::pg_catalog.regclass"              \
+	"  AND d.refclassid = 'pg_class'::pg_catalog.regclass"                                     \
+	"  AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype = 'i'"           \
+	" OR d.classid = 'pg_attrdef'::pg_catalog.regclass AND d.objid = f.oid"                    \
+	"  AND d.refclassid = 'pg_class'::pg_catalog.regclass"                                     \
+	" JOIN pg_catalog.pg_sequence s ON s.seqrelid IN (d.objid, d.refobjid)"                    \
+	" WHERE a.attrelid = $1::pg_catalog.oid AND a.attname = ANY ($2::pg_catalog.text[])"
+#define A_SEQUENCE                                                                                 \
+	"SELECT DISTINCT pg_catalog.format('table %1$s: sequence %2$s, which numbers the column"   \
+	" %3$I of order_by, "
+#define ITS_NAMES                                                                                  \
+	"', $1::pg_catalog.regclass, s.seqrelid::pg_catalog.regclass, a.attname, s.seqcache)"
+
+/* The columns of order_by that are ascending, or descending, as an array literal. */
+static char *columns_in(const struct model *m, bool descending)
+{
+	struct text columns = { 0 };
+	for (size_t i = 0; i < m->settings->order_by.count; i++)
+		if (m->order[i].descending == descending)
+			sql_array_add(&columns, m->columns[m->order[i].column].name);
+	if (columns.length == 0)
+		return text_copy("{}");
+	sql_array_end(&columns);
+	return columns.text;
+}
+
+/* Sequences that do not count in the order, or preallocate several numbers for a session: barrier.h
+ * says why that matters. */
 bool check_sequences(struct examination *x, struct error *e)
 {
-	static const char sql[] =
-		"SELECT DISTINCT pg_catalog.format('table %s: sequence %s, which numbers the "
-		"column %I of"
-		" order_by, has CACHE %s, so signals may be inserted in a different order than "
-		"they are numbered; ALTER SEQUENCE %s CACHE 1',"
-		"  $1::pg_catalog.regclass, s.seqrelid::pg_catalog.regclass, a.attname, s.seqcache,"
-		"  s.seqrelid::pg_catalog.regclass)"
-		" FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef f"
-		" ON f.adrelid = a.attrelid AND f.adnum = a.attnum"
-		" JOIN pg_catalog.pg_depend d"
-		" ON d.classid = 'pg_class'::pg_catalog.regclass AND d.refclassid = "
-		"'pg_class'::pg_catalog.regclass"
-		"  AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype = 'i'"
-		" OR d.classid = 'pg_attrdef'::pg_catalog.regclass AND d.objid = f.oid"
-		"  AND d.refclassid = 'pg_class'::pg_catalog.regclass"
-		" JOIN pg_catalog.pg_sequence s ON s.seqrelid IN (d.objid, d.refobjid)"
-		" WHERE a.attrelid = $1::pg_catalog.oid AND a.attname = ANY "
-		"($2::pg_catalog.text[]) AND s.seqcache > 1";
+	static const char cache[] =
+		A_SEQUENCE "has CACHE %4$s, so signals may be inserted in a different order than"
+			   " they are numbered; ALTER SEQUENCE %2$s CACHE 1" ITS_NAMES SEQUENCES
+			   " AND s.seqcache > 1";
+	static const char cycle[] =
+		A_SEQUENCE "has CYCLE, so signals are sent out of order when it starts again;"
+			   " ALTER SEQUENCE %2$s NO CYCLE" ITS_NAMES SEQUENCES " AND s.seqcycle";
+	static const char down[] = A_SEQUENCE "counts down, so later signals are sent first;"
+					      " order_by = ( \"%3$s DESC\" )" ITS_NAMES SEQUENCES
+					      " AND s.seqincrement < 0";
+	static const char up[] =
+		A_SEQUENCE "counts up, and with DESC later signals are sent first;"
+			   " order_by = ( \"%3$s\" )" ITS_NAMES SEQUENCES " AND s.seqincrement > 0";
 	if (!x->fits)
 		return true;
-	char *columns = columns_of(x->model, x->model->settings->order_by.count);
-	bool ok = check_ask(x, (struct question){ sql, columns, check_warning }, e);
-	free(columns);
+	char *ascending = columns_in(x->model, false), *descending = columns_in(x->model, true);
+	char *all = columns_of(x->model, x->model->settings->order_by.count);
+	bool ok = check_ask(x, (struct question){ cache, all, check_warning }, e) &&
+		  check_ask(x, (struct question){ cycle, all, check_warning }, e) &&
+		  check_ask(x, (struct question){ down, ascending, check_warning }, e) &&
+		  check_ask(x, (struct question){ up, descending, check_warning }, e);
+	free(ascending);
+	free(descending);
+	free(all);
 	return ok;
 }

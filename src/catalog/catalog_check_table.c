@@ -137,23 +137,39 @@ static bool is_same_table(struct examination *x, const struct model_config *othe
 	return is_same;
 }
 
-/* Later models that read the same rows.  If two conditions differ, nobody can tell. */
+/* Whether another model reads rows of this one.  If two conditions differ, nobody can tell. */
+static bool shares_rows(struct examination *x, const struct model_config *other)
+{
+	const char *where = x->model->settings->where;
+	bool may_differ = where != NULL && other->where != NULL && strcmp(where, other->where) != 0;
+	return !may_differ && is_same_table(x, other);
+}
+
+/* Later models that read the same rows: the first of them, and how many more. */
 bool check_shared_rows(struct examination *x, struct error *e)
 {
-	const struct model_config *own = x->model->settings;
-	for (size_t i = x->model->index + 1; i < x->config->model_count; i++) {
-		const struct model_config *other = &x->config->models[i];
-		if ((own->where != NULL && other->where != NULL &&
-			    strcmp(own->where, other->where) != 0) ||
-			!is_same_table(x, other))
-			continue;
-		char *text = text_format("table %s: model \"%s\" reads the same rows, and each of "
-					 "them is sent by only one of the two models; set where in "
-					 "both, or remove one",
-			x->model->relation != NULL ? x->model->relation : own->table, other->name);
+	const struct model_config *own = x->model->settings, *first = NULL;
+	size_t more = 0;
+	for (size_t i = x->model->index + 1; i < x->config->model_count; i++)
+		if (shares_rows(x, &x->config->models[i])) {
+			more += first != NULL;
+			first = first != NULL ? first : &x->config->models[i];
+		}
+	const char *table = x->model->relation != NULL ? x->model->relation : own->table;
+	char *text = NULL;
+	if (more > 0)
+		text = text_format("table %s: model \"%s\" and %zu more read the same rows, and "
+				   "each of them is sent by only one of the models; set where in "
+				   "all of them, or remove all but one",
+			table, first->name, more);
+	else if (first != NULL)
+		text = text_format("table %s: model \"%s\" reads the same rows, and each of "
+				   "them is sent by only one of the two models; set where in "
+				   "both, or remove one",
+			table, first->name);
+	if (text != NULL)
 		check_warning(x, text);
-		free(text);
-	}
+	free(text);
 	(void)e; /* if the session is lost, the next check says so */
 	return true;
 }

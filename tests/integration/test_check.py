@@ -68,7 +68,7 @@ def test_silent_when_all_is_well(signalbus, schema, role, make_topic, install, c
     signalbus.configure(
         model("A", table, topic, order_by=["id"], key="payload", where="id > 0",
               fields=["id", {"name": "n", "sql": "length(payload)"}], headers=["payload"]),
-        model("B", table, "events.{payload}", order_by=["id DESC"], where="id <= 0"),
+        model("B", table, "events.{payload}", order_by=["id"], where="id <= 0"),
         model("C", schema.table("p"), topic, order_by=["part", "id"], where="id > 0"),
         model("D", schema.table("p"), topic, where="id <= 0"))
     install()

@@ -17,7 +17,9 @@ LATE = "a signal that is committed late is sent out of order"
 # The columns of a table, order_by, and of which columns of the order something is said.
 ORDERS = {
     "identity": ("id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", ["id"], {}),
-    "serial": ("id bigserial PRIMARY KEY", ["id DESC"], {}),
+    "serial": ("id bigserial PRIMARY KEY", ["id"], {}),
+    "trigger": ("id bigint PRIMARY KEY", ["id"], {"id": "so a trigger or the application sets it"}),
+    "domain": ("id random_id PRIMARY KEY", ["id"], {"id": "is random"}),
     "now": ("id bigserial PRIMARY KEY, " + NOW.format("now()"), ["created_at"],
             {"created_at": r"is the time at which its transaction began \(DEFAULT now\(\)\)"}),
     "utc": ("id bigserial PRIMARY KEY, at timestamp NOT NULL DEFAULT timezone('utc', CURRENT_TIMESTAMP)",
@@ -42,9 +44,12 @@ ORDERS = {
 def test_orders_that_are_none(signalbus, schema, make_topic, check):
     """The remedy is a column that is there, or one to be made; an index is recommended after that."""
     topic = make_topic()
+    schema.execute("CREATE DOMAIN random_id AS uuid DEFAULT gen_random_uuid()")
     for name, (columns, _, _) in ORDERS.items():
         schema.execute(f'CREATE TABLE "{name}" ({columns}, payload text)')
         schema.execute(f"INSERT INTO \"{name}\" ({'n' if name == 'ties' else 'payload'}) SELECT 1 WHERE false")
+    schema.execute("CREATE TRIGGER t BEFORE INSERT ON trigger FOR EACH ROW "
+                   "EXECUTE FUNCTION suppress_redundant_updates_trigger()")
     signalbus.configure(*[model(name, schema.table(f'"{name}"'), topic, order_by=order_by)
                           for name, (_, order_by, _) in ORDERS.items()], notify_channel="")
     lines = check()
@@ -67,6 +72,41 @@ def test_orders_that_are_none(signalbus, schema, make_topic, check):
     assert check() == []
 
 
+def test_the_remedy_for_an_order_works(signalbus, schema, make_topic, check):
+    """Partitioned and inherited tables have no identity; a partition has the columns of its table."""
+    key = "(id uuid DEFAULT gen_random_uuid() PRIMARY KEY, {})"
+    schema.execute("CREATE TABLE parts " + key.format("v int") + " PARTITION BY HASH (id)")
+    schema.execute("CREATE TABLE part PARTITION OF parts FOR VALUES WITH (MODULUS 1, REMAINDER 0)")
+    schema.execute("CREATE TABLE parents " + key.format("v int"))
+    schema.execute("CREATE TABLE child (PRIMARY KEY (id)) INHERITS (parents)")
+    schema.execute("CREATE TABLE taken " + key.format("position int, position_2 int"))
+    topic, expected = make_topic(), [("parts", "position"), ("parents", "position"), ("taken", "position_3")]
+    for table in ("part", *(name for name, _ in expected)):
+        signalbus.configure(model("A", schema.table(table), topic, order_by=["id"]), notify_channel="")
+        [line] = check(about=LATE)
+        remedy, order_by = line.split("; ")[1:3]
+        if table == "part":
+            assert f"ALTER TABLE {schema}.parts ADD" in remedy
+            continue
+        schema.execute(remedy)
+        column = re.fullmatch(r'order_by = \( "(\w+)" \)', order_by)[1]
+        assert (table, column) in expected
+        signalbus.configure(model("A", schema.table(table), topic, order_by=[column]), notify_channel="")
+        assert check(about=LATE) == []
+
+
+@pytest.mark.parametrize(("sequence", "order", "says"), [
+    ("", "id DESC", 'counts up, and with DESC later signals are sent first; order_by = ( "id" )'),
+    ("(INCREMENT -1)", "id", 'counts down, so later signals are sent first; order_by = ( "id DESC" )'),
+    ("(INCREMENT -1)", "id DESC", None), ("(MAXVALUE 10 CYCLE)", "id", "has CYCLE, "),
+])
+def test_sequences_against_the_order(signalbus, schema, make_topic, check, sequence, order, says):
+    schema.execute(f"CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY {sequence} PRIMARY KEY)")
+    signalbus.configure(model("A", schema.table("t"), make_topic(), order_by=[order]), notify_channel="")
+    lines = check(about="sequence")
+    assert len(lines) == (says is not None) and all(says in line for line in lines), lines
+
+
 def test_models_that_share_rows(signalbus, schema, make_topic, check):
     schema.make_signals('"T"')
     schema.make_signals("u")
@@ -80,6 +120,9 @@ def test_models_that_share_rows(signalbus, schema, make_topic, check):
     found = [re.match(r'warning: model "(.)": table \S+: model "(.)" reads the same rows', line).groups()
              for line in check(about="same rows")]
     assert found == [("A", "B"), ("C", "D")]
+    signalbus.configure(*[model(f"M{n}", plain, topic) for n in range(6)], notify_channel="")
+    lines = check(about="same rows")
+    assert len(lines) == 5 and 'model "M1" and 4 more read the same rows' in lines[0], lines
 
 
 def test_tables_that_are_missing(signalbus, schema, make_topic, check):
