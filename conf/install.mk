@@ -13,29 +13,31 @@ RELINK := sed -e 's|(conf/examples)|(examples)|g' -e 's|(conf/signalbus.cron)|(s
 REUNIT := $(REPATH) $(if $(HAVE_SYSTEMD),,-e 's/^Type=notify/Type=exec/' -e '/^WatchdogSec=/d')
 
 install: all ## install under DESTDIR, PREFIX (default /usr/local), sysconfdir (default /etc)
-	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 \
-		$(DESTDIR)$(docdir) $(DESTDIR)$(unitdir) $(DESTDIR)$(sysusersdir) \
-		$(DESTDIR)$(tmpfilesdir) $(DESTDIR)$(sysconfdir)/signalbus
-	install -m 755 $(BINARY) $(DESTDIR)$(bindir)/signalbus
-	install -m 644 man/signalbus.1 $(DESTDIR)$(mandir)/man1/
-	install -m 644 man/signalbus.conf.5 $(DESTDIR)$(mandir)/man5/
-	install -m 644 *.md LICENSE signalbus.conf.example conf/signalbus.cron $(DESTDIR)$(docdir)/
-	install -d $(DESTDIR)$(docdir)/examples $(DESTDIR)$(docdir)/docs
-	install -m 644 conf/examples/* $(DESTDIR)$(docdir)/examples/
-	install -m 644 docs/*.md docs/*.svg $(DESTDIR)$(docdir)/docs/
-	$(RELINK) -i $(DESTDIR)$(docdir)/README.md
-	install -m 644 conf/signalbus.service conf/signalbus@.service $(DESTDIR)$(unitdir)/
-	install -m 644 conf/signalbus.sysusers $(DESTDIR)$(sysusersdir)/signalbus.conf
-	install -m 644 conf/signalbus.tmpfiles $(DESTDIR)$(tmpfilesdir)/signalbus.conf
-	$(REUNIT) $(DESTDIR)$(unitdir)/signalbus.service $(DESTDIR)$(unitdir)/signalbus@.service
-	$(REPATH) $(DESTDIR)$(tmpfilesdir)/signalbus.conf $(DESTDIR)$(docdir)/signalbus.cron \
-		$(DESTDIR)$(docdir)/signalbus.conf.example $(DESTDIR)$(docdir)/README.md \
-		$(DESTDIR)$(mandir)/man1/signalbus.1 $(DESTDIR)$(mandir)/man5/signalbus.conf.5
+	install -d "$(DESTDIR)$(bindir)" "$(DESTDIR)$(mandir)/man1" "$(DESTDIR)$(mandir)/man5" \
+		"$(DESTDIR)$(docdir)" "$(DESTDIR)$(unitdir)" "$(DESTDIR)$(sysusersdir)" \
+		"$(DESTDIR)$(tmpfilesdir)" "$(DESTDIR)$(sysconfdir)/signalbus"
+	install -m 755 $(BINARY) "$(DESTDIR)$(bindir)/signalbus"
+	install -m 644 man/signalbus.1 "$(DESTDIR)$(mandir)/man1/"
+	install -m 644 man/signalbus.conf.5 "$(DESTDIR)$(mandir)/man5/"
+	install -m 644 *.md LICENSE signalbus.conf.example conf/signalbus.cron "$(DESTDIR)$(docdir)/"
+	install -d "$(DESTDIR)$(docdir)/examples" "$(DESTDIR)$(docdir)/docs"
+	install -m 644 conf/examples/* "$(DESTDIR)$(docdir)/examples/"
+	install -m 644 docs/*.md docs/*.svg "$(DESTDIR)$(docdir)/docs/"
+	$(RELINK) -i "$(DESTDIR)$(docdir)/README.md"
+	install -m 644 conf/signalbus.service conf/signalbus@.service "$(DESTDIR)$(unitdir)/"
+	install -m 644 conf/signalbus.sysusers "$(DESTDIR)$(sysusersdir)/signalbus.conf"
+	install -m 644 conf/signalbus.tmpfiles "$(DESTDIR)$(tmpfilesdir)/signalbus.conf"
+	$(REUNIT) "$(DESTDIR)$(unitdir)/signalbus.service" "$(DESTDIR)$(unitdir)/signalbus@.service"
+	$(REPATH) "$(DESTDIR)$(tmpfilesdir)/signalbus.conf" "$(DESTDIR)$(docdir)/signalbus.cron" \
+		"$(DESTDIR)$(docdir)/signalbus.conf.example" "$(DESTDIR)$(docdir)/README.md" \
+		"$(DESTDIR)$(mandir)/man1/signalbus.1" "$(DESTDIR)$(mandir)/man5/signalbus.conf.5"
 
 uninstall: ## remove installed files, except the configuration
-	rm -f $(DESTDIR)$(bindir)/signalbus $(DESTDIR)$(mandir)/man1/signalbus.1 \
-		$(DESTDIR)$(mandir)/man5/signalbus.conf.5 $(DESTDIR)$(unitdir)/signalbus.service \
-		$(DESTDIR)$(unitdir)/signalbus@.service $(DESTDIR)$(sysusersdir)/signalbus.conf \
-		$(DESTDIR)$(tmpfilesdir)/signalbus.conf
-	rm -rf $(DESTDIR)$(docdir)
-	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(sysconfdir)/signalbus
+	rm -f "$(DESTDIR)$(bindir)/signalbus" "$(DESTDIR)$(mandir)/man1/signalbus.1" \
+		"$(DESTDIR)$(mandir)/man5/signalbus.conf.5" "$(DESTDIR)$(unitdir)/signalbus.service" \
+		"$(DESTDIR)$(unitdir)/signalbus@.service" "$(DESTDIR)$(sysusersdir)/signalbus.conf" \
+		"$(DESTDIR)$(tmpfilesdir)/signalbus.conf"
+	rm -rf "$(DESTDIR)$(docdir)"
+	for folder in "$(sysconfdir)/signalbus" "$(unitdir)" "$(PREFIX)/lib/systemd" "$(sysusersdir)" "$(tmpfilesdir)"; do \
+		[ ! -d "$(DESTDIR)$$folder" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$folder"; \
+	done

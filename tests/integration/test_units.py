@@ -83,7 +83,7 @@ def seconds(text):
 
 
 def test_it_installs_and_uninstalls(folder):
-    root = folder / "root"
+    root = folder / "a root"
     make_install(f"DESTDIR={root}", "PREFIX=/usr")
     assert {"usr/bin/signalbus", "usr/lib/systemd/system/signalbus.service",
             "usr/lib/systemd/system/signalbus@.service", "usr/lib/sysusers.d/signalbus.conf",
@@ -94,6 +94,11 @@ def test_it_installs_and_uninstalls(folder):
     (root / "etc/signalbus/signalbus.conf").write_text("mine")
     make_install(f"DESTDIR={root}", "PREFIX=/usr", target="uninstall")
     assert files_below(root) == {"etc/signalbus/signalbus.conf"}
+    assert not (root / "usr/lib/systemd").exists()
+    (root / "etc/signalbus/signalbus.conf").unlink()
+    for _ in range(2):
+        make_install(f"DESTDIR={root}", "PREFIX=/usr", target="uninstall")
+    assert not (root / "etc/signalbus").exists()
 
 
 def test_paths_follow_the_installation(folder):
