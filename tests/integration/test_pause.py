@@ -179,6 +179,20 @@ def test_the_table_without_the_privilege_to_create_it(signalbus, schema, models,
     signalbus("flushmany").expect_silence()
 
 
+def test_everybody_sees_what_another_user_has_paused(signalbus, schema, models, role, postgres):
+    relay = signalbus.database
+    for name in "ab":
+        schema.execute(f"GRANT SELECT, UPDATE, DELETE ON {name} TO {role}")
+    schema.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} REVOKE ALL ON TABLES FROM {role}")
+    signalbus.database = postgres.conninfo()
+    signalbus.configure(*models)
+    signalbus("pause", "A").expect(0)
+    signalbus.database = relay
+    signalbus.configure(*models)
+    run = signalbus("flushmany").expect(0)
+    assert f'model "A" is left out: it is paused by {user(schema)}; ' in run.stderr
+
+
 def test_a_table_of_somebody_else_is_not_used(signalbus, schema, models, role, site):
     """Its policies and triggers would execute code as the user; nothing is paused by it."""
     for name in "ab":

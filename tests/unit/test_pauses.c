@@ -8,6 +8,11 @@
 
 enum { MODELS = 2 };
 
+struct store {
+	bool is_lost;
+};
+static struct store store;
+
 /* The clock, what is in the database, and what is tested. */
 static struct {
 	int64_t now_ns;
@@ -17,7 +22,6 @@ static struct {
 	/* The script: */
 	struct pause found[MODELS];
 	enum error_kind error;
-	bool is_lost;            /* the session, by that error */
 	void (*meanwhile)(void); /* once, while the database is read */
 	/* What happened: */
 	unsigned reads, wakes;
@@ -33,7 +37,7 @@ struct instant scripted_clock_now(void)
 bool store_pauses(struct store *s, struct pause *pauses, struct error *e)
 {
 	void (*meanwhile)(void) = world.meanwhile;
-	(void)s;
+	ck_assert_ptr_eq(s, &store);
 	world.reads++;
 	for (size_t i = 0; i < MODELS; i++)
 		pauses[i] = world.found[i];
@@ -45,19 +49,18 @@ bool store_pauses(struct store *s, struct pause *pauses, struct error *e)
 
 bool store_connected(const struct store *s)
 {
-	(void)s;
-	return !world.is_lost;
+	return !s->is_lost;
 }
 
-void queue_pause(struct run_queue *d, size_t model, bool is_paused)
+void queue_pause(struct run_queue *q, size_t model, bool is_paused)
 {
-	(void)d;
+	(void)q;
 	world.in_queue[model] = is_paused;
 }
 
-void queue_wake(struct run_queue *d)
+void queue_wake(struct run_queue *q)
 {
-	(void)d;
+	(void)q;
 	world.wakes++;
 }
 
@@ -92,7 +95,7 @@ static void pass(double seconds)
 /* Whether models may be served then; reads is how often it was read until now. */
 static bool look(unsigned reads)
 {
-	bool may_serve = pauses_look(world.pauses, NULL);
+	bool may_serve = pauses_look(world.pauses, &store);
 	ck_assert_uint_eq(world.reads, reads);
 	return may_serve;
 }
@@ -148,9 +151,9 @@ START_TEST(nothing_is_sent_before_it_is_known)
 	world.error = ERROR_TEMPORARY;
 	ck_assert(!look(1));
 	world.error = ERROR_CONNECTION;
-	world.is_lost = true;
+	store.is_lost = true;
 	ck_assert(!look(2));
-	world.is_lost = false;
+	store.is_lost = false;
 	world.error = ERROR_NONE;
 	ck_assert(look(3));
 	check_paused(true, false);
@@ -180,9 +183,9 @@ START_TEST(what_cannot_be_read_stays_as_it_was)
 	ck_assert(look(3));
 	ck_assert(look(3));
 	pauses_announce(world.pauses);
-	world.is_lost = true; /* then another worker reads it */
+	store.is_lost = true; /* then another worker reads it */
 	ck_assert(look(4));
-	world.is_lost = false;
+	store.is_lost = false;
 	world.error = ERROR_NONE;
 	ck_assert(look(5));
 	pauses_free(world.pauses);
@@ -193,7 +196,7 @@ static void read_by_another(void)
 {
 	set(0, true, "him");
 	pauses_announce(world.pauses);
-	ck_assert(pauses_look(world.pauses, NULL));
+	ck_assert(pauses_look(world.pauses, &store));
 }
 
 /* The other worker began later, so it knows better. */
