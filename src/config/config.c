@@ -214,8 +214,13 @@ static const char *error_text(const struct config_t *tree)
 static void explain_failure(struct reader *r, const char *content, const char *folder)
 {
 	const char *text = error_text(&r->config->memory->tree);
-	if (strcmp(text, "syntax error") != 0 ||
-		!syntax_explain(r->config->file, content, folder, r->problems))
+	bool is_explained =
+		strcmp(text, "syntax error") == 0 || strcmp(text, "duplicate setting name") == 0;
+	if (strcmp(text, "cannot open include file") == 0 &&
+		config_error_file(&r->config->memory->tree) == NULL &&
+		file_explain_include(error_place(r, content), content, folder, r->problems))
+		return;
+	if (!is_explained || !syntax_explain(r->config->file, content, folder, r->problems))
 		problems_add(r->problems, error_place(r, content), "%s", text);
 }
 

@@ -111,3 +111,18 @@ void file_check_includes(const char *content, const char *folder, struct problem
 {
 	check_includes(content, folder, 0, problems);
 }
+
+bool file_explain_include(
+	struct place at, const char *content, const char *folder, struct problems *problems)
+{
+	for (unsigned line = 1; line < at.line && content != NULL; line++) {
+		content = strchr(content, '\n');
+		content = content != NULL ? content + 1 : NULL;
+	}
+	char *path = content != NULL ? file_included(content, folder) : NULL;
+	int reason = path != NULL && access(path, R_OK) != 0 ? errno : 0;
+	if (reason != 0)
+		problems_add(problems, at, "cannot include %s: %s", path, strerror(reason));
+	free(path);
+	return reason != 0;
+}

@@ -23,4 +23,9 @@ char *file_included(const char *line, const char *folder);
 /* Add problems of included files that libconfig's scanner does not survive, or cannot explain. */
 void file_check_includes(const char *content, const char *folder, struct problems *problems);
 
+/* If the file that the line at of content includes cannot be opened, add which, and why.  Returns
+ * false, and adds nothing, otherwise. */
+bool file_explain_include(
+	struct place at, const char *content, const char *folder, struct problems *problems);
+
 #endif

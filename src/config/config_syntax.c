@@ -52,8 +52,16 @@ enum state {
 	AFTER_VALUE,
 };
 
+/* The name of a setting, and the group that has it: where it begins, or NULL at the top level. */
+struct named {
+	struct token name;
+	const char *group;
+};
+
 struct parser {
 	const char *folder;
+	struct named *names;
+	size_t name_count;
 	struct source sources[SOURCES_MAX];
 	size_t source_count, source;
 	enum state state;
@@ -615,6 +623,28 @@ unsigned syntax_include_comment(const char *content)
 	return 0;
 }
 
+/* Note the name of a setting.  Returns false, and reports it, if its group has it already. */
+static bool note_name(struct parser *p, const struct token *t, struct problems *problems)
+{
+	const char *group = p->open_count > 0 ? p->open[p->open_count - 1].token.start : NULL;
+	int length = (int)(t->end - t->start);
+	for (size_t i = 0; i < p->name_count; i++) {
+		const struct token *first = &p->names[i].name;
+		if (p->names[i].group != group || first->end - first->start != length ||
+			memcmp(first->start, t->start, (size_t)length) != 0)
+			continue;
+		const struct place place = { p->sources[t->source].path, line_of(p, t) };
+		bool is_other = first->source != t->source;
+		problems_add(problems, place, "\"%.*s\" is set twice, first in line %u%s%s", length,
+			t->start, line_of(p, first), is_other ? " of " : "",
+			is_other ? p->sources[first->source].path : "");
+		return false;
+	}
+	p->names = memory_resize(p->names, p->name_count + 1, sizeof *p->names);
+	p->names[p->name_count++] = (struct named){ *t, group };
+	return true;
+}
+
 bool syntax_explain(
 	const char *file, const char *content, const char *folder, struct problems *problems)
 {
@@ -629,6 +659,8 @@ bool syntax_explain(
 		is_right = is_end || (!touches(&p.last, &t) && take(&p, &t));
 		if (!is_right)
 			report(&p, t, problems);
+		else if (t.kind == NAME && p.state == BEFORE_EQUALS)
+			is_right = note_name(&p, &t, problems);
 		p.last = t;
 		if (t.kind == STRING && memchr(t.start, '\n', (size_t)(t.end - t.start)) != NULL)
 			p.multiline = t;
@@ -638,5 +670,6 @@ bool syntax_explain(
 		free(p.sources[i].text);
 	}
 	free(p.open);
+	free(p.names);
 	return !is_right;
 }

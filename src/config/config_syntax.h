@@ -10,9 +10,10 @@
 #include <stdbool.h>
 
 /* Parse content, that of file, whose includes are in folder, and add the first mistake to problems:
- * its place and a guess at its cause, the text of its line, and a mark below the place.  The text
- * is left out if it may contain a secret.  Returns false, and adds nothing, if no mistake is found:
- * the grammar is libconfig's, but not its implementation. */
+ * its place and a guess at its cause (or, if a setting is set twice, the first place), the text of
+ * its line, and a mark below the place.  The text is left out if it may contain a secret.  Returns
+ * false, and adds nothing, if no mistake is found: the grammar is libconfig's, but not its
+ * implementation. */
 bool syntax_explain(
 	const char *file, const char *content, const char *folder, struct problems *problems);
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Properties that must have this value; NULL: may not be set at all. */
 static const struct {
@@ -46,6 +47,48 @@ static bool check_fixed(const struct property *p, struct error *e)
 		return error_set(e, ERROR_CONFIG, "may not be set: %s", fixed[named].why);
 	return error_set(e, ERROR_CONFIG, "must be %s, not %s: %s", fixed[named].value, p->value,
 		fixed[named].why);
+}
+
+/* Whether [protocol://]host[:port] has a protocol that librdkafka knows, or none, and a host. */
+static bool check_server(const char *server, struct error *e)
+{
+	static const char *const protocols[] = { "plaintext", "ssl", "sasl_plaintext", "sasl_ssl" };
+	const char *scheme_end = strstr(server, "://");
+	bool is_known = scheme_end == NULL;
+	for (size_t i = 0; i < sizeof protocols / sizeof protocols[0]; i++)
+		is_known =
+			is_known || (strncasecmp(server, protocols[i], strlen(protocols[i])) == 0 &&
+					    server + strlen(protocols[i]) == scheme_end);
+	const char *host = scheme_end != NULL ? scheme_end + 3 : server;
+	if (!is_known)
+		return error_set(e, ERROR_CONFIG,
+			"\"%s\" has an unsupported protocol; write HOST:PORT", server);
+	if (server[strcspn(server, "; \t\n")] != '\0')
+		return error_set(e, ERROR_CONFIG,
+			"\"%s\" is not one server; separate them by commas", server);
+	if (host[0] == '\0' || host[0] == ':')
+		return error_set(e, ERROR_CONFIG, "\"%s\" has no host; write HOST:PORT", server);
+	return true;
+}
+
+/* librdkafka ignores servers that it does not understand, and an empty list. */
+static bool check_servers(const struct property *p, struct error *e)
+{
+	if (strcmp(p->name, "bootstrap.servers") != 0 &&
+		strcmp(p->name, "metadata.broker.list") != 0)
+		return true;
+	char *list = text_copy(p->value), *rest = list;
+	bool ok = true, any = false;
+	for (char *server; ok && (server = strsep(&rest, ",")) != NULL;) {
+		server += strspn(server, " \t\n");
+		for (char *end = server + strlen(server);
+			end > server && isspace((unsigned char)end[-1]);)
+			*--end = '\0';
+		any = any || server[0] != '\0';
+		ok = server[0] == '\0' || check_server(server, e);
+	}
+	free(list);
+	return ok && (any || error_set(e, ERROR_CONFIG, "names no server; write HOST:PORT"));
 }
 
 /* The properties that librdkafka knows, from its documentation: one line each, "name | C/P | …",
@@ -172,7 +215,7 @@ enum property_answer property_check(const struct property *p, struct error *e)
 	else if (res != RD_KAFKA_CONF_OK)
 		refuse_value(&known, p->value, reason, e);
 	else
-		is_taken = check_fixed(p, e);
+		is_taken = check_fixed(p, e) && check_servers(p, e);
 	free(memory);
 	return is_taken ? PROPERTY_TAKEN : PROPERTY_REFUSED;
 }

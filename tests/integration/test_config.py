@@ -102,7 +102,7 @@ def test_unknown_model_setting_names_the_nearest(refused, wrong, near):
     (f'\ufeff{KAFKA}\nmodels = ( {{ name = "A B"; table = "a"; }} );', 2, "topic (the name)"),
     (f'{KAFKA}\nmodels = ( "x" );', 2, "each element of models must be a group"),
     (f'{KAFKA}\nmodels = ( {{ name = "A"; table = "a" }}', 2, "syntax"),
-    (f"{KAFKA}\n{MODELS}\n{MODELS}", 3, "duplicate"),
+    (f"{KAFKA}\n{MODELS}\n{MODELS}", 3, "is set twice"),
     ("kafka = { bootstrap_servers = \"b\"; acks = 1; };\n" + MODELS, 1, "acks"),
     ("kafka = { bootstrap_servers = \"b\"; acks = \"0\"; };\n" + MODELS, 1, "acks"),
     ("kafka = { bootstrap_servers = \"b\"; request_required_acks = 1; };\n" + MODELS, 1, "acks"),

@@ -278,6 +278,18 @@ START_TEST(a_bracket_in_an_included_file_is_named_with_the_file)
 }
 END_TEST
 
+START_TEST(a_file_that_cannot_be_included_is_named)
+{
+	struct fixture f;
+	fixture_init(&f);
+	char *expected = text_format(
+		"bus.conf:3: cannot include %s/nowhere: No such file or directory\n", f.folder);
+	fixture_expect(&f, KAFKA MODELS "@include \"nowhere\"\n", expected);
+	free(expected);
+	fixture_free(&f);
+}
+END_TEST
+
 START_TEST(only_the_part_of_a_long_line_is_shown)
 {
 	struct fixture f;
@@ -493,6 +505,7 @@ int main(void)
 		{ problems_of_an_included_file_are_reported_with_its_name, COUNT(includes), 0 },
 		{ a_syntax_error_is_shown_and_explained, COUNT(syntax_errors), 0 },
 		{ a_bracket_in_an_included_file_is_named_with_the_file, 1, 0 },
+		{ a_file_that_cannot_be_included_is_named, 1, 0 },
 		{ only_the_part_of_a_long_line_is_shown, 1, 0 },
 		{ including_a_folder_is_a_problem, 1, 0 },
 		{ a_file_that_includes_itself_is_a_problem, 1, 0 },
