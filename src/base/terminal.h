@@ -17,7 +17,8 @@ size_t terminal_rows(int fd);
 /* The number of characters of text, in UTF-8. */
 size_t terminal_width(const char *text);
 
-/* The length in bytes of at most count characters of text, in UTF-8. */
-size_t terminal_cut(const char *text, size_t count);
+/* The length in bytes of the beginning of text, in UTF-8, that fits in this many columns; some
+ * characters take two of them, and some none. */
+size_t terminal_cut(const char *text, size_t columns);
 
 #endif

@@ -134,12 +134,15 @@ static int compare_pending(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+#define CANNOT_COUNT "Cannot count pending signals: "
+
 /* The models of the command. */
 struct chosen {
 	const struct config *config;
 	const size_t *models;
 	size_t count;
 	struct pause *pauses;      /* of all models of the configuration */
+	bool *has_failed;          /* each model, the last time */
 	struct pending_view *view; /* on a terminal, with --watch; or NULL */
 	struct sighting *rows;     /* for it: a row of each model … */
 	struct instant *since;     /* … and when it was first seen */
@@ -162,8 +165,26 @@ static void show(struct store *s, const struct chosen *c, size_t i, const struct
 	if (!is_same)
 		c->since[i] = now;
 	const struct pending_count_of counted = { i, p->name, p->count, c->since[i],
-		p->paused == PAUSED_YES };
+		p->paused == PAUSED_YES, false };
 	pending_view_note(c->view, &counted, now);
+}
+
+/* Log why a model cannot be counted, once until it can be, and show it.  Returns the status. */
+static int fail(const struct chosen *c, size_t i, const struct error *e)
+{
+	const struct pending_count_of unknown = {
+		.model = i, .name = c->config->models[c->models[i]].name, .is_unknown = true
+	};
+	if (c->view != NULL)
+		pending_view_note(c->view, &unknown, clock_now());
+	if (c->has_failed[i])
+		return error_exit_status(e->kind);
+	c->has_failed[i] = true;
+	if (c->view != NULL) { /* below the screen, which is drawn again */
+		printf("\n");
+		(void)command_finish_output();
+	}
+	return command_failed(CANNOT_COUNT, e);
 }
 
 /* Draw on the terminal. */
@@ -186,16 +207,15 @@ static void draw(const struct chosen *c)
 static int count_pending(
 	struct store *s, const struct chosen *c, struct pending *pending, size_t *count)
 {
-	static const char failure[] = "Cannot count pending signals: ";
 	struct error e;
 	int status = 0;
 	*count = 0;
 	if (!store_connected(s) && !command_connect_store(s, c->config, &e))
-		return command_failed(failure, &e);
+		return command_failed(CANNOT_COUNT, &e);
 	bool knows_pauses = store_pauses(s, c->pauses, &e);
 	if (!store_connected(s))
 		/* uncovered: the session is lost at just this call */
-		return command_failed(failure, &e);
+		return command_failed(CANNOT_COUNT, &e);
 	if (!knows_pauses)
 		log_warning(PAUSES_UNKNOWN, e.text);
 	for (size_t i = 0; i < c->count && store_connected(s); i++) {
@@ -206,12 +226,13 @@ static int count_pending(
 		p->paused = paused(c->config, knows_pauses ? c->pauses : NULL, p->model);
 		if (m != NULL && store_count(s, m, &p->count, &e)) {
 			(*count)++;
+			c->has_failed[i] = false;
 			if (c->view != NULL)
 				show(s, c, i, m, p);
 			continue;
 		}
 		store_blame(s, c->models[i], &e);
-		int failed = command_failed(failure, &e);
+		int failed = store_connected(s) ? fail(c, i, &e) : command_failed(CANNOT_COUNT, &e);
 		status = failed > status ? failed : status;
 	}
 	qsort(pending, *count, sizeof *pending, compare_pending);
@@ -270,16 +291,18 @@ static void warn_of_paused(const struct chosen *c, const struct pending *pending
 				c->pauses[pending[i].model].by);
 }
 
-/* Print; with --watch repeatedly, on a terminal in place. */
+/* Print; with --watch repeatedly, on a terminal in place.  A model that cannot be counted at first
+ * ends it, one that cannot be counted later does not. */
 static int watch(const struct command_line *line, const struct chosen *c, struct store *s)
 {
 	struct pending *pending = memory_new(c->count, sizeof *pending);
 	int status = 0;
+	bool has_begun = false;
 	do {
 		size_t count;
 		struct instant start = clock_now();
 		status = count_pending(s, c, pending, &count);
-		if (count > 0) {
+		if (count > 0 || (c->view != NULL && has_begun && store_connected(s))) {
 			if (c->view != NULL)
 				draw(c);
 			else
@@ -287,8 +310,10 @@ static int watch(const struct command_line *line, const struct chosen *c, struct
 			int written = command_finish_output();
 			status = written > status ? written : status;
 		}
-		if (line->watch >= 0 && status != EXIT_WRONG_CONFIG && !ferror(stdout))
+		if (line->watch >= 0 && (status != EXIT_WRONG_CONFIG || has_begun) &&
+			!ferror(stdout))
 			status = 0;
+		has_begun = true;
 		if (line->watch < 0)
 			warn_of_paused(c, pending, count);
 		else
@@ -309,6 +334,7 @@ int cmd_pending(const struct command_line *line)
 		.pauses = memory_new(config->model_count, sizeof *c.pauses) };
 	size_t *models = command_select(line, config, &c.count);
 	c.models = models;
+	c.has_failed = memory_new(c.count, sizeof *c.has_failed);
 	struct store *s = store_new(config);
 	/* A locked table takes no time from the others. */
 	store_limit_locks(s, config->timeout / (double)config->model_count);
@@ -323,6 +349,7 @@ int cmd_pending(const struct command_line *line)
 	if (c.view != NULL)
 		pending_view_free(c.view);
 	free(c.pauses);
+	free(c.has_failed);
 	free(c.rows);
 	free(c.since);
 	store_free(s);

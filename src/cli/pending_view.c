@@ -51,6 +51,10 @@ void pending_view_note(
 	l->name = counted->name;
 	l->since = counted->since;
 	l->is_paused = counted->is_paused;
+	if (counted->is_unknown) {
+		l->samples = 0;
+		return;
+	}
 	l->counts[l->samples % SAMPLES] = counted->count;
 	l->times[l->samples++ % SAMPLES] = now;
 }
@@ -139,6 +143,12 @@ static void add_row(
 static void add_model(struct text *t, const struct pending_frame *frame, size_t extra,
 	const struct line *l, struct instant now)
 {
+	if (l->samples == 0) {
+		char *unknown = utf8_shown(l->name);
+		add_line(t, frame, text_format("%10s %33s %s", "?", "", unknown));
+		free(unknown);
+		return;
+	}
 	size_t count = pending_of(l);
 	double change = change_of(l);
 	char *pending = text_format("%zu", count), *growth = text_format("%+.1f", change);

@@ -25,6 +25,7 @@ struct pending_count_of {
 	size_t count;
 	struct instant since;
 	bool is_paused;
+	bool is_unknown; /* it could not be counted */
 };
 void pending_view_note(
 	struct pending_view *v, const struct pending_count_of *counted, struct instant now);
@@ -36,7 +37,7 @@ struct pending_frame {
 };
 
 /* Add a screen to t: the models with the most signals first, as many as there is room for, and the
- * total; with the escape sequences that draw it in place. */
+ * total, which lacks what is unknown ("?"); with the escape sequences that draw it in place. */
 void pending_view_draw(struct pending_view *v, const struct pending_frame *frame,
 	struct instant now, struct text *t);
 

@@ -202,6 +202,11 @@ def test_pending_watched_on_a_terminal(signalbus, schema):
         terminal.read_until("Total pending: 15\x1b[K\x1b[J", 20)
         schema.execute("DELETE FROM b WHERE id > 4")
         shown = terminal.read_until("Total pending: 7\x1b[K\x1b[J", 20)
+        schema.execute("ALTER TABLE b RENAME TO gone")
+        terminal.read_until("?                                   B\x1b[K", 20)
+        terminal.read_until("Total pending: 3\x1b[K\x1b[J", 20)
+        schema.execute("ALTER TABLE gone RENAME TO b")
+        terminal.read_until("Total pending: 7\x1b[K\x1b[J", 20)
         running.stop(signal.SIGINT).expect(0)
     screen = shown[shown.rindex("\x1b[H"):].split("\r\n")
     assert re.match(r"\x1b\[Hsignalbus pending  \d\d:\d\d:\d\d  [-|/\\]\x1b\[K$", screen[0]), screen

@@ -15,7 +15,7 @@ static struct instant at(double seconds)
 
 static void note(struct pending_view *v, size_t model, const char *name, size_t count, double now)
 {
-	const struct pending_count_of counted = { model, name, count, at(0), model == 2 };
+	const struct pending_count_of counted = { model, name, count, at(0), model == 2, false };
 	pending_view_note(v, &counted, at(now));
 }
 
@@ -103,6 +103,22 @@ START_TEST(a_narrow_screen_has_the_names)
 }
 END_TEST
 
+START_TEST(what_cannot_be_counted_is_not_in_the_total)
+{
+	struct pending_view *v = pending_view_new(2);
+	const struct pending_count_of unknown = { .model = 1, .name = "B", .is_unknown = true };
+	note(v, 0, "A", 20, 0);
+	note(v, 1, "B", 1000, 0);
+	pending_view_note(v, &unknown, at(1));
+	check(v, 24, 80,
+		"\x1b[Hsignalbus pending  12:34:56  |\x1b[K\n" HEADING
+		"        20       +0.0    0:01:05             A\x1b[K\n"
+		"         ?                                   B\x1b[K\n"
+		"Total pending: 20\x1b[K\x1b[J");
+	pending_view_free(v);
+}
+END_TEST
+
 /* The change is that of the last samples. */
 START_TEST(what_was_long_ago_is_forgotten)
 {
@@ -123,6 +139,7 @@ int main(void)
 		{ models_with_most_signals_come_first, 1, 0 },
 		{ paused_models_are_marked, 1, 0 },
 		{ a_narrow_screen_has_the_names, COUNT(narrow), 0 },
+		{ what_cannot_be_counted_is_not_in_the_total, 1, 0 },
 		{ what_was_long_ago_is_forgotten, 1, 0 },
 	};
 	return suite_run("pending_view", tests, COUNT(tests));
