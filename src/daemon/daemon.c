@@ -5,6 +5,7 @@
 #include "base/retry.h"
 #include "base/stop.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "daemon/health.h"
 #include "daemon/listener.h"
 #include "daemon/model_status.h"
@@ -387,8 +388,7 @@ static void start_worker(struct daemon *d, unsigned number)
 	w->jitter[0] = (unsigned short)(clock_now().ns >> 8);
 	w->jitter[1] = (unsigned short)number;
 	show_alive(w);
-	if (pthread_create(&w->thread, NULL, work, w) != 0)
-		abort();
+	thread_start(&w->thread, work, w, "a worker");
 }
 
 static void set_up_models(struct daemon *d)

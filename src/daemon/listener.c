@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/retry.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "catalog/catalog.h"
 #include "model/triggers.h"
 #include "postgres/db.h"
@@ -295,8 +296,9 @@ struct listener *listener_start(const struct config *config, struct run_queue *q
 	l->jitter[0] = (unsigned short)(clock_now().ns >> 8);
 	l->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	health_rouse(health, l->stop_fd);
-	if (l->stop_fd < 0 || pthread_create(&l->thread, NULL, listen_loop, l) != 0)
+	if (l->stop_fd < 0)
 		abort();
+	thread_start(&l->thread, listen_loop, l, "the listener");
 	return l;
 }
 

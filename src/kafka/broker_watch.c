@@ -6,6 +6,7 @@
  * single query without an answer means nothing yet.
  */
 #include "base/log.h"
+#include "base/thread.h"
 #include "kafka/ask.h"
 #include "kafka/broker_internal.h"
 #include "kafka/producer.h"
@@ -268,8 +269,7 @@ static void *watch(void *arg)
 
 void broker_watch(struct broker *broker)
 {
-	if (pthread_create(&broker->watch, NULL, watch, broker) != 0)
-		abort();
+	thread_start(&broker->watch, watch, broker, "the watch of the broker");
 	broker->is_watched = true;
 }
 
