@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum names {
@@ -208,6 +209,17 @@ static bool fill_standard_descriptors(void)
 	return true;
 }
 
+/* Each worker needs a session and a producer with several connections: 64 workers exceed the usual
+ * soft limit, which exists for programs that use select(). */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit); /* otherwise fewer workers do the work */
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
@@ -219,6 +231,7 @@ int main(int argc, char **argv)
 		free(line);
 		return EXIT_FAILURE;
 	}
+	raise_descriptor_limit();
 	int status = options_parse(&o, argc, argv);
 	if (status == 0)
 		status = run(&o);
