@@ -27,7 +27,10 @@ void broker_free(struct broker *broker);
 
 /* The lanes belong to the broker and are created on first use.
  *
- * The lane of a worker, by its number; that of the first one if it cannot be created. */
+ * The lane of a worker, by its number.  A new one queries the cluster first, for at most half a
+ * second, and so does one that stored nothing of its last burst while others did.  If it has no
+ * answer although others store messages, the worker gets one of those, and they take turns with it;
+ * its own one is tried again after waits that double from 1 to 64 seconds, with a new producer. */
 struct lane *broker_lane(struct broker *broker, unsigned worker);
 
 /* The worker's lane for a message that is to be judged separately: the broker rejects batches, and

@@ -32,17 +32,29 @@ struct broker {
 	struct lane **lanes, **alone; /* of each worker, … */
 	struct lane **ordered;        /* … and model; NULL: not created yet */
 	struct node_trouble *nodes;
-	char unanswered[512];    /* why no broker answered the last query; or empty */
-	char fatal[512];         /* the last fatal error of a producer that was logged */
-	bool is_up;              /* the broker answered the last query */
-	bool is_storing_nothing; /* … but has stored nothing for the time of a burst */
-	char silence[512];       /* why it does not answer; empty: it does, or was not queried */
+	struct instant stored_at; /* when a lane's last burst ended of which anything was stored */
+	unsigned unfit;           /* lanes that others replace … */
+	struct instant unfit_since; /* … and since when there are any */
+	char unanswered[512];       /* why no broker answered the last query; or empty */
+	char fatal[512];            /* the last fatal error of a producer that was logged */
+	bool is_up;                 /* the broker answered the last query */
+	bool is_storing_nothing;    /* … but has stored nothing for the time of a burst */
+	char silence[512];          /* why it does not answer; empty: it does, or was not queried */
 	unsigned open_bursts;
 	bool has_failed; /* a burst that was not stored in time, and none since then, … */
 	char lateness[BROKER_REASON_MAX]; /* … and why */
 	struct instant silent_since; /* nothing was stored since then although something was sent */
 	struct instant last_burst_end;
 	bool in_doubt; /* check whether the broker answers */
+};
+
+/* Whether a lane reaches the broker.  Under the lock of the broker, except for is_proven, which may
+ * be read without it. */
+struct fitness {
+	atomic_bool is_proven; /* it stored something, or a query was answered, since in doubt */
+	bool has_stored;
+	unsigned failures; /* consecutive queries without an answer while others stored … */
+	struct instant next_trial; /* … and when the next one is due */
 };
 
 /* A node of the cluster to which a connection failed, or that does not answer as a leader. */
@@ -76,17 +88,33 @@ struct lane *broker_first_lane(struct broker *broker, struct error *e);
 /* Take the reports of lanes that no burst has: errors are recorded when they occur. */
 void broker_poll_idle_lanes(struct broker *broker);
 
-/* Record that a burst begins, or has ended: late says why it was late, NULL: it was not. */
+/* The end of a burst. */
+struct burst_end {
+	struct fitness *lane;
+	struct instant begun;
+	const char *late; /* why it was late; NULL: it was not */
+	bool has_stored;  /* any of its messages */
+};
+
+/* Record that a burst begins, or has ended. */
 void broker_note_begin(struct broker *broker);
-void broker_note_end(struct broker *broker, const char *late);
+void broker_note_end(struct broker *broker, const struct burst_end *end);
+
+/* Whether a lane that is not proven is to be tried now, and the result: that it reaches the broker,
+ * or why it does not although others do.  The first one that does not, and that all do again, is
+ * logged. */
+bool broker_trial_is_due(struct broker *broker, const struct fitness *lane);
+void broker_note_fit(struct broker *broker, struct fitness *lane);
+void broker_note_unfit(struct broker *broker, struct fitness *lane, const char *why);
 
 /* Record a fatal error of a producer.  Returns whether it is news: another one than the last, or
  * some producer has worked since then. */
 bool broker_note_fatal(struct broker *broker, const char *text);
 void broker_forget_fatal(struct broker *broker);
 
-/* Record whether any broker answered a query and, if not, why. */
-void broker_note_answer(struct broker *broker, const char *why);
+/* Record whether any broker answered a query of a burst and, if not, why.  It says nothing of the
+ * broker if other bursts stored something since this one began. */
+void broker_note_answer(struct broker *broker, const char *why, struct instant begun);
 
 /* Put into text, which has room for size bytes, why none answered the last one; empty: one did. */
 void broker_why_unanswered(struct broker *broker, char *text, size_t size);

@@ -42,14 +42,56 @@ static struct lane *have(
 
 struct lane *broker_first_lane(struct broker *broker, struct error *e)
 {
-	return have(broker, &broker->lanes[0], LANE_USUAL, e);
+	struct lane *lane = have(broker, &broker->lanes[0], LANE_USUAL, e);
+	if (lane != NULL)
+		atomic_store(&lane->fitness.is_proven, true); /* its first burst need not query */
+	return lane;
+}
+
+/* Under the lock: of the lanes that have stored something and are not in doubt, the one with a
+ * number; NULL: there are fewer. */
+static struct lane *proven_lane(const struct broker *broker, unsigned number)
+{
+	for (unsigned i = 0; i < broker->workers; i++) {
+		struct lane *lane = broker->lanes[i];
+		if (lane != NULL && lane->fitness.has_stored &&
+			atomic_load(&lane->fitness.is_proven) && number-- == 0)
+			return lane;
+	}
+	return NULL;
+}
+
+/* A lane for a worker whose own one does not reach the broker; NULL: perhaps none does. */
+static struct lane *substitute(struct broker *broker, unsigned worker)
+{
+	unsigned count = 0;
+	pthread_mutex_lock(&broker->lock);
+	if (broker->is_up || !broker->is_watched)
+		while (proven_lane(broker, count) != NULL)
+			count++;
+	struct lane *lane = count > 0 ? proven_lane(broker, worker % count) : NULL;
+	pthread_mutex_unlock(&broker->lock);
+	return lane;
 }
 
 struct lane *broker_lane(struct broker *broker, unsigned worker)
 {
+	char why[512];
 	struct error e;
-	struct lane *lane = have(broker, &broker->lanes[worker], LANE_USUAL, &e);
-	return lane != NULL ? lane : broker->lanes[0];
+	struct lane *own = have(broker, &broker->lanes[worker], LANE_USUAL, &e);
+	if (atomic_load(&own->fitness.is_proven))
+		return own;
+	bool is_tried = broker_trial_is_due(broker, &own->fitness);
+	if (is_tried && lane_answers(own, why, sizeof why)) {
+		broker_note_fit(broker, &own->fitness);
+		return own;
+	}
+	struct lane *other = substitute(broker, worker);
+	if (other == NULL)
+		return own;
+	if (is_tried)
+		broker_note_unfit(broker, &own->fitness, why);
+	return other;
 }
 
 struct lane *broker_lane_alone(struct broker *broker, unsigned worker, struct error *e)

@@ -1,6 +1,7 @@
 /*
  * What is known of the broker: whether it answers, and whether it stores what is sent.
  */
+#include "base/log.h"
 #include "kafka/broker_internal.h"
 
 #include <stdio.h>
@@ -14,6 +15,9 @@ void broker_doubt(struct broker *broker)
 	pthread_mutex_unlock(&broker->lock);
 }
 
+#define TRIAL_S         1.0 /* between the first trials of a lane; then it doubles … */
+#define TRIAL_DOUBLINGS 6   /* … this many times */
+
 void broker_note_begin(struct broker *broker)
 {
 	pthread_mutex_lock(&broker->lock);
@@ -22,11 +26,28 @@ void broker_note_begin(struct broker *broker)
 	pthread_mutex_unlock(&broker->lock);
 }
 
-void broker_note_end(struct broker *broker, const char *late)
+/* Under the lock: a burst that stored nothing puts its lane in doubt if others stored something
+ * meanwhile. */
+static void note_fitness(struct broker *broker, const struct burst_end *end)
 {
+	struct fitness *lane = end->lane;
+	if (end->has_stored) {
+		broker->stored_at = broker->last_burst_end;
+		lane->has_stored = true;
+		atomic_store(&lane->is_proven, true);
+	} else if (end->late != NULL && !instant_before(broker->stored_at, end->begun)) {
+		atomic_store(&lane->is_proven, false);
+		lane->next_trial = broker->last_burst_end;
+	}
+}
+
+void broker_note_end(struct broker *broker, const struct burst_end *end)
+{
+	const char *late = end->late;
 	pthread_mutex_lock(&broker->lock);
 	broker->open_bursts--;
 	broker->last_burst_end = clock_now();
+	note_fitness(broker, end);
 	if (late == NULL) {
 		broker->unanswered[0] = '\0';
 	} else {
@@ -52,16 +73,65 @@ void broker_forget_fatal(struct broker *broker)
 	broker_note_fatal(broker, "");
 }
 
-void broker_note_answer(struct broker *broker, const char *why)
+bool broker_trial_is_due(struct broker *broker, const struct fitness *lane)
+{
+	pthread_mutex_lock(&broker->lock);
+	bool is_due = !instant_before(clock_now(), lane->next_trial);
+	pthread_mutex_unlock(&broker->lock);
+	return is_due;
+}
+
+void broker_note_fit(struct broker *broker, struct fitness *lane)
+{
+	pthread_mutex_lock(&broker->lock);
+	bool is_news = lane->failures > 0 && --broker->unfit == 0;
+	struct instant since = broker->unfit_since;
+	lane->failures = 0;
+	atomic_store(&lane->is_proven, true);
+	pthread_mutex_unlock(&broker->lock);
+	if (is_news)
+		log_warning("kafka: the producers of all workers reach the broker again, after "
+			    "%.0f s",
+			instant_seconds(since, clock_now()));
+}
+
+/* Under the lock: what happened to a node last says more than why. */
+static const char *last_trouble(const struct broker *broker, const char *why)
 {
 	struct instant last = { 0 };
-	pthread_mutex_lock(&broker->lock);
-	for (size_t i = 0; why[0] != '\0' && i < broker->node_count; i++)
+	for (size_t i = 0; i < broker->node_count; i++)
 		if (instant_before(last, broker->nodes[i].at)) {
 			last = broker->nodes[i].at;
 			why = broker->nodes[i].text;
 		}
-	snprintf(broker->unanswered, sizeof broker->unanswered, "%s", why);
+	return why;
+}
+
+void broker_note_unfit(struct broker *broker, struct fitness *lane, const char *why)
+{
+	char reason[512];
+	struct instant now = clock_now();
+	pthread_mutex_lock(&broker->lock);
+	unsigned doublings = lane->failures < TRIAL_DOUBLINGS ? lane->failures : TRIAL_DOUBLINGS;
+	lane->next_trial = instant_after(now, TRIAL_S * (1U << doublings));
+	bool is_news = lane->failures++ == 0 && broker->unfit++ == 0;
+	if (is_news)
+		broker->unfit_since = now;
+	snprintf(reason, sizeof reason, "%s", last_trouble(broker, why));
+	pthread_mutex_unlock(&broker->lock);
+	if (is_news)
+		log_warning("kafka: the producers of some workers cannot reach the broker: %s; "
+			    "these workers use those of others",
+			reason);
+}
+
+void broker_note_answer(struct broker *broker, const char *why, struct instant begun)
+{
+	pthread_mutex_lock(&broker->lock);
+	if (why[0] != '\0' && !instant_before(broker->stored_at, begun))
+		why = "";
+	snprintf(broker->unanswered, sizeof broker->unanswered, "%s",
+		why[0] != '\0' ? last_trouble(broker, why) : "");
 	pthread_mutex_unlock(&broker->lock);
 }
 

@@ -25,13 +25,11 @@ struct lane *lane_new(
 	lane->is_alone = kind == LANE_ALONE;
 	pthread_mutex_init(&lane->turn, NULL);
 	lane_make_producer(lane, e);
-	if (lane->producer == NULL) {
+	bool is_spare = kind == LANE_USUAL && broker->lanes[0] != NULL;
+	if (lane->producer == NULL && !is_spare) {
 		lane_free(lane);
 		return NULL;
 	}
-	rd_kafka_t *handle = producer_handle(lane->producer);
-	lane->message_max_bytes = producer_property(handle, "message.max.bytes");
-	lane->queue_max_kbytes = producer_property(handle, "queue.buffering.max.kbytes");
 	return lane;
 }
 
@@ -53,6 +51,7 @@ void lane_begin(struct lane *lane, struct ledger *l, size_t count)
 	pthread_mutex_lock(&lane->turn);
 	lane_poll(lane);
 	lane->is_lost = false;
+	lane->begun = clock_now();
 	ledger_begin(l, ++lane->last_burst, count);
 	lane->ledger = l;
 }
@@ -71,11 +70,23 @@ static const char *lateness(const struct lane *lane, const struct ledger *l)
 	return NULL;
 }
 
+static bool has_stored(const struct ledger *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (l->entries[i].verdict == VERDICT_STORED)
+			return true;
+	return false;
+}
+
 void lane_end(struct lane *lane, struct ledger *l)
 {
+	const struct burst_end end = { .lane = &lane->fitness,
+		.begun = lane->begun,
+		.late = lateness(lane, l),
+		.has_stored = has_stored(l) };
 	lane->ledger = NULL;
 	pthread_mutex_unlock(&lane->turn);
-	broker_note_end(lane->broker, lateness(lane, l));
+	broker_note_end(lane->broker, &end);
 }
 
 static struct destination destination_of(const struct message *message)

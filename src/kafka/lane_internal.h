@@ -39,8 +39,10 @@ struct lane {
 	bool in_order, is_alone;   /* by its kind */
 	pthread_mutex_t turn;      /* held from lane_begin() to lane_end(), for all that follows */
 	struct producer *producer; /* NULL: it could not be created yet */
-	unsigned generation;       /* of it: it is stale if the broker has another one */
-	struct ledger *ledger;     /* of the open burst; NULL: none is */
+	struct fitness fitness;
+	struct instant begun;  /* the open burst, or the last one */
+	unsigned generation;   /* of it: it is stale if the broker has another one */
+	struct ledger *ledger; /* of the open burst; NULL: none is */
 	uint64_t last_burst;
 	bool is_lost; /* messages of the open burst were lost with a producer */
 	bool is_fatal;
@@ -92,8 +94,8 @@ struct judgement {
 	char text[BROKER_REASON_MAX]; /* memory for reason */
 };
 
-/* A lane, for the broker that it belongs to; it borrows config.  NULL with e if its producer
- * cannot be created. */
+/* A lane, for the broker that it belongs to; it borrows config.  If its producer cannot be created,
+ * a usual lane of another worker than the first one has none, and others are NULL with e. */
 struct lane *lane_new(
 	struct broker *broker, const struct config *config, enum lane_kind kind, struct error *e);
 void lane_free(struct lane *lane);
@@ -153,6 +155,11 @@ void lane_forget_topics(struct lane *lane);
 /* Query the cluster, for about half a second, why it does not store messages to a topic, and which
  * other known topics have lost a leader; the results are recorded (lane_look.c). */
 void lane_look(struct lane *lane, const char *topic);
+
+/* Whether the cluster answers a query of the lane, for which this waits half a second at most;
+ * otherwise put the reason into why, which has room for size bytes, and replace the producer, whose
+ * threads perhaps could not be created.  Any thread; waits while a burst has the lane. */
+bool lane_answers(struct lane *lane, char *why, size_t size);
 
 /* Judge a late message: its verdict, and the reason as far as is known. */
 void lane_late(

@@ -4,6 +4,7 @@
  * partition, and the leaders whether they answer.  A problem of a topic is recorded for that topic
  * (lane_topics.c), and a problem of a node in the broker, for all of its lanes (broker_nodes.c).
  */
+#include "base/limits.h"
 #include "kafka/ask.h"
 #include "kafka/lane_internal.h"
 
@@ -120,12 +121,44 @@ void lane_look(struct lane *lane, const char *topic)
 	k.handle = producer_handle(lane->producer);
 	rd_kafka_resp_err_t code = rd_kafka_metadata(k.handle, 0, NULL, &k.cluster, ASK_MS);
 	bool is_answered = code == RD_KAFKA_RESP_ERR_NO_ERROR;
-	broker_note_answer(lane->broker, is_answered ? "" : ask_plain_code(code));
+	broker_note_answer(lane->broker, is_answered ? "" : ask_plain_code(code), lane->begun);
 	if (!is_answered)
 		return;
 	for (int i = 0; i < k.cluster->topic_cnt; i++)
 		look_at(&k, &k.cluster->topics[i]);
 	rd_kafka_metadata_destroy(k.cluster);
+}
+
+/* The same of its producer, which there may be none of. */
+static bool producer_answers(struct lane *lane, char *why, size_t size)
+{
+	const struct rd_kafka_metadata *answer;
+	int wait_ms = (int)(fmin(ASK_MS / 1e3, limit_diagnosis(lane->config->timeout)) * 1000);
+	rd_kafka_resp_err_t code =
+		rd_kafka_metadata(producer_handle(lane->producer), 0, NULL, &answer, wait_ms);
+	producer_poll(lane->producer, 0); /* for errors that were reported meanwhile */
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+		rd_kafka_metadata_destroy(answer);
+		return true;
+	}
+	snprintf(why, size, "%s", lane->trouble[0] != '\0' ? lane->trouble : ask_plain_code(code));
+	producer_free(lane->producer);
+	lane->producer = NULL;
+	return false;
+}
+
+bool lane_answers(struct lane *lane, char *why, size_t size)
+{
+	struct error e;
+	pthread_mutex_lock(&lane->turn);
+	bool answers = lane->producer != NULL && producer_answers(lane, why, size);
+	if (lane->producer == NULL) {
+		lane_make_producer(lane, &e);
+		if (lane->producer == NULL)
+			snprintf(why, size, "%s", e.text);
+	}
+	pthread_mutex_unlock(&lane->turn);
+	return answers;
 }
 
 void lane_late(

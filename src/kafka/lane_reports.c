@@ -107,6 +107,11 @@ void lane_make_producer(struct lane *lane, struct error *e)
 	lane->is_broken = false;
 	lane->too_large = 0;
 	lane->pause_ms = PAUSE_MS;
+	if (lane->producer == NULL)
+		return;
+	rd_kafka_t *handle = producer_handle(lane->producer);
+	lane->message_max_bytes = producer_property(handle, "message.max.bytes");
+	lane->queue_max_kbytes = producer_property(handle, "queue.buffering.max.kbytes");
 }
 
 static void log_replacement(struct lane *lane)

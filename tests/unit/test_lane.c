@@ -421,6 +421,86 @@ START_TEST(each_worker_has_a_lane)
 }
 END_TEST
 
+/* The next producer cannot connect, or not even be created. */
+static void break_producers(bool is_by_property)
+{
+	world.properties[0].value = "127.0.0.1:1";
+	if (is_by_property)
+		world.properties[1] = (struct property){ .name = "acks", .value = "some" };
+	world.config.kafka_count = is_by_property ? 2 : 1;
+}
+
+static void repair_producers(void)
+{
+	world.properties[0].value = rd_kafka_mock_cluster_bootstraps(world.cluster);
+	world.config.kafka_count = 1;
+}
+
+/* Until it does; each failure is followed by a longer pause. */
+START_TEST(a_worker_whose_lane_does_not_connect_uses_another)
+{
+	begin(NULL, NULL);
+	ck_assert(send_burst(1));
+	break_producers(_i == 1);
+	ck_assert_ptr_eq(broker_lane(world.broker, 1), world.lane);
+	ck_assert_uint_eq(world.warnings, 1);
+	ck_assert_ptr_nonnull(strstr(world.warning, _i == 0 ? "refused" : "acks"));
+	struct instant start = clock_now();
+	for (int i = 0; i < 1000; i++)
+		ck_assert_ptr_eq(broker_lane(world.broker, 1), world.lane);
+	ck_assert_double_lt(instant_seconds(start, clock_now()), 0.2);
+	repair_producers();
+	struct lane *own = world.lane;
+	while (own == world.lane) {
+		ck_assert(instant_before(clock_now(), instant_after(start, TIMEOUT_S)));
+		own = broker_lane(world.broker, 1);
+	}
+	ck_assert_uint_eq(world.warnings, 2);
+	ck_assert_ptr_nonnull(strstr(world.warning, "reach the broker again"));
+	world.lane = own;
+	ck_assert(send_burst(1));
+	end();
+}
+END_TEST
+
+/* Not while all are idle or none reaches the broker: then its own one is no worse. */
+START_TEST(a_lane_is_not_replaced_unless_others_store)
+{
+	begin(NULL, NULL);
+	break_producers(false);
+	ck_assert_ptr_ne(broker_lane(world.broker, 1), world.lane);
+	ck_assert_uint_eq(world.warnings, 0);
+	end();
+}
+END_TEST
+
+/* What it does not store while others do says nothing of the broker. */
+START_TEST(a_lane_that_is_cut_off_is_replaced)
+{
+	const struct message message = { .topic = "orders", .value = "signal", .value_length = 6 };
+	struct ledger cut_off = { 0 };
+	world.timeout = 1;
+	make_cluster();
+	make_broker(NULL, NULL);
+	struct lane *own = world.lane;
+	world.lane = broker_lane(world.broker, 1);
+	ck_assert_ptr_ne(world.lane, own);
+	lane_begin(own, &cut_off, 1);
+	break_producers(false);
+	producer_free(own->producer);
+	lane_make_producer(own, NULL);
+	struct instant deadline = instant_after(clock_now(), world.timeout);
+	lane_send(own, &cut_off, 0, &message, deadline);
+	ck_assert(send_burst(1));
+	await(own, &cut_off, &message, deadline);
+	ck_assert_int_eq(cut_off.entries[0].verdict, VERDICT_UNKNOWN);
+	ck_assert(broker_is_answered(world.broker));
+	ck_assert_ptr_eq(broker_lane(world.broker, 0), world.lane);
+	ledger_free(&cut_off);
+	end();
+}
+END_TEST
+
 START_TEST(a_full_queue_is_waited_for)
 {
 	begin("queue.buffering.max.messages", "1");
@@ -836,6 +916,9 @@ int main(void)
 		{ errors_of_an_idle_lane_are_recorded, 1, 0 },
 		{ workers_take_turns_with_a_lane, 1, 0 },
 		{ each_worker_has_a_lane, 1, 0 },
+		{ a_worker_whose_lane_does_not_connect_uses_another, 2, 0 },
+		{ a_lane_is_not_replaced_unless_others_store, 1, 0 },
+		{ a_lane_that_is_cut_off_is_replaced, 1, 0 },
 		{ a_full_queue_is_waited_for, 1, 0 },
 		{ a_message_may_have_little_time, 2, 0 },
 		{ waiting_for_a_slow_broker_takes_no_cpu, 1, 0 },
