@@ -85,6 +85,9 @@ void broker_make_lanes(struct broker *broker);
 void broker_free_lanes(struct broker *broker);
 struct lane *broker_first_lane(struct broker *broker, struct error *e);
 
+/* Try lanes that have failed and are due for another trial, until one fails again. */
+void broker_try_lanes(struct broker *broker);
+
 /* Take the reports of lanes that no burst has: errors are recorded when they occur. */
 void broker_poll_idle_lanes(struct broker *broker);
 
@@ -100,7 +103,8 @@ struct burst_end {
 void broker_note_begin(struct broker *broker);
 void broker_note_end(struct broker *broker, const struct burst_end *end);
 
-/* Whether a lane that is not proven is to be tried now, and the result: that it reaches the broker,
+/* Whether a worker is to try a lane that is not proven now: the watch, if there is one, tries those
+ * that have failed once.  Record the result: that it reaches the broker,
  * or why it does not although others do.  The first one that does not, and that all do again, is
  * logged. */
 bool broker_trial_is_due(struct broker *broker, const struct fitness *lane);

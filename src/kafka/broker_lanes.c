@@ -94,6 +94,31 @@ struct lane *broker_lane(struct broker *broker, unsigned worker)
 	return other;
 }
 
+static struct lane *next_to_try(struct broker *broker)
+{
+	struct lane *found = NULL;
+	struct instant now = clock_now();
+	pthread_mutex_lock(&broker->lock);
+	for (unsigned i = 0; found == NULL && i < broker->workers; i++) {
+		struct lane *lane = broker->lanes[i];
+		if (lane != NULL && lane->fitness.failures > 0 &&
+			!instant_before(now, lane->fitness.next_trial))
+			found = lane;
+	}
+	pthread_mutex_unlock(&broker->lock);
+	return found;
+}
+
+void broker_try_lanes(struct broker *broker)
+{
+	char why[512];
+	struct lane *lane = next_to_try(broker);
+	for (; lane != NULL && lane_answers(lane, why, sizeof why); lane = next_to_try(broker))
+		broker_note_fit(broker, &lane->fitness);
+	if (lane != NULL)
+		broker_note_unfit(broker, &lane->fitness, why);
+}
+
 struct lane *broker_lane_alone(struct broker *broker, unsigned worker, struct error *e)
 {
 	return have(broker, &broker->alone[worker], LANE_ALONE, e);

@@ -76,7 +76,8 @@ void broker_forget_fatal(struct broker *broker)
 bool broker_trial_is_due(struct broker *broker, const struct fitness *lane)
 {
 	pthread_mutex_lock(&broker->lock);
-	bool is_due = !instant_before(clock_now(), lane->next_trial);
+	bool is_due = (lane->failures == 0 || !broker->is_watched) &&
+		      !instant_before(clock_now(), lane->next_trial);
 	pthread_mutex_unlock(&broker->lock);
 	return is_due;
 }

@@ -258,6 +258,8 @@ static void *watch(void *arg)
 	while (!atomic_load(&broker->leaving)) {
 		ask(&w);
 		broker_poll_idle_lanes(broker);
+		if (!w.is_failing)
+			broker_try_lanes(broker);
 		ask_lost(&w);
 		look_at_bursts(&w);
 		await_doubt(&w);

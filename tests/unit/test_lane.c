@@ -463,6 +463,26 @@ START_TEST(a_worker_whose_lane_does_not_connect_uses_another)
 }
 END_TEST
 
+/* So that no worker waits for that. */
+START_TEST(the_watch_tries_lanes_that_have_failed)
+{
+	begin(NULL, NULL);
+	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
+	broker_watch(world.broker);
+	ck_assert(broker_await_up(world.broker, deadline));
+	ck_assert(send_burst(1));
+	break_producers(false);
+	ck_assert_ptr_eq(broker_lane(world.broker, 1), world.lane);
+	repair_producers();
+	while (!atomic_load(&world.broker->lanes[1]->fitness.is_proven))
+		ck_assert(instant_before(clock_now(), deadline));
+	world.lane = broker_lane(world.broker, 1);
+	ck_assert_ptr_eq(world.lane, world.broker->lanes[1]);
+	ck_assert(send_burst(1));
+	end();
+}
+END_TEST
+
 /* Not while all are idle or none reaches the broker: then its own one is no worse. */
 START_TEST(a_lane_is_not_replaced_unless_others_store)
 {
@@ -917,6 +937,7 @@ int main(void)
 		{ workers_take_turns_with_a_lane, 1, 0 },
 		{ each_worker_has_a_lane, 1, 0 },
 		{ a_worker_whose_lane_does_not_connect_uses_another, 2, 0 },
+		{ the_watch_tries_lanes_that_have_failed, 1, 0 },
 		{ a_lane_is_not_replaced_unless_others_store, 1, 0 },
 		{ a_lane_that_is_cut_off_is_replaced, 1, 0 },
 		{ a_full_queue_is_waited_for, 1, 0 },
