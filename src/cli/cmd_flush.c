@@ -57,7 +57,8 @@ static int flush(const struct command_line *line, enum discipline discipline)
 	size_t *models = command_select(line, config, &count);
 	int status = models != NULL ? 0 : EXIT_WRONG_USAGE;
 	unsigned jobs = discipline == FLUSH_MANY ? line->jobs : 1;
-	struct broker *broker = count > 0 ? broker_new(config, jobs, &e) : NULL;
+	bool any = models != NULL && count > 0;
+	struct broker *broker = any ? broker_new(config, jobs, &e) : NULL;
 	if (broker != NULL) {
 		struct flush_plan plan = { .discipline = discipline,
 			.config = config,
@@ -70,7 +71,7 @@ static int flush(const struct command_line *line, enum discipline discipline)
 			.show_progress = log_enabled(LOG_LEVEL_WARNING) &&
 					 log_format() == LOG_FORMAT_TEXT && isatty(STDERR_FILENO) };
 		status = flush_repeatedly(line, &plan);
-	} else if (count > 0) {
+	} else if (any) {
 		status = error_exit_status(e.kind);
 		log_problem(e.text);
 	}

@@ -135,11 +135,12 @@ bool db_prove(const struct db *db, struct db_call *call);
  * which comes first in a transaction.  db_call() does this outside a transaction. */
 bool db_restore_settings(const struct db *db, struct db_call *call);
 
-/* The call that sets the initial search_path of the session for the rest of its transaction.
- * Borrows from db. */
+/* The call that sets the initial search_path of the session for the rest of its transaction, which
+ * may then run code of users.  Borrows from db. */
 struct db_call db_role_path(struct db *db);
 
-/* db_call() in its own transaction, with that path. */
+/* db_call() in its own transaction, with that path, of a statement that runs no code of users, such
+ * as one that looks up the names that they wrote. */
 bool db_call_as_role(struct db *db, struct db_call call, struct instant deadline, struct error *e);
 
 /* The arguments of db_listen(). */

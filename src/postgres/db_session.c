@@ -220,19 +220,24 @@ bool db_connect(struct db *db, struct instant deadline, struct error *e)
 	return false;
 }
 
-struct db_call db_role_path(struct db *db)
+static struct db_call role_path(const struct db *db)
 {
-	db->has_run_users_code = true;
 	return (struct db_call){
 		.sql = ROLE_PATH, .values = (const char *const *)&db->role_path, .value_count = 1
 	};
+}
+
+struct db_call db_role_path(struct db *db)
+{
+	db->has_run_users_code = true;
+	return role_path(db);
 }
 
 bool db_call_as_role(struct db *db, struct db_call call, struct instant deadline, struct error *e)
 {
 	struct db_call calls[3];
 	size_t count = db_restore_settings(db, &calls[0]) ? 1 : 0;
-	calls[count++] = db_role_path(db);
+	calls[count++] = role_path(db);
 	calls[count++] = call;
 	return db_run(db, calls, count, deadline, e);
 }

@@ -14,10 +14,10 @@
 #define REDRAW_S     0.2
 #define SAMPLE_S     1.0
 
-void progress_init(struct progress *p, bool shown, size_t models)
+void progress_init(struct progress *p, bool shown, size_t count)
 {
 	*p = (struct progress){ .shown = shown,
-		.models = memory_new(models, sizeof *p->models),
+		.models = memory_new(count, sizeof *p->models),
 		.start = clock_now(),
 		.samples = 1 };
 	p->times[0] = p->start;

@@ -34,7 +34,7 @@ struct progress {
 	size_t samples;
 };
 
-void progress_init(struct progress *p, bool shown, size_t models);
+void progress_init(struct progress *p, bool shown, size_t count);
 void progress_expect(struct progress *p, size_t model, size_t more);
 
 /* Signals of a model were sent; name is shown. */

@@ -136,8 +136,13 @@ bool store_query(struct store *s, struct db_call call, struct error *e)
 
 bool store_query_model(struct store *s, const struct model *m, struct db_call call, struct error *e)
 {
-	return m->as_role ? db_call_as_role(s->db, call, store_deadline(s), e)
-			  : store_query(s, call, e);
+	struct db_call calls[3];
+	size_t count = db_restore_settings(s->db, &calls[0]) ? 1 : 0;
+	if (!m->as_role)
+		return store_query(s, call, e);
+	calls[count++] = db_role_path(s->db);
+	calls[count++] = call;
+	return db_run(s->db, calls, count, store_deadline(s), e);
 }
 
 size_t store_begin(
