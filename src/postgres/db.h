@@ -132,8 +132,10 @@ bool db_prove(const struct db *db, struct db_call *call);
 
 /* Whether code of users (triggers, expressions) has been executed in the session, or may have.  It
  * can change settings, also for later transactions: fill *call with one that makes them again,
- * which comes first in a transaction.  db_call() does this outside a transaction. */
+ * which comes right after BEGIN; or first among calls outside a transaction, if none is open.
+ * db_call() and db_call_as_role() do this by themselves. */
 bool db_restore_settings(const struct db *db, struct db_call *call);
+bool db_restore_settings_first(const struct db *db, struct db_call *call);
 
 /* The call that sets the initial search_path of the session for the rest of its transaction, which
  * may then run code of users.  Borrows from db. */

@@ -44,8 +44,8 @@ const char db_session_settings[] =
 	" ('lc_monetary', 'C'), ('xmlbinary', 'base64'), ('xmloption', 'content'),"
 	" ('bytea_output', 'hex'), ('extra_float_digits', '1'), ('quote_all_identifiers', 'off'),"
 	" ('standard_conforming_strings', 'on'), ('array_nulls', 'on'), ('row_security', 'off'),"
-	" ('client_encoding', CASE pg_catalog.getdatabaseencoding()"
-	"  WHEN 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END),"
+	" ('client_encoding', CASE WHEN pg_catalog.getdatabaseencoding()"
+	"  OPERATOR(pg_catalog.=) 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END),"
 	" ('default_transaction_isolation', 'read committed'),"
 	" ('default_transaction_deferrable', 'off'),"
 	" ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off')) AS s (name, setting)"
@@ -511,10 +511,15 @@ bool db_restore_settings(const struct db *db, struct db_call *call)
 	return db->has_run_users_code;
 }
 
+bool db_restore_settings_first(const struct db *db, struct db_call *call)
+{
+	return !db_in_transaction(db) && db_restore_settings(db, call);
+}
+
 bool db_call(struct db *db, struct db_call call, struct instant deadline, struct error *e)
 {
 	struct db_call calls[2];
-	size_t count = !db_in_transaction(db) && db_restore_settings(db, &calls[0]) ? 1 : 0;
+	size_t count = db_restore_settings_first(db, &calls[0]) ? 1 : 0;
 	calls[count++] = call;
 	bool ok = db_run(db, calls, count, deadline, e);
 	if (!ok && call.rows != NULL) {

@@ -236,7 +236,7 @@ struct db_call db_role_path(struct db *db)
 bool db_call_as_role(struct db *db, struct db_call call, struct instant deadline, struct error *e)
 {
 	struct db_call calls[3];
-	size_t count = db_restore_settings(db, &calls[0]) ? 1 : 0;
+	size_t count = db_restore_settings_first(db, &calls[0]) ? 1 : 0;
 	calls[count++] = role_path(db);
 	calls[count++] = call;
 	return db_run(db, calls, count, deadline, e);

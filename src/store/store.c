@@ -137,7 +137,7 @@ bool store_query(struct store *s, struct db_call call, struct error *e)
 bool store_query_model(struct store *s, const struct model *m, struct db_call call, struct error *e)
 {
 	struct db_call calls[3];
-	size_t count = db_restore_settings(s->db, &calls[0]) ? 1 : 0;
+	size_t count = db_restore_settings_first(s->db, &calls[0]) ? 1 : 0;
 	if (!m->as_role)
 		return store_query(s, call, e);
 	calls[count++] = db_role_path(s->db);
