@@ -3,6 +3,7 @@
 #include "base/utf8.h"
 
 #include <locale.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -30,14 +31,6 @@ size_t terminal_columns(int fd)
 	return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : COLUMNS_DEFAULT;
 }
 
-size_t terminal_width(const char *text)
-{
-	size_t width = 0;
-	for (; *text != '\0'; text++)
-		width += ((unsigned char)*text & 0xc0) != 0x80;
-	return width;
-}
-
 /* The columns of a character of some bytes, in the locale of the thread. */
 static size_t width_of(const char *character, size_t bytes)
 {
@@ -47,18 +40,20 @@ static size_t width_of(const char *character, size_t bytes)
 	return width >= 0 ? (size_t)width : 1;
 }
 
-size_t terminal_cut(const char *text, size_t columns)
+/* The length in bytes of what fits in these columns; *used: how many it takes. */
+static size_t measure(const char *text, size_t columns, size_t *used)
 {
 	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 	locale_t before = utf8 != (locale_t)0 ? uselocale(utf8) : (locale_t)0;
 	size_t length = 0;
+	*used = 0;
 	while (text[length] != '\0') {
 		size_t bytes = utf8_length(&text[length]);
 		bytes += bytes == 0; /* not UTF-8 */
 		size_t width = width_of(&text[length], bytes);
-		if (width > columns)
+		if (width > columns - *used)
 			break;
-		columns -= width;
+		*used += width;
 		length += bytes;
 	}
 	if (utf8 != (locale_t)0) {
@@ -66,4 +61,17 @@ size_t terminal_cut(const char *text, size_t columns)
 		freelocale(utf8);
 	}
 	return length;
+}
+
+size_t terminal_width(const char *text)
+{
+	size_t used;
+	(void)measure(text, SIZE_MAX, &used);
+	return used;
+}
+
+size_t terminal_cut(const char *text, size_t columns)
+{
+	size_t used;
+	return measure(text, columns, &used);
 }

@@ -62,6 +62,7 @@ START_TEST(a_line_is_cut_by_characters)
 	ck_assert_uint_eq(terminal_cut("abc", 2), 2);
 	ck_assert_uint_eq(terminal_cut("äöü", 2), 4);
 	ck_assert_uint_eq(terminal_cut("äöü", 0), 0);
+	ck_assert_uint_eq(terminal_width("日本語a"), 7);
 	ck_assert_uint_eq(terminal_cut("日本語", 3), 3);
 	ck_assert_uint_eq(terminal_cut("日本語", 4), 6);
 	ck_assert_uint_eq(terminal_cut("e\xcc\x81x", 1), 3);
