@@ -158,7 +158,8 @@ void lane_look(struct lane *lane, const char *topic);
 
 /* Whether the cluster answers a query of the lane, for which this waits half a second at most;
  * otherwise put the reason into why, which has room for size bytes, and replace the producer, whose
- * threads perhaps could not be created.  Any thread; waits while a burst has the lane. */
+ * threads perhaps could not be created (lane_trial.c).  Any thread; waits while a burst has the
+ * lane. */
 bool lane_answers(struct lane *lane, char *why, size_t size);
 
 /* Judge a late message: its verdict, and the reason as far as is known. */

@@ -129,38 +129,6 @@ void lane_look(struct lane *lane, const char *topic)
 	rd_kafka_metadata_destroy(k.cluster);
 }
 
-/* The same of its producer, which there may be none of. */
-static bool producer_answers(struct lane *lane, char *why, size_t size)
-{
-	const struct rd_kafka_metadata *answer;
-	int wait_ms = (int)(fmin(ASK_MS / 1e3, limit_diagnosis(lane->config->timeout)) * 1000);
-	rd_kafka_resp_err_t code =
-		rd_kafka_metadata(producer_handle(lane->producer), 0, NULL, &answer, wait_ms);
-	producer_poll(lane->producer, 0); /* for errors that were reported meanwhile */
-	if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-		rd_kafka_metadata_destroy(answer);
-		return true;
-	}
-	snprintf(why, size, "%s", lane->trouble[0] != '\0' ? lane->trouble : ask_plain_code(code));
-	producer_free(lane->producer);
-	lane->producer = NULL;
-	return false;
-}
-
-bool lane_answers(struct lane *lane, char *why, size_t size)
-{
-	struct error e;
-	pthread_mutex_lock(&lane->turn);
-	bool answers = lane->producer != NULL && producer_answers(lane, why, size);
-	if (lane->producer == NULL) {
-		lane_make_producer(lane, &e);
-		if (lane->producer == NULL)
-			snprintf(why, size, "%s", e.text);
-	}
-	pthread_mutex_unlock(&lane->turn);
-	return answers;
-}
-
 void lane_late(
 	struct lane *lane, const struct destination *to, const char *what, struct judgement *j)
 {

@@ -283,7 +283,8 @@ static bool may_move(struct return_trip *r, size_t index, bool *may, struct erro
 		"%1$I',"
 		" CURRENT_USER, p.name, p.c) FROM (VALUES (pg_catalog.to_regclass($1), 'INSERT'),"
 		" (pg_catalog.to_regclass($2), 'DELETE')) AS p (c, name) WHERE NOT CASE"
-		" WHEN p.name OPERATOR(pg_catalog.=) 'INSERT' THEN pg_catalog.has_any_column_privilege(p.c, p.name)"
+		" WHEN p.name OPERATOR(pg_catalog.=) 'INSERT' THEN "
+		"pg_catalog.has_any_column_privilege(p.c, p.name)"
 		" ELSE pg_catalog.has_table_privilege(p.c, p.name) END";
 	const char *const values[] = { r->m->relation, r->table };
 	struct rows *rows = NULL;

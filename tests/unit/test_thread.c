@@ -8,9 +8,10 @@
 
 /* As at the limit of threads. */
 int pthread_create(
-	pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *arg)
+	pthread_t *newthread, const pthread_attr_t *attr, void *(*start_routine)(void *), void *arg)
 {
-	(void)thread, (void)attributes, (void)run, (void)arg;
+	*newthread = 0;
+	(void)attr, (void)start_routine, (void)arg;
 	return EAGAIN;
 }
 
