@@ -22,7 +22,7 @@ install: all ## install under DESTDIR, PREFIX (default /usr/local), sysconfdir (
 	install -m 644 *.md LICENSE signalbus.conf.example conf/signalbus.cron "$(DESTDIR)$(docdir)/"
 	install -d "$(DESTDIR)$(docdir)/examples" "$(DESTDIR)$(docdir)/docs"
 	install -m 644 conf/examples/* "$(DESTDIR)$(docdir)/examples/"
-	install -m 644 docs/*.md docs/*.svg "$(DESTDIR)$(docdir)/docs/"
+	install -m 644 docs/*.md docs/*.svg docs/*.pml "$(DESTDIR)$(docdir)/docs/"
 	$(RELINK) -i "$(DESTDIR)$(docdir)/README.md"
 	install -m 644 conf/signalbus.service conf/signalbus@.service "$(DESTDIR)$(unitdir)/"
 	install -m 644 conf/signalbus.sysusers "$(DESTDIR)$(sysusersdir)/signalbus.conf"

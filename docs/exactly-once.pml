@@ -1,8 +1,6 @@
 /*
  * The protocol of delivery = "exactly-once", for the model checker Spin; "make model" checks it.
- *
- * It is the design of a feature that signalbus does not have yet: the configuration refuses this
- * setting.
+ * docs/exactly-once.md says what it is for.
  *
  * A sender has a slot, which is a transactional id and a consumer group of the same name.  It
  *

@@ -40,6 +40,14 @@ static inline double limit_burst(double timeout)
 	return 2 * timeout;
 }
 
+/* When the broker ends a transaction of delivery = "exactly-once" whose sender is gone: after the
+ * sender has given up; no brokers refuse it (transaction.max.timeout.ms, 15 minutes), and
+ * librdkafka accepts its default of socket.timeout.ms, a minute. */
+static inline double limit_transaction(double timeout)
+{
+	return fmax(timeout, fmax(70, fmin(4 * timeout + 10, 900)));
+}
+
 /* How long before the end of a burst's time, and how long after its beginning, the cluster is asked
  * why messages wait. */
 static inline double limit_diagnosis(double timeout)

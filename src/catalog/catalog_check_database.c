@@ -1,6 +1,9 @@
 #include "catalog/catalog_check_internal.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 
 /* $1: how many connections the daemon opens. */
 static const char database_sql[] =
@@ -38,6 +41,36 @@ static const char database_sql[] =
 	" synchronous_commit = local',"
 	"  pg_catalog.current_setting('synchronous_standby_names'), r.rolname)))"
 	" AS f (is_problem, is_so, line) WHERE r.rolname = CURRENT_USER AND f.is_so";
+
+/* Of delivery = "exactly-once".  $1: how many senders there are; $2: how the names of the
+ * instance's prepared transactions begin. */
+static const char exactly_once_sql[] =
+	"SELECT f.is_problem, f.line FROM (VALUES"
+	" (true, pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int4 = 0,"
+	"  'database: delivery = \"exactly-once\" prepares transactions, and"
+	" max_prepared_transactions is 0; ALTER SYSTEM SET max_prepared_transactions = ' ||"
+	" GREATEST(2 * $1::pg_catalog.int4, 10) || ', and restart the server'),"
+	" (false, pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int4"
+	"  BETWEEN 1 AND $1::pg_catalog.int4 - 1,"
+	"  pg_catalog.format('database: max_prepared_transactions is %s, and each of %s senders"
+	" prepares one; ALTER SYSTEM SET max_prepared_transactions = %s, and restart the server',"
+	"  pg_catalog.current_setting('max_prepared_transactions'), $1,"
+	"  GREATEST(2 * $1::pg_catalog.int4, 10))),"
+	" (true, EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts p"
+	"  WHERE p.database = pg_catalog.current_database()"
+	"  AND pg_catalog.starts_with(p.gid, $2) AND p.owner <> CURRENT_USER"
+	"  AND NOT (SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = CURRENT_USER)),"
+	"  'database: another role has prepared transactions of this instance, which this one "
+	"cannot"
+	" end; run \"signalbus recover\" as that role, or use another instance'),"
+	" (false, EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts p"
+	"  WHERE p.database = pg_catalog.current_database()"
+	"  AND pg_catalog.starts_with(p.gid, $2)"
+	"  AND p.prepared < pg_catalog.now() - '5 minutes'::pg_catalog.interval),"
+	"  'database: transactions of this instance have been prepared for more than five minutes, "
+	"and"
+	" lock their signals; run \"signalbus recover\"'))"
+	" AS f (is_problem, is_so, line) WHERE f.is_so";
 
 /* What has kept vacuum from removing sent signals for an hour.  The times of other users' sessions
  * are visible to pg_read_all_stats only. */
@@ -82,7 +115,14 @@ bool catalog_check_database(
 	snprintf(wanted, sizeof wanted, "%lld",
 		config->workers + (config->notify_channel[0] != '\0') + 1);
 	const char *const values[] = { wanted };
+	char *prefix = text_format("signalbus:%s:", config->instance);
+	const char *const once[] = { wanted, prefix };
+	struct db_call exactly = { .sql = exactly_once_sql, .values = once, .value_count = 2 };
+	bool is_exact = config->delivery == DELIVERY_EXACTLY_ONCE;
 	struct db_call facts = { .sql = database_sql, .values = values, .value_count = 1 };
-	return report_rows(db, facts, config, f, e) &&
-	       report_rows(db, (struct db_call){ .sql = vacuum_sql }, config, f, e);
+	bool ok = report_rows(db, facts, config, f, e) &&
+		  (!is_exact || report_rows(db, exactly, config, f, e)) &&
+		  report_rows(db, (struct db_call){ .sql = vacuum_sql }, config, f, e);
+	free(prefix);
+	return ok;
 }

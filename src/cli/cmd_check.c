@@ -5,8 +5,11 @@
 #include "catalog/catalog.h"
 #include "cli/command.h"
 #include "cli/json.h"
+#include "kafka/broker.h"
 #include "kafka/topic_check.h"
 #include "postgres/db.h"
+#include "relay/burst.h"
+#include "store/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,6 +185,24 @@ static void check_broker(struct check *c)
 	free(topics);
 }
 
+/* What delivery = "exactly-once" needs of both servers. */
+static void check_transactions(struct check *c)
+{
+	struct error e;
+	if (c->config->delivery != DELIVERY_EXACTLY_ONCE || c->findings.problems > 0)
+		return; /* what else is wrong fails it, too */
+	struct broker *broker = broker_new(c->config, 1, &e);
+	struct store *s = store_new(c->config);
+	struct burst *b = broker != NULL
+				  ? burst_new(c->config, s, broker, (struct burst_owner){ 0, 1 })
+				  : NULL;
+	if (b == NULL || !store_connect(s, deadline_of(c), &e) || !burst_try_slot(b, &e))
+		note_error(c, NULL, &e);
+	burst_free(b);
+	store_free(s);
+	broker_free(broker);
+}
+
 /* On a terminal, the numbers are data; otherwise silence says that there is nothing to report. */
 static int print_sum(const struct check *c)
 {
@@ -216,8 +237,8 @@ static int print_json(const struct check *c)
 /* Check everything: a problem in one part does not hide those in another. */
 static void check_servers(struct check *c)
 {
-	static void (*const parts[])(
-		struct check *) = { check_configuration, check_database, check_broker };
+	static void (*const parts[])(struct check *) = { check_configuration, check_database,
+		check_broker, check_transactions };
 	c->db = db_new(c->config->database, c->config->timeout);
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0] && !stop_requested(); i++)
 		parts[i](c);

@@ -48,6 +48,7 @@ command cmd_triggers;                               /* cmd_triggers.c */
 command cmd_dead_letters;                           /* cmd_dead_letters.c */
 command cmd_check;                                  /* cmd_check.c */
 command cmd_pause, cmd_resume;                      /* cmd_pause.c */
+command cmd_recover;                                /* cmd_recover.c */
 
 /* Exit statuses, in addition to those of error_exit_status(). */
 enum { EXIT_WRONG_USAGE = 2, EXIT_WRONG_CONFIG = 78 };

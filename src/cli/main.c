@@ -94,6 +94,12 @@ static const struct {
 		" hold suspend disable " },
 	{ "resume", cmd_resume, "", NAMES, "[NAME]...", "let paused models be sent again",
 		"Without NAMEs, all of the configuration.", " unpause continue enable " },
+	{ "recover", cmd_recover, "", NO_NAMES, "",
+		"commit or roll back what senders that are gone left prepared",
+		"For delivery = \"exactly-once\"; the daemon does it by itself. Prints how many "
+		"transactions\n"
+		"were prepared, and how many are left.",
+		" resolve " },
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

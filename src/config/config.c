@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { INSTANCE_MAX = 100 };
+
 static value_reader read_models;
 static value_reader skip_defaults;
 
@@ -234,13 +236,14 @@ static void check_dead_letters(struct reader *r)
 				"on_reject is \"dead-letter\", and dead_letter_table is not set");
 }
 
-/* A known setting already, so that it is not mistaken for a guarantee that holds. */
-static void check_delivery(struct reader *r)
+/* It is part of the names of prepared transactions, which have 199 bytes at most. */
+static void check_instance(struct reader *r)
 {
-	if (r->config->delivery == DELIVERY_EXACTLY_ONCE)
-		problems_add(r->problems, config_place(r->config, NULL, "delivery"),
-			"delivery: \"exactly-once\" is not available in this version; use "
-			"\"at-least-once\"");
+	if (r->config->delivery == DELIVERY_EXACTLY_ONCE &&
+		strlen(r->config->instance) > INSTANCE_MAX)
+		problems_add(r->problems, config_place(r->config, NULL, "instance"),
+			"instance has %zu bytes; with delivery = \"exactly-once\" it may have %d",
+			strlen(r->config->instance), INSTANCE_MAX);
 }
 
 static void check_database(struct reader *r)
@@ -272,7 +275,7 @@ static void read_tree(struct reader *r, const char *content)
 			"\"#include\" begins a comment; write @include \"FILE\"");
 	check_database(r);
 	check_dead_letters(r);
-	check_delivery(r);
+	check_instance(r);
 }
 
 struct config *config_load(

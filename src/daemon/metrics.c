@@ -82,6 +82,7 @@ void metrics_configure(struct metrics *m, const struct config *config, struct in
 	m->series = series;
 	m->count = config->model_count;
 	m->poll_interval = config->poll_interval;
+	m->is_exact = config->delivery == DELIVERY_EXACTLY_ONCE;
 	pthread_mutex_unlock(&m->lock);
 	pthread_mutex_unlock(&m->shape);
 }
@@ -115,6 +116,7 @@ void metrics_served(struct metrics *m, size_t model, const struct burst_result *
 	pthread_mutex_lock(&m->lock);
 	s->sent += result->sent;
 	s->dead_letters += result->dead_lettered;
+	s->transactions[result->transaction]++;
 	s->held_seconds = result->held_back ? result->held_seconds : 0;
 	if (result->sent > 0) {
 		observe(&s->burst, result->burst_seconds);
@@ -201,6 +203,13 @@ void metrics_vacuum_held(struct metrics *m, struct instant since)
 {
 	pthread_mutex_lock(&m->lock);
 	m->vacuum_held_since = since;
+	pthread_mutex_unlock(&m->lock);
+}
+
+void metrics_prepared(struct metrics *m, struct instant since)
+{
+	pthread_mutex_lock(&m->lock);
+	m->prepared_since = since;
 	pthread_mutex_unlock(&m->lock);
 }
 

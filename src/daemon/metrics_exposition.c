@@ -24,6 +24,8 @@ struct page {
 	double poll_interval;
 	struct reloads reloads;
 	struct instant vacuum_held_since;
+	bool is_exact;
+	struct instant prepared_since;
 	struct metrics_world world;
 	struct text *text;
 };
@@ -92,6 +94,12 @@ static double vacuum_held(const struct page *p, const struct series *s)
 					    : 0;
 }
 
+static double prepared_oldest(const struct page *p, const struct series *s)
+{
+	(void)s;
+	return p->prepared_since.ns != 0 ? instant_seconds(p->prepared_since, p->world.now) : 0;
+}
+
 static double leader(const struct page *p, const struct series *s)
 {
 	(void)p;
@@ -158,6 +166,20 @@ static void print_errors(const struct page *p, const struct metric *metric)
 			text_addf(p->text, "%s{%s,kind=\"%s\"} %.15g\n", metric->name,
 				p->series[i].label, error_class_names[class],
 				(double)p->series[i].errors[class]);
+}
+
+static void print_transactions(const struct page *p, const struct metric *metric)
+{
+	static const char *const outcomes[TRANSACTION_OUTCOMES] = {
+		[TRANSACTION_COMMITTED] = "committed",
+		[TRANSACTION_ROLLED_BACK] = "rolled_back",
+		[TRANSACTION_UNDECIDED] = "undecided",
+	};
+	for (size_t i = 0; i < p->count; i++)
+		for (size_t k = TRANSACTION_COMMITTED; k < TRANSACTION_OUTCOMES; k++)
+			text_addf(p->text, "%s{%s,outcome=\"%s\"} %.15g\n", metric->name,
+				p->series[i].label, outcomes[k],
+				(double)p->series[i].transactions[k]);
 }
 
 static void print_histogram(const struct page *p, const struct metric *metric, const char *label,
@@ -258,6 +280,12 @@ static const struct metric metrics[] = {
 		"Age of the transaction or replication slot that holds back vacuum in the "
 		"database.",
 		print_alone, vacuum_held },
+	{ "signalbus_transactions_total", "counter",
+		"Transactions in Kafka of a model's bursts, by outcome.", print_transactions,
+		NULL },
+	{ "signalbus_prepared_oldest_seconds", "gauge",
+		"Age of the oldest prepared transaction of this instance.", print_alone,
+		prepared_oldest },
 	{ "signalbus_database_up", "gauge", "Whether a worker has a connection that works.",
 		print_alone, database_up },
 	{ "signalbus_broker_up", "gauge", "Whether the broker answers.", print_alone, broker_up },
@@ -282,6 +310,11 @@ static const struct metric metrics[] = {
 		print_process, process_start },
 };
 
+static bool is_of_exactly_once(const struct metric *metric)
+{
+	return metric->print == print_transactions || metric->value == prepared_oldest;
+}
+
 void metrics_print(struct metrics *m, const struct metrics_world *world, struct text *t)
 {
 	pthread_mutex_lock(&m->shape);
@@ -292,8 +325,12 @@ void metrics_print(struct metrics *m, const struct metrics_world *world, struct 
 	p.poll_interval = m->poll_interval;
 	p.reloads = m->reloads;
 	p.vacuum_held_since = m->vacuum_held_since;
+	p.is_exact = m->is_exact;
+	p.prepared_since = m->prepared_since;
 	pthread_mutex_unlock(&m->lock);
 	for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
+		if (is_of_exactly_once(&metrics[i]) && !p.is_exact)
+			continue;
 		text_addf(t, "# HELP %s %s\n# TYPE %s %s\n", metrics[i].name, metrics[i].help,
 			metrics[i].name, metrics[i].type);
 		metrics[i].print(&p, &metrics[i]);

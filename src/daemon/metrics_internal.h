@@ -36,6 +36,7 @@ struct series {
 	uint64_t sent;
 	uint64_t dead_letters;
 	uint64_t errors[CLASSES];
+	uint64_t transactions[TRANSACTION_OUTCOMES];
 	size_t pending;
 	struct oldest_pending lag;
 	struct histogram burst, acknowledgement;
@@ -55,6 +56,8 @@ struct metrics {
 	pthread_mutex_t lock; /* all that is in the series, and: */
 	struct reloads reloads;
 	struct instant vacuum_held_since; /* 0: it is not */
+	bool is_exact;                    /* delivery = "exactly-once" */
+	struct instant prepared_since;    /* the oldest of the instance; 0: nothing is */
 	struct series *series;
 	size_t count;
 	double poll_interval;

@@ -7,6 +7,7 @@
 #include "relay/backlog.h"
 #include "store/store.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,22 @@ static void note_vacuum(struct pending_count *c)
 		c->metrics, holder.xid[0] != '\0' ? c->holder_since : (struct instant){ 0 });
 }
 
+/* How long the oldest transaction of the instance has been prepared. */
+static void note_prepared(struct pending_count *c)
+{
+	struct error ignored;
+	struct rows *rows;
+	double oldest = -1;
+	if (c->config.delivery != DELIVERY_EXACTLY_ONCE ||
+		!store_list_prepared(c->store, &rows, &ignored))
+		return;
+	for (size_t i = 0; i < rows_count(rows); i++)
+		oldest = fmax(oldest, strtod(rows_value(rows, i, PREPARED_SECONDS), NULL));
+	rows_free(rows);
+	metrics_prepared(c->metrics,
+		oldest >= 0 ? instant_after(clock_now(), -oldest) : (struct instant){ 0 });
+}
+
 /* One line for a model, if the daemon sends it. */
 static void warn_of_backlog(struct pending_count *c, size_t model, size_t count)
 {
@@ -184,8 +201,10 @@ bool pending_count_take(struct pending_count *c, size_t *pending, bool *more)
 	if (ok && !store_connected(c->store))
 		ok = store_connect(c->store, instant_after(clock_now(), CONNECT_S), &ignored);
 	ok = ok && count_models(c);
-	if (ok)
+	if (ok) {
 		note_vacuum(c);
+		note_prepared(c);
+	}
 	if (!health_is_complete(c->health))
 		store_disconnect(c->store); /* a worker may need the connection */
 	for (size_t i = 0; i < c->config.model_count; i++) {

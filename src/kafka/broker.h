@@ -33,6 +33,9 @@ void broker_free(struct broker *broker);
  * its own one is tried again after waits that double from 1 to 64 seconds, with a new producer. */
 struct lane *broker_lane(struct broker *broker, unsigned worker);
 
+/* The lane with transactions of a worker (delivery = "exactly-once"), instead of all others. */
+struct lane *broker_lane_transactional(struct broker *broker, unsigned worker);
+
 /* The worker's lane for a message that is to be judged separately: the broker rejects batches, and
  * here each message is a batch of its own.  NULL with e if it cannot be created. */
 struct lane *broker_lane_alone(struct broker *broker, unsigned worker, struct error *e);

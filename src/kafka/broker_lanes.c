@@ -11,6 +11,7 @@ void broker_make_lanes(struct broker *broker)
 {
 	broker->lanes = memory_new(broker->workers, sizeof(struct lane *));
 	broker->alone = memory_new(broker->workers, sizeof(struct lane *));
+	broker->transactional = memory_new(broker->workers, sizeof(struct lane *));
 	broker->ordered = memory_new(broker->config->model_count, sizeof(struct lane *));
 }
 
@@ -25,6 +26,7 @@ void broker_free_lanes(struct broker *broker)
 {
 	free_lanes(broker->lanes, broker->workers);
 	free_lanes(broker->alone, broker->workers);
+	free_lanes(broker->transactional, broker->workers);
 	free_lanes(broker->ordered, broker->config->model_count);
 }
 
@@ -117,6 +119,12 @@ void broker_try_lanes(struct broker *broker)
 		broker_note_fit(broker, &lane->fitness);
 	if (lane != NULL)
 		broker_note_unfit(broker, &lane->fitness, why);
+}
+
+struct lane *broker_lane_transactional(struct broker *broker, unsigned worker)
+{
+	struct error e; /* such a lane has no producer yet, so it can always be created */
+	return have(broker, &broker->transactional[worker], LANE_TRANSACTIONAL, &e);
 }
 
 struct lane *broker_lane_alone(struct broker *broker, unsigned worker, struct error *e)

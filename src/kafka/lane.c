@@ -23,7 +23,10 @@ struct lane *lane_new(
 	lane->config = config;
 	lane->in_order = kind == LANE_ORDERED;
 	lane->is_alone = kind == LANE_ALONE;
+	lane->is_transactional = kind == LANE_TRANSACTIONAL;
 	pthread_mutex_init(&lane->turn, NULL);
+	if (lane->is_transactional)
+		return lane;
 	lane_make_producer(lane, e);
 	bool is_spare = kind == LANE_USUAL && broker->lanes[0] != NULL;
 	if (lane->producer == NULL && !is_spare) {
@@ -38,6 +41,7 @@ void lane_free(struct lane *lane)
 	if (lane == NULL)
 		return;
 	producer_free(lane->producer);
+	free(lane->transactional_id);
 	lane_forget_topics(lane);
 	pthread_mutex_destroy(&lane->turn);
 	free(lane);
@@ -52,6 +56,8 @@ void lane_begin(struct lane *lane, struct ledger *l, size_t count)
 	lane_poll(lane);
 	lane->is_lost = false;
 	lane->begun = clock_now();
+	if (lane->is_transactional)
+		lane->is_alone = count == 1; /* in its transaction */
 	ledger_begin(l, ++lane->last_burst, count);
 	lane->ledger = l;
 }

@@ -29,11 +29,13 @@
 #define SIGNALBUS_LANE_H
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "model/ledger.h"
 #include "model/message.h"
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct lane;
 
@@ -62,5 +64,36 @@ void lane_await(
 
 /* Close l: later reports for it are ignored. */
 void lane_end(struct lane *lane, struct ledger *l);
+
+/* The rest is for a lane with transactions (broker_lane_transactional()); lane_transaction.c.  Only
+ * one thread uses such a lane.  Its messages count only after lane_commit().  Its producer is not
+ * replaced by itself: without lane_fence() nothing is sent.  These calls wait for the broker until
+ * deadline; failures are ERROR_BROKER.
+ *
+ * Make a new producer with a transactional id.  From then on the broker refuses what others with
+ * this id send, even if it was sent before, and what they left open is aborted. */
+bool lane_fence(struct lane *lane, const char *id, struct instant deadline, struct error *e);
+
+/* Whether that is needed before the next transaction. */
+bool lane_needs_fence(const struct lane *lane);
+
+/* Begin a transaction, before lane_begin().  If another one is open, nothing of it counts. */
+bool lane_begin_transaction(struct lane *lane, struct instant deadline, struct error *e);
+
+/* Abort what is open, by fencing. */
+void lane_abort(struct lane *lane, struct instant deadline);
+
+/* Store the number of a burst in the transaction, for a topic. */
+bool lane_store_number(struct lane *lane, const char *topic, int64_t number,
+	struct instant deadline, struct error *e);
+
+/* Commit.  Returns false if it is in doubt whether that was done: then only a number that is read
+ * after lane_fence() tells. */
+bool lane_commit(struct lane *lane, struct instant deadline, struct error *e);
+
+/* Read the number that is stored for a topic, or the greatest of all topics (NULL); -1: there is
+ * none. */
+bool lane_read_number(struct lane *lane, const char *topic, int64_t *number,
+	struct instant deadline, struct error *e);
 
 #endif

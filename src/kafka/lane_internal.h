@@ -31,12 +31,16 @@ struct settings_answer {
 	struct instant stale;
 };
 
-enum lane_kind { LANE_USUAL, LANE_ORDERED, LANE_ALONE };
+enum lane_kind { LANE_USUAL, LANE_ORDERED, LANE_ALONE, LANE_TRANSACTIONAL };
 
 struct lane {
 	struct broker *broker;
 	const struct config *config;
-	bool in_order, is_alone;   /* by its kind */
+	bool in_order, is_alone;   /* by its kind; transactional: of the open burst */
+	bool is_transactional;     /* by its kind, too: lane_fence() makes the producer */
+	char *transactional_id;    /* of the producer; NULL: there was none yet */
+	bool is_transaction_open;  /* it was begun, and is not known to be committed … */
+	bool is_commit_asked;      /* … although that was asked for */
 	pthread_mutex_t turn;      /* held from lane_begin() to lane_end(), for all that follows */
 	struct producer *producer; /* NULL: it could not be created yet */
 	struct fitness fitness;
@@ -126,7 +130,7 @@ void lane_poll(struct lane *lane);
  * the deadline. */
 void lane_flush(struct lane *lane, struct instant deadline);
 
-/* Replace the producer with a new one. */
+/* Replace the producer with a new one; with transactions, with none. */
 void lane_replace_producer(struct lane *lane);
 
 /* Whether to send to a place: not if it is known to be missing, forbidden, or without a reachable

@@ -99,8 +99,9 @@ void lane_make_producer(struct lane *lane, struct error *e)
 		.error = on_error,
 		.arg = lane,
 		.in_order = lane->in_order,
-		.is_alone = lane->is_alone,
-		.batch_size = lane->batch_size };
+		.is_alone = lane->is_alone && !lane->is_transactional,
+		.batch_size = lane->batch_size,
+		.transactional_id = lane->transactional_id };
 	lane->generation = atomic_load(&lane->broker->generation);
 	lane->producer = producer_new(lane->config, &use, e);
 	lane->is_fatal = lane->producer == NULL; /* otherwise again, later */
@@ -137,6 +138,12 @@ void lane_replace_producer(struct lane *lane)
 		producer_free(lane->producer);
 	}
 	lane->batch_size = lane->next_batch_size;
+	if (lane->is_transactional) {
+		lane->producer = NULL;
+		lane->is_fatal = false;
+		settle_lost(lane);
+		return;
+	}
 	lane_make_producer(lane, &e);
 	if (lane->producer == NULL)
 		/* uncovered: a producer with the same properties was created before, unless memory
@@ -163,6 +170,8 @@ static bool must_replace(struct lane *lane)
 	struct instant now = clock_now();
 	if (lane->is_fatal)
 		await_verdicts(lane);
+	if (lane->is_transactional)
+		return lane->is_fatal;
 	if (lane->is_broken || lane->generation != atomic_load(&lane->broker->generation))
 		return true;
 	if (!lane->is_fatal || instant_before(now, lane->next_producer))
@@ -174,7 +183,7 @@ static bool must_replace(struct lane *lane)
 
 void lane_poll_idle(struct lane *lane)
 {
-	if (pthread_mutex_trylock(&lane->turn) != 0)
+	if (lane->is_transactional || pthread_mutex_trylock(&lane->turn) != 0)
 		return;
 	if (lane->producer != NULL)
 		producer_poll(lane->producer, 0);

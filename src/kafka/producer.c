@@ -1,4 +1,4 @@
-#include "kafka/producer.h"
+#include "kafka/producer_internal.h"
 
 #include "base/limits.h"
 #include "base/log.h"
@@ -18,21 +18,6 @@
 #define ASK_MS         500
 #define SEND_NOW_MS    1
 #define SHORT_LINGER_S 0.005
-
-struct topic {
-	rd_kafka_topic_t *handle;
-	enum topic_start start;
-	uint64_t asked;             /* the last burst in which its partitions were queried, … */
-	rd_kafka_resp_err_t answer; /* … and the result */
-};
-
-struct producer {
-	rd_kafka_t *handle;
-	struct topic *topics; /* that were sent to, by name */
-	size_t topic_count;
-	size_t last_topic; /* of them: usually that of the next message */
-	bool is_patient;   /* the configuration sets how long messages wait for others */
-};
 
 /* Defaults of signalbus that differ from librdkafka's. */
 static const struct {
@@ -161,6 +146,20 @@ static rd_kafka_conf_t *properties(const struct config *config, bool in_order, s
 	return NULL;
 }
 
+/* Of a producer with transactions.  Its messages cannot be sent before their partitions are added
+ * to the transaction; those that are handed over until then make a batch anyway. */
+static bool configure_transactions(rd_kafka_conf_t *conf, const struct config *config,
+	const char *transactional_id, struct error *e)
+{
+	const char *own = "transaction.timeout.ms";
+	bool is_patient =
+		is_overruled(config, "linger.ms") || is_overruled(config, "queue.buffering.max.ms");
+	return set_property(conf, "transactional.id", transactional_id, e) &&
+	       (is_overruled(config, own) ||
+		       set_milliseconds(conf, own, limit_transaction(config->timeout), e)) &&
+	       (is_patient || set_property(conf, "linger.ms", "0", e));
+}
+
 /* The error of rd_kafka_new().  Always returns false. */
 static bool refused(const struct config *config, const char *reason, struct error *e)
 {
@@ -217,6 +216,13 @@ struct producer *producer_new(
 		abort(); /* it is within librdkafka's limits */
 	if (use->batch_size > 0 && !limit_batches(conf, use->batch_size, e))
 		abort();
+	struct producer *p = memory_new(1, sizeof *p);
+	if (use->transactional_id != NULL) {
+		p->transactional_id = text_copy(use->transactional_id);
+		producer_count_requests(p, conf);
+		if (!configure_transactions(conf, config, use->transactional_id, e))
+			abort(); /* any text is an id, and the limit is within librdkafka's */
+	}
 	rd_kafka_conf_set_opaque(conf, use->arg);
 	rd_kafka_conf_set_dr_msg_cb(conf, use->report);
 	rd_kafka_conf_set_error_cb(conf, use->error);
@@ -224,9 +230,10 @@ struct producer *producer_new(
 	if (handle == NULL) {
 		refused(config, reason, e);
 		rd_kafka_conf_destroy(conf);
+		free(p->transactional_id);
+		free(p);
 		return NULL;
 	}
-	struct producer *p = memory_new(1, sizeof *p);
 	p->handle = handle;
 	p->is_patient =
 		is_overruled(config, "linger.ms") || is_overruled(config, "queue.buffering.max.ms");
@@ -240,6 +247,7 @@ void producer_free(struct producer *p)
 	for (size_t i = 0; i < p->topic_count; i++)
 		rd_kafka_topic_destroy(p->topics[i].handle);
 	rd_kafka_destroy(p->handle);
+	free(p->transactional_id);
 	free(p->topics);
 	free(p);
 }

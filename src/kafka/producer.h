@@ -5,11 +5,13 @@
 #ifndef SIGNALBUS_PRODUCER_H
 #define SIGNALBUS_PRODUCER_H
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "config/config.h"
 #include "model/message.h"
 
 #include <librdkafka/rdkafka.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct producer;
@@ -26,9 +28,10 @@ struct producer_use {
 	void (*report)(rd_kafka_t *handle, const rd_kafka_message_t *report, void *arg);
 	void (*error)(rd_kafka_t *handle, int code, const char *reason, void *arg);
 	void *arg;
-	bool in_order;     /* without gaps: see lane.h */
-	bool is_alone;     /* one message per batch */
-	size_t batch_size; /* at most this many bytes per batch; 0: as configured */
+	bool in_order;                /* without gaps: see lane.h */
+	bool is_alone;                /* one message per batch */
+	size_t batch_size;            /* at most this many bytes per batch; 0: as configured */
+	const char *transactional_id; /* NULL: it has no transactions */
 };
 
 /* Create a producer.  Does not wait for a broker.  NULL with e if that is not possible:
@@ -72,5 +75,38 @@ void producer_fatal_error(const struct producer *p, char *reason, size_t size);
 
 /* Hand a message over without waiting; its bytes are copied, opaque is returned in its report.  */
 rd_kafka_resp_err_t producer_send(struct producer *p, const struct message *message, void *opaque);
+
+/* The rest is for a producer with a transactional id (producer_transaction.c).  These calls wait
+ * for the broker until deadline, and return false with the reason in e (ERROR_BROKER).
+ *
+ * Fence earlier producers of the same id: their requests are refused from now on, and the
+ * transaction that they left is over. */
+bool producer_init_transactions(struct producer *p, struct instant deadline, struct error *e);
+
+bool producer_begin_transaction(struct producer *p, struct error *e);
+
+/* A number that is stored as the committed offset of partition 0 of a topic, for the group named
+ * like the transactional id. */
+struct stored_number {
+	const char *topic; /* NULL: the greatest of those of all topics */
+	int64_t number;    /* -1: none is stored */
+};
+
+/* Abort, if that is possible within a second; otherwise the next producer's init does. */
+void producer_abort(struct producer *p);
+
+/* Store it in the transaction. */
+bool producer_store_number(struct producer *p, const struct stored_number *n,
+	struct instant deadline, struct error *e);
+
+/* Commit.  Succeeds only if there is no doubt: each request of this transaction that a broker could
+ * still execute, in this transaction or in a later one, was sent once, and answered with success.
+ * librdkafka repeats requests by itself, and reports that too late or never; so they are counted
+ * when they are sent. */
+bool producer_commit(struct producer *p, struct instant deadline, struct error *e);
+
+/* Read the number, which no open transaction is about to change. */
+bool producer_read_number(
+	struct producer *p, struct stored_number *n, struct instant deadline, struct error *e);
 
 #endif

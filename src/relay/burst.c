@@ -15,6 +15,9 @@ struct burst *burst_new(const struct config *config, struct store *store, struct
 	b->worker = owner.worker;
 	b->is_sole = owner.workers == 1;
 	b->runs = memory_new(config->model_count, sizeof *b->runs);
+	b->transaction.is_used = config->delivery == DELIVERY_EXACTLY_ONCE;
+	if (b->transaction.is_used)
+		b->transaction.lane = broker_lane_transactional(broker, owner.worker);
 	return b;
 }
 
@@ -53,8 +56,11 @@ static void end(struct burst *b)
 /* Begin with the claimed rows.  Fails if there is no lane to send them with. */
 static bool begin_sending(struct burst *b, struct error *e)
 {
-	b->lane = b->in_order ? broker_lane_ordered(b->broker, b->model->index, e)
-			      : broker_lane(b->broker, b->worker);
+	if (b->transaction.is_used)
+		b->lane = b->transaction.lane;
+	else
+		b->lane = b->in_order ? broker_lane_ordered(b->broker, b->model->index, e)
+				      : broker_lane(b->broker, b->worker);
 	if (b->lane == NULL)
 		return false;
 	b->start = clock_now();
@@ -334,6 +340,64 @@ static bool settle(struct burst *b, struct burst_result *result, struct error *e
 	return ok;
 }
 
+/* The same with a transaction in Kafka. */
+static bool settle_exactly(struct burst *b, struct burst_result *result, struct error *e)
+{
+	struct row_outcome *outcomes = memory_new(b->claim.count, sizeof *outcomes);
+	const struct settle_request request = { outcomes, NULL };
+	size_t sent;
+	struct error own;
+	bool any = ledger_decide(&b->ledger, rules_for(b), outcomes) > 0;
+	bool may = !any || transaction_may_settle(b, outcomes, &sent, e);
+	bool ok = true;
+	if (any && may)
+		ok = store_settle(b->store, b->model, &b->claim, &request, e) &&
+		     transaction_finish(b, outcomes, sent, result, e);
+	else
+		store_abandon(b->store);
+	bool failed = !may && ledger_all_stored(&b->ledger); /* no message is to blame */
+	if (ok && !failed && !conclude(b, outcomes, result, &own)) {
+		*e = own;
+		ok = false;
+	}
+	ok = ok && may && !store_is_unconfirmed(b->store, e);
+	free(outcomes);
+	return ok;
+}
+
+/* Send the rows that are to be deleted in a transaction of their own: what is open has failed, or
+ * was a probe.  Returns whether all are stored. */
+static bool send_in_transaction(struct burst *b, const struct row_outcome *outcomes)
+{
+	size_t *rows = memory_new(b->claim.count, sizeof *rows), n = 0;
+	for (size_t i = 0; i < b->claim.count; i++)
+		if (outcomes[i].outcome == OUTCOME_DELETE)
+			rows[n++] = i;
+	if (n > 0)
+		burst_send_again(b, rows, n);
+	for (size_t i = 0; i < n; i++)
+		ledger_replace(&b->ledger, rows[i], &b->attempt, i);
+	free(rows);
+	return n > 0 && ledger_all_stored(&b->attempt);
+}
+
+/* Whatever of the messages failed fails their transaction.  Find out which are to blame, in
+ * transactions that are not committed, and send the others again, in one that is. */
+static void send_others(struct burst *b)
+{
+	struct transaction *t = &b->transaction;
+	t->is_whole = ledger_all_stored(&b->ledger);
+	if (t->is_whole)
+		return;
+	t->is_probe = true;
+	burst_isolate(b);
+	t->is_probe = false;
+	struct row_outcome *outcomes = memory_new(b->claim.count, sizeof *outcomes);
+	ledger_decide(&b->ledger, rules_for(b), outcomes);
+	t->is_whole = send_in_transaction(b, outcomes);
+	free(outcomes);
+}
+
 /* Send the claimed rows to the broker, and delete them. */
 static bool deliver(struct burst *b, struct burst_result *result, struct error *e)
 {
@@ -344,9 +408,12 @@ static bool deliver(struct burst *b, struct burst_result *result, struct error *
 	send_up_to(b, b->claim.count);
 	store_delete_early(b->store, b->model, &b->claim);
 	end_sending(b);
-	burst_isolate(b);
+	if (b->transaction.is_used)
+		send_others(b);
+	else
+		burst_isolate(b);
 	result->ack_seconds = instant_seconds(b->start, clock_now());
-	return settle(b, result, e);
+	return b->transaction.is_used ? settle_exactly(b, result, e) : settle(b, result, e);
 }
 
 bool burst_run(struct burst *b, const struct burst_order *order, struct burst_result *result,
@@ -354,6 +421,8 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
 {
 	*result = (struct burst_result){ 0 };
 	struct instant start = clock_now();
+	if (!transaction_ready(b, e))
+		return false;
 	begin(b, order);
 	bool ok = claim(b, result, e);
 	if (ok && b->claim.count > 0) {
@@ -361,6 +430,7 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
 		result->burst_seconds = instant_seconds(start, clock_now());
 	}
 	end_sending(b); /* of a claim that failed midway */
+	transaction_end(b);
 	end(b);
 	return ok;
 }

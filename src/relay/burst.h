@@ -60,6 +60,14 @@ struct burst_result {
 	enum error_kind put_off_for; /* … for example for this reason */
 	double ack_seconds;          /* from the first message to the last acknowledgement */
 	double burst_seconds;        /* from the claim to the end of the transaction */
+	/* Of delivery = "exactly-once": */
+	enum transaction_outcome {
+		TRANSACTION_NONE,
+		TRANSACTION_COMMITTED,
+		TRANSACTION_ROLLED_BACK,
+		TRANSACTION_UNDECIDED, /* as long as the broker cannot be asked */
+		TRANSACTION_OUTCOMES
+	} transaction;
 };
 
 /* The owner of the burst. */
@@ -77,6 +85,13 @@ void burst_free(struct burst *b);
  * result is filled in any case, and no transaction is left open. */
 bool burst_run(struct burst *b, const struct burst_order *order, struct burst_result *result,
 	struct error *e);
+
+/* Of delivery = "exactly-once": resolve what senders of the instance that are gone left prepared,
+ * and log it.  burst_run() does so now and then. */
+bool burst_recover(struct burst *b, struct error *e);
+
+/* Whether the broker admits a sender, in a free slot: the privileges that it needs. */
+bool burst_try_slot(struct burst *b, struct error *e);
 
 /* Abandon the prefetched claim for the next burst, if there is one. */
 void burst_discard_prefetch(struct burst *b);

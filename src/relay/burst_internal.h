@@ -9,6 +9,22 @@
 #include "relay/burst.h"
 #include "relay/scan_position.h"
 
+/* Of delivery = "exactly-once" (burst_transaction.c). */
+enum { TRANSACTION_ID_MAX = 256 };
+struct transaction {
+	bool is_used;
+	struct lane *lane;    /* the worker's */
+	unsigned slot;        /* of the session, if it has one */
+	bool is_unresolved;   /* fence, and decide what is prepared, before the next burst */
+	int64_t number;       /* of the current burst */
+	char topic[256];      /* that the number is stored for */
+	bool is_probe;        /* the open transaction is only to find out what is rejected */
+	bool is_whole;        /* all messages that count are stored in the open transaction … */
+	bool has_number;      /* … and the number; or else … */
+	struct error failure; /* … why not */
+	struct instant next_look; /* for what senders that are gone left */
+};
+
 struct burst {
 	const struct config *config;
 	struct store *store;
@@ -35,6 +51,7 @@ struct burst {
 	size_t handed_over;      /* number of rows handed over with the open ledger */
 	struct message message;  /* the last one that the lane requested again */
 	struct instant start;    /* when sending began */
+	struct transaction transaction;
 };
 
 /* Encode and send a row for a slot of l, unless an earlier one was refused and the order ends
@@ -50,5 +67,33 @@ void burst_close(struct burst *b, struct ledger *l);
 /* Send messages again that were rejected together with others, until the rejected ones are
  * isolated. */
 void burst_isolate(struct burst *b);
+
+/* Send some rows again, with the ledger attempt. */
+void burst_send_again(struct burst *b, const size_t *rows, size_t count);
+
+/* The rest is in burst_transaction.c, and of delivery = "exactly-once".
+ *
+ * Before a claim: make sure that the session has a slot, whose earlier senders are fenced, and that
+ * nothing is prepared for it; and number the burst.  Now and then, resolve what senders that are
+ * gone left.  Does nothing with another delivery. */
+bool transaction_ready(struct burst *b, struct error *e);
+
+/* Begin a transaction; if one is open it is aborted. */
+void transaction_begin(struct burst *b);
+
+/* Store the number of the burst in it, for a topic of its messages. */
+void transaction_store_number(struct burst *b, const char *topic);
+
+/* Whether the rows may be settled: all messages of those to be deleted, *sent of them, are in the
+ * open transaction, with the number.  If there are none, the database transaction is committed. */
+bool transaction_may_settle(
+	struct burst *b, struct row_outcome *outcomes, size_t *sent, struct error *e);
+
+/* The deletion is prepared: commit the transaction and then that, or neither. */
+bool transaction_finish(struct burst *b, const struct row_outcome *outcomes, size_t sent,
+	struct burst_result *result, struct error *e);
+
+/* The burst is over: abort what is still open. */
+void transaction_end(struct burst *b);
 
 #endif

@@ -61,11 +61,11 @@ static bool isolate_rejected(struct burst *b, const size_t *rows, size_t count)
 }
 
 /* Send rows again.  A single one is decisive: messages of other bursts must not be in its batch. */
-static void send_again(struct burst *b, const size_t *rows, size_t count)
+void burst_send_again(struct burst *b, const size_t *rows, size_t count)
 {
 	struct error e;
 	struct lane *usual = b->lane, *lane = usual;
-	if (count == 1 && !b->in_order)
+	if (count == 1 && !b->in_order && !b->transaction.is_used)
 		lane = broker_lane_alone(b->broker, b->worker, &e);
 	b->lane = lane != NULL ? lane : usual;
 	b->again = rows;
@@ -85,7 +85,7 @@ static void send_again(struct burst *b, const size_t *rows, size_t count)
  * order, nothing after the first failure is sent. */
 static bool isolate(struct burst *b, const size_t *rows, size_t count)
 {
-	send_again(b, rows, count);
+	burst_send_again(b, rows, count);
 	bool all_stored = ledger_all_stored(&b->attempt);
 	for (size_t i = 0; i < count; i++)
 		ledger_replace(&b->ledger, rows[i], &b->attempt, i);

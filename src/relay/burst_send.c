@@ -38,6 +38,8 @@ void burst_hand_over(struct burst *b, size_t row, struct ledger *l, size_t slot)
 void burst_open(struct burst *b, struct ledger *l, size_t count)
 {
 	b->is_refused = false;
+	if (b->transaction.is_used)
+		transaction_begin(b);
 	lane_begin(b->lane, l, count);
 }
 
@@ -56,5 +58,8 @@ static const struct message *message_of(void *arg, size_t slot)
 void burst_close(struct burst *b, struct ledger *l)
 {
 	lane_await(b->lane, l, b->deadline, &(struct lane_memory){ message_of, b });
+	if (b->transaction.is_used && !b->transaction.is_probe && l->count > 0 &&
+		ledger_all_stored(l))
+		transaction_store_number(b, message_of(b, 0)->topic);
 	lane_end(b->lane, l);
 }

@@ -45,6 +45,11 @@ bool deletions_plan(struct store *s, const struct model *m, struct error *e)
 	return d->can_delete;
 }
 
+static struct db_call end_of_burst(const struct store *s)
+{
+	return (struct db_call){ .sql = s->prepare != NULL ? s->prepare : "COMMIT" };
+}
+
 bool deletions_prepare(struct store *s, const struct model *m, const struct claim *claim,
 	const struct row_outcome *outcomes, struct error *e)
 {
@@ -74,7 +79,7 @@ bool deletions_prepare(struct store *s, const struct model *m, const struct clai
 			.affected = &item->affected };
 	}
 	d->all_calls = d->first + d->count;
-	d->calls[d->all_calls++] = (struct db_call){ .sql = "COMMIT" };
+	d->calls[d->all_calls++] = end_of_burst(s);
 	return true;
 }
 
@@ -84,7 +89,7 @@ void deletions_done(struct store *s)
 	*d = (struct deletions){ .calls = memory_new(2, sizeof *d->calls) };
 	if (s->waits_longer)
 		d->calls[d->all_calls++] = (struct db_call){ .sql = s->longer_lock_wait };
-	d->calls[d->all_calls++] = (struct db_call){ .sql = "COMMIT" };
+	d->calls[d->all_calls++] = end_of_burst(s);
 }
 
 bool deletions_check(const struct model *m, const struct deletions *d, struct error *e)

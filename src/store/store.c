@@ -32,6 +32,7 @@ void store_free(struct store *s)
 	}
 	free(s->models);
 	free(s->longer_lock_wait);
+	free(s->prepare);
 	free(s->states[0]);
 	free(s->states[1]);
 	free(s);
@@ -109,6 +110,7 @@ void store_disconnect(struct store *s)
 		s->models[i].noted = s->models[i].locked = false;
 	store_forget_sent(s);
 	s->prepared_states[0] = s->prepared_states[1] = false;
+	s->has_slot = false;
 	db_disconnect(s->db);
 }
 

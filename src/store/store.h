@@ -19,6 +19,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct store;
 
@@ -112,6 +113,34 @@ bool store_lock(struct store *s, const struct model *m, enum lock_mode mode, str
 /* Release the ordered lock, if this session holds it; a session that cannot release it is closed,
  * which releases the lock. */
 void store_unlock(struct store *s, size_t index);
+
+/* The rest of this part is for delivery = "exactly-once" (slot.c).
+ *
+ * Take a free slot of the instance for this session, unless it has one.  A session that ends loses
+ * its slot. */
+bool store_take_slot(struct store *s, unsigned *slot, struct error *e);
+bool store_has_slot(const struct store *s);
+
+/* Take another slot than that of this session, if nobody has it, to resolve what is prepared for
+ * it; and give it back. */
+bool store_borrow_slot(struct store *s, unsigned slot, bool *got, struct error *e);
+bool store_return_slot(struct store *s, unsigned slot, struct error *e);
+
+/* From now on, store_settle() prepares the transaction under a number of this session's slot
+ * instead of committing it; 0: it commits. */
+void store_prepare_as(struct store *s, int64_t number);
+
+/* What is prepared in the instance's name, by slot and number; seconds ago. */
+enum { PREPARED_SLOT, PREPARED_NUMBER, PREPARED_SECONDS };
+bool store_list_prepared(struct store *s, struct rows **prepared, struct error *e);
+
+/* Commit or roll back what is prepared.  The session has the slot. */
+struct prepared {
+	unsigned slot;
+	int64_t number;
+};
+bool store_finish_prepared(
+	struct store *s, const struct prepared *p, bool commits, struct error *e);
 
 /* Which rows to claim. */
 struct claim_request {

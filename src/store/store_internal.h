@@ -100,6 +100,9 @@ struct store {
 	struct session_model *models; /* one per model of the configuration */
 	struct deletions deletions;   /* of the current burst */
 	enum early_delete early;
+	unsigned slot; /* exactly-once: that this session has taken … */
+	bool has_slot;
+	char *prepare;                 /* … and the statement that ends a burst; NULL: COMMIT */
 	struct sent_claim *prefetched; /* after the last commit; not received yet */
 	char *states[2];               /* the names of sql_table_state … */
 	bool prepared_states[2];       /* … which are prepared */

@@ -9,12 +9,12 @@ RATE    ?= 1000
 ROWS    ?= 10000000
 chaos: SECONDS ?= 60
 CHAOS   := SIGNALBUS=$(abspath $(BINARY)) $(PYTHON) -B tests/chaos/run
-chaos:         RUN = chaos --seed $(SEEDS) --seconds $(SECONDS) $(FAULTS:%=--faults %)
-chaos-brokers: RUN = brokers --rounds $(ROUNDS)
+chaos:         RUN = chaos --seed $(SEEDS) --seconds $(SECONDS) $(FAULTS:%=--faults %) $(DELIVERY:%=--delivery %)
+chaos-brokers: RUN = brokers --rounds $(ROUNDS) $(DELIVERY:%=--delivery %)
 soak:          RUN = soak --seconds $(or $(SECONDS),$$(($(HOURS) * 3600))) --rate $(RATE)
 drain:         RUN = drain --rows $(ROWS)
 
-chaos: ## load, and faults on a schedule: SEED=1 or SEEDS="1 2 3", SECONDS=60, FAULTS=kind,kind
+chaos: ## load, and faults on a schedule: SEED=1 or SEEDS="1 2 3", SECONDS=60, FAULTS=kind,kind, DELIVERY=exactly-once
 chaos-brokers: ## kill each of three brokers in turn, under load, ROUNDS=4 times
 soak: ## RATE=1000 rows/s for HOURS=1 (or SECONDS=): verify all guarantees, and stable memory
 drain: ## flushmany of ROWS=10000000: verify all guarantees, and stable memory

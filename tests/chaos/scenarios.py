@@ -46,6 +46,10 @@ class Load:
             wait_until(world.is_empty, EMPTY_LIMIT, "all tables are empty")
         except AssertionError as failure:
             world.books.breach("liveness", str(failure))
+        try:
+            wait_until(lambda: not world.prepared(), 15, "nothing is left prepared")
+        except AssertionError as failure:
+            world.books.breach("prepared", f"{failure}: {world.prepared()}")
         self.judge_resources()
         world.stop_daemons()
         for watch in (self.looker, self.sampler):
@@ -71,11 +75,11 @@ class Load:
         return {"looks": self.looker.looks, "warm": self.warm, "highest": resources.highest(used)}
 
 
-def chaos(folder, seed, seconds, names=None):
+def chaos(folder, seed, seconds, names=None, delivery="at-least-once"):
     """A schedule of faults that the seed determines, under load."""
     plan = schedule.draw(seed, seconds, names)
     print(f"seed {seed}:", *plan, sep="\n", flush=True)
-    with World(folder, by_proxy=True) as world:
+    with World(folder, by_proxy=True, delivery=delivery) as world:
         load, player = Load(world, seed), schedule.Player(world)
         load.warm_up()
         player.play_all(plan)
@@ -85,9 +89,9 @@ def chaos(folder, seed, seconds, names=None):
                                **load.facts()})
 
 
-def brokers(folder, rounds):
+def brokers(folder, rounds, delivery="at-least-once"):
     """Three brokers, each killed in turn and brought back, round after round."""
-    with World(folder, brokers=3, timeout=10.0) as world:
+    with World(folder, brokers=3, timeout=10.0, delivery=delivery) as world:
         load, player = Load(world, "brokers"), schedule.Player(world)
         load.warm_up()
         for _ in range(rounds):

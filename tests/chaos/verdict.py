@@ -28,7 +28,9 @@ class Cluster:
     def names(self):
         return " + ".join(played.fault.name for played in self.faults)
 
-    def bound(self, table):
+    def bound(self, table, world):
+        if world.delivery == "exactly-once":
+            return 0
         senders = SENDERS_IN_ORDER if table.ordered else SENDERS
         return table.burst_count * senders * sum(played.fault.repeats for played in self.faults)
 
@@ -51,7 +53,7 @@ def judge_repeats(world, clusters):
             mine = [at for at in at_rest if cluster.first <= at <= cluster.last]
             at_rest = [at for at in at_rest if not cluster.first <= at <= cluster.last]
             cluster.repeats[name] = len(mine)
-            bound = cluster.bound(page.table)
+            bound = cluster.bound(page.table, world)
             if len(mine) > bound:
                 world.books.breach("repeats", f"{len(mine)} of {name} for {cluster.names}; "
                                    f"at most {bound} are in flight")

@@ -25,12 +25,14 @@ class World:
 
     DAEMONS = 2
 
-    def __init__(self, folder, brokers=1, timeout=TIMEOUT, tables=signals.TABLES, by_proxy=False):
+    def __init__(self, folder, brokers=1, timeout=TIMEOUT, tables=None, by_proxy=False,
+                 delivery="at-least-once"):
         self.folder = Path(folder)
+        self.delivery = delivery
         self.by_proxy = by_proxy
-        self.tables = tables
+        self.tables = tables or signals.tables_for(delivery)
         self.timeout = timeout
-        self.books = Books(tables)
+        self.books = Books(self.tables)
         self.postgres = Postgres()
         self.kafka = Kafka(brokers=brokers)
         self.proxies = {}
@@ -79,7 +81,7 @@ class World:
             *[table.model(self.topics[table.name]) for table in self.tables],
             # Small batches: a burst is several, and a fault may come between them.
             kafka={"batch_num_messages": 10}, dead_letter_table="dead_letters",
-            timeout=self.timeout, poll_interval=0.5, workers=2)
+            timeout=self.timeout, poll_interval=0.5, workers=2, delivery=self.delivery)
         cursor = self.connect().cursor()
         cursor.execute(self.signalbus("triggers").expect(0).stdout)
 
@@ -146,6 +148,10 @@ class World:
     def idle_in_transaction(self):
         return self.execute("SELECT pid, query FROM pg_stat_activity WHERE application_name = "
                             "'signalbus' AND state LIKE 'idle in transaction%%'")
+
+    def prepared(self):
+        """The names of prepared transactions: none may be left."""
+        return [name for name, in self.execute("SELECT gid FROM pg_prepared_xacts")]
 
     def close(self):
         try:
@@ -254,12 +260,21 @@ class Reader(Watch):
     def look(self):
         for record in self.consumer.consume(num_messages=5000, timeout=0.1):
             place = record.topic(), record.partition()
-            if not record.error() and record.offset() == self.read[place]:
-                self.read[place] += 1
+            if not record.error() and self.is_next(record.offset(), place):
+                self.read[place] = record.offset() + 1
                 self.enter(record)
+            elif record.error() and record.error().code() == KafkaError._PARTITION_EOF:
+                if self.is_next(record.offset(), place):
+                    self.read[place] = record.offset()
             elif not record.error() or record.error().code() == KafkaError._AUTO_OFFSET_RESET:
                 self.go_on()
                 return
+
+    def is_next(self, offset, place):
+        """Whether nothing was skipped, except markers of transactions and what is aborted."""
+        if self.world.delivery == "exactly-once":
+            return offset >= self.read[place]
+        return offset == self.read[place]
 
     def enter(self, record):
         table, books = self.tables[record.topic()], self.world.books

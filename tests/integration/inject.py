@@ -7,7 +7,7 @@ from collections import Counter
 from runner import BINARY
 from topics import open_consumer
 
-from confluent_kafka import OFFSET_BEGINNING, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
 
 
 def injector(name):
@@ -27,7 +27,10 @@ class Follower:
         self.next_offset = 0
 
     def read(self, timeout=20):
-        """The values that have come since the last call, up to the end that the log has now."""
+        """
+        The values that have come since the last call, up to the end that the log has now, which
+        may be a marker of a transaction.
+        """
         end = self.consumer.get_watermark_offsets(self.place, timeout=timeout)[1]
         values, deadline = [], time.monotonic() + timeout
         while self.next_offset < end:
@@ -36,6 +39,8 @@ class Follower:
                 if not record.error():
                     values.append(record.value())
                     self.next_offset = record.offset() + 1
+                elif record.error().code() == KafkaError._PARTITION_EOF:
+                    self.next_offset = record.offset()
         return values
 
     def close(self):

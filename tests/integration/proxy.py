@@ -13,6 +13,8 @@ CHUNK = 65536
 SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
 REQUEST, ANSWER = "request", "answer"  # the two directions of a link
 RESET = "reset"
+# How requests of Kafka's begin, after their length: key, version, half of a small number.
+PRODUCE, END_TXN = b"\x00\x00\x00\x07\x00\x00", b"\x00\x1a\x00\x01\x00\x00"
 
 
 class Blindness:
@@ -127,6 +129,7 @@ class Proxy:
             proxy.reset()                all links break, with RST
             proxy.cut_after(ANSWER, 99)  closes the next link after this number of bytes
             proxy.vanish_at(b"COMMIT")   of one link, all vanishes from these bytes on
+            proxy.hold(END_TXN)          the next such request of Kafka's is late: release() it
     """
 
     def __init__(self, target, port=None, edit_answers=None):
@@ -136,6 +139,8 @@ class Proxy:
         self.delay, self.rate = 0, None
         self.swallowing = False
         self.trap = None
+        self.late, self.held = None, b""
+        self.due, self.answer = None, b""
         self.mark = None  # links whose requests hold these bytes are marked
         self.sprung = threading.Event()
         self.cuts = {}
@@ -186,6 +191,8 @@ class Proxy:
 
     def watch(self, link, direction, data):
         """The part of data that passes the trap, which springs where its bytes come by."""
+        if direction == REQUEST and self.is_late(link, data):
+            return b""
         link.is_marked |= bool(self.mark) and direction == REQUEST and self.mark in data
         if not self.trap or direction != REQUEST or self.trap[0] not in data:
             return data
@@ -197,6 +204,22 @@ class Proxy:
             Blindness.on(sock)
         self.sprung.set()
         return data if what == ANSWER else data[:data.index(pattern)]
+
+    def is_late(self, link, data):
+        """Whether a request of Kafka's is held; and releases the one before where it is time."""
+        begins = [data[at + 4:at + 10] for at in frames(data)]
+        if self.late and self.late[0] in begins:
+            (_, what), self.late = self.late, None
+            link.silent, self.held = True, data
+            if what == RESET:
+                link.close(reset=True)
+            self.sprung.set()
+            return True
+        if self.due:
+            self.due[1] -= begins.count(self.due[0])
+            if self.due[1] <= 0:
+                self.due, self.answer = None, self.release()
+        return False
 
     def do(self, function, *arguments):
         """Calls it in the proxy's thread and waits until that is done."""
@@ -222,6 +245,24 @@ class Proxy:
         """
         self.sprung.clear()
         self.trap = (pattern, what)
+
+    def hold(self, request, what=RESET):
+        """
+        The next request of Kafka's that begins so does not arrive until it is released.  Its link
+        breaks; or, with REQUEST, it becomes silent.
+        """
+        self.sprung.clear()
+        self.late = (request, what)
+
+    def release_before(self, request, count):
+        """It arrives before the request that, counted from now, is this one of its kind."""
+        self.due = [request, count]
+
+    def release(self):
+        """The request that was held arrives; returns the answer."""
+        with socket.create_connection(("127.0.0.1", self.target), timeout=20) as server:
+            server.sendall(self.held)
+            return server.recv(CHUNK)
 
     def swallow_marked(self):
         """Of the marked links, and no others."""
@@ -275,6 +316,14 @@ class Proxy:
 
     def __exit__(self, *_):
         self.close()
+
+
+def frames(data):
+    """The places at which requests of Kafka's begin; data begins with one."""
+    at = 0
+    while at < len(data):
+        yield at
+        at += 4 + int.from_bytes(data[at:at + 4], "big")
 
 
 def without_notifications():

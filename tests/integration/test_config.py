@@ -211,11 +211,10 @@ def test_database_from_file_and_environment(signalbus, schema, make_topic, count
     assert "SHOP_DATABASE" in signalbus("flushmany").expect(78).stderr
 
 
-def test_delivery_is_at_least_once(signalbus, refused):
-    signalbus.write(f'{KAFKA}\n{MODELS}\ndelivery = "at-least-once";')
+@pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
+def test_delivery_is_at_least_or_exactly_once(signalbus, delivery):
+    signalbus.write(f'{KAFKA}\n{MODELS}\ndelivery = "{delivery}";')
     signalbus("signals").expect(0)
-    assert refused(f'{KAFKA}\n{MODELS}\ndelivery = "exactly-once";') == [
-        (3, 'delivery: "exactly-once" is not available in this version; use "at-least-once"')]
 
 
 def test_missing_secret_file(refused, signalbus):

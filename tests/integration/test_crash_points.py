@@ -8,6 +8,7 @@ call, since threads go about their work as they like.
 
 import os
 import re
+import uuid
 from collections import Counter
 
 import pytest
@@ -32,6 +33,7 @@ class Crashes:
         self.rounds = rounds
         self.flush = flush
         self.report = signalbus.folder / "report"
+        self.is_silent = True  # what a killed one left prepared is logged
 
     def run(self, number, mark):
         """Runs until the number-th call from the one that sends the mark on; what came of it."""
@@ -56,7 +58,8 @@ class Crashes:
         self.rounds.begin()
         report = self.run(number, mark)
         gone = self.rounds.look()
-        self.signalbus(*self.flush).expect_silence()
+        run = self.signalbus(*self.flush).expect(0)
+        assert not self.is_silent or run.stderr == "", run
         repeats = self.rounds.end()
         assert len(gone) in (0, BURST), f"{len(gone)} of {BURST} rows were gone; {report}"
         assert repeats <= (0 if gone else BURST), f"{repeats} repeats, {len(gone)} gone; {report}"
@@ -66,11 +69,22 @@ class Crashes:
 
 @pytest.fixture(params=["flushmany", "flushordered"])
 def crashes(request, signalbus, schema, make_topic, kafka):
-    topic = make_topic()
+    yield from crashes_of(request.param, signalbus, schema, make_topic(), kafka)
+
+
+@pytest.fixture
+def exact_crashes(signalbus, schema, make_topic, kafka):
+    yield from crashes_of("flushordered", signalbus, schema, make_topic(), kafka,
+                          delivery="exactly-once", instance=f"crash-{uuid.uuid4().hex[:8]}")
+
+
+def crashes_of(flush, signalbus, schema, topic, kafka, **settings):
     schema.make_signals("t")
-    signalbus.configure(model("A", schema.table("t"), topic, burst_count=BURST, order_by=["id"]))
+    order = {"order_by": ["id"]} if flush == "flushordered" else {}
+    signalbus.configure(model("A", schema.table("t"), topic, burst_count=BURST, **order),
+                        **settings)
     with Rounds(schema, kafka, topic, BURST) as rounds:
-        yield Crashes(signalbus, rounds, FLUSHES[request.param])
+        yield Crashes(signalbus, rounds, FLUSHES[flush])
 
 
 @pytest.mark.early
@@ -80,6 +94,18 @@ def test_killed_at_every_call(crashes):
     outcomes = Counter(crashes.crash_at(number) for number in range(1, calls + STRIDE, STRIDE))
     print(f"{crashes.flush[0]}: {calls} calls, outcomes {dict(outcomes)}")
     assert outcomes[NOTHING_SENT] > 0 and outcomes[COMMITTED] > 0, outcomes
+
+
+@pytest.mark.early
+def test_exactly_once_killed_at_every_call(exact_crashes):
+    """Rows that are gone are stored, and whatever happened, nothing is repeated."""
+    stride = STRIDE * 4 if STRIDE > 1 else 1
+    exact_crashes.is_silent = False
+    calls = exact_crashes.count_calls()
+    outcomes = Counter(exact_crashes.crash_at(n) for n in range(1, calls + stride, stride))
+    print(f"{calls} calls, outcomes {dict(outcomes)}")
+    assert set(outcomes) <= {NOTHING_SENT, COMMITTED}, outcomes
+    assert len(outcomes) == 2, outcomes
 
 
 def test_killed_with_the_claim(crashes):

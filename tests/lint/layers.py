@@ -17,7 +17,7 @@ INCLUDERS = [
     (r"libpq.*\.h|postgres_ext\.h|pg_config.*\.h", ["src/postgres/db_internal.h"]),
     (r"db_internal\.h", ["src/postgres/"]),
     (r"rdkafka.*\.h", ["src/kafka/producer.h"]),
-    (r"(broker_internal|lane_internal|producer|ask|verdict)\.h", ["src/kafka/"]),
+    (r"(broker_internal|lane_internal|producer|producer_internal|ask|verdict)\.h", ["src/kafka/"]),
     (r"store_internal\.h", ["src/store/"]),
     (r"burst_internal\.h", ["src/relay/burst"]),
     # log_json.c besides what makes messages: it is below them, and a log line that was JSON only

@@ -28,11 +28,12 @@ struct lane {
 };
 
 struct broker {
-	struct lane usual, ordered, alone;
+	struct lane usual, ordered, alone, transactional;
 };
 
 struct rows {
 	size_t count;
+	bool are_prepared; /* of store_list_prepared() */
 };
 
 /* What the doubles do.  Verdicts: VERDICT_NONE is VERDICT_STORED. */
@@ -252,6 +253,8 @@ static inline void check_leaves(const struct model *m, const struct row_outcome 
 	ck_assert_ptr_nonnull(d->reason);
 }
 
+static void prepare_double(void);
+
 bool store_settle(struct store *s, const struct model *m, struct claim *claim,
 	const struct settle_request *request, struct error *e)
 {
@@ -274,6 +277,7 @@ bool store_settle(struct store *s, const struct model *m, struct claim *claim,
 	seen.in_transaction = false;
 	if (script.settle_error != ERROR_NONE)
 		return error_set(e, script.settle_error, "the settling failed");
+	prepare_double();
 	if (!all_go)
 		keep_some(claim, outcomes);
 	for (size_t row = 0; row < claim->count; row++) {
@@ -292,6 +296,8 @@ void store_abandon(struct store *s)
 	seen.in_transaction = false;
 }
 
+#include "transaction_doubles.h"
+
 size_t rows_count(const struct rows *r)
 {
 	return r != NULL ? r->count : 0;
@@ -300,6 +306,8 @@ size_t rows_count(const struct rows *r)
 const char *rows_value(const struct rows *r, size_t row, size_t column)
 {
 	static char values[4][32];
+	if (r->are_prepared)
+		return prepared_value(row, column);
 	if (row >= r->count || column >= COUNT(values))
 		ck_abort_msg("row %zu and column %zu of %zu rows", row, column, r->count);
 	snprintf(values[ROW_CTID], sizeof values[0], "(0,%zu)", row + 1);

@@ -8,6 +8,10 @@
 
 #include "config_fixture.h"
 
+#define TEN_LETTERS   "abcdefghij"
+#define FIFTY_LETTERS TEN_LETTERS TEN_LETTERS TEN_LETTERS TEN_LETTERS TEN_LETTERS
+#define LONG_NAME     FIFTY_LETTERS FIFTY_LETTERS
+
 /* Mistakes, and all that is said of them.  Line 1 is KAFKA, line 2 MODELS or MODEL. */
 static const struct {
 	const char *content, *problems;
@@ -69,9 +73,12 @@ static const struct {
 		"not \"loud\"\n" },
 	{ KAFKA MODELS "log_format = \"xml\";\n",
 		"bus.conf:3: log_format must be one of \"text\", \"json\", not \"xml\"\n" },
-	{ KAFKA MODELS "\ndelivery = \"exactly-once\";\n",
-		"bus.conf:4: delivery: \"exactly-once\" is not available in this version; use "
-		"\"at-least-once\"\n" },
+	{ KAFKA MODELS "delivery = \"exactly-once\";\n", "" },
+	{ KAFKA MODELS "delivery = \"exactly-once\";\ninstance = \"" LONG_NAME "x\";\n",
+		"bus.conf:4: instance has 101 bytes; with delivery = \"exactly-once\" it may have "
+		"100\n" },
+	{ KAFKA MODELS "delivery = \"exactly-once\";\ninstance = \"" LONG_NAME "\";\n", "" },
+	{ KAFKA MODELS "instance = \"" LONG_NAME "x\";\n", "" },
 	{ KAFKA MODELS "delivery = \"at-least-once\";\n", "" },
 	{ KAFKA MODELS "delivery = \"at-most-once\";\n",
 		"bus.conf:3: delivery must be one of \"at-least-once\", \"exactly-once\", not "

@@ -421,7 +421,7 @@ END_TEST
 
 START_TEST(noted_keys_reach_the_claim)
 {
-	struct rows keys = { 100 };
+	struct rows keys = { .count = 100 };
 	begin();
 	script.rows = 2;
 	ck_assert(run_order(&(struct burst_order){ .model = world.model,

@@ -356,6 +356,32 @@ START_TEST(tables_and_what_holds_vacuum_back)
 }
 END_TEST
 
+START_TEST(transactions_are_counted_with_exactly_once_delivery_only)
+{
+	struct metrics *m = begin();
+	struct config exact = config;
+	struct burst_result result = { .transaction = TRANSACTION_ROLLED_BACK };
+	char *text = page(m, 1);
+	ck_assert_ptr_null(strstr(text, "signalbus_transactions_total"));
+	ck_assert_ptr_null(strstr(text, "signalbus_prepared_oldest_seconds"));
+	free(text);
+	exact.delivery = DELIVERY_EXACTLY_ONCE;
+	metrics_configure(m, &exact, start);
+	metrics_served(m, 1, &result, ERROR_BROKER, later(1));
+	metrics_prepared(m, later(2));
+	text = page(m, 9);
+	HAS(text, "signalbus_transactions_total{model=\"B\",outcome=\"rolled_back\"} 1");
+	HAS(text, "signalbus_transactions_total{model=\"B\",outcome=\"committed\"} 0");
+	HAS(text, "signalbus_prepared_oldest_seconds 7");
+	free(text);
+	metrics_prepared(m, (struct instant){ 0 });
+	text = page(m, 9);
+	HAS(text, "signalbus_prepared_oldest_seconds 0");
+	free(text);
+	metrics_free(m);
+}
+END_TEST
+
 START_TEST(models_of_the_same_name_continue_under_another_configuration)
 {
 	struct model_config other[] = { { .name = "B", .autoflush = true },
@@ -505,6 +531,7 @@ int main(void)
 		{ pending_is_what_was_counted, 1, 0 },
 		{ what_nobody_here_serves_grows_old, 2, 0 },
 		{ tables_and_what_holds_vacuum_back, 1, 0 },
+		{ transactions_are_counted_with_exactly_once_delivery_only, 1, 0 },
 		{ models_of_the_same_name_continue_under_another_configuration, 1, 0 },
 		{ names_are_escaped, COUNT(labels), 0 },
 		{ no_count_is_lost_among_threads, 1, 0 },

@@ -1,0 +1,308 @@
+/*
+ * Bursts of delivery = "exactly-once".  docs/exactly-once.md describes the protocol, and
+ * docs/exactly-once.pml models it.
+ *
+ * The rows' deletion is prepared in the database before the transaction of their messages is
+ * committed in Kafka.  That transaction also stores the number of the burst.  After any doubt, the
+ * producer is fenced first: so nothing that is late can change what the number tells then.
+ */
+#include "base/limits.h"
+#include "base/log.h"
+#include "relay/burst_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define LOOK_S       5.0   /* between looks for what senders that are gone left */
+#define LOOK_AGAIN_S 600.0 /* … if some of it must be decided by hand */
+#define ABORT_S      5.0
+#define DAY_S        86400.0
+
+static struct instant deadline_of(const struct burst *b)
+{
+	return instant_after(clock_now(), b->config->timeout);
+}
+
+/* What is stored for a slot. */
+struct slot_state {
+	unsigned slot;
+	int64_t stored;     /* the greatest number, or -1 */
+	bool is_undecided;  /* something prepared must be decided by hand */
+	unsigned committed; /* bursts … */
+	unsigned rolled_back;
+};
+
+/* A number that is greater than that of the burst was stored by a later one, which cannot be while
+ * signalbus has resolved each before the next; and a number can expire on the broker
+ * (offsets.retention.minutes, seven days by default), or go with its topic. */
+static bool is_undecidable(const struct slot_state *state, int64_t number, double seconds)
+{
+	return state->stored > number || (state->stored < 0 && seconds > DAY_S);
+}
+
+static bool decide(
+	struct burst *b, struct slot_state *state, int64_t number, double seconds, struct error *e)
+{
+	const struct prepared p = { state->slot, number };
+	bool commits = number == state->stored;
+	if (is_undecidable(state, number, seconds)) {
+		state->is_undecided = true;
+		log_warning("exactly-once: the transaction signalbus:%s:%u:%" PRId64
+			    " has been prepared for %.0f s, and the number that the broker "
+			    "stores does not tell whether its signals were sent; see "
+			    "docs/exactly-once.md for how to decide it by hand",
+			b->config->instance, p.slot, number, seconds);
+		return true;
+	}
+	if (!store_finish_prepared(b->store, &p, commits, e))
+		return false;
+	state->committed += commits;
+	state->rolled_back += !commits;
+	return true;
+}
+
+/* Decide what is prepared for the slot. */
+static bool decide_all(struct burst *b, struct slot_state *state, struct error *e)
+{
+	struct rows *rows = NULL;
+	bool ok = store_list_prepared(b->store, &rows, e);
+	for (size_t i = 0; ok && i < rows_count(rows); i++)
+		if (strtoul(rows_value(rows, i, PREPARED_SLOT), NULL, 10) == state->slot)
+			ok = decide(b, state,
+				strtoll(rows_value(rows, i, PREPARED_NUMBER), NULL, 10),
+				strtod(rows_value(rows, i, PREPARED_SECONDS), NULL), e);
+	rows_free(rows);
+	return ok;
+}
+
+/* Fence all senders that have had the slot, and decide what they left.  The session has it. */
+static bool resolve(struct burst *b, struct slot_state *state, struct error *e)
+{
+	struct lane *lane = b->transaction.lane;
+	struct instant deadline = deadline_of(b);
+	char id[TRANSACTION_ID_MAX];
+	snprintf(id, sizeof id, "%s-%u", b->config->instance, state->slot);
+	b->transaction.is_unresolved = true;
+	return lane_fence(lane, id, deadline, e) &&
+	       lane_read_number(lane, NULL, &state->stored, deadline, e) && decide_all(b, state, e);
+}
+
+/* Numbers only grow, also if those that were stored are lost: they follow the clock. */
+static void note_number(struct burst *b, int64_t stored)
+{
+	struct transaction *t = &b->transaction;
+	if (stored > t->number)
+		t->number = stored;
+}
+
+static void next_number(struct burst *b)
+{
+	struct transaction *t = &b->transaction;
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	int64_t us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	t->number = us > t->number ? us : t->number + 1;
+}
+
+static bool resolve_own(struct burst *b, struct slot_state *state, struct error *e)
+{
+	state->slot = b->transaction.slot;
+	if (!resolve(b, state, e))
+		return false;
+	note_number(b, state->stored);
+	b->transaction.is_unresolved = false;
+	return true;
+}
+
+static void log_resolved(const struct burst *b, const struct slot_state *state)
+{
+	if (state->committed + state->rolled_back > 0)
+		log_warning("exactly-once: a sender is gone that had prepared a transaction, in "
+			    "slot %u of instance \"%s\": %s",
+			state->slot, b->config->instance,
+			state->committed > 0 ? "its messages are stored, so it is committed"
+					     : "its messages are not stored, so it is rolled back");
+}
+
+static bool recover_slot(struct burst *b, unsigned slot, struct error *e)
+{
+	struct slot_state state = { .slot = slot };
+	struct error ignored;
+	bool got;
+	if (store_has_slot(b->store) && slot == b->transaction.slot)
+		return true; /* transaction_ready() does that */
+	if (!store_borrow_slot(b->store, slot, &got, e))
+		return false;
+	if (!got)
+		return true; /* its sender is alive */
+	bool ok = resolve(b, &state, e);
+	if (store_connected(b->store) && !store_return_slot(b->store, slot, ok ? e : &ignored))
+		ok = false;
+	if (state.is_undecided)
+		b->transaction.next_look = instant_after(clock_now(), LOOK_AGAIN_S);
+	log_resolved(b, &state);
+	return ok;
+}
+
+/* Resolve what is prepared for slots that nobody has. */
+bool burst_recover(struct burst *b, struct error *e)
+{
+	struct rows *rows = NULL;
+	b->transaction.next_look = instant_after(clock_now(), LOOK_S);
+	bool ok = store_list_prepared(b->store, &rows, e);
+	long last = -1;
+	for (size_t i = 0; ok && i < rows_count(rows); i++) {
+		long slot = strtol(rows_value(rows, i, PREPARED_SLOT), NULL, 10);
+		if (slot != last)
+			ok = recover_slot(b, (unsigned)slot, e);
+		last = slot;
+	}
+	rows_free(rows);
+	return ok;
+}
+
+bool burst_try_slot(struct burst *b, struct error *e)
+{
+	struct instant deadline = deadline_of(b);
+	struct lane *lane = b->transaction.lane;
+	unsigned slot;
+	int64_t stored;
+	char id[TRANSACTION_ID_MAX];
+	if (!store_take_slot(b->store, &slot, e))
+		return false;
+	snprintf(id, sizeof id, "%s-%u", b->config->instance, slot);
+	return lane_fence(lane, id, deadline, e) &&
+	       lane_read_number(lane, NULL, &stored, deadline, e);
+}
+
+bool transaction_ready(struct burst *b, struct error *e)
+{
+	struct transaction *t = &b->transaction;
+	struct slot_state own = { 0 };
+	if (!t->is_used)
+		return true;
+	if (!store_has_slot(b->store)) {
+		t->is_unresolved = true;
+		if (!store_take_slot(b->store, &t->slot, e))
+			return false;
+	}
+	if (!instant_before(clock_now(), t->next_look) && !burst_recover(b, e))
+		return false;
+	if ((t->is_unresolved || lane_needs_fence(t->lane)) && !resolve_own(b, &own, e))
+		return false;
+	log_resolved(b, &own);
+	next_number(b);
+	store_prepare_as(b->store, t->number);
+	return true;
+}
+
+void transaction_begin(struct burst *b)
+{
+	struct transaction *t = &b->transaction;
+	t->has_number = false;
+	/* If this fails, there is no producer, and each message is refused. */
+	if (!lane_begin_transaction(t->lane, b->deadline, &t->failure))
+		log_debug("%s", t->failure.text);
+}
+
+void transaction_store_number(struct burst *b, const char *topic)
+{
+	struct transaction *t = &b->transaction;
+	snprintf(t->topic, sizeof t->topic, "%s", topic);
+	t->has_number = lane_store_number(t->lane, topic, t->number, b->deadline, &t->failure);
+}
+
+/* How many rows are to be deleted because their messages are stored. */
+static size_t count_sent(const struct burst *b, const struct row_outcome *outcomes)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < b->claim.count; i++)
+		n += outcomes[i].outcome == OUTCOME_DELETE;
+	return n;
+}
+
+bool transaction_may_settle(
+	struct burst *b, struct row_outcome *outcomes, size_t *sent, struct error *e)
+{
+	struct transaction *t = &b->transaction;
+	*sent = count_sent(b, outcomes);
+	if (*sent == 0)
+		store_prepare_as(b->store, 0);
+	if (*sent == 0 || (t->is_whole && t->has_number))
+		return true;
+	for (size_t i = 0; i < b->claim.count; i++)
+		outcomes[i].outcome = OUTCOME_KEEP;
+	if (t->is_whole)
+		*e = t->failure;
+	else
+		error_set(e, ERROR_BROKER, "not all of its messages could be stored");
+	return error_prefix(e, "model \"%s\"", b->model->settings->name);
+}
+
+/* Whether the transaction is committed, and nothing is in doubt. */
+static bool commit(struct burst *b, struct error *why)
+{
+	struct transaction *t = &b->transaction;
+	struct instant deadline = deadline_of(b);
+	int64_t stored;
+	if (!lane_commit(t->lane, deadline, why) ||
+		!lane_read_number(t->lane, t->topic, &stored, deadline, why))
+		return false;
+	return stored == t->number ||
+	       error_set(why, ERROR_BROKER,
+		       "kafka: the transaction was reported as committed, but its number is not "
+		       "stored");
+}
+
+/* Fence, then let the number decide. */
+static bool decide_in_doubt(struct burst *b, const struct error *why, struct error *e)
+{
+	struct slot_state state = { 0 };
+	const char *name = b->model->settings->name;
+	log_debug("model \"%s\": in doubt: %s", name, why->text);
+	store_forget(b->store, b->model->index);
+	if (!resolve_own(b, &state, e))
+		return error_prefix(e,
+			"model \"%s\": whether a burst is stored is not known yet, and its signals "
+			"stay prepared until it is",
+			name);
+	if (state.committed > 0)
+		return true;
+	*e = *why;
+	return error_prefix(e, "model \"%s\": a transaction was not committed", name);
+}
+
+bool transaction_finish(struct burst *b, const struct row_outcome *outcomes, size_t sent,
+	struct burst_result *result, struct error *e)
+{
+	struct transaction *t = &b->transaction;
+	const struct prepared p = { t->slot, t->number };
+	struct error why;
+	bool ok;
+	if (sent == 0)
+		return true;
+	if (count_sent(b, outcomes) != sent) {
+		error_set(&why, ERROR_DATABASE, "a sent signal cannot be deleted");
+		ok = decide_in_doubt(b, &why, e);
+	} else if (!commit(b, &why)) {
+		ok = decide_in_doubt(b, &why, e);
+	} else {
+		t->is_unresolved = true;
+		ok = store_finish_prepared(b->store, &p, true, e);
+		t->is_unresolved = !ok;
+	}
+	if (!t->is_unresolved)
+		result->transaction = ok ? TRANSACTION_COMMITTED : TRANSACTION_ROLLED_BACK;
+	else
+		result->transaction = TRANSACTION_UNDECIDED;
+	return ok;
+}
+
+void transaction_end(struct burst *b)
+{
+	if (b->transaction.is_used)
+		lane_abort(b->transaction.lane, instant_after(clock_now(), ABORT_S));
+}

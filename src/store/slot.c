@@ -1,0 +1,133 @@
+/*
+ * Slots and prepared transactions of delivery = "exactly-once".  A slot is leased to a session by
+ * an advisory lock, which ends with the session.
+ */
+#include "base/limits.h"
+#include "base/text.h"
+#include "store/store_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The key of the lock, from the instance and the slot; as for the ordered lock. */
+#define LOCK_KEY "pg_catalog.hashtextextended('signalbus slot ' || $1 || ' ' || $2, 0)"
+
+/* More senders of one instance than there can be. */
+enum { SLOT_MAX = 10000 };
+
+/* Whether this session has got the lock of a slot.  It can take a lock twice; so it must not ask
+ * for one that it has.  A session that is silent for long loses its locks: see ordered_lock.c. */
+static bool try_lock(struct store *s, unsigned slot, bool *got, struct error *e)
+{
+	static const char sql[] =
+		"SELECT pg_catalog.pg_try_advisory_lock(" LOCK_KEY "),"
+		" CASE WHEN pg_catalog.current_setting('idle_session_timeout', true) IS NOT NULL"
+		" THEN pg_catalog.set_config('idle_session_timeout', $3, false) END";
+	char number[16], limit[32];
+	snprintf(number, sizeof number, "%u", slot);
+	snprintf(limit, sizeof limit, "%.0f", 1000 * limit_silence(s->config->timeout));
+	const char *const values[] = { s->config->instance, number, limit };
+	struct rows *rows;
+	struct db_call calls[2];
+	size_t count = db_prove(s->db, &calls[0]) ? 1 : 0;
+	calls[count++] = (struct db_call){
+		.sql = sql, .values = values, .value_count = 3, .rows = &rows, .never_null = 1
+	};
+	if (!db_run(s->db, calls, count, store_deadline(s), e))
+		return false;
+	*got = rows_value(rows, 0, 0)[0] == 't';
+	rows_free(rows);
+	return true;
+}
+
+bool store_take_slot(struct store *s, unsigned *slot, struct error *e)
+{
+	for (unsigned i = 0; !s->has_slot && i < SLOT_MAX; i++) {
+		if (!try_lock(s, i, &s->has_slot, e))
+			return false;
+		s->slot = i;
+	}
+	*slot = s->slot;
+	return s->has_slot || error_set(e, ERROR_BUSY,
+				      "instance \"%s\": all slots are in use; do others have its "
+				      "name?",
+				      s->config->instance);
+}
+
+bool store_has_slot(const struct store *s)
+{
+	return s->has_slot;
+}
+
+bool store_borrow_slot(struct store *s, unsigned slot, bool *got, struct error *e)
+{
+	return try_lock(s, slot, got, e);
+}
+
+bool store_return_slot(struct store *s, unsigned slot, struct error *e)
+{
+	char number[16];
+	snprintf(number, sizeof number, "%u", slot);
+	const char *const values[] = { s->config->instance, number };
+	const struct db_call call = { .sql = "SELECT pg_catalog.pg_advisory_unlock(" LOCK_KEY ")",
+		.values = values,
+		.value_count = 2 };
+	return store_query(s, call, e);
+}
+
+/* How the names of the instance's prepared transactions begin; to be freed. */
+static char *prefix_of(const struct store *s)
+{
+	return text_format("signalbus:%s:", s->config->instance);
+}
+
+bool store_list_prepared(struct store *s, struct rows **prepared, struct error *e)
+{
+	static const char sql[] =
+		"SELECT p.slot, p.number, p.seconds FROM (SELECT"
+		" pg_catalog.split_part(rest, ':', 1) AS slot,"
+		" pg_catalog.split_part(rest, ':', 2) AS number, seconds, rest FROM (SELECT"
+		" pg_catalog.substr(t.gid, pg_catalog.length($1) + 1) AS rest,"
+		" pg_catalog.date_part('epoch', pg_catalog.now() - t.prepared) AS seconds"
+		" FROM pg_catalog.pg_prepared_xacts t"
+		" WHERE t.database = pg_catalog.current_database()"
+		" AND pg_catalog.starts_with(t.gid, $1)) x) p"
+		" WHERE p.rest ~ '^[0-9]{1,5}:[0-9]{1,18}$'"
+		" ORDER BY p.slot::pg_catalog.int8, p.number::pg_catalog.int8";
+	char *prefix = prefix_of(s);
+	const char *const values[] = { prefix };
+	const struct db_call call = {
+		.sql = sql, .values = values, .value_count = 1, .rows = prepared, .never_null = 3
+	};
+	bool ok = store_query(s, call, e);
+	free(prefix);
+	return ok;
+}
+
+/* The statement for a prepared transaction; to be freed. */
+static char *statement(const struct store *s, const char *what, unsigned slot, int64_t number)
+{
+	struct text t = { 0 };
+	text_addf(&t, "%s 'signalbus:", what);
+	for (const char *p = s->config->instance; *p != '\0'; p++)
+		text_addf(&t, *p == '\'' ? "''" : "%c", *p);
+	text_addf(&t, ":%u:%lld'", slot, (long long)number);
+	return t.text;
+}
+
+void store_prepare_as(struct store *s, int64_t number)
+{
+	free(s->prepare);
+	s->prepare = number > 0 ? statement(s, "PREPARE TRANSACTION", s->slot, number) : NULL;
+}
+
+bool store_finish_prepared(struct store *s, const struct prepared *p, bool commits, struct error *e)
+{
+	const char *what = commits ? "COMMIT PREPARED" : "ROLLBACK PREPARED";
+	char *sql = statement(s, what, p->slot, p->number);
+	/* Not db_call(), which may put a statement before it: it cannot run in a transaction. */
+	const struct db_call call = { .sql = sql };
+	bool ok = db_run(s->db, &call, 1, store_deadline(s), e);
+	free(sql);
+	return ok;
+}

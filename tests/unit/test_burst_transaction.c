@@ -1,0 +1,216 @@
+#include "burst_world.h"
+
+static void begin_once(size_t rows)
+{
+	memset(&once, 0, sizeof once);
+	begin();
+	burst_free(world.burst);
+	world.fixture.config.delivery = DELIVERY_EXACTLY_ONCE;
+	world.fixture.config.instance = "it";
+	world.burst = burst_new(
+		&world.fixture.config, &world.store, &world.broker, (struct burst_owner){ 0, 1 });
+	script.rows = rows;
+}
+
+static void end_once(void)
+{
+	text_free(&once.calls);
+	end();
+}
+
+static bool run_once(void)
+{
+	const struct burst_order order = { .model = world.model, .kind = CLAIM_FIRST };
+	text_free(&once.calls);
+	world.error = (struct error){ 0 };
+	bool ok = burst_run(world.burst, &order, &world.result, &world.error);
+	ck_assert(!seen.in_transaction && !once.is_begun);
+	return ok;
+}
+
+static void check_calls(const char *expected)
+{
+	ck_assert_str_eq(once.calls.text != NULL ? once.calls.text : "", expected);
+}
+
+START_TEST(a_burst_is_prepared_then_committed_in_kafka_and_then_here)
+{
+	begin_once(3);
+	ck_assert(run_once());
+	check_calls("take fence read begin number prepare commit read COMMIT");
+	ck_assert_uint_eq(world.result.sent, 3);
+	ck_assert_int_eq(world.result.transaction, TRANSACTION_COMMITTED);
+	int64_t number = once.stored;
+	ck_assert(run_once());
+	check_calls("begin number prepare commit read COMMIT");
+	ck_assert_int_gt(once.stored, number);
+	end_once();
+}
+END_TEST
+
+/* The answer to the commit, and whether it was done. */
+static const struct {
+	bool is_lost;
+	const char *calls;
+	enum transaction_outcome outcome;
+} doubts[] = {
+	{ false, "forget fence read COMMIT", TRANSACTION_COMMITTED },
+	{ true, "forget fence read ROLLBACK", TRANSACTION_ROLLED_BACK },
+};
+
+START_TEST(after_doubt_it_fences_reads_and_then_decides)
+{
+	char expected[256];
+	begin_once(3);
+	once.commit_is_in_doubt = true;
+	once.commit_is_lost = doubts[_i].is_lost;
+	bool ok = run_once();
+	snprintf(expected, sizeof expected, "take fence read begin number prepare commit %s",
+		doubts[_i].calls);
+	check_calls(expected);
+	ck_assert_int_eq(ok, !doubts[_i].is_lost);
+	ck_assert_uint_eq(world.result.sent, ok ? 3 : 0);
+	ck_assert_int_eq(world.result.transaction, doubts[_i].outcome);
+	if (!ok)
+		ck_assert_int_eq(world.error.kind, ERROR_BROKER);
+	end_once();
+}
+END_TEST
+
+START_TEST(without_an_answer_it_stays_prepared_until_there_is_one)
+{
+	begin_once(3);
+	ck_assert(run_once());
+	once.commit_is_in_doubt = once.read_fails = true;
+	ck_assert(!run_once());
+	check_calls("begin number prepare commit forget fence read");
+	ck_assert_int_eq(world.result.transaction, TRANSACTION_UNDECIDED);
+	ck_assert_uint_eq(once.prepared_count, 1);
+	ck_assert(!run_once());
+	check_calls("fence read"); /* nothing new is claimed */
+	once.commit_is_in_doubt = once.read_fails = false;
+	ck_assert(run_once());
+	check_calls("fence read COMMIT begin number prepare commit read COMMIT");
+	end_once();
+}
+END_TEST
+
+START_TEST(a_number_that_cannot_be_stored_fails_the_burst)
+{
+	begin_once(3);
+	once.number_fails = true;
+	ck_assert(!run_once());
+	check_calls("take fence read begin number fence");
+	ck_assert_uint_eq(seen.settles, 0);
+	ck_assert_uint_eq(world.result.sent, 0);
+	ck_assert_ptr_nonnull(strstr(world.error.text, "no answer to the number"));
+	end_once();
+}
+END_TEST
+
+START_TEST(a_rejected_message_is_found_in_transactions_that_are_aborted)
+{
+	begin_once(4);
+	script.broker[2] = script.broker_again[2] = VERDICT_REJECTED;
+	script.blame[2] = BLAME_SOLE;
+	ck_assert(!run_once());
+	check_deleted("dd.d");
+	/* What is stored in the last transaction is what is deleted. */
+	const struct attempt *last = &seen.attempts[seen.attempt_count - 1];
+	ck_assert_uint_eq(last->sent, 3);
+	ck_assert(!last->has[2]);
+	check_calls("take fence read begin fence begin number prepare commit read COMMIT");
+	ck_assert_int_eq(world.error.kind, ERROR_REJECTED);
+	end_once();
+}
+END_TEST
+
+START_TEST(what_the_broker_stores_without_the_rest_is_not_deleted)
+{
+	begin_once(3);
+	script.broker[1] = script.broker_again[1] = VERDICT_UNKNOWN;
+	script.broker_again[2] = VERDICT_UNKNOWN;
+	ck_assert(!run_once());
+	ck_assert_uint_eq(seen.settles, 0);
+	ck_assert_int_eq(world.error.kind, ERROR_BROKER);
+	ck_assert_int_eq(world.result.transaction, TRANSACTION_NONE);
+	end_once();
+}
+END_TEST
+
+START_TEST(a_row_that_cannot_go_after_all_rolls_everything_back)
+{
+	begin_once(4);
+	script.kept[1] = true;
+	script.refused[3] = true;
+	script.broker[2] = script.broker_again[2] = VERDICT_REJECTED;
+	script.blame[2] = BLAME_SOLE;
+	ck_assert(!run_once());
+	ck_assert_int_eq(world.result.transaction, TRANSACTION_ROLLED_BACK);
+	ck_assert_uint_eq(once.prepared_count, 0);
+	ck_assert_int_eq(once.stored, 0);
+	end_once();
+}
+END_TEST
+
+static void leave(unsigned slot, int64_t number, double seconds)
+{
+	once.seconds[once.prepared_count] = seconds;
+	once.prepared[once.prepared_count++] = (struct prepared){ slot, number };
+}
+
+/* What a sender that is gone left, and what the broker has stored: 0: nothing. */
+static const struct {
+	unsigned slot;
+	double seconds;
+	int64_t stored;
+	const char *calls;
+	size_t left;
+} leftovers[] = {
+	{ 7, 5, 40, "take fence read ROLLBACK", 0 },
+	{ 7, 5, 50, "take fence read COMMIT", 0 },
+	{ 7, 5, 0, "take fence read ROLLBACK", 0 },
+	{ 7, 5, 60, "take fence read", 1 },     /* a later burst has stored its own */
+	{ 7, 100000, 0, "take fence read", 1 }, /* the number may have expired */
+	{ 3, 5, 50, "take borrow fence read COMMIT return fence read", 0 },
+};
+
+START_TEST(what_others_left_is_decided_before_the_first_claim)
+{
+	begin_once(0);
+	once.stored = leftovers[_i].stored;
+	leave(leftovers[_i].slot, 50, leftovers[_i].seconds);
+	ck_assert(run_once());
+	check_calls(leftovers[_i].calls);
+	ck_assert_uint_eq(once.prepared_count, leftovers[_i].left);
+	end_once();
+}
+END_TEST
+
+START_TEST(what_living_senders_have_prepared_is_left_alone)
+{
+	begin_once(0);
+	once.others_are_alive = true;
+	leave(3, 50, 5);
+	ck_assert(run_once());
+	check_calls("take borrow fence read");
+	ck_assert_uint_eq(once.prepared_count, 1);
+	end_once();
+}
+END_TEST
+
+int main(void)
+{
+	const struct test tests[] = {
+		{ a_burst_is_prepared_then_committed_in_kafka_and_then_here, 1, 0 },
+		{ after_doubt_it_fences_reads_and_then_decides, COUNT(doubts), 0 },
+		{ without_an_answer_it_stays_prepared_until_there_is_one, 1, 0 },
+		{ a_number_that_cannot_be_stored_fails_the_burst, 1, 0 },
+		{ a_rejected_message_is_found_in_transactions_that_are_aborted, 1, 0 },
+		{ what_the_broker_stores_without_the_rest_is_not_deleted, 1, 0 },
+		{ a_row_that_cannot_go_after_all_rolls_everything_back, 1, 0 },
+		{ what_others_left_is_decided_before_the_first_claim, COUNT(leftovers), 0 },
+		{ what_living_senders_have_prepared_is_left_alone, 1, 0 },
+	};
+	return suite_run("burst_transaction", tests, COUNT(tests));
+}

@@ -1,0 +1,196 @@
+/*
+ * transaction_doubles - stands in for what delivery = "exactly-once" needs of the store and the
+ * lane: one slot, its stored number, and what is prepared for it.  It notes the calls.
+ */
+#ifndef SIGNALBUS_TEST_TRANSACTION_DOUBLES_H
+#define SIGNALBUS_TEST_TRANSACTION_DOUBLES_H
+
+#include <inttypes.h>
+
+enum { PREPARED_MAX = 4 };
+
+static struct {
+	/* The script: */
+	bool fence_fails, read_fails, number_fails;
+	bool commit_is_in_doubt;
+	bool commit_is_lost;   /* it is in doubt, and was not done */
+	bool others_are_alive; /* who have other slots */
+	/* The world: */
+	struct text calls;
+	bool has_slot, is_fenced, is_begun;
+	int64_t open_number, stored; /* 0: none */
+	int64_t prepare_as;
+	struct prepared prepared[PREPARED_MAX];
+	double seconds[PREPARED_MAX];
+	size_t prepared_count;
+} once;
+
+static inline void note(const char *call)
+{
+	text_addf(&once.calls, "%s%s", once.calls.length > 0 ? " " : "", call);
+}
+
+bool store_take_slot(struct store *s, unsigned *slot, struct error *e)
+{
+	(void)s, (void)e;
+	note("take");
+	*slot = 7;
+	once.has_slot = true;
+	return true;
+}
+
+bool store_has_slot(const struct store *s)
+{
+	(void)s;
+	return once.has_slot;
+}
+
+bool store_borrow_slot(struct store *s, unsigned slot, bool *got, struct error *e)
+{
+	(void)s, (void)e;
+	note("borrow");
+	*got = slot != 7 && !once.others_are_alive;
+	return true;
+}
+
+bool store_return_slot(struct store *s, unsigned slot, struct error *e)
+{
+	(void)s, (void)e;
+	ck_assert_uint_ne(slot, 7);
+	note("return");
+	return true;
+}
+
+bool store_connected(const struct store *s)
+{
+	(void)s;
+	return true;
+}
+
+void store_forget(struct store *s, size_t index)
+{
+	(void)s, (void)index;
+	note("forget");
+}
+
+void store_prepare_as(struct store *s, int64_t number)
+{
+	(void)s;
+	once.prepare_as = number;
+}
+
+/* A burst is settled. */
+static void prepare_double(void)
+{
+	if (once.prepare_as == 0)
+		return;
+	note("prepare");
+	ck_assert_uint_lt(once.prepared_count, PREPARED_MAX);
+	once.seconds[once.prepared_count] = 0;
+	once.prepared[once.prepared_count++] = (struct prepared){ 7, once.prepare_as };
+}
+
+bool store_list_prepared(struct store *s, struct rows **prepared, struct error *e)
+{
+	(void)s, (void)e;
+	*prepared = memory_new(1, sizeof **prepared);
+	**prepared = (struct rows){ once.prepared_count, true };
+	return true;
+}
+
+static inline const char *prepared_value(size_t row, size_t column)
+{
+	static char values[3][32];
+	ck_assert_uint_lt(row, once.prepared_count);
+	snprintf(values[PREPARED_SLOT], sizeof values[0], "%u", once.prepared[row].slot);
+	snprintf(values[PREPARED_NUMBER], sizeof values[0], "%" PRId64, once.prepared[row].number);
+	snprintf(values[PREPARED_SECONDS], sizeof values[0], "%g", once.seconds[row]);
+	return values[column];
+}
+
+/* Only what its number tells, read by a producer that has fenced, may be decided; or what was
+ * committed without doubt. */
+bool store_finish_prepared(struct store *s, const struct prepared *p, bool commits, struct error *e)
+{
+	size_t i = 0;
+	(void)s, (void)e;
+	while (i < once.prepared_count && once.prepared[i].number != p->number)
+		i++;
+	ck_assert_uint_lt(i, once.prepared_count);
+	ck_assert_int_eq(commits, once.stored == p->number);
+	note(commits ? "COMMIT" : "ROLLBACK");
+	once.prepared[i] = once.prepared[--once.prepared_count];
+	return true;
+}
+
+struct lane *broker_lane_transactional(struct broker *broker, unsigned worker)
+{
+	(void)worker;
+	return &broker->transactional;
+}
+
+bool lane_needs_fence(const struct lane *lane)
+{
+	(void)lane;
+	return !once.is_fenced || once.is_begun;
+}
+
+bool lane_fence(struct lane *lane, const char *id, struct instant deadline, struct error *e)
+{
+	(void)lane, (void)deadline;
+	note("fence");
+	ck_assert_ptr_nonnull(id);
+	once.is_begun = false;
+	once.open_number = 0;
+	once.is_fenced = !once.fence_fails;
+	return once.is_fenced || error_set(e, ERROR_BROKER, "no answer to the fence");
+}
+
+bool lane_begin_transaction(struct lane *lane, struct instant deadline, struct error *e)
+{
+	if (lane_needs_fence(lane) && !lane_fence(lane, "own", deadline, e))
+		return false;
+	note("begin");
+	once.is_begun = true;
+	memset(seen.stored, 0, sizeof seen.stored); /* nothing is committed of what was open */
+	return true;
+}
+
+void lane_abort(struct lane *lane, struct instant deadline)
+{
+	struct error ignored;
+	if (once.is_begun)
+		lane_fence(lane, "own", deadline, &ignored);
+}
+
+bool lane_store_number(struct lane *lane, const char *topic, int64_t number,
+	struct instant deadline, struct error *e)
+{
+	(void)lane, (void)topic, (void)deadline;
+	note("number");
+	once.open_number = number;
+	return !once.number_fails || error_set(e, ERROR_BROKER, "no answer to the number");
+}
+
+bool lane_commit(struct lane *lane, struct instant deadline, struct error *e)
+{
+	(void)lane, (void)deadline;
+	note("commit");
+	ck_assert(once.is_begun && once.open_number == once.prepare_as);
+	if (!once.commit_is_lost)
+		once.stored = once.open_number;
+	once.is_begun = once.commit_is_lost || once.commit_is_in_doubt;
+	return !once.is_begun || error_set(e, ERROR_BROKER, "in doubt");
+}
+
+bool lane_read_number(struct lane *lane, const char *topic, int64_t *number,
+	struct instant deadline, struct error *e)
+{
+	(void)lane, (void)topic, (void)deadline;
+	note("read");
+	ck_assert(!once.is_begun); /* it could still change it */
+	*number = once.stored > 0 ? once.stored : -1;
+	return !once.read_fails || error_set(e, ERROR_BROKER, "no answer to the read");
+}
+
+#endif
