@@ -5,6 +5,8 @@
 
 #include "base/limits.h"
 
+#include <stdlib.h>
+
 struct instant check_deadline(const struct config *config)
 {
 	return instant_after(clock_now(), limit_answer(config->timeout));
@@ -31,4 +33,11 @@ bool check_ask(struct examination *x, struct question q, struct error *e)
 		q.say(x, rows_value(rows, i, 0));
 	rows_free(rows);
 	return true;
+}
+
+bool check_warn(struct examination *x, const char *sql, char *parameter, struct error *e)
+{
+	bool ok = check_ask(x, (struct question){ sql, parameter, check_warning }, e);
+	free(parameter);
+	return ok;
 }

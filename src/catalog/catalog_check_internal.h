@@ -40,6 +40,9 @@ struct question {
 /* Ask it, and report the lines.  False with e if that fails. */
 bool check_ask(struct examination *x, struct question q, struct error *e);
 
+/* The same, with warnings; frees the parameter. */
+bool check_warn(struct examination *x, const char *sql, char *parameter, struct error *e);
+
 /* A check; false with e if the database is unavailable. */
 typedef bool check_part(struct examination *x, struct error *e);
 

@@ -82,10 +82,7 @@ static bool check_order_nulls(struct examination *x, struct error *e)
 		" NULL sorts after all values; ALTER TABLE %1$s ALTER %2$I SET NOT NULL',"
 		" $1::pg_catalog.regclass, c.attname) FROM (" ORDER_COLUMNS
 		") AS c WHERE NOT c.attnotnull ORDER BY c.place";
-	char *columns = columns_of(x->model, x->model->settings->order_by.count);
-	bool ok = check_ask(x, (struct question){ sql, columns, check_warning }, e);
-	free(columns);
-	return ok;
+	return check_warn(x, sql, columns_of(x->model, x->model->settings->order_by.count), e);
 }
 
 /* Orders that are none, since signals that sort first may be inserted last.  A sequence ends the
@@ -119,10 +116,7 @@ bool check_order(struct examination *x, struct error *e)
 	const struct model *m = x->model;
 	if (!x->fits || m->settings->order_by.count == 0)
 		return true;
-	char *columns = columns_of(m, m->order_count);
-	bool ok = check_ask(x, (struct question){ sql, columns, check_warning }, e);
-	free(columns);
-	return ok && check_order_nulls(x, e);
+	return check_warn(x, sql, columns_of(m, m->order_count), e) && check_order_nulls(x, e);
 }
 
 /* The sequences s that number columns a in the array $2. */

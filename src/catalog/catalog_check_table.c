@@ -42,10 +42,7 @@ bool check_foreign_keys(struct examination *x, struct error *e)
 				      " WHERE c.oid = $1::pg_catalog.oid AND k.contype = 'f'"
 				      " AND k.confdeltype IN ('a', 'r') AND k.conparentid = 0 "
 				      "ORDER BY k.oid";
-	char *signals = catalog_signal_tables(x->config);
-	bool ok = check_ask(x, (struct question){ sql, signals, check_warning }, e);
-	free(signals);
-	return ok;
+	return check_warn(x, sql, catalog_signal_tables(x->config), e);
 }
 
 /* The trigger that wakes the daemon: $2 is the channel, NULL if it needs none. */
@@ -192,10 +189,7 @@ bool check_owner(struct examination *x, struct error *e)
 				 "NOT r.rolsuper"
 				 " AND own.name IS NOT NULL AND NOT (SELECT owner.rolsuper"
 				 " FROM pg_catalog.pg_roles owner WHERE owner.oid = c.relowner)";
-	char *signals = catalog_signal_tables(x->config);
-	bool ok = check_ask(x, (struct question){ sql, signals, check_warning }, e);
-	free(signals);
-	return ok;
+	return check_warn(x, sql, catalog_signal_tables(x->config), e);
 }
 
 /* A backlog that goes one signal a transaction. */

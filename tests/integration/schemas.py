@@ -114,6 +114,15 @@ class Schema:
                             "FROM pg_stat_activity WHERE datname = current_database() "
                             "AND backend_type = 'client backend' AND NOT pid = ANY (%s)", own)
 
+    def wait_polls(self, count=3):
+        """Until a daemon has found nothing in its tables this many times from now on."""
+        def polls():
+            return set(self.execute(
+                "SELECT pid, state_change FROM pg_stat_activity WHERE query = 'ROLLBACK' "
+                "AND datname = current_database() AND application_name = 'signalbus'"))
+        before, seen = polls(), set()
+        self.wait_until(lambda: seen.update(polls() - before) or len(seen) >= count, what="polls")
+
     def end_backends(self):
         """Ends what a killed signalbus left running on the server: its transaction rolls back."""
         for pid, *_ in self.backends():

@@ -541,7 +541,7 @@ def test_a_table_that_changes_is_followed(signalbus, schema, make_topic, consume
     daemon = start(signalbus)
     seconds_until_gone(schema, "t", 1)
     schema.execute("ALTER TABLE t ADD COLUMN extra int DEFAULT 7")
-    time.sleep(0.5)  # longer than a poll: that is when it looks for new columns
+    schema.wait_polls()  # that is when it looks for new columns
     seconds_until_gone(schema, "t", 2)
     schema.execute("ALTER TABLE t DROP COLUMN payload")
     schema.execute("INSERT INTO t VALUES (3)")
@@ -569,7 +569,7 @@ def test_a_table_that_gets_partitions_is_followed(signalbus, schema, make_topic,
     schema.execute("""ALTER TABLE t RENAME TO before;
                       CREATE TABLE t (id bigint PRIMARY KEY, payload text) PARTITION BY RANGE (id);
                       CREATE TABLE part PARTITION OF t FOR VALUES FROM (0) TO (100)""")
-    time.sleep(0.5)  # longer than a poll: then it reads the catalog again
+    schema.wait_polls()  # then it reads the catalog again
     writer = schema.connect()
     writer.cursor().execute("INSERT INTO part VALUES (2, 'earlier')")
     schema.execute("INSERT INTO t VALUES (3, 'later')")

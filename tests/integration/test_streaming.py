@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from proxy import ANSWER, Proxy
+from proxy import ANSWER
 from runner import every_flush, ids, model, repeats
 from servers import Meanwhile, wait_until
 from topics import first_appearances
@@ -16,16 +16,6 @@ BURST = 1000
 
 # flush claims by keys, in no order either; flushmany -j 2 has two bursts in flight.
 one_by_one = pytest.mark.parametrize("flush", [("flushmany",), ("flushordered",)], ids=lambda f: f[0])
-
-
-@pytest.fixture
-def way(signalbus, postgres):
-    """The proxy by which signalbus comes to the database."""
-    with Proxy(postgres.port) as proxy:
-        signalbus.database = postgres.conninfo(port=proxy.port, sslmode="disable",
-                                               gssencmode="disable")
-        yield proxy
-        signalbus.discard()
 
 
 class Watch(Meanwhile):
@@ -40,44 +30,46 @@ class Watch(Meanwhile):
         self.sizes.add(self.topics.count_in_log(self.topic))
 
 
-def sizes(signalbus, topics, topic, way, flush, rate=70_000):
+def sizes(signalbus, topics, topic, way_to_database, flush, rate=70_000):
     """While the database's answers come slowly: 1,000 rows take about a second."""
-    way.slow(rate=rate)
+    way_to_database.slow(rate=rate)
     with Watch(topics, topic) as watch:
         signalbus(*flush).expect_silence()
     return watch.sizes
 
 
 @one_by_one
-def test_rows_are_sent_while_others_come(signalbus, schema, make_topic, topics, way, flush):
+def test_rows_are_sent_while_others_come(signalbus, schema, make_topic, topics,
+                                         way_to_database, flush):
     """As soon as they fill a batch, of a megabyte."""
     table, topic = schema.make_signals("t", 2 * BURST), make_topic()
     schema.execute("UPDATE t SET payload = repeat('x', 5000)")
     signalbus.configure(model("A", table, topic, burst_count=BURST, order_by=["id"],
                               burst_bytes=100_000_000))
-    seen = sizes(signalbus, topics, topic, way, flush, rate=5_000_000)
+    seen = sizes(signalbus, topics, topic, way_to_database, flush, rate=5_000_000)
     assert len([size for size in seen if BURST < size < 2 * BURST]) >= 3, seen
     assert ids(topics.read(topic, 2 * BURST)) == list(range(1, 2 * BURST + 1))
 
 
-def test_two_connections_send_bursts_at_once(signalbus, schema, make_topic, topics, way):
+def test_two_connections_send_bursts_at_once(signalbus, schema, make_topic, topics,
+                                             way_to_database):
     """One that is awaited is not hurried while rows of the other are being handed over."""
     table, topic = schema.make_signals("t", 6 * BURST), make_topic()
     signalbus.configure(model("A", table, topic, burst_count=BURST))
-    seen = sizes(signalbus, topics, topic, way, ("flushmany", "-j", "2"))
+    seen = sizes(signalbus, topics, topic, way_to_database, ("flushmany", "-j", "2"))
     assert len([size for size in seen if size % BURST]) < 10, seen
 
 
 @pytest.mark.parametrize("flush, cut", [("flushmany", 75_000), ("flushordered", 150_000)])
-def test_a_connection_that_is_cut_during_the_rows(signalbus, schema, make_topic, topics, way, flush,
-                                                cut):
+def test_a_connection_that_is_cut_during_the_rows(signalbus, schema, make_topic, topics,
+                                                  way_to_database, flush, cut):
     """In the second burst; an order is listed before the first."""
     table, topic = schema.make_signals("t", 3 * BURST), make_topic()
     signalbus.configure(model("A", table, topic, burst_count=BURST, order_by=["id"]))
-    way.slow(rate=500_000)
-    way.cut_after(ANSWER, cut)
+    way_to_database.slow(rate=500_000)
+    way_to_database.cut_after(ANSWER, cut)
     signalbus(flush).expect(0)
-    assert way.closed[0][ANSWER] == cut
+    assert way_to_database.closed[0][ANSWER] == cut
     numbers = ids(topics.read(topic, 3 * BURST))
     assert list(first_appearances(numbers)) == list(range(1, 3 * BURST + 1))
     assert 0 < repeats(numbers) < BURST, "some were sent before the connection was cut"
@@ -135,7 +127,8 @@ def test_an_expression_that_fails_has_nothing_repeated(signalbus, schema, make_t
 
 @pytest.mark.early
 @one_by_one
-def test_a_stop_during_the_rows_repeats_nothing(signalbus, schema, make_topic, topics, way, flush):
+def test_a_stop_during_the_rows_repeats_nothing(signalbus, schema, make_topic, topics,
+                                                way_to_database, flush):
     """Bursts of 36 MB, so that the server is not done with a claim when its first rows are sent."""
     burst, topic = 600, make_topic()
     schema.execute("CREATE TABLE t AS SELECT id, repeat('x', 60000) AS payload"
@@ -145,10 +138,10 @@ def test_a_stop_during_the_rows_repeats_nothing(signalbus, schema, make_topic, t
                               burst_bytes=400_000_000, order_by=["id"]))
     run = signalbus.start(*flush)
     wait_until(lambda: schema.count("t") < 3 * burst, 20, "the first burst")
-    way.slow(rate=12_000_000)
+    way_to_database.slow(rate=12_000_000)
     wait_until(lambda: burst < topics.count_in_log(topic) < 2 * burst, 20, "rows", pause=0.01)
     run.stop()
-    way.restore()
+    way_to_database.restore()
     assert schema.count("t") == burst, "the burst was settled, and no other one begun"
     signalbus(*flush).expect_silence()
     assert ids(topics.read(topic, 3 * burst)) == list(range(1, 3 * burst + 1))
