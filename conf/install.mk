@@ -6,9 +6,9 @@ tmpfilesdir := $(PREFIX)/lib/tmpfiles.d
 # Installed files name the default paths.
 REPATH := sed -i -e 's|/usr/local/share/doc/signalbus|$(docdir)|g' -e 's|/usr/local/lib/systemd/system|$(unitdir)|g' \
 	-e 's|/usr/local/bin/|$(bindir)/|g' -e 's|/etc/signalbus|$(sysconfdir)/signalbus|g'
-# The links of the installed README: no page of man and no folder of conf is next to it.
-RELINK := sed -e 's|(conf/examples)|(examples)|g' -e 's|(conf/signalbus.cron)|(signalbus.cron)|g' \
-	-e 's/\[\([^]]*\)\](\(man\/[^)]*\|conf\))/\1/g'
+# The links of the installed documents: no page of man and no folder of conf is next to them.
+RELINK := sed -e 's|(\(\(\.\./\)*\)conf/|(\1|g' \
+	-e 's,\[\([^]]*\)\](\(\.\./\)*\(man/[^)]*\|conf\)),\1,g'
 # Without libsystemd the daemon cannot tell systemd how it does.
 REUNIT := $(REPATH) $(if $(HAVE_SYSTEMD),,-e 's/^Type=notify/Type=exec/' -e '/^WatchdogSec=/d')
 
@@ -23,13 +23,14 @@ install: all ## install under DESTDIR, PREFIX (default /usr/local), sysconfdir (
 	install -d "$(DESTDIR)$(docdir)/examples" "$(DESTDIR)$(docdir)/docs"
 	install -m 644 conf/examples/* "$(DESTDIR)$(docdir)/examples/"
 	install -m 644 docs/*.md docs/*.svg docs/*.pml "$(DESTDIR)$(docdir)/docs/"
-	$(RELINK) -i "$(DESTDIR)$(docdir)/README.md"
+	$(RELINK) -i "$(DESTDIR)$(docdir)/README.md" "$(DESTDIR)$(docdir)"/docs/*.md
 	install -m 644 conf/signalbus.service conf/signalbus@.service "$(DESTDIR)$(unitdir)/"
 	install -m 644 conf/signalbus.sysusers "$(DESTDIR)$(sysusersdir)/signalbus.conf"
 	install -m 644 conf/signalbus.tmpfiles "$(DESTDIR)$(tmpfilesdir)/signalbus.conf"
 	$(REUNIT) "$(DESTDIR)$(unitdir)/signalbus.service" "$(DESTDIR)$(unitdir)/signalbus@.service"
 	$(REPATH) "$(DESTDIR)$(tmpfilesdir)/signalbus.conf" "$(DESTDIR)$(docdir)/signalbus.cron" \
 		"$(DESTDIR)$(docdir)/signalbus.conf.example" "$(DESTDIR)$(docdir)/README.md" \
+		"$(DESTDIR)$(docdir)"/docs/*.md \
 		"$(DESTDIR)$(mandir)/man1/signalbus.1" "$(DESTDIR)$(mandir)/man5/signalbus.conf.5"
 
 uninstall: ## remove installed files, except the configuration

@@ -78,7 +78,7 @@ def run_beside(*words):
 
 
 IN_NO_ORDER = ("--exclude", "ordered")
-# In order, what comes after a message that the broker rejects is sent again (README, Guarantees).
+# In order, what comes after a message that the broker rejects is sent again (docs/reliability.md).
 for command, repeats in ((("flush", "-w", "0.2", *IN_NO_ORDER), False),
                          (("flushmany", "-j", "2", *IN_NO_ORDER), False),
                          (("flushordered",), True)):
