@@ -41,6 +41,7 @@ void lane_free(struct lane *lane)
 	if (lane == NULL)
 		return;
 	producer_free(lane->producer);
+	number_reader_free(lane->reader);
 	free(lane->transactional_id);
 	lane_forget_topics(lane);
 	pthread_mutex_destroy(&lane->turn);

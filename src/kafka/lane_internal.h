@@ -9,6 +9,7 @@
 #include "kafka/ask.h"
 #include "kafka/broker_internal.h"
 #include "kafka/lane.h"
+#include "kafka/number_reader.h"
 #include "kafka/producer.h"
 
 #include <pthread.h>
@@ -36,11 +37,12 @@ enum lane_kind { LANE_USUAL, LANE_ORDERED, LANE_ALONE, LANE_TRANSACTIONAL };
 struct lane {
 	struct broker *broker;
 	const struct config *config;
-	bool in_order, is_alone;   /* by its kind; transactional: of the open burst */
-	bool is_transactional;     /* by its kind, too: lane_fence() makes the producer */
-	char *transactional_id;    /* of the producer; NULL: there was none yet */
-	bool is_transaction_open;  /* it was begun, and is not known to be committed … */
-	bool is_commit_asked;      /* … although that was asked for */
+	bool in_order, is_alone;      /* by its kind; transactional: of the open burst */
+	bool is_transactional;        /* by its kind, too: lane_fence() makes the producer */
+	char *transactional_id;       /* of the producer; NULL: there was none yet */
+	bool is_transaction_open;     /* it was begun, and is not known to be committed … */
+	bool is_commit_asked;         /* … although that was asked for */
+	struct number_reader *reader; /* NULL: not needed yet */
 	pthread_mutex_t turn;      /* held from lane_begin() to lane_end(), for all that follows */
 	struct producer *producer; /* NULL: it could not be created yet */
 	struct fitness fitness;

@@ -64,8 +64,8 @@ static bool has_producer(const struct lane *lane, struct error *e)
 bool lane_store_number(struct lane *lane, const char *topic, int64_t number,
 	struct instant deadline, struct error *e)
 {
-	const struct stored_number n = { topic, number };
-	return has_producer(lane, e) && producer_store_number(lane->producer, &n, deadline, e);
+	return has_producer(lane, e) &&
+	       producer_store_number(lane->producer, topic, number, deadline, e);
 }
 
 bool lane_commit(struct lane *lane, struct instant deadline, struct error *e)
@@ -80,7 +80,9 @@ bool lane_read_number(struct lane *lane, const char *topic, int64_t *number,
 	struct instant deadline, struct error *e)
 {
 	struct stored_number n = { topic, -1 };
-	if (!has_producer(lane, e) || !producer_read_number(lane->producer, &n, deadline, e))
+	if (lane->reader == NULL)
+		lane->reader = number_reader_new(lane->config);
+	if (!number_reader_read(lane->reader, lane->transactional_id, &n, deadline, e))
 		return false;
 	*number = n.number;
 	return true;

@@ -181,20 +181,13 @@ static bool limit_batches(rd_kafka_conf_t *conf, size_t bytes, struct error *e)
 	return set_property(conf, "batch.size", value, e);
 }
 
-rd_kafka_t *producer_make_consumer(const struct config *config,
-	void (*on_error)(rd_kafka_t *handle, int code, const char *reason, void *arg), void *arg,
-	struct error *e)
+/* A consumer of these properties, which it takes over, and one more. */
+static rd_kafka_t *make_consumer(
+	rd_kafka_conf_t *conf, const char *name, const char *value, struct error *e)
 {
 	char reason[512];
 	rd_kafka_t *consumer = NULL;
-	rd_kafka_conf_t *conf = properties(config, false, e);
-	if (conf == NULL)
-		/* uncovered: each property was tried when the file was read */
-		return NULL;
-	rd_kafka_conf_set_opaque(conf, arg);
-	rd_kafka_conf_set_error_cb(conf, on_error);
-	if (rd_kafka_conf_set(conf, "allow.auto.create.topics", "false", reason, sizeof reason) ==
-		RD_KAFKA_CONF_OK)
+	if (rd_kafka_conf_set(conf, name, value, reason, sizeof reason) == RD_KAFKA_CONF_OK)
 		consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
 	if (consumer != NULL)
 		return consumer;
@@ -202,6 +195,31 @@ rd_kafka_t *producer_make_consumer(const struct config *config,
 	rd_kafka_conf_destroy(conf);
 	error_set(e, ERROR_BROKER, "kafka: cannot ask the cluster: %s", reason);
 	return NULL;
+}
+
+rd_kafka_t *producer_make_consumer(const struct config *config,
+	void (*on_error)(rd_kafka_t *handle, int code, const char *reason, void *arg), void *arg,
+	struct error *e)
+{
+	rd_kafka_conf_t *conf = properties(config, false, e);
+	if (conf == NULL)
+		/* uncovered: each property was tried when the file was read */
+		return NULL;
+	rd_kafka_conf_set_opaque(conf, arg);
+	rd_kafka_conf_set_error_cb(conf, on_error);
+	return make_consumer(conf, "allow.auto.create.topics", "false", e);
+}
+
+rd_kafka_t *producer_make_reader(const struct config *config, const char *group, struct error *e)
+{
+	rd_kafka_conf_t *conf = properties(config, false, e);
+	if (conf == NULL)
+		/* uncovered: each property was tried when the file was read */
+		return NULL;
+	rd_kafka_t *reader = make_consumer(conf, "group.id", group, e);
+	if (reader != NULL)
+		rd_kafka_poll_set_consumer(reader);
+	return reader;
 }
 
 struct producer *producer_new(

@@ -23,6 +23,9 @@ rd_kafka_t *producer_make_consumer(const struct config *config,
 	void (*on_error)(rd_kafka_t *handle, int code, const char *reason, void *arg), void *arg,
 	struct error *e);
 
+/* The same, with a group, and without callbacks (number_reader.h). */
+rd_kafka_t *producer_make_reader(const struct config *config, const char *group, struct error *e);
+
 struct producer_use {
 	/* Called from within producer_poll() and producer_send_now(), with arg: */
 	void (*report)(rd_kafka_t *handle, const rd_kafka_message_t *report, void *arg);
@@ -85,18 +88,15 @@ bool producer_init_transactions(struct producer *p, struct instant deadline, str
 
 bool producer_begin_transaction(struct producer *p, struct error *e);
 
-/* A number that is stored as the committed offset of partition 0 of a topic, for the group named
- * like the transactional id. */
-struct stored_number {
-	const char *topic; /* NULL: the greatest of those of all topics */
-	int64_t number;    /* -1: none is stored */
-};
+/* The partition for which the number of a burst is stored as the committed offset, for the group
+ * named like the transactional id. */
+enum { NUMBER_PARTITION = 0 };
 
 /* Abort, if that is possible within a second; otherwise the next producer's init does. */
 void producer_abort(struct producer *p);
 
-/* Store it in the transaction. */
-bool producer_store_number(struct producer *p, const struct stored_number *n,
+/* Store a number in the transaction, for a topic. */
+bool producer_store_number(struct producer *p, const char *topic, int64_t number,
 	struct instant deadline, struct error *e);
 
 /* Commit.  Succeeds only if there is no doubt: each request of this transaction that a broker could
@@ -104,9 +104,5 @@ bool producer_store_number(struct producer *p, const struct stored_number *n,
  * librdkafka repeats requests by itself, and reports that too late or never; so they are counted
  * when they are sent. */
 bool producer_commit(struct producer *p, struct instant deadline, struct error *e);
-
-/* Read the number, which no open transaction is about to change. */
-bool producer_read_number(
-	struct producer *p, struct stored_number *n, struct instant deadline, struct error *e);
 
 #endif

@@ -8,15 +8,11 @@
 #include "kafka/producer_internal.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 /* Kafka's keys of the two requests. */
 enum { TXN_OFFSET_COMMIT = 28, END_TXN = 26 };
 
-#define UNSTABLE_PAUSE_US 500
-#define UNSTABLE_MAX_US   50000
-#define NUMBER_PARTITION  0
-#define ABORT_MS          1000
+#define ABORT_MS 1000
 
 /* Called by a thread of librdkafka when a request was written to a socket, before its answer can be
  * read.  What was not written as a whole, no broker executes. */
@@ -87,13 +83,13 @@ void producer_abort(struct producer *p)
 		rd_kafka_error_destroy(failure);
 }
 
-bool producer_store_number(
-	struct producer *p, const struct stored_number *n, struct instant deadline, struct error *e)
+bool producer_store_number(struct producer *p, const char *topic, int64_t number,
+	struct instant deadline, struct error *e)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 	rd_kafka_consumer_group_metadata_t *group =
 		rd_kafka_consumer_group_metadata_new(p->transactional_id);
-	rd_kafka_topic_partition_list_add(list, n->topic, NUMBER_PARTITION)->offset = n->number;
+	rd_kafka_topic_partition_list_add(list, topic, NUMBER_PARTITION)->offset = number;
 	bool ok = is_ok(p,
 		rd_kafka_send_offsets_to_transaction(p->handle, list, group, left_ms(deadline)), e);
 	rd_kafka_consumer_group_metadata_destroy(group);
@@ -110,84 +106,4 @@ bool producer_commit(struct producer *p, struct instant deadline, struct error *
 	return error_set(e, ERROR_BROKER,
 		"kafka: transactional id \"%s\": a request was not answered and had to be repeated",
 		p->transactional_id);
-}
-
-/* The greatest number of the answer.  Returns false if a transaction is about to change one. */
-static bool greatest(const rd_kafka_group_result_t *group, int64_t *number, const char **reason)
-{
-	const rd_kafka_topic_partition_list_t *list = rd_kafka_group_result_partitions(group);
-	const rd_kafka_error_t *failure = rd_kafka_group_result_error(group);
-	*number = -1;
-	*reason = failure != NULL ? rd_kafka_error_string(failure) : NULL;
-	for (int i = 0; list != NULL && i < list->cnt; i++) {
-		if (list->elems[i].err == RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT)
-			return false;
-		if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
-			*reason = rd_kafka_err2str(list->elems[i].err);
-		else if (list->elems[i].offset > *number)
-			*number = list->elems[i].offset;
-	}
-	return true;
-}
-
-/* Ask for the committed offsets of the group.  The answer is to be destroyed. */
-static rd_kafka_event_t *ask_numbers(
-	struct producer *p, const char *topic, rd_kafka_queue_t *queue, struct instant deadline)
-{
-	char reason[256];
-	rd_kafka_topic_partition_list_t *list = NULL;
-	if (topic != NULL) {
-		list = rd_kafka_topic_partition_list_new(1);
-		rd_kafka_topic_partition_list_add(list, topic, NUMBER_PARTITION);
-	}
-	rd_kafka_ListConsumerGroupOffsets_t *request =
-		rd_kafka_ListConsumerGroupOffsets_new(p->transactional_id, list);
-	rd_kafka_AdminOptions_t *options =
-		rd_kafka_AdminOptions_new(p->handle, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-	rd_kafka_error_t *refused = rd_kafka_AdminOptions_set_require_stable_offsets(options, 1);
-	if (refused != NULL || rd_kafka_AdminOptions_set_request_timeout(options, left_ms(deadline),
-				       reason, sizeof reason) != RD_KAFKA_RESP_ERR_NO_ERROR)
-		abort(); /* both are options of this request, and the time is within limits */
-	rd_kafka_ListConsumerGroupOffsets(p->handle, &request, 1, options, queue);
-	rd_kafka_event_t *answer = rd_kafka_queue_poll(queue, -1);
-	rd_kafka_AdminOptions_destroy(options);
-	rd_kafka_ListConsumerGroupOffsets_destroy(request);
-	if (list != NULL)
-		rd_kafka_topic_partition_list_destroy(list);
-	return answer;
-}
-
-bool producer_read_number(
-	struct producer *p, struct stored_number *n, struct instant deadline, struct error *e)
-{
-	rd_kafka_queue_t *queue = rd_kafka_queue_new(p->handle);
-	const char *reason = NULL;
-	bool is_stable = false, is_time = true;
-	char failure[512];
-	for (useconds_t pause = UNSTABLE_PAUSE_US; !is_stable && is_time && reason == NULL;) {
-		is_time = instant_before(clock_now(), deadline);
-		rd_kafka_event_t *answer = ask_numbers(p, n->topic, queue, deadline);
-		size_t count = 0;
-		const rd_kafka_group_result_t **groups = NULL;
-		if (rd_kafka_event_error(answer) != RD_KAFKA_RESP_ERR_NO_ERROR)
-			reason = rd_kafka_event_error_string(answer);
-		else
-			groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
-				rd_kafka_event_ListConsumerGroupOffsets_result(answer), &count);
-		if (count > 0)
-			is_stable = greatest(groups[0], &n->number, &reason);
-		ask_plain_reason(failure, sizeof failure, reason != NULL ? reason : "");
-		rd_kafka_event_destroy(answer);
-		if (!is_stable && reason == NULL && is_time) {
-			usleep(pause);
-			pause = pause * 2 < UNSTABLE_MAX_US ? pause * 2 : UNSTABLE_MAX_US;
-		}
-	}
-	rd_kafka_queue_destroy(queue);
-	if (is_stable && reason == NULL)
-		return true;
-	return error_set(e, ERROR_BROKER,
-		"kafka: the number that is stored for the group \"%s\" cannot be read: %s",
-		p->transactional_id,
-		reason != NULL ? failure : "a transaction that writes it is still open");
 }

@@ -15,6 +15,7 @@ REQUEST, ANSWER = "request", "answer"  # the two directions of a link
 RESET = "reset"
 # How requests of Kafka's begin, after their length: key, version, half of a small number.
 PRODUCE, END_TXN = b"\x00\x00\x00\x07\x00\x00", b"\x00\x1a\x00\x01\x00\x00"
+OFFSET_FETCH = b"\x00\x09\x00\x07\x00\x00"
 
 
 class Blindness:
@@ -47,6 +48,7 @@ class Link:
         proxy.cuts.clear()  # they are for one link
         self.silent = proxy.swallowing
         self.is_marked = False
+        self.refused = b""  # the number of a request whose answer becomes an error
         self.tasks = []
         self.edit = proxy.edit_answers() if proxy.edit_answers else None
 
@@ -130,6 +132,7 @@ class Proxy:
             proxy.cut_after(ANSWER, 99)  closes the next link after this number of bytes
             proxy.vanish_at(b"COMMIT")   of one link, all vanishes from these bytes on
             proxy.hold(END_TXN)          the next such request of Kafka's is late: release() it
+            proxy.refuse(OFFSET_FETCH, 16)  the next such request is answered with this error
     """
 
     def __init__(self, target, port=None, edit_answers=None):
@@ -141,6 +144,7 @@ class Proxy:
         self.trap = None
         self.late, self.held = None, b""
         self.due, self.answer = None, b""
+        self.refusal = None
         self.mark = None  # links whose requests hold these bytes are marked
         self.sprung = threading.Event()
         self.cuts = {}
@@ -193,6 +197,8 @@ class Proxy:
         """The part of data that passes the trap, which springs where its bytes come by."""
         if direction == REQUEST and self.is_late(link, data):
             return b""
+        if self.refusal or link.refused:
+            data = self.refuse_once(link, direction, data)
         link.is_marked |= bool(self.mark) and direction == REQUEST and self.mark in data
         if not self.trap or direction != REQUEST or self.trap[0] not in data:
             return data
@@ -220,6 +226,20 @@ class Proxy:
             if self.due[1] <= 0:
                 self.due, self.answer = None, self.release()
         return False
+
+    def refuse_once(self, link, direction, data):
+        """The answer, with the error.  This is where it is in one without partitions."""
+        if direction == ANSWER:
+            if link.refused != data[4:8]:
+                return data
+            link.refused, code = b"", self.refusal_code
+            self.sprung.set()
+            return data[:-3] + code.to_bytes(2, "big") + data[-1:]
+        for at in frames(data):
+            if self.refusal and data[at + 4:at + 10] == self.refusal[0]:
+                (_, self.refusal_code), self.refusal = self.refusal, None
+                link.refused = data[at + 8:at + 12]
+        return data
 
     def do(self, function, *arguments):
         """Calls it in the proxy's thread and waits until that is done."""
@@ -253,6 +273,11 @@ class Proxy:
         """
         self.sprung.clear()
         self.late = (request, what)
+
+    def refuse(self, request, code):
+        """The next request of Kafka's that begins so fails, with Kafka's code of the error."""
+        self.sprung.clear()
+        self.refusal = (request, code)
 
     def release_before(self, request, count):
         """It arrives before the request that, counted from now, is this one of its kind."""

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from proxy import END_TXN, PRODUCE, REQUEST, RESET
+from proxy import END_TXN, OFFSET_FETCH, PRODUCE, REQUEST, RESET
 from runner import every_flush, ids, model
 from schemas import Schema
 from servers import Postgres
@@ -130,6 +130,19 @@ def test_a_commit_that_is_given_up_comes_too_late(
     run.stop()
     assert sorted(ids(consume(topic, 10))) == list(range(1, 11))
     assert refusal(way_to_broker.answer) in REFUSED
+
+
+@pytest.mark.parametrize("code", [14, 15, 16],
+                         ids=["loading", "not-available", "not-coordinator"])
+def test_the_coordinator_of_the_group_moves(
+        once, signalbus, schema, make_topic, consume, way_to_broker, code):
+    """Answers that crash librdkafka's producers; the number is read again."""
+    topic = make_topic()
+    once(model("A", schema.make_signals("t", 10), topic, burst_count=10))
+    way_to_broker.refuse(OFFSET_FETCH, code)
+    signalbus("flushmany").expect_silence()
+    assert way_to_broker.sprung.is_set()
+    assert sorted(ids(consume(topic, 10))) == list(range(1, 11))
 
 
 def test_another_daemon_finishes_what_a_killed_one_left(
