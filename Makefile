@@ -11,7 +11,14 @@ CC       ?= cc
 CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wmissing-prototypes \
 	-Wstrict-prototypes
-HARDENING := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+# Level 3 needs gcc 12 and glibc 2.35; older ones take it as 2.
+HARDENING := -fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURCE \
+	-D_FORTIFY_SOURCE=3 -fPIE
+MACHINE   := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
+HARDENING += $(if $(filter x86_64,$(MACHINE)),-fcf-protection) \
+	$(if $(filter aarch64,$(MACHINE)),-mbranch-protection=standard)
+# The same program, whatever the folder that it is built in.
+PATHS     := -ffile-prefix-map=$(CURDIR)=.
 SANITIZE ?=
 PYTHON   ?= /usr/bin/python3
 BUILD    ?= build
@@ -45,19 +52,24 @@ test_claim_ordered_DOUBLES := clock_now
 
 CPPFLAGS_ALL = -D_GNU_SOURCE -DSIGNALBUS_VERSION='"$(VERSION)"' -DSYSCONFDIR='"$(sysconfdir)"' -DDOCDIR='"$(docdir)"' -Isrc \
 	$(HAVE_SYSTEMD:%=-DHAVE_SYSTEMD='"%"') $(shell pkg-config --cflags $(PACKAGES)) $(CPPFLAGS)
-CFLAGS_ALL   = -std=c11 -pthread $(WARNINGS) $(if $(SANITIZE),,$(HARDENING)) $(CFLAGS) \
+CFLAGS_ALL   = -std=c11 -pthread $(WARNINGS) $(if $(SANITIZE),,$(HARDENING)) $(PATHS) $(CFLAGS) \
 	$(SANITIZE:%=-fsanitize=%)
 LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%=-fsanitize=%) \
 	$(LDFLAGS)
 
 .DELETE_ON_ERROR:
 .PHONY: all clean help demo check check-unit check-integration check-asan \
-	check-tsan check-faults check-values coverage crash-points failing-calls \
+	check-tsan check-faults check-reproducible check-values coverage crash-points failing-calls \
 	lint model format \
 	deps-bench deps-build deps-demo deps-fuzz deps-lint deps-model deps-peers deps-test \
 	deps-valgrind
 
-all: $(BINARY) ## build build/signalbus
+all: $(BINARY) $(BUILD)/signalbus.spdx ## build build/signalbus
+
+# What the program consists of, in SPDX.
+$(BUILD)/signalbus.spdx: conf/spdx Makefile
+	@mkdir -p $(@D)
+	conf/spdx $(VERSION) $(PACKAGES) >$@
 
 $(BINARY): $(OBJECTS) $(TSAN_OBJECTS)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs $(PACKAGES)) -lm
@@ -129,6 +141,9 @@ check-asan: ## run all tests with AddressSanitizer and UndefinedBehaviorSanitize
 check-tsan: ## run all tests with ThreadSanitizer
 	TSAN_OPTIONS=exitcode=66:allocator_may_return_null=1:suppressions=$(abspath tests/tsan/suppressions) \
 		$(MAKE) check BUILD=build/tsan SANITIZE=thread CFLAGS="-O1 -g"
+
+check-reproducible: deps-build ## build twice in two folders, and compare
+	@tests/reproducible
 
 check-values: ## compare a million rows of mixed types with PostgreSQL's to_json
 	SIGNALBUS_VALUE_ROWS=1000000 $(MAKE) check-integration T=mixed_types

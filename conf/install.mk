@@ -12,14 +12,15 @@ RELINK := sed -e 's|(\(\(\.\./\)*\)conf/|(\1|g' \
 # Without libsystemd the daemon cannot tell systemd how it does.
 REUNIT := $(REPATH) $(if $(HAVE_SYSTEMD),,-e 's/^Type=notify/Type=exec/' -e '/^WatchdogSec=/d')
 
-install: all ## install under DESTDIR, PREFIX (default /usr/local), sysconfdir (default /etc)
+install: all $(BUILD)/signalbus.spdx ## install under DESTDIR, PREFIX (default /usr/local), sysconfdir (default /etc)
 	install -d "$(DESTDIR)$(bindir)" "$(DESTDIR)$(mandir)/man1" "$(DESTDIR)$(mandir)/man5" \
 		"$(DESTDIR)$(docdir)" "$(DESTDIR)$(unitdir)" "$(DESTDIR)$(sysusersdir)" \
 		"$(DESTDIR)$(tmpfilesdir)" "$(DESTDIR)$(sysconfdir)/signalbus"
 	install -m 755 $(BINARY) "$(DESTDIR)$(bindir)/signalbus"
 	install -m 644 man/signalbus.1 "$(DESTDIR)$(mandir)/man1/"
 	install -m 644 man/signalbus.conf.5 "$(DESTDIR)$(mandir)/man5/"
-	install -m 644 *.md LICENSE signalbus.conf.example conf/signalbus.cron "$(DESTDIR)$(docdir)/"
+	install -m 644 *.md LICENSE signalbus.conf.example conf/signalbus.cron $(BUILD)/signalbus.spdx \
+		"$(DESTDIR)$(docdir)/"
 	install -d "$(DESTDIR)$(docdir)/examples" "$(DESTDIR)$(docdir)/docs"
 	install -m 644 conf/examples/* "$(DESTDIR)$(docdir)/examples/"
 	install -m 644 docs/*.md docs/*.svg docs/*.pml "$(DESTDIR)$(docdir)/docs/"

@@ -139,6 +139,41 @@ def test_links_of_the_installed_documents(folder):
             assert "://" in link or (page.parent / link).exists(), f"{page}: {link}"
 
 
+def needed_libraries():
+    """The names of what the program is linked with, without the C library."""
+    named = re.findall(r"\(NEEDED\).*\[(?:lib)?(.*)\.so", run("readelf", "-dW", BINARY))
+    return set(named) - {"c", "m", "ld-linux-x86-64", "gcov"}
+
+
+@pytest.mark.skipif(is_sanitized() or counts_lines(), reason="built for something else")
+def test_the_program_is_hardened():
+    """As Debian's hardening-check does it; the compiler's flags are in the debug information."""
+    dynamic, headers, symbols = (run("readelf", flag, BINARY) for flag in ("-dW", "-lW", "-sW"))
+    assert "BIND_NOW" in dynamic and "PIE" in dynamic
+    assert "GNU_RELRO" in headers and not re.search(r"GNU_STACK .*E", headers)
+    assert "__stack_chk_fail" in symbols and "__vsnprintf_chk" in symbols
+    producers = set(re.findall(r"DW_AT_producer.*: (.*)",
+                               run("readelf", "--debug-dump=info", "-W", BINARY)))
+    assert producers
+    for flags in producers:
+        for flag in ("-fstack-clash-protection", "-fstack-protector-strong"):
+            assert flag in flags
+        assert "-fcf-protection" in flags or os.uname().machine != "x86_64"
+
+
+def test_paths_of_the_build_are_not_in_the_program():
+    assert str(ROOT).encode() not in BINARY.read_bytes()
+
+
+def test_the_list_of_dependencies_has_all_libraries(prefix):
+    text = (prefix / "share/doc/signalbus/signalbus.spdx").read_text()
+    listed = set(re.findall(r"SPDXRef-signalbus DYNAMIC_LINK SPDXRef-(?:lib)?(\S+)", text))
+    assert listed == needed_libraries()
+    assert len(re.findall(r"^PackageLicenseDeclared: [\w.-]+$", text, re.M)) == len(listed) + 1
+    unknown = subprocess.run([ROOT / "conf/spdx", "1.0", "zlib"], text=True, capture_output=True)
+    assert unknown.returncode != 0 and "which licence has zlib?" in unknown.stderr
+
+
 def test_make_without_pkg_config(folder):
     """It is about to be installed."""
     (folder / "bin").mkdir()
