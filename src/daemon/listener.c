@@ -19,6 +19,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define NAMED_MAX   10 /* models in a line of the log */
 #define ANSWER_S    10.0
 #define SELF_TEST_S 2.0
 #define WORKERS_S   0.1 /* between checks whether a worker is connected: workers come first */
@@ -123,15 +124,18 @@ static bool look_up(struct listener *l, size_t model, bool *has_trigger, struct 
 static bool look_up_all(struct listener *l, struct error *e)
 {
 	struct text silent = { 0 };
+	size_t count = 0;
 	bool ok = true;
 	for (size_t i = 0; ok && i < l->config->model_count; i++) {
 		bool has_trigger;
 		ok = look_up(l, i, &has_trigger, e);
-		if (ok && !has_trigger && config_autoflushes(l->config, i))
+		if (ok && !has_trigger && config_autoflushes(l->config, i) && count++ < NAMED_MAX)
 			text_addf(&silent, "%s%s", silent.length > 0 ? ", " : "",
 				l->config->models[i].name);
 	}
-	if (ok && !l->told && silent.length > 0)
+	if (count > NAMED_MAX)
+		text_addf(&silent, " and %zu other models", count - NAMED_MAX);
+	if (ok && !l->told && count > 0)
 		log_info("no wake-up trigger on the tables of %s: polling every %g s (\"signalbus "
 			 "triggers\" prints the triggers)",
 			silent.text, l->config->poll_interval);

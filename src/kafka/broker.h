@@ -40,11 +40,10 @@ struct lane *broker_lane_transactional(struct broker *broker, unsigned worker);
  * here each message is a batch of its own.  NULL with e if it cannot be created. */
 struct lane *broker_lane_alone(struct broker *broker, unsigned worker, struct error *e);
 
-/* The lane for bursts of a model, by its index, that are sent in order: lane.h says what that
- * means.  The workers share it, one after another, so that no message of one overtakes those of
- * another whose session has been lost.  Each model has its own, so that a failure of one model
- * causes no messages of another to be sent again.  NULL with e if it cannot be created. */
-struct lane *broker_lane_ordered(struct broker *broker, size_t model, struct error *e);
+/* The worker's lane for bursts that are sent in order: lane.h says what that means.  The next burst
+ * of a model may use another worker's: when a burst has ended, none of its messages is in flight.
+ * NULL with e if it cannot be created. */
+struct lane *broker_lane_ordered(struct broker *broker, unsigned worker, struct error *e);
 
 /* From now on, a thread asks every two seconds, and whenever in doubt, whether the broker answers,
  * and checks whether any of the sent messages are stored; a change is logged.  Producers that have

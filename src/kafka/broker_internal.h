@@ -27,10 +27,10 @@ struct broker {
 	_Atomic int64_t troubled_ns; /* when a problem was last found with one */
 	/* Everything below is under lock. */
 	pthread_mutex_t lock;
-	pthread_cond_t up;                             /* is_up has become true */
-	pthread_cond_t doubtful;                       /* in_doubt has, or leaving */
-	struct lane **lanes, **alone, **transactional; /* of each worker, … */
-	struct lane **ordered;                         /* … and model; NULL: not created yet */
+	pthread_cond_t up;              /* is_up has become true */
+	pthread_cond_t doubtful;        /* in_doubt has, or leaving */
+	struct lane **lanes, **ordered; /* of each worker; NULL: not created yet */
+	struct lane **alone, **transactional;
 	struct node_trouble *nodes;
 	struct instant stored_at; /* when a lane's last burst ended of which anything was stored */
 	unsigned unfit;           /* lanes that others replace … */

@@ -12,7 +12,7 @@ void broker_make_lanes(struct broker *broker)
 	broker->lanes = memory_new(broker->workers, sizeof(struct lane *));
 	broker->alone = memory_new(broker->workers, sizeof(struct lane *));
 	broker->transactional = memory_new(broker->workers, sizeof(struct lane *));
-	broker->ordered = memory_new(broker->config->model_count, sizeof(struct lane *));
+	broker->ordered = memory_new(broker->workers, sizeof(struct lane *));
 }
 
 static void free_lanes(struct lane **lanes, size_t count)
@@ -27,7 +27,7 @@ void broker_free_lanes(struct broker *broker)
 	free_lanes(broker->lanes, broker->workers);
 	free_lanes(broker->alone, broker->workers);
 	free_lanes(broker->transactional, broker->workers);
-	free_lanes(broker->ordered, broker->config->model_count);
+	free_lanes(broker->ordered, broker->workers);
 }
 
 /* The lane at place, created if there is none. */
@@ -132,9 +132,9 @@ struct lane *broker_lane_alone(struct broker *broker, unsigned worker, struct er
 	return have(broker, &broker->alone[worker], LANE_ALONE, e);
 }
 
-struct lane *broker_lane_ordered(struct broker *broker, size_t model, struct error *e)
+struct lane *broker_lane_ordered(struct broker *broker, unsigned worker, struct error *e)
 {
-	return have(broker, &broker->ordered[model], LANE_ORDERED, e);
+	return have(broker, &broker->ordered[worker], LANE_ORDERED, e);
 }
 
 static void poll_idle(struct broker *broker, struct lane **lanes, size_t count)
@@ -152,5 +152,5 @@ void broker_poll_idle_lanes(struct broker *broker)
 {
 	poll_idle(broker, broker->lanes, broker->workers);
 	poll_idle(broker, broker->alone, broker->workers);
-	poll_idle(broker, broker->ordered, broker->config->model_count);
+	poll_idle(broker, broker->ordered, broker->workers);
 }

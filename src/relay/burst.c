@@ -59,7 +59,7 @@ static bool begin_sending(struct burst *b, struct error *e)
 	if (b->transaction.is_used)
 		b->lane = b->transaction.lane;
 	else
-		b->lane = b->in_order ? broker_lane_ordered(b->broker, b->model->index, e)
+		b->lane = b->in_order ? broker_lane_ordered(b->broker, b->worker, e)
 				      : broker_lane(b->broker, b->worker);
 	if (b->lane == NULL)
 		return false;

@@ -349,9 +349,9 @@ struct lane *broker_lane(struct broker *broker, unsigned worker)
 	return &broker->usual;
 }
 
-struct lane *broker_lane_ordered(struct broker *broker, size_t model, struct error *e)
+struct lane *broker_lane_ordered(struct broker *broker, unsigned worker, struct error *e)
 {
-	(void)model;
+	seen.worker = worker;
 	if (!script.no_lane)
 		return &broker->ordered;
 	error_set(e, ERROR_BROKER, "kafka: cannot create a producer");
