@@ -88,13 +88,15 @@ def test_it_installs_and_uninstalls(folder):
     assert {"usr/bin/signalbus", "usr/lib/systemd/system/signalbus.service",
             "usr/lib/systemd/system/signalbus@.service", "usr/lib/sysusers.d/signalbus.conf",
             "usr/lib/tmpfiles.d/signalbus.conf", "usr/share/doc/signalbus/signalbus.cron",
-            "usr/share/man/man1/signalbus.1"} <= files_below(root)
+            "usr/share/man/man1/signalbus.1", "usr/share/zsh/site-functions/_signalbus",
+            "usr/share/bash-completion/completions/signalbus"} <= files_below(root)
     for name in files_below(root) - {"usr/bin/signalbus"}:
         assert (root / name).stat().st_mode & 0o777 == 0o644, name
     (root / "etc/signalbus/signalbus.conf").write_text("mine")
     make_install(f"DESTDIR={root}", "PREFIX=/usr", target="uninstall")
     assert files_below(root) == {"etc/signalbus/signalbus.conf"}
-    assert not (root / "usr/lib/systemd").exists()
+    for name in "usr/lib/systemd", "usr/share/bash-completion", "usr/share/zsh":
+        assert not (root / name).exists()
     (root / "etc/signalbus/signalbus.conf").unlink()
     for _ in range(2):
         make_install(f"DESTDIR={root}", "PREFIX=/usr", target="uninstall")

@@ -53,7 +53,8 @@ def check_cppcheck():
 
 def check_shellcheck():
     """shellcheck finds nothing in the shell scripts"""
-    return findings_of(run("shellcheck", "--format=gcc", *scripts("(ba|da)?sh")), notes=True)
+    shell_files = [*scripts("(ba|da)?sh"), *matching(r".*\.bash")]
+    return findings_of(run("shellcheck", "--format=gcc", *shell_files), notes=True)
 
 
 def check_mandoc():

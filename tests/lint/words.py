@@ -7,8 +7,8 @@ from csource import COMMENT_OR_STRING
 from documentation import help_text
 from tree import files, line_of, matching, text_of
 
-TEXTS = re.compile(r"[A-Z]+\.md|man/.*|docs/.*\.md|conf/.*|signalbus\.conf\.example")
-COMMENTED = r"Makefile|(src|tests)/(?!lint/words).*|\.ci/.*"
+TEXTS = re.compile(r"[A-Z]+\.md|man/.*|docs/.*\.md|conf/(?!completions/).*|signalbus\.conf\.example")
+COMMENTED = r"Makefile|(src|tests)/(?!lint/words).*|\.ci/.*|conf/completions/.*"
 
 WORDS = [
     (r"amid", "during, or within"),
