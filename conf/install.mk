@@ -29,6 +29,7 @@ install: all $(BUILD)/signalbus.spdx ## install under DESTDIR, PREFIX (default /
 	install -m 644 *.md LICENSE signalbus.conf.example conf/signalbus.cron $(BUILD)/signalbus.spdx \
 		"$(DESTDIR)$(docdir)/"
 	install -d "$(DESTDIR)$(docdir)/examples" "$(DESTDIR)$(docdir)/docs"
+	for folder in prometheus grafana; do install -D -m 644 -t "$(DESTDIR)$(docdir)/$$folder" conf/$$folder/*; done
 	install -m 644 conf/examples/* "$(DESTDIR)$(docdir)/examples/"
 	install -m 644 docs/*.md docs/*.svg docs/*.pml "$(DESTDIR)$(docdir)/docs/"
 	$(RELINK) -i "$(DESTDIR)$(docdir)/README.md" "$(DESTDIR)$(docdir)"/docs/*.md

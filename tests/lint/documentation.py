@@ -7,6 +7,9 @@ MAN_PAGE = "man/signalbus.1"
 SETTINGS_PAGE = "man/signalbus.conf.5"
 EXAMPLE = "signalbus.conf.example"
 ARCHITECTURE = "docs/architecture.md"
+RULES = "conf/prometheus/signalbus.rules.yml"
+RULES_TEST = "tests/watching/rules.test.yml"
+DASHBOARD = "conf/grafana/signalbus.json"
 BINARY = "build/signalbus"
 
 
@@ -126,6 +129,21 @@ def check_settings():
 def check_metrics():
     """signalbus(1) describes each metric"""
     yield from lacking(MAN_PAGE, page(MAN_PAGE), "metric", metrics(), item)
+
+
+def check_watching():
+    """rules and dashboard use metrics that there are, the dashboard all, and alerts have tests"""
+    known = set(metrics())
+    for file in RULES, DASHBOARD:
+        text = text_of(file)
+        for used in re.finditer(r"\b(?:signalbus|process)_\w+", text):
+            if re.sub(r"_(bucket|count|sum)$", "", used[0]) not in known:
+                yield f"{file}:{line_of(text, used.start())}: there is no metric {used[0]}"
+    yield from lacking(DASHBOARD, text_of(DASHBOARD), "metric", metrics(),
+                       lambda name: rf"\b{name}(_bucket|_count)?\b")
+    for alert in re.findall(r"alert: (\w+)", text_of(RULES)):
+        if not re.search(rf"alertname: {alert}\n +exp_alerts:", text_of(RULES_TEST)):
+            yield f"{RULES_TEST}:1: no test expects the alert {alert}"
 
 
 def check_example():
