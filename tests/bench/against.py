@@ -13,6 +13,7 @@ import measure
 import report
 import throughput
 import world as worlds
+from exactly_once import ONCE
 
 TITLE = "This revision against {}"
 
@@ -21,8 +22,8 @@ def flush(world, options, *, burst, words, **model):
     return throughput.flush(world, options, words, burst, **model)
 
 
-def many(burst, jobs):
-    return functools.partial(flush, burst=burst, words=("flushmany", "-j", jobs))
+def many(burst, jobs, **more):
+    return functools.partial(flush, burst=burst, words=("flushmany", "-j", jobs), **more)
 
 
 CASES = {
@@ -33,6 +34,12 @@ CASES = {
     "-j16/1": many(1, 16),
     "-j1/1": many(1, 1),
     "latency": functools.partial(latency.commits, rate=200),
+    "once-j8/1000": many(1000, 8, settings=ONCE),
+    "once-j2/1000": many(1000, 2, settings=ONCE),
+    "once-j1/1000": many(1000, 1, settings=ONCE),
+    "once-j8/1": many(1, 8, settings=ONCE),
+    "once-j1/1": many(1, 1, settings=ONCE),
+    "once-latency": functools.partial(latency.commits, rate=200, **ONCE),
 }
 
 

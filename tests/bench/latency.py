@@ -64,7 +64,7 @@ def write_and_consume(world, backlog, rate, seconds):
                      latencies=[us / 1000 for us in microseconds])
 
 
-def commits(world, options, rate, triggers=True, dead=False):
+def commits(world, options, rate, triggers=True, dead=False, **settings):
     seconds = options.seconds(4 if rate == 2000 else 10)
     with contextlib.ExitStack() as stack:
         backlog = stack.enter_context(world.backlog(0))
@@ -73,7 +73,8 @@ def commits(world, options, rate, triggers=True, dead=False):
             make_dead_rows(world, backlog)
         if triggers:
             backlog.install_triggers()
-        stack.enter_context(Daemon(world, [backlog.model(key="id", burst_count=BURST)]))
+        stack.enter_context(Daemon(world, [backlog.model(key="id", burst_count=BURST)],
+                                   **settings))
         return write_and_consume(world, backlog, rate, seconds)
 
 

@@ -35,11 +35,12 @@ def producer(world, options):
 
 
 def flush(world, options, words, burst, **model):
-    """A flush from its start to its exit."""
+    """A flush from its start to its exit.  Settings of the bus may be among the model's."""
     rows = options.rows(ROWS[burst])
+    is_once = model.get("settings", {}).get("delivery") == "exactly-once"
     with world.backlog(rows) as backlog:
         timing = measure.run(world, backlog.flush(*words, burst=burst, **model), rows)
-        backlog.check_sent()
+        backlog.check_sent(is_transactional=is_once)
     return timing
 
 

@@ -223,14 +223,20 @@ class Backlog:
         self.world.execute(subprocess.run(command, check=True, capture_output=True,
                                           text=True).stdout)
 
-    def flush(self, *arguments, burst, **model):
-        return self.world.signalbus([self.model(burst_count=burst, **model)], *arguments)
+    def flush(self, *arguments, burst, settings=None, **model):
+        return self.world.signalbus([self.model(burst_count=burst, **model)], *arguments,
+                                    **(settings or {}))
 
-    def check_sent(self, rows=None, left=0):
-        """Each row has become one message, and none is left, or this number if rows stay."""
+    def check_sent(self, rows=None, left=0, is_transactional=False):
+        """
+        Each row has become one message, and none is left, or this number if rows stay.  Messages
+        in transactions have to be read, because the log also holds the transactions' markers.
+        """
         rows = self.rows if rows is None else rows
         found = self.world.value(f"SELECT count(*) FROM {self.table}")
-        sent = self.world.topics.count_in_log(self.topic)
+        topics = self.world.topics
+        sent = (len(topics.read(self.topic, rows)) if is_transactional
+                else topics.count_in_log(self.topic))
         if found != left or sent != rows:
             raise AssertionError(f"{rows} rows: {found} are left and {sent} were sent")
 
