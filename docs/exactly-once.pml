@@ -8,9 +8,10 @@
  *      slot before (init_transactions); reads the number that is stored for the group; and resolves
  *      what is still prepared for the slot;
  *   2. claims and deletes rows, in a database transaction;
- *   3. sends their messages in a Kafka transaction; as its last write, this stores the number of
- *      the burst as the committed offset of the group;
- *   4. prepares the database transaction, under that number;
+ *   3. sends their messages in a Kafka transaction;
+ *   4. prepares the database transaction, under the number of the burst, and meanwhile stores this
+ *      number as the committed offset of the group, in the Kafka transaction: either may be done
+ *      first;
  *   5. commits the Kafka transaction;
  *   6. reads the number back, and commits what is prepared if it is this one; otherwise it rolls
  *      back.
@@ -230,6 +231,17 @@ inline send(what, content)
 	}
 }
 
+/* End the database transaction, if its session is still there. */
+inline prepare()
+{
+	atomic {
+		if
+		:: !session[me] -> goto take
+		:: else -> row[r] = prepared; prepared_number = n; claimer = NOBODY
+		fi
+	}
+}
+
 /* A new producer of the same id, which has begun. */
 inline fence()
 {
@@ -323,19 +335,16 @@ claim:	atomic {
 	send(message, r);
 	if
 	:: doubt -> goto give_up
-	:: else -> send(number, n)
-	fi;
-	if
-	:: doubt -> goto give_up
 	:: else
 	fi;
-	atomic {
-		if
-		:: !session[me] -> goto take
-		:: else -> row[r] = prepared; prepared_number = n; claimer = NOBODY
-		fi
-	}
-	send(commit, 0);
+	if
+	:: true -> prepare(); send(number, n)
+	:: true -> send(number, n); prepare()
+	fi;
+	if
+	:: doubt /* about the number: what is prepared will be rolled back */
+	:: else -> send(commit, 0)
+	fi;
 
 #ifdef NO_READ
 	decide(outcome == succeeded);

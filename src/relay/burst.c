@@ -170,8 +170,7 @@ static void add_row(const struct burst *b, size_t row, struct text *t)
 	encode_identity(b->model, b->fields, t);
 }
 
-/* The topic of a row that was sent; valid until the next row is encoded. */
-static const char *topic_of(const struct burst *b, size_t row)
+const char *burst_topic(const struct burst *b, size_t row)
 {
 	struct message message;
 	struct error e;
@@ -234,7 +233,7 @@ static bool set_failure(const struct burst *b, size_t row, size_t left, struct e
 		return error_set(e, ERROR_BROKER, "model \"%s\": %s", name, reason);
 	if (entry->verdict == VERDICT_TOPIC)
 		return error_set(e, ERROR_TOPIC, "model \"%s\": topic \"%s\": %s", name,
-			topic_of(b, row), reason);
+			burst_topic(b, row), reason);
 	if (entry->verdict < VERDICT_TOPIC && !is_refused)
 		return error_set(e, ERROR_BROKER,
 			"model \"%s\": %zu of %zu signals were not stored within %g s: %s", name,
@@ -326,7 +325,8 @@ static bool settle(struct burst *b, struct burst_result *result, struct error *e
 	bool ok = true;
 	bool any = ledger_decide(&b->ledger, rules_for(b), outcomes) > 0;
 	bool has_next = prefetch(b, result, &next);
-	const struct settle_request request = { outcomes, has_next ? &next : NULL };
+	const struct settle_request request = { .outcomes = outcomes,
+		.next = has_next ? &next : NULL };
 	if (any)
 		ok = store_settle(b->store, b->model, &b->claim, &request, e);
 	else
@@ -344,19 +344,20 @@ static bool settle(struct burst *b, struct burst_result *result, struct error *e
 static bool settle_exactly(struct burst *b, struct burst_result *result, struct error *e)
 {
 	struct row_outcome *outcomes = memory_new(b->claim.count, sizeof *outcomes);
-	const struct settle_request request = { outcomes, NULL };
-	size_t sent;
+	size_t sent = 0;
 	struct error own;
 	bool any = ledger_decide(&b->ledger, rules_for(b), outcomes) > 0;
 	bool may = !any || transaction_may_settle(b, outcomes, &sent, e);
+	const struct settle_request request = { .outcomes = outcomes,
+		.meanwhile = sent > 0 ? transaction_store_number : NULL,
+		.arg = b };
 	bool ok = true;
 	if (any && may)
 		ok = store_settle(b->store, b->model, &b->claim, &request, e) &&
 		     transaction_finish(b, outcomes, sent, result, e);
 	else
 		store_abandon(b->store);
-	bool failed = !may && ledger_all_stored(&b->ledger); /* no message is to blame */
-	if (ok && !failed && !conclude(b, outcomes, result, &own)) {
+	if (ok && !conclude(b, outcomes, result, &own)) {
 		*e = own;
 		ok = false;
 	}

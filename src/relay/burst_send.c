@@ -58,8 +58,5 @@ static const struct message *message_of(void *arg, size_t slot)
 void burst_close(struct burst *b, struct ledger *l)
 {
 	lane_await(b->lane, l, b->deadline, &(struct lane_memory){ message_of, b });
-	if (b->transaction.is_used && !b->transaction.is_probe && l->count > 0 &&
-		ledger_all_stored(l))
-		transaction_store_number(b, message_of(b, 0)->topic);
 	lane_end(b->lane, l);
 }

@@ -208,11 +208,15 @@ void transaction_begin(struct burst *b)
 		log_debug("%s", t->failure.text);
 }
 
-void transaction_store_number(struct burst *b, const char *topic)
+void transaction_store_number(void *arg)
 {
+	struct burst *b = arg;
 	struct transaction *t = &b->transaction;
-	snprintf(t->topic, sizeof t->topic, "%s", topic);
-	t->has_number = lane_store_number(t->lane, topic, t->number, b->deadline, &t->failure);
+	size_t row = 0;
+	while (b->ledger.entries[row].verdict != VERDICT_STORED)
+		row++; /* there is one, because something is to be deleted */
+	snprintf(t->topic, sizeof t->topic, "%s", burst_topic(b, row));
+	t->has_number = lane_store_number(t->lane, t->topic, t->number, b->deadline, &t->failure);
 }
 
 /* How many rows are to be deleted because their messages are stored. */
@@ -231,15 +235,12 @@ bool transaction_may_settle(
 	*sent = count_sent(b, outcomes);
 	if (*sent == 0)
 		store_prepare_as(b->store, 0);
-	if (*sent == 0 || (t->is_whole && t->has_number))
+	if (*sent == 0 || t->is_whole)
 		return true;
 	for (size_t i = 0; i < b->claim.count; i++)
 		outcomes[i].outcome = OUTCOME_KEEP;
-	if (t->is_whole)
-		*e = t->failure;
-	else
-		error_set(e, ERROR_BROKER, "not all of its messages could be stored");
-	return error_prefix(e, "model \"%s\"", b->model->settings->name);
+	return error_set(e, ERROR_BROKER, "model \"%s\": not all of its messages could be stored",
+		b->model->settings->name);
 }
 
 /* Whether the transaction is committed, and nothing is in doubt. */
@@ -248,6 +249,10 @@ static bool commit(struct burst *b, struct error *why)
 	struct transaction *t = &b->transaction;
 	struct instant deadline = deadline_of(b);
 	int64_t stored;
+	if (!t->has_number) {
+		*why = t->failure;
+		return false;
+	}
 	if (!lane_commit(t->lane, deadline, why) ||
 		!lane_read_number(t->lane, t->topic, &stored, deadline, why))
 		return false;

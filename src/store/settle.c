@@ -174,6 +174,8 @@ static bool finish(struct store *s, const struct model *m, struct claim *claim,
 		last_burst_clean(m, claim, d->rows); /* if everything succeeds */
 	if (request->next != NULL)
 		store_prefetch(s, m, request->next);
+	if (request->meanwhile != NULL)
+		request->meanwhile(request->arg);
 	return db_receive(s->db, calls, count, store_deadline(s), e);
 }
 

@@ -210,6 +210,9 @@ struct settle_request {
 	 * sent right after the commit, so that the server does not wait.  Before any other use of
 	 * the store, call store_abandon(). */
 	const struct claim_request *next;
+	/* If set, called while the server ends the transaction. */
+	void (*meanwhile)(void *arg);
+	void *arg;
 };
 
 /* Delete the rows that were sent, move those that become dead letters, and commit.  If not all

@@ -117,8 +117,8 @@ static void *consume_all(void *arg)
 	char reason[512];
 	const char *const properties[][2] = { { "bootstrap.servers", run->argv[3] },
 		{ "group.id", "latency" }, { "enable.auto.commit", "false" },
-		{ "enable.partition.eof", "true" },
-		{ "isolation.level", "read_committed" }, { "socket.nagle.disable", "true" } };
+		{ "enable.partition.eof", "true" }, { "isolation.level", "read_committed" },
+		{ "socket.nagle.disable", "true" } };
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	for (size_t i = 0; i < sizeof properties / sizeof properties[0]; i++)
 		if (rd_kafka_conf_set(conf, properties[i][0], properties[i][1], reason,

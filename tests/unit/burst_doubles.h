@@ -280,6 +280,8 @@ bool store_settle(struct store *s, const struct model *m, struct claim *claim,
 	prepare_double();
 	if (!all_go)
 		keep_some(claim, outcomes);
+	if (request->meanwhile != NULL)
+		request->meanwhile(request->arg);
 	for (size_t row = 0; row < claim->count; row++) {
 		seen.moved[row] = outcomes[row].outcome == OUTCOME_DEAD_LETTER;
 		seen.moved_count += seen.moved[row];

@@ -37,12 +37,12 @@ START_TEST(a_burst_is_prepared_then_committed_in_kafka_and_then_here)
 {
 	begin_once(3);
 	ck_assert(run_once());
-	check_calls("take fence read begin number prepare commit read COMMIT");
+	check_calls("take fence read begin prepare number commit read COMMIT");
 	ck_assert_uint_eq(world.result.sent, 3);
 	ck_assert_int_eq(world.result.transaction, TRANSACTION_COMMITTED);
 	int64_t number = once.stored;
 	ck_assert(run_once());
-	check_calls("begin number prepare commit read COMMIT");
+	check_calls("begin prepare number commit read COMMIT");
 	ck_assert_int_gt(once.stored, number);
 	end_once();
 }
@@ -65,7 +65,7 @@ START_TEST(after_doubt_it_fences_reads_and_then_decides)
 	once.commit_is_in_doubt = true;
 	once.commit_is_lost = doubts[_i].is_lost;
 	bool ok = run_once();
-	snprintf(expected, sizeof expected, "take fence read begin number prepare commit %s",
+	snprintf(expected, sizeof expected, "take fence read begin prepare number commit %s",
 		doubts[_i].calls);
 	check_calls(expected);
 	ck_assert_int_eq(ok, !doubts[_i].is_lost);
@@ -83,14 +83,14 @@ START_TEST(without_an_answer_it_stays_prepared_until_there_is_one)
 	ck_assert(run_once());
 	once.commit_is_in_doubt = once.read_fails = true;
 	ck_assert(!run_once());
-	check_calls("begin number prepare commit forget fence read");
+	check_calls("begin prepare number commit forget fence read");
 	ck_assert_int_eq(world.result.transaction, TRANSACTION_UNDECIDED);
 	ck_assert_uint_eq(once.prepared_count, 1);
 	ck_assert(!run_once());
 	check_calls("fence read"); /* nothing new is claimed */
 	once.commit_is_in_doubt = once.read_fails = false;
 	ck_assert(run_once());
-	check_calls("fence read COMMIT begin number prepare commit read COMMIT");
+	check_calls("fence read COMMIT begin prepare number commit read COMMIT");
 	end_once();
 }
 END_TEST
@@ -100,10 +100,23 @@ START_TEST(a_number_that_cannot_be_stored_fails_the_burst)
 	begin_once(3);
 	once.number_fails = true;
 	ck_assert(!run_once());
-	check_calls("take fence read begin number fence");
-	ck_assert_uint_eq(seen.settles, 0);
+	check_calls("take fence read begin prepare number forget fence read ROLLBACK");
+	ck_assert_int_eq(world.result.transaction, TRANSACTION_ROLLED_BACK);
 	ck_assert_uint_eq(world.result.sent, 0);
 	ck_assert_ptr_nonnull(strstr(world.error.text, "no answer to the number"));
+	end_once();
+}
+END_TEST
+
+/* After some of its rows have been sent. */
+START_TEST(a_claim_that_fails_midway_leaves_nothing_open)
+{
+	begin_once(3);
+	script.streamed = 2;
+	script.claim_error = ERROR_DATABASE;
+	ck_assert(!run_once());
+	check_calls("take fence read begin fence");
+	ck_assert_int_eq(world.result.transaction, TRANSACTION_NONE);
 	end_once();
 }
 END_TEST
@@ -119,7 +132,7 @@ START_TEST(a_rejected_message_is_found_in_transactions_that_are_aborted)
 	const struct attempt *last = &seen.attempts[seen.attempt_count - 1];
 	ck_assert_uint_eq(last->sent, 3);
 	ck_assert(!last->has[2]);
-	check_calls("take fence read begin fence begin number prepare commit read COMMIT");
+	check_calls("take fence read begin fence begin prepare number commit read COMMIT");
 	ck_assert_int_eq(world.error.kind, ERROR_REJECTED);
 	end_once();
 }
@@ -206,6 +219,7 @@ int main(void)
 		{ after_doubt_it_fences_reads_and_then_decides, COUNT(doubts), 0 },
 		{ without_an_answer_it_stays_prepared_until_there_is_one, 1, 0 },
 		{ a_number_that_cannot_be_stored_fails_the_burst, 1, 0 },
+		{ a_claim_that_fails_midway_leaves_nothing_open, 1, 0 },
 		{ a_rejected_message_is_found_in_transactions_that_are_aborted, 1, 0 },
 		{ what_the_broker_stores_without_the_rest_is_not_deleted, 1, 0 },
 		{ a_row_that_cannot_go_after_all_rolls_everything_back, 1, 0 },

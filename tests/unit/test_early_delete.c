@@ -311,7 +311,7 @@ static void delete_early(void)
 
 static bool settle(void)
 {
-	const struct settle_request request = { world.outcomes, &next_claim };
+	const struct settle_request request = { .outcomes = world.outcomes, .next = &next_claim };
 	return store_settle(&world.store, &world.model, &world.claim, &request, &world.error);
 }
 
