@@ -1,6 +1,7 @@
 #include "cli/command.h"
 
 #include "base/clock.h"
+#include "base/core_dump.h"
 #include "base/error.h"
 #include "base/retry.h"
 #include "base/stop.h"
@@ -30,8 +31,8 @@ static void warn_if_open(const char *file)
 	struct stat st;
 	if (stat(file, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IROTH))
 		log_warning("%s contains a password or a key and others may read it; run chmod o-r "
-			    "on it, or keep it in a separate file",
-			file);
+			    "%s",
+			file, file);
 }
 
 struct config *command_load(const struct command_line *line, enum log_level level)
@@ -44,6 +45,7 @@ struct config *command_load(const struct command_line *line, enum log_level leve
 	problems_free(&problems);
 	if (config == NULL) /* an invalid file changes nothing, even on a reload */
 		return NULL;
+	core_dump_allow(config->core_dumps);
 	log_set_level(level_of(line, config, level));
 	log_set_format((enum log_format)config->log_format);
 	for (size_t i = 0; i < config->secret_files.count; i++)

@@ -1,6 +1,7 @@
 /*
  * main - the command line.  Commands are rows of a table, which the help and the checks read.
  */
+#include "base/core_dump.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/suggest.h"
@@ -229,6 +230,7 @@ static void raise_descriptor_limit(void)
 int main(int argc, char **argv)
 {
 	struct options o;
+	core_dump_allow(false); /* until the configuration says something else */
 	if (!fill_standard_descriptors())
 		return EXIT_FAILURE; /* and nowhere to report it */
 	if (!stop_install()) {

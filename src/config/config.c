@@ -281,7 +281,7 @@ static void read_tree(struct reader *r, const char *content)
 struct config *config_load(
 	const char *file, const struct config_checks *checks, struct problems *problems)
 {
-	char *content = file_read(file, problems);
+	char *content = file_read(file, FILE_MAIN, problems);
 	if (content == NULL)
 		return NULL;
 	size_t before = problems->count;

@@ -82,8 +82,9 @@ struct config {
 	const char *metrics_listen;    /* HOST:PORT, validated with address_parse(); NULL: none */
 	int log_level;                 /* enum log_level, or -1: the command's default */
 	int log_format;                /* enum log_format */
-	struct strings
-		secret_files; /* those, including included ones, that contain passwords or keys */
+	bool core_dumps;
+	struct strings allowed_properties; /* of those that run code */
+	struct strings secret_files;       /* those that contain passwords or keys */
 	struct config_memory *memory;
 };
 

@@ -5,47 +5,126 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* Far more than any real file; prevents a wrong path to a huge file from filling memory. */
 #define FILE_MAX_BYTES (16 << 20)
 
+#define PIPE_WAIT_MS 10000
+
 /* The depth to which libconfig follows @include. */
 #define INCLUDE_MAX_DEPTH 10
 
-char *file_read(const char *path, struct problems *problems)
+/* Whether everybody may put other files into the folder of a path.  A folder of a file system that
+ * is mounted read-only cannot be changed, such as a volume of Kubernetes, whose mode is 0777. */
+static bool is_in_open_folder(const char *path)
+{
+	struct stat st;
+	struct statvfs mounted;
+	char *copy = text_copy(path);
+	const char *folder = dirname(copy);
+	bool is_open = stat(folder, &st) == 0 && (st.st_mode & S_IWOTH) &&
+		       !(st.st_mode & S_ISVTX) && statvfs(folder, &mounted) == 0 &&
+		       !(mounted.f_flag & ST_RDONLY);
+	free(copy);
+	return is_open;
+}
+
+/* The configuration says which programs are executed and where passwords are sent, so nobody else
+ * may write it, as sshd(8) has it for its files.  Returns false with a problem. */
+static bool check_writers(struct place at, const struct stat *st, struct problems *problems)
+{
+	bool is_ours = st->st_uid == 0 || st->st_uid == geteuid();
+	bool is_closed = (st->st_mode & (S_IWGRP | S_IWOTH)) == 0;
+	if (!is_ours)
+		problems_add(problems, at,
+			"its owner, uid %u, is neither root nor the user of this process, and may "
+			"change it; run chown %u %s",
+			st->st_uid, geteuid(), at.file);
+	else if (!is_closed)
+		problems_add(problems, at,
+			"others may change it (its mode is %04o); run chmod go-w %s",
+			st->st_mode & 07777, at.file);
+	else if (S_ISREG(st->st_mode) && is_in_open_folder(at.file))
+		problems_add(problems, at,
+			"others may replace it, as everybody may write to its folder; run chmod "
+			"o-w on the folder");
+	else
+		return true;
+	return false;
+}
+
+/* A descriptor of a file that may be used; -1 with a problem.  A pipe that nobody writes to, or a
+ * device, must not block. */
+static int open_file(struct place at, enum file_kind kind, struct problems *problems)
+{
+	struct stat st = { 0 };
+	int fd = open(at.file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st) != 0)
+		problems_add(problems, at, "cannot read the configuration: %s%s", strerror(errno),
+			errno == ENOENT ? "; an example is installed as " DOCDIR
+					  "/signalbus.conf.example"
+					: "");
+	else if (S_ISDIR(st.st_mode))
+		problems_add(problems, at, "cannot read the configuration: %s", strerror(EISDIR));
+	else if (!S_ISREG(st.st_mode) && !(S_ISFIFO(st.st_mode) && kind == FILE_MAIN))
+		problems_add(problems, at, "is no regular file");
+	else if (check_writers(at, &st, problems))
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* As read(), with a time limit for who writes to a pipe. */
+static ssize_t read_some(int fd, char *buffer, size_t size)
+{
+	struct pollfd readable = { .fd = fd, .events = POLLIN };
+	int ready = poll(&readable, 1, PIPE_WAIT_MS);
+	if (ready > 0)
+		return read(fd, buffer, size);
+	errno = ready == 0 ? ETIMEDOUT : errno;
+	return -1;
+}
+
+static bool check_content(const char *path, const struct text *content, struct problems *problems)
+{
+	const struct place start = { path, 1 };
+	if (content->length > FILE_MAX_BYTES)
+		problems_add(problems, start, "the configuration is larger than 16 MiB");
+	else if (strlen(content->text) != content->length)
+		problems_add(problems, start, "the configuration is not text: it has NUL bytes");
+	else
+		return true;
+	return false;
+}
+
+char *file_read(const char *path, enum file_kind kind, struct problems *problems)
 {
 	struct text content = { 0 };
 	char buffer[65536];
-	ssize_t got = -1;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int reason = errno;
-	while (fd >= 0 && (got = read(fd, buffer, sizeof buffer)) > 0 &&
-		content.length <= FILE_MAX_BYTES)
+	ssize_t got;
+	const struct place file = { path, 0 };
+	int fd = open_file(file, kind, problems);
+	if (fd < 0)
+		return NULL;
+	while ((got = read_some(fd, buffer, sizeof buffer)) > 0 && content.length <= FILE_MAX_BYTES)
 		text_add(&content, buffer, (size_t)got);
-	if (fd >= 0 && got < 0)
-		reason = errno;
-	if (fd >= 0)
-		close(fd);
+	int reason = errno;
+	close(fd);
+	explicit_bzero(buffer, sizeof buffer); /* it may have passwords */
 	/* libconfig requires a line feed after a comment. */
 	bool is_ended = content.length == 0 || content.text[content.length - 1] == '\n';
 	text_add(&content, "\n", is_ended ? 0 : 1);
-	const struct place start = { path, 1 };
-	if (fd < 0 && reason == ENOENT)
-		problems_add(problems, (struct place){ path, 0 },
-			"cannot read the configuration: %s; an example is installed as "
-			"%s/signalbus.conf.example",
-			strerror(reason), DOCDIR);
-	else if (got < 0)
-		problems_add(problems, (struct place){ path, 0 },
-			"cannot read the configuration: %s", strerror(reason));
-	else if (content.length > FILE_MAX_BYTES)
-		problems_add(problems, start, "the configuration is larger than 16 MiB");
-	else if (strlen(content.text) != content.length)
-		problems_add(problems, start, "the configuration is not text: it has NUL bytes");
-	else
+	if (got < 0)
+		problems_add(problems, file, "cannot read the configuration: %s", strerror(reason));
+	else if (check_content(path, &content, problems))
 		return content.text;
 	text_free(&content);
 	return NULL;
@@ -74,7 +153,7 @@ static bool check_includes(
 static bool check_included(
 	const char *path, const char *folder, unsigned depth, struct problems *problems)
 {
-	char *content = file_read(path, problems);
+	char *content = file_read(path, FILE_INCLUDED, problems);
 	if (content == NULL)
 		return true;
 	if (value_mark_length(content) > 0)

@@ -13,8 +13,12 @@
 #define DOCDIR "/usr/local/share/doc/signalbus"
 #endif
 
-/* The whole file as a string to be freed; NULL with a problem.  It may be a pipe. */
-char *file_read(const char *path, struct problems *problems);
+/* Only the configuration itself may be a pipe. */
+enum file_kind { FILE_MAIN, FILE_INCLUDED };
+
+/* The whole file as a string to be freed; NULL with a problem, also if other users than root and
+ * that of this process may change it. */
+char *file_read(const char *path, enum file_kind kind, struct problems *problems);
 
 /* The path of the file that a line includes, in libconfig's include directory, to be freed; NULL if
  * the line includes none. */

@@ -94,7 +94,8 @@ static bool enter_included(struct parser *p)
 		return false;
 	s->at += strcspn(s->at, "\n");
 	struct problems ignored = { 0 };
-	char *text = p->source_count < SOURCES_MAX ? file_read(path, &ignored) : NULL;
+	char *text =
+		p->source_count < SOURCES_MAX ? file_read(path, FILE_INCLUDED, &ignored) : NULL;
 	problems_free(&ignored);
 	if (text != NULL)
 		add_source(p, path, text);

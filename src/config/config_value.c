@@ -189,10 +189,9 @@ static const char *path_of(struct config *c, const config_setting_t *s)
 	return included != NULL ? value_keep(c, text_format("%s/%s", folder, included)) : c->file;
 }
 
-static void note_secret(struct config *c, const config_setting_t *s)
+static void note_secret_file(struct config *c, const char *file)
 {
 	struct strings *files = &c->secret_files;
-	const char *file = path_of(c, s);
 	for (size_t i = 0; i < files->count; i++)
 		if (strcmp(files->items[i], file) == 0)
 			return;
@@ -209,8 +208,9 @@ void value_read_secret(
 	if (config_setting_get_string(s) != NULL) {
 		value = config_setting_get_string(s);
 		if (is_password(config_setting_name(s), value))
-			note_secret(r->config, s);
+			note_secret_file(r->config, path_of(r->config, s));
 	} else if (alone && config_setting_lookup_string(s, "file", &name)) {
+		note_secret_file(r->config, name);
 		value = r->checks->skips_secrets ? NULL : secret_from_file(r, row, s, name);
 	} else if (alone && config_setting_lookup_string(s, "env", &name)) {
 		value = r->checks->skips_secrets ? NULL : secret_from_environment(r, row, s, name);
@@ -302,6 +302,9 @@ static void add_string(struct reader *r, const struct setting *row, const config
 		if (strcmp(strings->items[i], value) == 0)
 			problems_add(r->problems, value_place(r->config, s),
 				"%s names \"%s\" twice", row->name, value);
+	int ignored;
+	if (row->choices != NULL)
+		value_read_choice(r, row, s, &ignored);
 	strings->items[strings->count++] = value;
 }
 
@@ -364,6 +367,39 @@ static enum property_answer check_property(
 	return answer;
 }
 
+static bool is_among(const char *const *names, const char *name)
+{
+	for (; *names != NULL; names++)
+		if (strcmp(*names, name) == 0)
+			return true;
+	return false;
+}
+
+/* Whether a property executes no code, or is in allow_kafka_properties, which may be further down
+ * in the file.  Asked before librdkafka gets it: that loads plug-ins at once. */
+static bool may_set(const struct reader *r, const char *name)
+{
+	static const char allowing[] = "allow_kafka_properties";
+	const config_setting_t *allowed = config_lookup(&r->config->memory->tree, allowing);
+	if (!is_among(setting_find(&top_settings, allowing)->choices, name))
+		return true;
+	for (int i = 0; allowed != NULL && i < config_setting_length(allowed); i++) {
+		const char *one = config_setting_get_string_elem(allowed, i);
+		if (one != NULL && strcmp(one, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Files of which a property has the path. */
+static void note_key_file(struct config *c, const char *written, const char *path)
+{
+	static const char *const keys[] = { "ssl_key_location", "ssl_keystore_location",
+		"sasl_kerberos_keytab", "sasl_oauthbearer_assertion_private_key_file", NULL };
+	if (is_among(keys, written))
+		note_secret_file(c, path);
+}
+
 static void read_property(struct reader *r, const struct setting *row, const config_setting_t *s)
 {
 	struct config *c = r->config;
@@ -373,10 +409,18 @@ static void read_property(struct reader *r, const struct setting *row, const con
 		*p = '.';
 	struct property p = { name, property_value(r, row, s), value_place(c, s) };
 	struct error e;
+	if (!may_set(r, written)) {
+		problems_add(r->problems, p.place,
+			"%s.%s executes or loads a program; if that is meant, set "
+			"allow_kafka_properties = ( \"%s\" )",
+			row->name, written, written);
+		return;
+	}
 	if (p.value == NULL)
 		return;
 	if (check_property(r, &p, written, &e) != PROPERTY_TAKEN)
 		problems_add(r->problems, p.place, "%s.%s: %s", row->name, written, e.text);
+	note_key_file(c, written, p.value);
 	c->kafka[c->kafka_count++] = p;
 }
 

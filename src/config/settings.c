@@ -23,6 +23,10 @@ static const char *const delivery_names[] = {
 	[DELIVERY_AT_LEAST_ONCE] = "at-least-once", [DELIVERY_EXACTLY_ONCE] = "exactly-once", NULL
 };
 
+/* Properties by which librdkafka executes programs and loads libraries. */
+static const char *const code_properties[] = { "plugin_library_paths", "sasl_kerberos_kinit_cmd",
+	"ssl_engine_location", "ssl_providers", NULL };
+
 static const struct setting top_rows[] = {
 	{ .name = "database",
 		.type = SETTING_SECRET,
@@ -111,6 +115,15 @@ static const struct setting top_rows[] = {
 		.choices = log_format_names,
 		.preset = LOG_FORMAT_TEXT,
 		.help = "lines of text, or a JSON object each" },
+	{ .name = "core_dumps",
+		.type = SETTING_BOOLEAN,
+		.field = offsetof(struct config, core_dumps),
+		.help = "whether a crash may write the memory, with passwords, to a file" },
+	{ .name = "allow_kafka_properties",
+		.type = SETTING_STRINGS,
+		.field = offsetof(struct config, allowed_properties),
+		.choices = code_properties,
+		.help = "properties in kafka that execute programs or load libraries" },
 };
 
 static const struct setting model_rows[] = {

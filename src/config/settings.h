@@ -30,10 +30,10 @@ struct setting {
 	const char *name;
 	enum setting_type type;
 	bool required;
-	size_t field; /* offset in struct config or struct model_config */
-	const char *const *choices;
-	double preset;   /* for booleans and numbers, and the index of a choice */
-	double min, max; /* for numbers; max also for bytes in a text, unless it is 0 */
+	size_t field;               /* offset in struct config or struct model_config */
+	const char *const *choices; /* also of the elements of a list of strings */
+	double preset;              /* for booleans and numbers, and the index of a choice */
+	double min, max;            /* for numbers; max also for bytes in a text, unless it is 0 */
 	const char *help;
 	const char *also; /* names that other programs use for it, with spaces around each */
 };

@@ -28,8 +28,28 @@ static const struct {
 	{ "transactional.id", NULL, "signalbus sets it" },
 	{ "delivery.report.only.error", "false",
 		"a signal is deleted only after its delivery report" },
-	{ "test.mock.num.brokers", NULL, "messages would go to a mock broker" },
 };
+
+/* librdkafka has a command of a shell run, kinit, with these in it. */
+static bool check_kinit_word(const struct property *p, struct error *e)
+{
+	if (strcmp(p->name, "sasl.kerberos.principal") != 0 &&
+		strcmp(p->name, "sasl.kerberos.keytab") != 0)
+		return true;
+	size_t plain = strspn(p->value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					"0123456789_./@:+,=%-");
+	return p->value[plain] == '\0' ||
+	       error_set(e, ERROR_CONFIG,
+		       "\"%s\" has \"%c\", which a shell would not take as it is", p->value,
+		       p->value[plain]);
+}
+
+/* Settings for librdkafka's own tests: messages would go to a mock broker. */
+static bool check_no_test(const struct property *p, struct error *e)
+{
+	return strncmp(p->name, "test.", strlen("test.")) != 0 ||
+	       error_set(e, ERROR_CONFIG, "may not be set: it is for librdkafka's own tests");
+}
 
 static bool check_fixed(const struct property *p, struct error *e)
 {
@@ -215,7 +235,8 @@ enum property_answer property_check(const struct property *p, struct error *e)
 	else if (res != RD_KAFKA_CONF_OK)
 		refuse_value(&known, p->value, reason, e);
 	else
-		is_taken = check_fixed(p, e) && check_servers(p, e);
+		is_taken = check_fixed(p, e) && check_no_test(p, e) && check_servers(p, e) &&
+			   check_kinit_word(p, e);
 	free(memory);
 	return is_taken ? PROPERTY_TAKEN : PROPERTY_REFUSED;
 }

@@ -81,7 +81,8 @@ class World:
             *[table.model(self.topics[table.name]) for table in self.tables],
             # Small batches: a burst is several, and a fault may come between them.
             kafka={"batch_num_messages": 10}, dead_letter_table="dead_letters",
-            timeout=self.timeout, poll_interval=0.5, workers=2, delivery=self.delivery)
+            timeout=self.timeout, poll_interval=0.5, workers=2, delivery=self.delivery,
+            core_dumps=True)  # so that their descriptors can be counted
         cursor = self.connect().cursor()
         cursor.execute(self.signalbus("triggers").expect(0).stdout)
 

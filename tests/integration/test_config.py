@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 
 import pytest
 
@@ -119,6 +120,14 @@ def test_unknown_model_setting_names_the_nearest(refused, wrong, near):
     ("kafka = { bootstrap_servers = \"b\"; compresion_type = 1; };\n" + MODELS, 1,
      'did you mean "compression_type"?'),
     ("kafka = { bootstrap_servers = \"b\"; linger_ms = ( 1 ); };\n" + MODELS, 1, "linger"),
+    ("kafka = { bootstrap_servers = \"b\"; test_mock_num_brokers = 1; };\n" + MODELS, 1,
+     "kafka.test_mock_num_brokers: may not be set"),
+    ("kafka = { bootstrap_servers = \"b\"; sasl_kerberos_principal = \"a;touch x\"; };\n" + MODELS,
+     1, "which a shell would not take as it is"),
+    ("kafka = { bootstrap_servers = \"b\"; sasl_kerberos_keytab = \"/k$(touch x)\"; };\n" + MODELS,
+     1, "which a shell would not take as it is"),
+    ("kafka = { bootstrap_servers = \"b\"; sasl_kerberos_kinit_cmd = \"touch x\"; };\n" + MODELS,
+     1, 'set allow_kafka_properties = ( "sasl_kerberos_kinit_cmd" )'),
 ])
 def test_mistakes(refused, text, line, word):
     found = refused(text)
@@ -306,6 +315,41 @@ def test_password_that_others_may_read_is_a_warning(signalbus, schema):
     run = signalbus("flushmany").expect(0)
     assert "warning" in run.stderr and str(path) in run.stderr
     assert "secret" not in run.stderr
+
+
+def test_a_plug_in_is_loaded_only_if_it_is_allowed(signalbus):
+    """librdkafka loads it as soon as the property is set, and says when it cannot."""
+    kafka = 'kafka = { bootstrap_servers = "localhost:1"; plugin_library_paths = "no-such-plug-in"; };'
+    signalbus.write(f"{kafka}\n{MODELS}")
+    assert "no-such-plug-in" not in signalbus("signals").expect(78).stderr
+    signalbus.write(f'{kafka}\n{MODELS}\nallow_kafka_properties = ( "plugin_library_paths" );')
+    assert "no-such-plug-in" in signalbus("signals").expect(78).stderr
+
+
+def test_a_configuration_that_others_may_write_is_refused(signalbus, schema, make_topic):
+    """Also on a reload: the one from before stays in force."""
+    path = signalbus.configure(model("A", schema.make_signals("t"), make_topic()))
+    daemon = signalbus.start("run")
+    daemon.wait_log("connected")
+    path.chmod(0o622)
+    assert signalbus("flushmany").expect(78).stderr == (
+        f"{path}: others may change it (its mode is 0622); run chmod go-w {path}\n")
+    daemon.send(signal.SIGHUP)
+    daemon.wait_log("invalid configuration; keeping the previous one")
+    daemon.stop().expect(0)
+
+
+def test_files_of_keys_and_secrets_that_others_may_read_are_warnings(signalbus):
+    key = signalbus.write("no key\n", name="key.pem", mode=0o644)
+    secret = signalbus.write("hidden\n", name="secret", mode=0o604)
+    kafka = (f'kafka = {{ bootstrap_servers = "localhost:1"; ssl_key_location = "{key}"; '
+             f'sasl_password = {{ file = "{secret}"; }}; }};')
+    signalbus.write(f"{kafka}\n{MODELS}")
+    log = signalbus("signals").expect(0).stderr
+    for path in (key, secret):
+        assert f"{path} contains a password or a key and others may read it" in log
+        path.chmod(0o600)
+    assert signalbus("signals").expect(0).stderr == ""
 
 
 def test_an_included_file_that_others_may_read_is_a_warning(signalbus):

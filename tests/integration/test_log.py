@@ -154,7 +154,8 @@ def test_a_reader_that_stalls_from_the_start(signalbus, schema, make_topic):
 
 def test_standard_descriptors_that_are_closed(signalbus, schema, make_topic):
     """None of them becomes something else's, to which log lines or data would be written."""
-    signalbus.configure(model("A", schema.make_signals("t", 1), make_topic()), poll_interval=0.1)
+    signalbus.configure(model("A", schema.make_signals("t", 1), make_topic()), poll_interval=0.1,
+                        core_dumps=True)  # else only root may look at descriptors
     daemon = signalbus.start(command=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh",
                                       *signalbus.command(["-vv", "run"])])
     schema.wait_until(lambda: schema.count("t") == 0, what="an empty table")

@@ -236,7 +236,8 @@ def test_what_operators_of_queue_tables_and_processes_watch(signalbus, schema, p
     squatter = schema.connect(autocommit=True)
     squatter.cursor().execute("SELECT pg_advisory_lock(hashtextextended('signalbus ordered signalbus '"
                               " || %s, 0))", (table,))
-    signalbus.configure(model("A", table, make_topic(), order_by=["id"]), metrics_listen=str(site))
+    signalbus.configure(model("A", table, make_topic(), order_by=["id"]), metrics_listen=str(site),
+                        core_dumps=True)  # else only root may look at descriptors
     daemon = start(signalbus, site)
     wait_value(site, 400, "signalbus_table_dead_rows", COUNTED_S, model="A")
     assert abs(site.value("signalbus_table_last_vacuum_timestamp_seconds", model="A") - begun) < 30
@@ -538,7 +539,8 @@ def connect(stack, site, request):
 def test_bad_clients_delay_nothing(signalbus, schema, make_topic, site):
     table = schema.make_signals("t")
     signalbus.configure(model("A", table, make_topic()), metrics_listen=str(site),
-                        poll_interval=0.02, workers=1)  # another one may open connections any time
+                        poll_interval=0.02, workers=1,  # another one may open connections any time
+                        core_dumps=True)  # else only root may look at descriptors
     daemon = start(signalbus, site)
     schema.insert_signals("t", 1, 0)
     wait_value(site, 1, "signalbus_sent_total", model="A")

@@ -253,8 +253,7 @@ static const struct {
 	{ "", " cannot read the configuration: No such file or directory; an example is "
 	      "installed as " DOCDIR "/signalbus.conf.example" },
 	{ "/", " cannot read the configuration: Is a directory" },
-	{ "/dev/zero", "1: the configuration is larger than 16 MiB" },
-	{ "/dev/null", "1: the setting \"kafka\" is missing" },
+	{ "/dev/zero", " is no regular file" },
 };
 
 /* What is opened and closed, again and again. */
