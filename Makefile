@@ -60,10 +60,11 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 
 .DELETE_ON_ERROR:
 .PHONY: all clean help demo check check-unit check-integration check-asan \
-	check-tsan check-faults check-reproducible check-watching check-values coverage crash-points failing-calls \
+	check-tsan check-faults check-reproducible check-watching check-kubernetes \
+	check-values coverage crash-points failing-calls \
 	lint model format \
 	deps-bench deps-build deps-demo deps-fuzz deps-lint deps-model deps-peers deps-test \
-	deps-valgrind deps-watching
+	deps-valgrind deps-watching deps-kubernetes
 
 all: $(BINARY) $(BUILD)/signalbus.spdx ## build build/signalbus
 
@@ -128,7 +129,7 @@ check-integration: deps-test ## run the tests on real servers; T= chooses some (
 	@$(MAKE) --no-print-directory all inject
 	tests/kafka/fetch build/kafka/lib
 	SIGNALBUS=$(abspath $(BINARY)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration \
-		-m "not long and not watching" $(if $(T),-k "$(T)") -n $(TEST_JOBS) --dist loadgroup
+		-m "not long and not watching and not kubernetes" $(if $(T),-k "$(T)") -n $(TEST_JOBS) --dist loadgroup
 
 check-faults: deps-test ## run the fault tests that take too long for make check
 	@$(MAKE) --no-print-directory all
@@ -139,6 +140,10 @@ check-watching: deps-watching ## test conf/prometheus and conf/grafana with Prom
 	@$(MAKE) --no-print-directory all
 	tests/kafka/fetch build/kafka/lib
 	SIGNALBUS=$(abspath $(BINARY)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration -m watching
+
+check-kubernetes: deps-kubernetes ## validate conf/kubernetes and conf/helm, and render them
+	tests/kubernetes/fetch build/kubernetes
+	$(PYTHON) -m pytest -q -p no:cacheprovider tests/integration/test_kubernetes.py -m kubernetes
 
 check-asan: ## run all tests with AddressSanitizer and UndefinedBehaviorSanitizer
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99 UBSAN_OPTIONS=halt_on_error=1 \
@@ -177,7 +182,7 @@ model: deps-model ## check the protocol of docs/exactly-once.pml with Spin
 format: ## format the sources
 	clang-format -i src/*/*.[ch] tests/unit/*.[ch] tests/inject/*.c tests/bench/*.c
 
-deps-build deps-demo deps-test deps-bench deps-peers deps-fuzz deps-lint deps-model deps-valgrind deps-watching: deps-%:
+deps-build deps-demo deps-test deps-bench deps-peers deps-fuzz deps-lint deps-model deps-valgrind deps-watching deps-kubernetes: deps-%:
 	@tests/install-deps $*
 
 help: ## print this list

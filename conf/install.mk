@@ -29,7 +29,8 @@ install: all $(BUILD)/signalbus.spdx ## install under DESTDIR, PREFIX (default /
 	install -m 644 *.md LICENSE signalbus.conf.example conf/signalbus.cron $(BUILD)/signalbus.spdx \
 		"$(DESTDIR)$(docdir)/"
 	install -d "$(DESTDIR)$(docdir)/examples" "$(DESTDIR)$(docdir)/docs"
-	for folder in prometheus grafana; do install -D -m 644 -t "$(DESTDIR)$(docdir)/$$folder" conf/$$folder/*; done
+	for folder in prometheus grafana kubernetes helm/signalbus helm/signalbus/templates; do \
+		find conf/$$folder -maxdepth 1 -type f -exec install -D -m 644 -t "$(DESTDIR)$(docdir)/$$folder" {} +; done
 	install -m 644 conf/examples/* "$(DESTDIR)$(docdir)/examples/"
 	install -m 644 docs/*.md docs/*.svg docs/*.pml "$(DESTDIR)$(docdir)/docs/"
 	$(RELINK) -i "$(DESTDIR)$(docdir)/README.md" "$(DESTDIR)$(docdir)"/docs/*.md
