@@ -9,17 +9,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CONNECTIONS_MAX 128
+#define CONNECTIONS_MAX 112
+#define CLOSING_MAX     16 /* more, which are about to be closed */
 #define SILENCE_S       5
 #define REQUEST_BYTES   (size_t)16384 /* for the headers of a request and of the response */
 #define BACKLOG         128
 
+struct client {
+	int fd;
+	bool is_shut;
+	TAILQ_ENTRY(client) entry;
+};
+
+TAILQ_HEAD(clients, client);
+
 struct http {
 	const struct http_site *site;
 	struct MHD_Daemon *daemon;
+	struct clients
+		clients; /* those that are not shut, the oldest first; the server's thread's */
+	unsigned client_count;
 };
 
 /* Plain text for browsers and curl. */
@@ -99,6 +112,42 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *p
 	return show(h->site, c, path);
 }
 
+static void forget(struct http *h, struct client *c)
+{
+	TAILQ_REMOVE(&h->clients, c, entry);
+	h->client_count--;
+}
+
+/* A request takes milliseconds, so those who have been connected longest are idle or slow. */
+static void shut_oldest(struct http *h)
+{
+	struct client *oldest = TAILQ_FIRST(&h->clients);
+	forget(h, oldest);
+	oldest->is_shut = true;
+	shutdown(oldest->fd, SHUT_RDWR); /* which the server finds, and closes the connection */
+}
+
+/* An MHD_NotifyConnectionCallback: a new connection takes the place of the oldest one, so that
+ * clients that are slow, or send nothing, keep nobody else out. */
+static void note_connection(void *arg, struct MHD_Connection *connection, void **state,
+	enum MHD_ConnectionNotificationCode code)
+{
+	struct http *h = arg;
+	struct client *c = *state;
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (!c->is_shut)
+			forget(h, c);
+		free(c);
+		return;
+	}
+	c = memory_new(1, sizeof *c);
+	c->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	*state = c;
+	TAILQ_INSERT_TAIL(&h->clients, c, entry);
+	if (++h->client_count > CONNECTIONS_MAX)
+		shut_oldest(h);
+}
+
 /* A socket that listens at one of the addresses of a host name; -1 with errno. */
 static int listen_at(const struct addrinfo *found)
 {
@@ -154,12 +203,14 @@ struct http *http_start(const struct address *a, const struct http_site *site, s
 		return NULL;
 	struct http *h = memory_new(1, sizeof *h);
 	h->site = site;
-	h->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-		answer, h, MHD_OPTION_EXTERNAL_LOGGER, log_remark, NULL, MHD_OPTION_LISTEN_SOCKET,
-		fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENCE_S,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, REQUEST_BYTES, MHD_OPTION_END);
+	TAILQ_INIT(&h->clients);
+	h->daemon =
+		MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0,
+			NULL, NULL, answer, h, MHD_OPTION_EXTERNAL_LOGGER, log_remark, NULL,
+			MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+			(unsigned)(CONNECTIONS_MAX + CLOSING_MAX), MHD_OPTION_NOTIFY_CONNECTION,
+			note_connection, h, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENCE_S,
+			MHD_OPTION_CONNECTION_MEMORY_LIMIT, REQUEST_BYTES, MHD_OPTION_END);
 	if (h->daemon != NULL)
 		return h;
 	error_set(e, ERROR_CONFIG, "metrics_listen: the HTTP server cannot be started: %s",

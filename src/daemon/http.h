@@ -3,8 +3,8 @@
  * libmicrohttpd.
  *
  * One thread of its own serves all connections.  It is meant for trusted networks, and yet clients
- * can use only a bounded amount of memory and descriptors: the number of connections is limited
- * (others wait outside), silent ones are closed after some seconds, and input is read into a few
+ * can use only a bounded amount of memory and descriptors: if there are too many connections, the
+ * oldest is closed, silent ones are closed after some seconds, and input is read into a few
  * kilobytes or not at all.
  */
 #ifndef SIGNALBUS_HTTP_H

@@ -564,6 +564,23 @@ def test_bad_clients_delay_nothing(signalbus, schema, make_topic, site):
     daemon.stop().expect(0)
 
 
+def test_slow_clients_keep_nobody_out(signalbus, schema, make_topic, site):
+    """They are not silent: each sends a line of its request now and then."""
+    signalbus.configure(model("A", schema.make_signals("t"), make_topic()),
+                        metrics_listen=str(site))
+    daemon = start(signalbus, site)
+    with contextlib.ExitStack() as stack:
+        clients = [connect(stack, site, b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
+                   for _ in range(300)]
+        for number in range(3):
+            for client in clients:
+                with contextlib.suppress(OSError):
+                    client.sendall(b"A: b\r\n")
+            for path in ("/metrics", "/healthz"):
+                assert site.ask(path, timeout=2 * SLOWER).status == 200, number
+    daemon.stop().expect(0)
+
+
 def test_a_request_that_is_too_large_is_not_read(signalbus, schema, make_topic, site):
     signalbus.configure(model("A", schema.make_signals("t"), make_topic()),
                         metrics_listen=str(site))
@@ -604,7 +621,8 @@ def test_health_is_that_of_the_threads(signalbus, schema, make_topic, workspace)
     sites, daemons = [Site(), Site()], []
     for site in sites:
         signalbus.configure(model("A", table, topic), metrics_listen=str(site), timeout=0.1,
-                            poll_interval=0.1, notify_channel="")
+                            poll_interval=0.1, notify_channel="",
+                            core_dumps=True)  # else only root may trace them
         daemons.append(start(signalbus, site))
     main, worker = sites
     others = [int(thread) for thread in os.listdir(f"/proc/{daemons[1].pid}/task")
