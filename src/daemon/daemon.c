@@ -310,6 +310,21 @@ static void handle_error(struct worker *w, size_t model, struct instant start, s
 	queue_done(w->daemon->queue, model, QUEUE_LATER, delay);
 }
 
+/* A model is quiet if a look that finds its table empty would change nothing but the time of the
+ * next one.  With exactly-once delivery each visit also resolves what others left. */
+static enum queue_outcome outcome_of(
+	const struct worker *w, const struct model *m, const struct visit *visit)
+{
+	const struct burst_result *r = &visit->result;
+	if (r->more)
+		return QUEUE_FULL;
+	bool is_quiet = r->claimed == 0 && r->put_off == 0 && !r->locked && visit->rest <= 0 &&
+			w->daemon->config->delivery == DELIVERY_AT_LEAST_ONCE &&
+			store_is_plain(w->store, m->index) &&
+			!status_is_stopped(w->daemon->status, m->index);
+	return is_quiet ? QUEUE_QUIET : QUEUE_EMPTIED;
+}
+
 static void serve(struct worker *w, size_t model, enum queue_reason reason)
 {
 	struct error e;
@@ -344,7 +359,46 @@ static void serve(struct worker *w, size_t model, enum queue_reason reason)
 		queue_done(w->daemon->queue, model, QUEUE_LATER, HELD_PAUSE_S);
 		return;
 	}
-	queue_done(w->daemon->queue, model, result->more ? QUEUE_FULL : QUEUE_EMPTIED, visit.rest);
+	queue_done(w->daemon->queue, model, outcome_of(w, m, &visit), visit.rest);
+}
+
+/* Poll the tables of quiet models together; those with rows are served next. */
+static void poll_together(struct worker *w, const size_t *models, size_t count)
+{
+	static const struct burst_result nothing = { 0 };
+	struct daemon *d = w->daemon;
+	bool has[QUEUE_TOGETHER];
+	struct error e;
+	bool ok = store_see_rows(w->store, models, count, has, &e);
+	w->used = clock_now();
+	if (!ok)
+		log_debug("%s", e.text); /* each is served by itself next */
+	for (size_t i = 0; i < count; i++) {
+		if (!ok || has[i]) {
+			queue_done(d->queue, models[i], QUEUE_LATER, 0);
+			continue;
+		}
+		status_begin(d->status, models[i]);
+		status_success(d->status, models[i], false);
+		metrics_served(d->metrics, models[i], &nothing, ERROR_NONE, w->used);
+		queue_done(d->queue, models[i], QUEUE_QUIET, 0);
+	}
+}
+
+/* Serve a model whose poll interval has passed; with others, if all were empty last time. */
+static void serve_by_time(struct worker *w, size_t model)
+{
+	size_t models[QUEUE_TOGETHER], plain = 0;
+	size_t count = queue_take_quiet(w->daemon->queue, w->number, model, models);
+	for (size_t i = 0; i < count; i++)
+		if (store_is_plain(w->store, models[i]))
+			models[plain++] = models[i];
+		else if (models[i] != model)
+			queue_done(w->daemon->queue, models[i], QUEUE_LATER, 0);
+	if (count > 0)
+		poll_together(w, models, plain);
+	if (count == 0 || !store_is_plain(w->store, model))
+		serve(w, model, QUEUE_TIME);
 }
 
 /* Others may send a paused model in order. */
@@ -367,6 +421,8 @@ static void *work(void *arg)
 			continue;
 		if (reason == QUEUE_UNLOCK)
 			unlock(w, model);
+		else if (reason == QUEUE_TIME)
+			serve_by_time(w, model);
 		else
 			serve(w, model, reason);
 	}

@@ -8,6 +8,11 @@
 
 #define NOBODY UINT32_MAX
 
+/* Models that are polled together: at least this many, which are due within this part of the poll
+ * interval.  With 1,000 models this takes a tenth of the CPU of 1,000 claims. */
+#define TOGETHER_MIN 8
+#define SOON         0.25
+
 struct entry {
 	struct instant look;  /* when its poll interval has passed */
 	struct instant pause; /* it is not due earlier, for whatever reason */
@@ -16,6 +21,7 @@ struct entry {
 	bool ordered;
 	bool announced;
 	bool more;
+	bool quiet;
 	bool failing;    /* it was to be left alone for a while: one worker is enough to try it */
 	unsigned active; /* workers that serve it now */
 	unsigned holder; /* the worker that holds its ordered lock, or NOBODY */
@@ -180,12 +186,42 @@ bool queue_take(struct run_queue *q, unsigned worker, struct instant deadline, s
 	return m != NULL;
 }
 
+/* Whether a model is quiet, and due for the worker at a time because of nothing else. */
+static bool is_quiet(
+	const struct run_queue *q, const struct entry *m, unsigned worker, struct instant then)
+{
+	return m->quiet && !m->announced && !m->more && m->active == 0 && is_free(q, m, worker) &&
+	       (!m->ordered || m->holder == worker) && !instant_before(then, time_of(m));
+}
+
+size_t queue_take_quiet(struct run_queue *q, unsigned worker, size_t model, size_t *models)
+{
+	size_t count = 0;
+	struct instant now = clock_now(), soon = instant_after(now, SOON * q->poll_interval);
+	models[count++] = model;
+	pthread_mutex_lock(&q->lock);
+	for (size_t i = 0; q->entries[model].quiet && i < q->count && count < QUEUE_TOGETHER; i++)
+		if (is_quiet(q, &q->entries[i], worker, soon))
+			models[count++] = i;
+	if (count < TOGETHER_MIN)
+		count = 0;
+	for (size_t i = 1; i < count; i++) {
+		struct entry *m = &q->entries[models[i]];
+		m->active++;
+		m->look = instant_after(now, q->poll_interval);
+		m->served = ++q->served;
+	}
+	pthread_mutex_unlock(&q->lock);
+	return count;
+}
+
 void queue_done(struct run_queue *q, size_t model, enum queue_outcome outcome, double delay)
 {
 	struct entry *m = &q->entries[model];
 	pthread_mutex_lock(&q->lock);
 	m->active--;
 	m->more = outcome == QUEUE_FULL;
+	m->quiet = outcome == QUEUE_QUIET;
 	m->failing = outcome == QUEUE_LATER && delay > 0;
 	if (outcome == QUEUE_LATER) {
 		m->pause = instant_after(clock_now(), delay);

@@ -26,6 +26,7 @@ enum queue_reason {
 /* What a worker found. */
 enum queue_outcome {
 	QUEUE_EMPTIED, /* nothing visible is left */
+	QUEUE_QUIET,   /* the same, and it may be polled together with others next time */
 	QUEUE_FULL,    /* there is probably more */
 	QUEUE_LATER,   /* not before the delay is over */
 };
@@ -57,6 +58,12 @@ void queue_announce_all(struct run_queue *q);
  * which the worker returns with queue_done(). */
 bool queue_take(struct run_queue *q, unsigned worker, struct instant deadline, size_t *model,
 	enum queue_reason *reason);
+
+/* Take other quiet models that are due soon, with one that was taken for QUEUE_TIME: models gets at
+ * most QUEUE_TOGETHER, and that one is the first.  Returns how many; 0: it is not quiet, or too few
+ * are, so that it is better served by itself. */
+enum { QUEUE_TOGETHER = 50 };
+size_t queue_take_quiet(struct run_queue *q, unsigned worker, size_t model, size_t *models);
 
 /* Return a model.  delay (seconds) is for QUEUE_LATER; for QUEUE_EMPTIED it is the time until the
  * next scan of the whole table, 0: the poll interval. */

@@ -64,6 +64,28 @@ bool store_see(struct store *s, const struct model *m, const char *const *passed
 	return ok;
 }
 
+bool store_is_plain(const struct store *s, size_t index)
+{
+	const struct session_model *d = &s->models[index];
+	return d->model != NULL && !d->is_stale && !d->model->as_role;
+}
+
+bool store_see_rows(struct store *s, const size_t *models, size_t count, bool *has, struct error *e)
+{
+	struct text sql = { 0 };
+	struct rows *rows = NULL;
+	for (size_t i = 0; i < count; i++)
+		text_addf(&sql, "%s EXISTS (SELECT FROM %s)", i == 0 ? "SELECT" : ",",
+			s->models[models[i]].model->relation);
+	const struct db_call call = { .sql = sql.text, .rows = &rows, .never_null = (int)count };
+	bool ok = store_query(s, call, e);
+	for (size_t i = 0; ok && i < count; i++)
+		has[i] = rows_value(rows, 0, i)[0] == 't';
+	rows_free(rows);
+	text_free(&sql);
+	return ok;
+}
+
 /* A multixact id may equal the id of another transaction, but that one is unlikely to have locked
  * the table. */
 static const char locker_sql[] =

@@ -74,6 +74,14 @@ bool store_estimate(struct store *s, const struct model *m, size_t *count, struc
 bool store_see(struct store *s, const struct model *m, const char *const *passed_over,
 	struct sighting *row, struct error *e);
 
+/* Whether each of several models, which have been described in this session, has any row, locked or
+ * not.  Only for models without expressions (store_is_plain()). */
+bool store_see_rows(
+	struct store *s, const size_t *models, size_t count, bool *has, struct error *e);
+
+/* Whether a model has been described in this session, and no code of users runs when it is read. */
+bool store_is_plain(const struct store *s, size_t index);
+
 /* Add to t the holder of the lock on the row, as far as it can be determined. */
 void store_describe_locker(struct store *s, const struct sighting *row, struct text *t);
 

@@ -569,9 +569,128 @@ START_TEST(waiting_sleeps)
 }
 END_TEST
 
+/* More models than the others tests have, all found empty at once. */
+enum { MANY = 12, ODD = 5 };
+
+static void begin_many(bool is_ordered)
+{
+	world.now = at(0);
+	world.queue = queue_new(MANY, WORKERS, POLL_S);
+	for (size_t i = 0; is_ordered && i < MANY; i++)
+		queue_set_ordered(world.queue, i);
+	for (size_t i = 0; i < MANY; i++) {
+		ck_assert(queue_take(world.queue, 0, at(0), &world.model, &world.reason));
+		if (is_ordered)
+			queue_keep(world.queue, 0, world.model);
+		queue_done(world.queue, world.model, QUEUE_QUIET, 0);
+	}
+}
+
+/* Take the first that is due, and those that may be polled with it. */
+static size_t take_together(unsigned worker, size_t *models)
+{
+	ck_assert(queue_take(world.queue, worker, at(POLL_S), &world.model, &world.reason));
+	ck_assert_int_eq(world.reason, QUEUE_TIME);
+	return queue_take_quiet(world.queue, worker, world.model, models);
+}
+
+START_TEST(quiet_ones_are_looked_at_together)
+{
+	size_t models[QUEUE_TOGETHER];
+	begin_many(_i);
+	ck_assert_uint_eq(take_together(0, models), MANY);
+	ck_assert_uint_eq(models[0], world.model);
+	ck_assert(!queue_take(world.queue, 0, at(POLL_S), &world.model, &world.reason));
+	for (size_t i = 0; i < MANY; i++)
+		queue_done(world.queue, models[i], QUEUE_QUIET, 0);
+	world.now = at(1.9 * POLL_S); /* all are due again in their time */
+	ck_assert(!queue_take(world.queue, 0, world.now, &world.model, &world.reason));
+	ck_assert(queue_take(world.queue, 0, at(2 * POLL_S), &world.model, &world.reason));
+	end();
+}
+END_TEST
+
+static void announce_odd(void)
+{
+	queue_announce(world.queue, ODD);
+}
+
+static void pause_odd(void)
+{
+	queue_pause(world.queue, ODD, true);
+}
+
+static void find_rows_of_odd(void)
+{
+	queue_done(world.queue, ODD, QUEUE_EMPTIED, 0);
+}
+
+static void put_off_odd(void)
+{
+	queue_done(world.queue, ODD, QUEUE_LATER, POLL_S);
+}
+
+static void find_more_of_odd(void)
+{
+	queue_done(world.queue, ODD, QUEUE_FULL, 0);
+}
+
+/* What keeps a model from being polled with others; whether that is found when it is served. */
+static const struct {
+	void (*happens)(void);
+	bool is_served;
+} oddities[] = { { announce_odd, false }, { pause_odd, false }, { find_rows_of_odd, true },
+	{ put_off_odd, true }, { find_more_of_odd, true } };
+
+START_TEST(one_that_is_not_quiet_is_served_by_itself)
+{
+	size_t models[QUEUE_TOGETHER];
+	begin_many(false);
+	if (oddities[_i].is_served) {
+		queue_announce(world.queue, ODD);
+		ck_assert(queue_take(world.queue, 0, at(0), &world.model, &world.reason));
+		ck_assert_uint_eq(world.model, ODD);
+	}
+	oddities[_i].happens();
+	world.now = at(POLL_S);
+	size_t count = queue_take_quiet(world.queue, 0, 0, models);
+	ck_assert_uint_ge(count, MANY - 1);
+	for (size_t i = 0; i < count; i++)
+		ck_assert_uint_ne(models[i], ODD);
+	end();
+}
+END_TEST
+
+START_TEST(what_another_worker_holds_is_not_looked_at_together)
+{
+	size_t models[QUEUE_TOGETHER];
+	begin_many(true);
+	world.now = at(POLL_S);
+	ck_assert_uint_eq(queue_take_quiet(world.queue, 1, 0, models), 0);
+	end();
+}
+END_TEST
+
+START_TEST(a_few_are_served_one_by_one)
+{
+	size_t models[QUEUE_TOGETHER];
+	begin();
+	for (size_t i = 0; i < MODELS; i++) {
+		ck_assert(queue_take(world.queue, 0, at(0), &world.model, &world.reason));
+		queue_done(world.queue, world.model, QUEUE_QUIET, 0);
+	}
+	ck_assert_uint_eq(take_together(0, models), 0);
+	end();
+}
+END_TEST
+
 int main(void)
 {
 	const struct test tests[] = {
+		{ quiet_ones_are_looked_at_together, 2, 0 },
+		{ one_that_is_not_quiet_is_served_by_itself, COUNT(oddities), 0 },
+		{ what_another_worker_holds_is_not_looked_at_together, 1, 0 },
+		{ a_few_are_served_one_by_one, 1, 0 },
 		{ each_is_looked_at_at_once_and_then_in_its_time, 1, 0 },
 		{ a_deadline_that_has_passed_looks_without_waiting, 1, 0 },
 		{ an_announced_one_is_looked_at_once, 1, 0 },
