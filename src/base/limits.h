@@ -10,6 +10,7 @@
  *   - linger, propagation < timeout: what librdkafka holds back has time to be sent.
  *   - answer + burst + answer < alive: the longest silence of a worker that is not stuck, for the
  *     claim, the broker and the commit.
+ *   - twice secret + connect < alive: a worker that connects is not stuck either.
  *   - PING_S and a tick < silence: a session that holds an ordered lock is used before the server
  *     ends it for being idle.
  */
@@ -20,6 +21,12 @@
 
 #define CONNECT_S 5.0 /* for one try of the daemon to connect */
 #define PING_S    5.0 /* an unused session is pinged at this interval */
+
+/* How long a program may take to print a secret; a worker may wait for it twice to connect. */
+static inline double limit_secret(double timeout)
+{
+	return fmin(fmax(timeout, 1), 10);
+}
 
 /* How long a statement waits for others' locks. */
 static inline double limit_lock(double timeout)

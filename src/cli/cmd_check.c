@@ -1,5 +1,6 @@
 #include "base/check_report.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "catalog/catalog.h"
@@ -50,7 +51,7 @@ static void note_error(struct check *c, const char *model, const struct error *e
 static size_t number_of(const struct config *config, const char *property, size_t otherwise)
 {
 	for (size_t i = 0; i < config->kafka_count; i++)
-		if (strcmp(config->kafka[i].name, property) == 0)
+		if (strcmp(config->kafka[i].name, property) == 0 && !config->kafka[i].is_secret)
 			return strtoul(config->kafka[i].value, NULL, 10);
 	return otherwise;
 }
@@ -92,13 +93,24 @@ static void check_kafka_properties(struct check *c)
 		}
 }
 
-/* What the configuration itself shows, whatever the servers answer. */
-static void check_configuration(struct check *c)
+/* That the credentials cannot be read is found when the database is checked. */
+static void check_exposure(struct check *c)
 {
-	char *exposure = db_exposure(c->config->database);
+	struct error e;
+	struct credentials_values v;
+	if (!credentials_read(c->config->login, limit_secret(c->config->timeout), &v, &e))
+		return;
+	char *exposure = db_exposure(v.values[DB_CONNINFO]);
 	if (exposure != NULL)
 		report_warning(&c->findings, NULL, exposure);
 	free(exposure);
+	credentials_values_free(&v);
+}
+
+/* What the configuration itself shows, whatever the servers answer. */
+static void check_configuration(struct check *c)
+{
+	check_exposure(c);
 	check_kafka_properties(c);
 	check_queue_size(c);
 }
@@ -239,7 +251,7 @@ static void check_servers(struct check *c)
 {
 	static void (*const parts[])(struct check *) = { check_configuration, check_database,
 		check_broker, check_transactions };
-	c->db = db_new(c->config->database, c->config->timeout);
+	c->db = db_new(c->config->login, c->config->timeout);
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0] && !stop_requested(); i++)
 		parts[i](c);
 	db_free(c->db);

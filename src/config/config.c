@@ -182,7 +182,9 @@ static struct config *config_new(const char *file)
 	c->memory = memory_new(1, sizeof *c->memory);
 	c->memory->file = text_copy(file);
 	c->file = c->memory->file;
-	c->database = "";
+	c->database = (struct secret){ "database", { c->file, 1 }, .text = "" };
+	c->login = credentials_new();
+	c->kafka_secrets = credentials_new();
 	c->instance = "signalbus";
 	c->notify_channel = "signalbus";
 	config_init(&c->memory->tree);
@@ -246,11 +248,25 @@ static void check_instance(struct reader *r)
 			strlen(r->config->instance), INSTANCE_MAX);
 }
 
+/* What a program prints is checked when it is used. */
 static void check_database(struct reader *r)
 {
+	char *conninfo;
 	struct error e;
-	if (!r->checks->database(r->config->database, &e))
+	const struct secret *database = &r->config->database;
+	if (database->command != NULL || (database->text == NULL && r->checks->skips_secrets) ||
+		!secret_read(database, INSTANT_NEVER, &conninfo, &e))
+		return;
+	if (!r->checks->database(conninfo, &e))
 		problems_add(r->problems, config_place(r->config, NULL, "database"), "%s", e.text);
+	secret_free(conninfo);
+}
+
+static void set_login(struct config *c)
+{
+	credentials_add(c->login, &c->database);
+	if (c->database_password.setting != NULL)
+		credentials_add(c->login, &c->database_password);
 }
 
 static void read_tree(struct reader *r, const char *content)
@@ -273,6 +289,7 @@ static void read_tree(struct reader *r, const char *content)
 	if (comment > 0)
 		problems_add(r->problems, (struct place){ r->config->file, comment },
 			"\"#include\" begins a comment; write @include \"FILE\"");
+	set_login(r->config);
 	check_database(r);
 	check_dead_letters(r);
 	check_instance(r);
@@ -287,6 +304,7 @@ struct config *config_load(
 	size_t before = problems->count;
 	struct reader r = { config_new(file), { 0 }, checks, problems };
 	read_tree(&r, content + value_mark_length(content));
+	explicit_bzero(content, strlen(content)); /* it may have passwords */
 	free(content);
 	if (problems->count == before)
 		return r.config;
@@ -305,6 +323,9 @@ void config_free(struct config *c)
 	free(m->owned);
 	free(m->file);
 	free(m);
+	credentials_free(c->login);
+	credentials_free(c->kafka_secrets);
+	credentials_free(c->tokens);
 	free(c->kafka);
 	free(c->models);
 	free(c->secret_files.items);

@@ -7,6 +7,7 @@
 #ifndef SIGNALBUS_CONFIG_H
 #define SIGNALBUS_CONFIG_H
 
+#include "base/credentials.h"
 #include "base/error.h"
 #include "base/problems.h"
 #include "base/text.h"
@@ -58,7 +59,9 @@ struct model_config {
 /* A property for librdkafka, under its name there. */
 struct property {
 	const char *name;
-	const char *value;
+	const char *value; /* empty if it is … */
+	bool is_secret;    /* … in config.kafka_secrets … */
+	size_t secret;     /* … with this number */
 	struct place place;
 };
 
@@ -66,9 +69,12 @@ enum delivery { DELIVERY_AT_LEAST_ONCE, DELIVERY_EXACTLY_ONCE };
 
 struct config {
 	const char *file;
-	const char *database;
+	struct secret database, database_password; /* the secrets of … */
+	struct credentials *login;                 /* … this, for db_new() */
 	struct property *kafka;
 	size_t kafka_count;
+	struct credentials *kafka_secrets; /* of properties */
+	struct credentials *tokens;        /* for SASL OAUTHBEARER; NULL: there are none */
 	struct model_config *models;
 	size_t model_count;
 	bool autoflush;
@@ -88,7 +94,8 @@ struct config {
 	struct config_memory *memory;
 };
 
-/* Whether the producer would accept a property; if not, e has the reason. */
+/* Whether the producer would accept a property; if not, e has the reason.  The value of a secret
+ * may be unknown, and is then empty; is_secret says so. */
 enum property_answer { PROPERTY_TAKEN, PROPERTY_REFUSED, PROPERTY_UNKNOWN };
 typedef enum property_answer config_property_check(const struct property *p, struct error *e);
 

@@ -33,15 +33,15 @@ value_reader value_read_string;
 value_reader value_read_text;
 value_reader value_read_address;
 value_reader value_read_topic;
-value_reader value_read_secret;
+value_reader value_read_secret; /* config_secret.c */
 value_reader value_read_boolean;
 value_reader value_read_integer;
 value_reader value_read_seconds;
 value_reader value_read_choice;
 value_reader value_read_strings;
-value_reader value_read_properties;
-value_reader value_read_fields;  /* config_item.c */
-value_reader value_read_headers; /* config_item.c */
+value_reader value_read_properties; /* config_properties.c */
+value_reader value_read_fields;     /* config_item.c */
+value_reader value_read_headers;    /* config_item.c */
 
 /* Set the fields of target that have a preset in the table. */
 void value_set_presets(const struct setting_table *table, void *target);
@@ -53,6 +53,15 @@ void value_wrong_type(struct reader *r, const struct setting *row, const config_
 
 /* Add the problem, if there is one, that topic is never a valid name; "what" begins the message. */
 void value_check_topic(struct reader *r, struct place at, const char *what, const char *topic);
+
+/* "timeout", "kafka.linger_ms", "each element of order_by"; to be freed. */
+char *value_full_name(const struct setting *row, const config_setting_t *s);
+
+/* Record a file that contains passwords or keys (config_secret.c). */
+void value_note_secret_file(struct config *c, const char *file);
+
+/* Read { file } or { command } of a token; otherwise add a problem (config_secret.c). */
+void value_read_token(struct reader *r, const struct setting *row, const config_setting_t *s);
 
 /* The length of the byte order mark that some editors put before UTF-8; 0: there is none. */
 size_t value_mark_length(const char *content);

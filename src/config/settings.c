@@ -34,6 +34,11 @@ static const struct setting top_rows[] = {
 		.help = "libpq connection string or URI; PG* variables and ~/.pgpass apply",
 		.also = " dsn url uri postgres postgresql conninfo connection connection_string "
 			"database_url " },
+	{ .name = "database_password",
+		.type = SETTING_SECRET,
+		.field = offsetof(struct config, database_password),
+		.help = "password or token for the database, apart from database",
+		.also = " password pgpassword " },
 	{ .name = "kafka",
 		.type = SETTING_PROPERTIES,
 		.required = true,

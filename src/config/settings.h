@@ -13,14 +13,14 @@ enum setting_type {
 	SETTING_ADDRESS, /* const char *; an address (address.h) */
 	SETTING_TOPIC,   /* const char *; a topic, possibly with placeholders (topic_template.h) */
 	SETTING_TEXT,    /* const char *; may be empty */
-	SETTING_SECRET,  /* const char *; a string, { file = … } or { env = … } */
-	SETTING_BOOLEAN, /* bool */
-	SETTING_INTEGER, /* long long, within min and max */
-	SETTING_SECONDS, /* double, within min and max */
-	SETTING_CHOICE,  /* int: the index in choices */
-	SETTING_STRINGS, /* struct strings; a list of strings, not empty */
-	SETTING_FIELDS,  /* struct items; columns and expressions, not empty */
-	SETTING_HEADERS, /* struct items; columns, expressions and constants, not empty */
+	SETTING_SECRET, /* struct secret; a string, { file = … }, { env = … } or { command = … } */
+	SETTING_BOOLEAN,    /* bool */
+	SETTING_INTEGER,    /* long long, within min and max */
+	SETTING_SECONDS,    /* double, within min and max */
+	SETTING_CHOICE,     /* int: the index in choices */
+	SETTING_STRINGS,    /* struct strings; a list of strings, not empty */
+	SETTING_FIELDS,     /* struct items; columns and expressions, not empty */
+	SETTING_HEADERS,    /* struct items; columns, expressions and constants, not empty */
 	SETTING_PROPERTIES, /* the group "kafka" */
 	SETTING_MODELS,     /* the list "models" */
 	SETTING_DEFAULTS,   /* the group "defaults" */

@@ -168,7 +168,7 @@ static bool start_listening(struct listener *l, struct error *e)
  * notifications for this one. */
 static bool notify_self(struct listener *l, struct error *e)
 {
-	struct db *other = db_new(l->config->database, l->config->timeout);
+	struct db *other = db_new(l->config->login, l->config->timeout);
 	struct instant deadline = instant_after(clock_now(), CONNECT_S);
 	const char *const values[] = { l->config->notify_channel, l->self_test };
 	struct db_call call = {
@@ -294,7 +294,7 @@ struct listener *listener_start(const struct config *config, struct run_queue *q
 	l->queue = queue;
 	l->health = health;
 	l->pauses = pauses;
-	l->db = db_new(config->database, config->timeout);
+	l->db = db_new(config->login, config->timeout);
 	l->relations = memory_new(config->model_count, sizeof *l->relations);
 	l->connecting = retry_new(INFINITY, clock_now());
 	l->jitter[0] = (unsigned short)(clock_now().ns >> 8);

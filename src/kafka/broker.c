@@ -16,6 +16,7 @@ struct broker *broker_new(const struct config *config, unsigned workers, struct 
 	broker->config = config;
 	broker->workers = workers;
 	broker_make_lanes(broker);
+	pthread_mutex_init(&broker->making, NULL);
 	pthread_mutex_init(&broker->lock, NULL);
 	clock_condition_init(&broker->up);
 	clock_condition_init(&broker->doubtful);
@@ -32,6 +33,7 @@ void broker_free(struct broker *broker)
 	broker_end_watch(broker);
 	broker_free_lanes(broker);
 	free(broker->nodes);
+	pthread_mutex_destroy(&broker->making);
 	pthread_mutex_destroy(&broker->lock);
 	pthread_cond_destroy(&broker->up);
 	pthread_cond_destroy(&broker->doubtful);

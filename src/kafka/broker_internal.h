@@ -25,6 +25,7 @@ struct broker {
 	atomic_bool has_stored;      /* since the watch last checked */
 	atomic_size_t node_count;    /* that have a problem */
 	_Atomic int64_t troubled_ns; /* when a problem was last found with one */
+	pthread_mutex_t making;      /* a lane, which may wait for secrets; taken before lock */
 	/* Everything below is under lock. */
 	pthread_mutex_t lock;
 	pthread_cond_t up;              /* is_up has become true */

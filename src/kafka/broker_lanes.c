@@ -30,15 +30,29 @@ void broker_free_lanes(struct broker *broker)
 	free_lanes(broker->ordered, broker->workers);
 }
 
+static struct lane *lane_at(struct broker *broker, struct lane **place)
+{
+	pthread_mutex_lock(&broker->lock);
+	struct lane *lane = *place;
+	pthread_mutex_unlock(&broker->lock);
+	return lane;
+}
+
 /* The lane at place, created if there is none. */
 static struct lane *have(
 	struct broker *broker, struct lane **place, enum lane_kind kind, struct error *e)
 {
+	struct lane *lane = lane_at(broker, place);
+	if (lane != NULL)
+		return lane;
+	pthread_mutex_lock(&broker->making);
+	lane = lane_at(broker, place);
+	if (lane == NULL)
+		lane = lane_new(broker, broker->config, kind, e);
 	pthread_mutex_lock(&broker->lock);
-	if (*place == NULL)
-		*place = lane_new(broker, broker->config, kind, e);
-	struct lane *lane = *place;
+	*place = lane;
 	pthread_mutex_unlock(&broker->lock);
+	pthread_mutex_unlock(&broker->making);
 	return lane;
 }
 
@@ -140,9 +154,7 @@ struct lane *broker_lane_ordered(struct broker *broker, unsigned worker, struct 
 static void poll_idle(struct broker *broker, struct lane **lanes, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		pthread_mutex_lock(&broker->lock);
-		struct lane *lane = lanes[i];
-		pthread_mutex_unlock(&broker->lock);
+		struct lane *lane = lane_at(broker, &lanes[i]);
 		if (lane != NULL)
 			lane_poll_idle(lane);
 	}

@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "kafka/property.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -111,10 +112,37 @@ static bool configure(rd_kafka_conf_t *conf, const struct config *config, struct
 		/* uncovered: see set_property() */
 		return false;
 	for (size_t i = 0; i < config->kafka_count; i++)
-		if (!set_property(conf, config->kafka[i].name, config->kafka[i].value, e))
+		if (!config->kafka[i].is_secret &&
+			!set_property(conf, config->kafka[i].name, config->kafka[i].value, e))
 			/* uncovered: see set_property() */
 			return false;
 	return true;
+}
+
+/* Set a property that is a secret, as strictly as one in the file.  The error does not show it. */
+static bool set_secret(
+	rd_kafka_conf_t *conf, const struct property *p, const char *value, struct error *e)
+{
+	const struct property known = { .name = p->name, .value = value };
+	return (property_check(&known, e) == PROPERTY_TAKEN &&
+		       set_property(conf, p->name, value, e)) ||
+	       error_set(e, ERROR_BROKER, "%s:%u: kafka: what was read for %s is not a valid value",
+		       p->place.file, p->place.line, p->name);
+}
+
+/* Set the properties that are secrets to what they are now. */
+static bool configure_secrets(rd_kafka_conf_t *conf, const struct config *config, struct error *e)
+{
+	struct credentials_values v;
+	bool ok = true;
+	if (!credentials_read(config->kafka_secrets, limit_secret(config->timeout), &v, e))
+		return false;
+	for (size_t i = 0; ok && i < config->kafka_count; i++) {
+		const struct property *p = &config->kafka[i];
+		ok = !p->is_secret || set_secret(conf, p, v.values[p->secret], e);
+	}
+	credentials_values_free(&v);
+	return ok;
 }
 
 /* The place of the property that librdkafka names as the reason, or else of the first one. */
@@ -139,7 +167,8 @@ static rd_kafka_conf_t *properties(const struct config *config, bool in_order, s
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	rd_kafka_conf_set_log_cb(conf, on_log);
 	rd_kafka_conf_set_closesocket_cb(conf, on_close);
-	if (configure(conf, config, e) && (!in_order || configure_order(conf, e)))
+	if (configure(conf, config, e) && configure_secrets(conf, config, e) &&
+		(!in_order || configure_order(conf, e)))
 		return conf;
 	/* uncovered: see set_property() */
 	rd_kafka_conf_destroy(conf);

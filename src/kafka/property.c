@@ -57,12 +57,16 @@ static bool check_fixed(const struct property *p, struct error *e)
 	for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
 		if (strcmp(fixed[i].name, p->name) != 0)
 			continue;
-		if (fixed[i].value != NULL && strcmp(fixed[i].value, p->value) == 0)
+		if (fixed[i].value != NULL && !p->is_secret &&
+			strcmp(fixed[i].value, p->value) == 0)
 			return true;
 		named = named == SIZE_MAX ? i : named;
 	}
 	if (named == SIZE_MAX)
 		return true;
+	if (p->is_secret && fixed[named].value != NULL)
+		return error_set(
+			e, ERROR_CONFIG, "must be %s, which is no secret", fixed[named].value);
 	if (fixed[named].value == NULL)
 		return error_set(e, ERROR_CONFIG, "may not be set: %s", fixed[named].why);
 	return error_set(e, ERROR_CONFIG, "must be %s, not %s: %s", fixed[named].value, p->value,
@@ -94,8 +98,9 @@ static bool check_server(const char *server, struct error *e)
 /* librdkafka ignores servers that it does not understand, and an empty list. */
 static bool check_servers(const struct property *p, struct error *e)
 {
-	if (strcmp(p->name, "bootstrap.servers") != 0 &&
-		strcmp(p->name, "metadata.broker.list") != 0)
+	bool is_list = strcmp(p->name, "bootstrap.servers") == 0 ||
+		       strcmp(p->name, "metadata.broker.list") == 0;
+	if (!is_list || p->is_secret)
 		return true;
 	char *list = text_copy(p->value), *rest = list;
 	bool ok = true, any = false;
@@ -217,20 +222,26 @@ static void unknown_property(const char *name, struct error *e)
 	free(known);
 }
 
+static rd_kafka_conf_res_t try_value(const struct property *p, char *reason, size_t size)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	rd_kafka_conf_res_t res = rd_kafka_conf_set(conf, p->name, p->value, reason, size);
+	rd_kafka_conf_destroy(conf);
+	return res;
+}
+
+/* The value of a secret is not known now. */
 enum property_answer property_check(const struct property *p, struct error *e)
 {
-	char reason[512];
-	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	rd_kafka_conf_res_t res = rd_kafka_conf_set(conf, p->name, p->value, reason, sizeof reason);
-	rd_kafka_conf_destroy(conf);
-	if (res == RD_KAFKA_CONF_UNKNOWN) {
-		unknown_property(p->name, e);
-		return PROPERTY_UNKNOWN;
-	}
-	char *memory;
+	char reason[512], *memory;
 	struct known known = find_property(p->name, &memory);
+	rd_kafka_conf_res_t res = !p->is_secret        ? try_value(p, reason, sizeof reason)
+				  : known.name != NULL ? RD_KAFKA_CONF_OK
+						       : RD_KAFKA_CONF_UNKNOWN;
 	bool is_taken = false;
-	if (known.of_consumers) /* which a producer would accept, and ignore */
+	if (res == RD_KAFKA_CONF_UNKNOWN)
+		unknown_property(p->name, e);
+	else if (known.of_consumers) /* which a producer would accept, and ignore */
 		error_set(e, ERROR_CONFIG, "is for consumers only, and signalbus is a producer");
 	else if (res != RD_KAFKA_CONF_OK)
 		refuse_value(&known, p->value, reason, e);
@@ -238,7 +249,9 @@ enum property_answer property_check(const struct property *p, struct error *e)
 		is_taken = check_fixed(p, e) && check_no_test(p, e) && check_servers(p, e) &&
 			   check_kinit_word(p, e);
 	free(memory);
-	return is_taken ? PROPERTY_TAKEN : PROPERTY_REFUSED;
+	return res == RD_KAFKA_CONF_UNKNOWN ? PROPERTY_UNKNOWN
+	       : is_taken                   ? PROPERTY_TAKEN
+					    : PROPERTY_REFUSED;
 }
 
 void property_add_library_version(struct text *t)

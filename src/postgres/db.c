@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct db *db_new(const char *conninfo, double timeout)
+struct db *db_new(struct credentials *credentials, double timeout)
 {
 	struct db *db = memory_new(1, sizeof *db);
-	db->conninfo = text_copy(conninfo);
+	db->credentials = credentials;
 	db->timeout = timeout;
 	db->lock_wait = limit_lock(timeout);
 	return db;
@@ -23,7 +23,6 @@ void db_free(struct db *db)
 	if (db == NULL)
 		return;
 	db_disconnect(db);
-	free(db->conninfo);
 	free(db->role_path);
 	free(db);
 }

@@ -19,6 +19,7 @@
 #define SIGNALBUS_DB_H
 
 #include "base/clock.h"
+#include "base/credentials.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "postgres/rows.h"
@@ -35,14 +36,21 @@ bool db_check(const char *conninfo, struct error *e);
  * network, with the remedy; to be freed.  NULL: nothing. */
 char *db_exposure(const char *conninfo);
 
-/* A session that is not connected.  timeout (seconds) determines the server's time-outs for this
- * session, and the kernel's for an unanswered connection. */
-struct db *db_new(const char *conninfo, double timeout);
+/* The secrets of the credentials for db_new(): the connection string, and a password that applies
+ * instead of the one in it, if they have that many. */
+enum { DB_CONNINFO, DB_PASSWORD };
+
+/* A session that is not connected.  Each connection reads the credentials, which are borrowed, and
+ * reads them once more if the server refuses them.  timeout (seconds) determines the server's
+ * time-outs for this session, and the kernel's for an unanswered connection. */
+struct db *db_new(struct credentials *credentials, double timeout);
 void db_free(struct db *db);
 
-/* Connect, with settings that make the text forms of values independent of the environment.  Fails
- * with ERROR_CONNECTION, ERROR_POOLED if a pooler uses transaction pooling, or ERROR_STOPPED if the
- * process is asked to stop meanwhile. */
+/* Connect, with settings that make the text forms of values independent of the environment.  The
+ * time that it takes to read the credentials (limit_secret()) is not deducted from that until
+ * deadline.  Fails with ERROR_CONNECTION, ERROR_CONFIG if the connection string is malformed,
+ * ERROR_POOLED if a pooler uses transaction pooling, or ERROR_STOPPED if the process is asked to
+ * stop meanwhile. */
 bool db_connect(struct db *db, struct instant deadline, struct error *e);
 bool db_connected(const struct db *db);
 

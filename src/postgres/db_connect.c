@@ -8,6 +8,7 @@
 #include "postgres/db_internal.h"
 
 #include "base/address.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
@@ -21,6 +22,14 @@
 
 /* The maximum length of the reason for each address that failed. */
 #define REASON_MAX 300
+
+/* More than libpq has connection parameters. */
+#define OPTIONS_MAX 100
+
+#define STATE_LETTERS "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+/* SQLSTATEs of refused credentials: invalid_password, invalid_authorization_specification. */
+static const char *const refusals[] = { "28P01", "28000" };
 
 /* Comma-separated lists with as many items as there are hosts; a single port applies to all. */
 struct hosts {
@@ -37,6 +46,8 @@ struct target {
 /* One attempt to connect, until it has succeeded, or all addresses were tried. */
 struct attempt {
 	struct db *db;
+	const char *conninfo, *password; /* NULL: none apart from the one in conninfo, if any */
+	bool is_refused;                 /* the credentials were */
 	struct instant deadline;
 	double limit;
 	size_t hosts_left; /* after the one that is tried */
@@ -208,27 +219,81 @@ char *db_exposure(const char *conninfo)
 	return text;
 }
 
-static PGconn *start(const struct db *db, const struct target *t)
+static PGconn *start(const struct attempt *a, const struct target *t)
 {
+	const struct db *db = a->db;
 	char tcp_user_timeout[32];
 	snprintf(tcp_user_timeout, sizeof tcp_user_timeout, "%.0f", db->timeout * 1000);
 	/* Parameters before dbname, the connection string, are overridden by it; parameters after
 	 * it are not.  A NULL leaves the parameter to libpq. */
 	const char *const keywords[] = { "keepalives_idle", "keepalives_interval",
 		"keepalives_count", "tcp_user_timeout", "target_session_attrs", "dbname",
-		"fallback_application_name", "client_encoding", "host", "hostaddr", "port", NULL };
+		"fallback_application_name", "client_encoding", "host", "hostaddr", "port",
+		"password", NULL };
 	const char *attrs = getenv("PGTARGETSESSIONATTRS") == NULL ? "read-write" : NULL;
-	const char *const values[] = { "10", "5", "3", tcp_user_timeout, attrs, db->conninfo,
-		"signalbus", "UTF8", t->host, t->address, t->port, NULL };
+	const char *const values[] = { "10", "5", "3", tcp_user_timeout, attrs, a->conninfo,
+		"signalbus", "UTF8", t->host, t->address, t->port, a->password, NULL };
 	PGconn *conn = PQconnectStartParams(keywords, values, 1);
 	if (conn == NULL)
 		abort();
+	PQsetErrorVerbosity(conn, PQERRORS_VERBOSE); /* for the SQLSTATE: see plain_failure() */
 	return conn;
 }
 
-/* Record why an address cannot be used. */
-static void note_failure(struct attempt *a, const char *reason)
+/* Another connection to the server of this one. */
+static PGconn *start_like(PGconn *conn)
 {
+	const char *keywords[OPTIONS_MAX + 1] = { NULL }, *values[OPTIONS_MAX + 1];
+	PQconninfoOption *options = PQconninfo(conn);
+	size_t count = 0;
+	for (const PQconninfoOption *o = options; o->keyword != NULL && count < OPTIONS_MAX; o++)
+		if (o->val != NULL) {
+			keywords[count] = o->keyword;
+			values[count++] = o->val;
+		}
+	PGconn *other = PQconnectStartParams(keywords, values, 0);
+	if (other == NULL)
+		abort();
+	PQconninfoFree(options);
+	return other;
+}
+
+/* Whether a line has an SQLSTATE, as in "FATAL:  28P01: password …", and where that begins. */
+static const char *find_state(const char *line, const char *end)
+{
+	for (const char *p = line; p + 10 <= end; p++)
+		if (strncmp(p, ":  ", 3) == 0 && strspn(p + 3, STATE_LETTERS) >= 5 &&
+			strncmp(p + 8, ": ", 2) == 0)
+			return p + 3;
+	return NULL;
+}
+
+/* libpq has the SQLSTATE of a refused connection in its verbose message only.  Returns the message
+ * without that, to be freed. */
+static char *plain_failure(const char *message, bool *is_refused)
+{
+	struct text t = { 0 };
+	text_add(&t, "", 0);
+	for (const char *line = message; *line != '\0';) {
+		const char *end = line + strcspn(line, "\n");
+		const char *state = find_state(line, end);
+		const char *rest = state != NULL ? state + strlen("28P01: ") : line;
+		if (state != NULL)
+			text_add(&t, line, (size_t)(state - line));
+		for (size_t i = 0; state != NULL && i < 2; i++)
+			*is_refused = *is_refused || strncmp(state, refusals[i], 5) == 0;
+		end += *end == '\n';
+		if (strncmp(line, "LOCATION:  ", strlen("LOCATION:  ")) != 0)
+			text_add(&t, rest, (size_t)(end - rest));
+		line = end;
+	}
+	return t.text;
+}
+
+/* Record why an address cannot be used. */
+static void note_failure(struct attempt *a, const char *message)
+{
+	char *reason = plain_failure(message, &a->is_refused);
 	const char *advice =
 		strstr(reason, "\n\t"); /* such as to check whether the server is running */
 	size_t length = advice != NULL ? (size_t)(advice - reason) : strlen(reason);
@@ -239,6 +304,7 @@ static void note_failure(struct attempt *a, const char *reason)
 	text_addf(&a->failures, "%s", a->failures.length > 0 ? "; " : "");
 	text_add_short(&a->failures, line, REASON_MAX);
 	free(line);
+	free(reason);
 }
 
 /* In libpq's words. */
@@ -272,9 +338,7 @@ static bool finish(struct db *db, struct instant deadline, bool or_stop)
 
 bool db_answers(const struct db *db, struct instant deadline)
 {
-	const struct target t = { PQhost(db->conn), PQhostaddr(db->conn), PQport(db->conn) };
-	struct db probe = { .conninfo = db->conninfo, .timeout = db->timeout };
-	probe.conn = start(&probe, &t);
+	struct db probe = { .conn = start_like(db->conn) };
 	bool ok = PQstatus(probe.conn) == CONNECTION_BAD || finish(&probe, deadline, false) ||
 		  PQstatus(probe.conn) == CONNECTION_BAD; /* a refusal is an answer */
 	PQfinish(probe.conn);
@@ -294,7 +358,7 @@ static bool try_target(struct attempt *a, const struct target *t, size_t left)
 	struct db *db = a->db;
 	double share = share_of(a, left);
 	struct instant until = instant_after(clock_now(), share);
-	db->conn = start(db, t);
+	db->conn = start(a, t);
 	if (PQstatus(db->conn) != CONNECTION_BAD && finish(db, until, true))
 		return true;
 	if (PQstatus(db->conn) == CONNECTION_BAD)
@@ -358,17 +422,18 @@ static void choose_first(struct db *db, const PQconninfoOption *options)
 	db->next_address = db->next_host / 2;
 }
 
-static bool open_first(struct db *db, struct instant deadline, struct error *e)
+static bool open_first(struct attempt *a, struct error *e)
 {
-	PQconninfoOption *options = read_options(db->conninfo);
+	struct db *db = a->db;
+	PQconninfoOption *options = read_options(a->conninfo);
 	struct hosts h = find_hosts(options);
 	choose_first(db, options);
-	struct attempt a = { .db = db, .deadline = deadline, .limit = h.limit };
+	a->limit = h.limit;
 	bool ok = false;
 	for (size_t tried = 0; !ok && tried < h.count && !stop_requested(); tried++) {
 		size_t number = (db->next_host + tried) % h.count;
-		a.hosts_left = h.count - tried - 1;
-		ok = try_host(&a, &h, number);
+		a->hosts_left = h.count - tried - 1;
+		ok = try_host(a, &h, number);
 		if (ok)
 			db->next_host = number;
 	}
@@ -380,9 +445,9 @@ static bool open_first(struct db *db, struct instant deadline, struct error *e)
 			error_set(e, ERROR_STOPPED, "asked to stop");
 		else
 			error_set(e, ERROR_CONNECTION, "database: %s",
-				a.failures.length > 0 ? a.failures.text : "no host is given");
+				a->failures.length > 0 ? a->failures.text : "no host is given");
 	}
-	text_free(&a.failures);
+	text_free(&a->failures);
 	return ok;
 }
 
@@ -394,11 +459,44 @@ static void note_notice(void *arg, const char *message)
 	log_debug("database: %s", message);
 }
 
-bool db_connect_bare(struct db *db, struct instant deadline, struct error *e)
+/* Whether the connection string that was read is well formed. */
+static bool check_read(const struct credentials *c, const char *conninfo, struct error *e)
 {
-	db_disconnect(db);
-	if (!open_first(db, deadline, e))
+	struct place at = credentials_place(c, DB_CONNINFO);
+	return db_check(conninfo, e) || error_prefix(e, "%s:%u", at.file, at.line);
+}
+
+/* Connect with the credentials as they are now. */
+static bool open_now(struct db *db, struct instant *deadline, bool *is_refused, struct error *e)
+{
+	struct credentials_values v;
+	struct instant start = clock_now();
+	if (!credentials_read(db->credentials, limit_secret(db->timeout), &v, e))
 		return false;
+	*deadline = instant_after(*deadline, instant_seconds(start, clock_now()));
+	struct attempt a = { .db = db,
+		.conninfo = v.values[DB_CONNINFO],
+		.password = v.count > DB_PASSWORD ? v.values[DB_PASSWORD] : NULL,
+		.deadline = *deadline };
+	bool ok = check_read(db->credentials, a.conninfo, e) && open_first(&a, e);
+	*is_refused = !ok && a.is_refused;
+	if (ok)
+		credentials_accepted(db->credentials);
+	else if (*is_refused)
+		credentials_refused(db->credentials, &v.print, e);
+	credentials_values_free(&v);
+	return ok;
+}
+
+bool db_connect_bare(struct db *db, struct instant *deadline, struct error *e)
+{
+	bool is_refused = false;
+	db_disconnect(db);
+	/* What is refused may have been changed just now. */
+	if (!open_now(db, deadline, &is_refused, e) &&
+		(!is_refused || !open_now(db, deadline, &is_refused, e)))
+		return false;
+	PQsetErrorVerbosity(db->conn, PQERRORS_DEFAULT);
 	PQsetNoticeProcessor(db->conn, note_notice, db);
 	if (PQsetnonblocking(db->conn, 1) != 0 || !PQenterPipelineMode(db->conn))
 		return db_lost(db, e);

@@ -15,7 +15,7 @@
 enum { DB_RUNS_MAX = 2 };
 
 struct db {
-	char *conninfo;
+	struct credentials *credentials;
 	double timeout;
 	double lock_wait;               /* seconds for which a statement waits for a lock */
 	PGconn *conn;                   /* NULL: not connected */
@@ -47,9 +47,10 @@ struct db {
 bool db_wait(struct db *db, short events, struct instant deadline, bool or_stop);
 
 /* Connect to the first address with a suitable server; the session keeps the server's settings.
+ * *deadline is put off by the time that it takes to read the credentials.
  * An address that does not respond gets its share of the time until deadline, or connect_timeout if
  * that is shorter; the next call does not start with an address that failed.  (db_connect.c) */
-bool db_connect_bare(struct db *db, struct instant deadline, struct error *e);
+bool db_connect_bare(struct db *db, struct instant *deadline, struct error *e);
 
 /* Whether the server of the session answers a new connection. */
 bool db_answers(const struct db *db, struct instant deadline);

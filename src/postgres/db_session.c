@@ -114,9 +114,9 @@ static bool is_kept(struct db *db, const char *process, struct instant deadline,
 {
 	struct error ignored;
 	bool ok = true;
-	struct db *other = db_new(db->conninfo, db->timeout);
+	struct db *other = db_new(db->credentials, db->timeout);
 	struct instant soon = instant_earlier(deadline, instant_after(clock_now(), SECOND_S));
-	db_connect_bare(other, soon, &ignored);
+	db_connect_bare(other, &soon, &ignored);
 	for (int i = 0; ok && db_connected(other) && i < LOOKS; i++)
 		ok = look_at_both(db, other, process, soon, e);
 	db_free(other);
@@ -211,7 +211,7 @@ static bool end_left(struct db *db, struct instant deadline, struct error *e)
 
 bool db_connect(struct db *db, struct instant deadline, struct error *e)
 {
-	if (!db_connect_bare(db, deadline, e))
+	if (!db_connect_bare(db, &deadline, e))
 		return false;
 	db->is_set_up = set_up(db, deadline, e) && end_left(db, deadline, e);
 	if (db->is_set_up)

@@ -12,7 +12,7 @@ struct store *store_new(const struct config *config)
 {
 	struct store *s = memory_new(1, sizeof *s);
 	s->config = config;
-	s->db = db_new(config->database, config->timeout);
+	s->db = db_new(config->login, config->timeout);
 	s->models = memory_new(config->model_count, sizeof *s->models);
 	s->lock_wait = limit_lock(config->timeout);
 	s->longer_lock_wait =

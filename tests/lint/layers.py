@@ -49,7 +49,7 @@ BANNED_CALLS = {
     "strcat": "text_addf()",
     "strcpy": "text_copy()",
     "strtok": "strchr() or strcspn()",
-    "system": "nothing: this program starts no others",
+    "system": "program_run()",
     "vsprintf": "vsnprintf() or text_addf()",
 }
 

@@ -167,6 +167,11 @@ static const struct {
 		"bus.conf:10: each element of models must be a group, not an integer\n" },
 };
 
+/* What a secret may be. */
+#define SECRET_FORMS                                                                               \
+	"a string, { env = \"NAME\"; }, { file = \"PATH\"; } or { command = ( \"PROGRAM\", "       \
+	"\"ARGUMENT\" ); }"
+
 /* Settings, each with a value of another type than its own. */
 static const struct {
 	const char *setting, *value, *expected, *found;
@@ -184,16 +189,16 @@ static const struct {
 	{ "workers", "2.0", "an integer", "a floating-point number", false },
 	{ "notify_channel", "5", "a string", "an integer", false },
 	{ "metrics_listen", "9464", "a string such as \"127.0.0.1:9464\"", "an integer", false },
-	{ "database", "5L", "a string, { file = \"PATH\"; } or { env = \"NAME\"; }", "an integer",
-		false },
-	{ "database", "{ }", "a string, { file = \"PATH\"; } or { env = \"NAME\"; }", "a group",
-		false },
-	{ "database", "{ file = 5; }", "a string, { file = \"PATH\"; } or { env = \"NAME\"; }",
-		"a group", false },
-	{ "database", "{ path = \"/x\"; }", "a string, { file = \"PATH\"; } or { env = \"NAME\"; }",
-		"a group", false },
-	{ "database", "{ file = \"/x\"; env = \"X\"; }",
-		"a string, { file = \"PATH\"; } or { env = \"NAME\"; }", "a group", false },
+	{ "database", "5L", SECRET_FORMS, "an integer", false },
+	{ "database", "{ }", SECRET_FORMS, "a group", false },
+	{ "database", "{ file = 5; }", SECRET_FORMS, "a group", false },
+	{ "database", "{ path = \"/x\"; }", SECRET_FORMS, "a group", false },
+	{ "database", "{ command = \"/x\"; }", SECRET_FORMS, "a group", false },
+	{ "database", "{ command = ( ); }", SECRET_FORMS, "a group", false },
+	{ "database", "{ command = ( \"\" ); }", SECRET_FORMS, "a group", false },
+	{ "database", "{ command = ( \"/x\", 5 ); }", SECRET_FORMS, "a group", false },
+	{ "database_password", "5", SECRET_FORMS, "an integer", false },
+	{ "database", "{ file = \"/x\"; env = \"X\"; }", SECRET_FORMS, "a group", false },
 	{ "defaults", "( )", "a group", "a list", false },
 	{ "defaults", "5", "a group", "an integer", false },
 	{ "topic", "5", "a string", "an integer", true },
@@ -370,7 +375,7 @@ static const struct {
 	{ "file", "secret", "", "", NULL },
 	{ "file", "other", "", NULL, "database: cannot read %s: No such file or directory" },
 	{ "file", "/", "", NULL, "database: cannot read %s: Is a directory" },
-	{ "file", "/dev/zero", "", NULL, "database: cannot read %s: too long or not text" },
+	{ "file", "/dev/zero", "", NULL, "database: cannot read %s: not a regular file" },
 	{ "env", "/SIGNALBUS_TEST_SECRET", "", " from the environment ", NULL },
 	{ "env", "/SIGNALBUS_TEST_EMPTY", "", "", NULL },
 	{ "env", "/SIGNALBUS_TEST_UNSET", "", NULL,

@@ -51,7 +51,7 @@ START_TEST(what_is_not_set_has_its_preset)
 	const struct config *c = load(&f, KAFKA MODELS);
 	const struct model_config *m = &c->models[0];
 	ck_assert_str_eq(c->file, f.file);
-	ck_assert_str_eq(c->database, "");
+	ck_assert_str_eq(c->database.text, "");
 	ck_assert_str_eq(c->instance, "signalbus");
 	ck_assert_double_eq(c->timeout, 30);
 	ck_assert_int_eq(c->log_level, -1);
@@ -89,7 +89,7 @@ START_TEST(what_is_set_is_read)
 		"\"id\" ); },\n"
 		"{ name = \"B\"; table = \"b\"; order_by = [ \"id\" ]; } );\n");
 	const struct model_config *m = &c->models[0];
-	ck_assert_str_eq(c->database, "dbname=shop");
+	ck_assert_str_eq(c->database.text, "dbname=shop");
 	ck_assert_str_eq(c->instance, "b");
 	ck_assert_double_eq(c->timeout, 2.5);
 	ck_assert_int_eq(c->log_level, LOG_LEVEL_DEBUG);
@@ -354,6 +354,16 @@ static void write_secret(const struct fixture *f, int i, char **content, struct 
 	free(path);
 }
 
+/* Read it again, as each connection does. */
+static void expect_login(const struct config *c, const char *expected)
+{
+	struct error e;
+	struct credentials_values v;
+	ck_assert_msg(credentials_read(c->login, 1, &v, &e), "%s", e.text);
+	ck_assert_str_eq(v.values[0], expected);
+	credentials_values_free(&v);
+}
+
 START_TEST(a_secret_is_read_from_a_file_or_the_environment)
 {
 	struct fixture f;
@@ -366,7 +376,7 @@ START_TEST(a_secret_is_read_from_a_file_or_the_environment)
 	write_secret(&f, _i, &content, &problem);
 	fixture_expect(&f, content, problem.text);
 	if (f.config != NULL) {
-		ck_assert_str_eq(f.config->database, secrets[_i].secret);
+		expect_login(f.config, secrets[_i].secret);
 		ck_assert_uint_eq(
 			f.config->secret_files.count, strcmp(secrets[_i].from, "file") == 0);
 	}
@@ -376,24 +386,26 @@ START_TEST(a_secret_is_read_from_a_file_or_the_environment)
 }
 END_TEST
 
-/* A secret of 4095 bytes is taken whole, a longer one is refused and not cut. */
+/* A secret of 65535 bytes is taken whole, a longer one is refused and not cut. */
 START_TEST(a_secret_too_long_is_refused)
 {
-	char secret[4097];
+	static char secret[SECRET_SIZE + 1];
 	struct fixture f;
 	fixture_init(&f);
 	memset(secret, 's', sizeof secret - 1);
 	secret[sizeof secret - 1] = '\0';
 	char *content =
 		text_format(KAFKA MODELS "database = { file = \"%s/secret\"; };\n", f.folder);
-	fixture_write_bytes(&f, "secret", secret, 4096);
+	fixture_write_bytes(&f, "secret", secret, SECRET_SIZE);
 	fixture_write(&f, "bus.conf", content);
 	fixture_load(&f);
 	ck_assert_ptr_null(f.config);
 	problems_free(&f.problems);
-	fixture_write_bytes(&f, "secret", secret, 4095);
+	fixture_write_bytes(&f, "secret", secret, SECRET_SIZE - 1);
+	secret[SECRET_SIZE - 1] = '\0';
 	fixture_load(&f);
-	ck_assert_uint_eq(strlen(f.config->database), 4095);
+	ck_assert_ptr_nonnull(f.config);
+	expect_login(f.config, secret);
 	free(content);
 	fixture_free(&f);
 }
@@ -476,10 +488,8 @@ START_TEST(each_kafka_property_that_the_producer_refuses_is_a_problem)
 		"bus.conf:2: kafka.wrong_one: no such property: \"wrong.one\" = \"5\"\n"
 		"bus.conf:4: kafka.wrong_two_three: no such property: \"wrong.two.three\" = "
 		"\"false\"\n"
-		"bus.conf:5: kafka.wrong_four must be a string, { file = \"PATH\"; } or { env = "
-		"\"NAME\"; }, not a list\n"
-		"bus.conf:6: kafka.wrong_five must be a string, { file = \"PATH\"; } or { env = "
-		"\"NAME\"; }, not a group\n"
+		"bus.conf:5: kafka.wrong_four must be " SECRET_FORMS ", not a list\n"
+		"bus.conf:6: kafka.wrong_five must be " SECRET_FORMS ", not a group\n"
 		"bus.conf:7: kafka.wrong_six: environment variable SIGNALBUS_TEST_UNSET is not "
 		"set\n"
 		"bus.conf:8: kafka.right_not: \"right.not\" may not be never\n"

@@ -86,6 +86,7 @@ static void make_broker(const char *property, const char *value)
 	world.properties[1] = (struct property){ .name = property, .value = value };
 	world.config = (struct config){ .kafka = world.properties,
 		.kafka_count = property != NULL ? 2 : 1,
+		.kafka_secrets = credentials_new(),
 		.model_count = 1,
 		.timeout = world.timeout > 0 ? world.timeout : TIMEOUT_S };
 	world.broker = broker_new(&world.config, WORKERS, &e);
@@ -102,6 +103,7 @@ static void begin(const char *property, const char *value)
 static void end(void)
 {
 	broker_free(world.broker);
+	credentials_free(world.config.kafka_secrets);
 	ledger_free(&world.ledger);
 	rd_kafka_mock_cluster_destroy(world.cluster);
 	rd_kafka_destroy(world.host);
