@@ -15,6 +15,7 @@ sys.dont_write_bytecode = True
 for variable in [name for name in os.environ if name.startswith("PG")]:
     del os.environ[variable]  # they would lead the tests to somebody else's server
 
+from documents import reader_of  # noqa: E402
 from proxy import Proxy  # noqa: E402
 from runner import Signalbus  # noqa: E402
 from schemas import Schema  # noqa: E402
@@ -125,6 +126,12 @@ def signalbus(folder, postgres, kafka, schema):  # the schema is dropped after t
     runner = Signalbus(folder, postgres.conninfo(), kafka.bootstrap)
     yield runner
     runner.discard()
+
+
+@pytest.fixture
+def reader(folder, postgres, kafka):
+    with reader_of(folder, postgres, kafka) as reader:
+        yield reader
 
 
 @pytest.fixture

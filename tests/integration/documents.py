@@ -25,6 +25,7 @@ The servers have other addresses than in the documents, so these are replaced in
 kafka-topics.sh, which is not among the tests' jars, and sudo have stand-ins below.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -39,6 +40,8 @@ ELEMENT = re.compile(r"^<!-- test: (?P<comment>.*?) -->$|"
                      r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 RUN = ("sh", "sql", "conf", "console")
 CONFIGURATION = "/etc/signalbus/signalbus.conf"
+TOPICS = ("orders.created", "shop.order-created", "transfers", "outbox.event.Order",
+          "outbox.event.changeover")
 
 # What stands for programs that a reader has, and the tests do not have.
 STAND_INS = {
@@ -260,3 +263,32 @@ class Reader:
     def leave(self):
         for running in self.terminals.values():
             running.discard()
+
+
+@contextlib.contextmanager
+def reader_of(folder, postgres, kafka):
+    """Somebody who finds neither a database, nor a role, nor a topic of the documents."""
+    delete_topics(kafka)
+    reader = Reader(folder, postgres, kafka)
+    try:
+        yield reader
+    finally:
+        reader.leave()
+        connection = postgres.connect("postgres")
+        cursor = connection.cursor()
+        cursor.execute("DROP DATABASE IF EXISTS shop WITH (FORCE)")
+        cursor.execute("DROP ROLE IF EXISTS signalbus")
+        connection.close()
+        delete_topics(kafka)
+
+
+def delete_topics(kafka):
+    """Those that documents create: others of the same names may have been in this broker."""
+    admin = kafka.admin()
+
+    def found():
+        return [topic for topic in TOPICS if topic in admin.list_topics(timeout=10).topics]
+    if found():
+        for deleted in admin.delete_topics(found(), operation_timeout=20).values():
+            deleted.result(30)
+        wait_until(lambda: not found(), 20, "the topics are gone")

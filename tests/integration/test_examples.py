@@ -1,6 +1,7 @@
 """conf/examples/: each runs as it stands, and sends what it says."""
 
 import contextlib
+import json
 import uuid
 
 import pytest
@@ -52,7 +53,7 @@ def contents(messages):
 
 def test_each_example_has_a_test():
     assert {path.name for path in EXAMPLES.iterdir()} == {
-        f"{name}.{suffix}" for name in ("plain", "children", "cloudevents", "debezium")
+        f"{name}.{suffix}" for name in ("plain", "children", "cloudevents", "debezium", "flask")
         for suffix in ("conf", "sql") if f"test_{name}" in globals()}
 
 
@@ -106,7 +107,7 @@ def test_debezium(example, topics, consume):
     for name in ("Order", "Customer"):
         topics.make(name=f"outbox.event.{name}")
     debezium = example("debezium")
-    debezium.run("flushmany").expect_silence()
+    debezium.run("flushordered").expect_silence()
     assert contents(consume("outbox.event.Order", 2)) == [
         (b"1", b'{"id": 1, "lineItems": [{"id": 1, "item": "Debezium in Action"}]}',
          {"id": b"406c07f3-26f0-4eea-a50c-109940064b8f"}),
@@ -115,3 +116,22 @@ def test_debezium(example, topics, consume):
         (b"123", b'{"id": 123, "city": "Brno"}',
          {"id": b"cb31eb09-23c0-4ae9-8a5d-8b9c9c2b1a5e"})]
     assert debezium.is_empty("outbox")
+
+
+def test_flask(example, topics, consume):
+    """
+    What json.dumps(TransferSignal.__marshmallow_schema__.dump(signal), default=str) gave for these
+    rows, with the model in flask.sql, Flask-SignalBus 0.5.20 and marshmallow 3.26.1.
+    """
+    topics.make(name="transfers")
+    flask = example("flask")
+    flask.run("flushordered").expect_silence()
+    messages = consume("transfers", 2)
+    assert [message.key for message in messages] == [b"42", b"42"]
+    assert [json.loads(message.value) for message in messages] == [
+        {"account": 42, "lines": [1, 2], "id": 1, "amount": "19.90", "hold": 93601,
+         "details": {"a": [1, 2.5]}, "note": 'Gr\u00fc\u00dfe "x"',
+         "made_at": "2026-11-23T16:00:00+00:00"},
+        {"account": 42, "lines": [], "id": 2, "amount": "5.00", "hold": None, "details": None,
+         "note": None, "made_at": "2026-11-23T16:00:00.120000+00:00"}]
+    assert flask.is_empty("transfer_signal") and flask.is_empty("transfer_line")
