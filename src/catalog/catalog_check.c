@@ -136,6 +136,7 @@ static const struct {
 	{ check_owner, true },
 	{ check_autovacuum, true },
 	{ check_trigger, true },
+	{ check_prepared, true },
 };
 
 bool catalog_check(struct db *db, const struct config *config, size_t index, struct check_report *f,

@@ -42,7 +42,7 @@ static const char database_sql[] =
 	"  pg_catalog.current_setting('synchronous_standby_names'), r.rolname)))"
 	" AS f (is_problem, is_so, line) WHERE r.rolname = CURRENT_USER AND f.is_so";
 
-/* Of delivery = "exactly-once".  $1: how many senders there are; $2: how the names of the
+/* Of delivery = "exactly-once".  $1: how many senders the daemon has; $2: how the names of the
  * instance's prepared transactions begin. */
 static const char exactly_once_sql[] =
 	"SELECT f.is_problem, f.line FROM (VALUES"
@@ -52,8 +52,10 @@ static const char exactly_once_sql[] =
 	" GREATEST(2 * $1::pg_catalog.int4, 10) || ', and restart the server'),"
 	" (false, pg_catalog.current_setting('max_prepared_transactions')::pg_catalog.int4"
 	"  BETWEEN 1 AND $1::pg_catalog.int4 - 1,"
-	"  pg_catalog.format('database: max_prepared_transactions is %s, and each of %s senders"
-	" prepares one; ALTER SYSTEM SET max_prepared_transactions = %s, and restart the server',"
+	"  pg_catalog.format('database: max_prepared_transactions is %s, and each of the daemon''s "
+	"%s"
+	" workers prepares one; ALTER SYSTEM SET max_prepared_transactions = %s, and restart the "
+	"server',"
 	"  pg_catalog.current_setting('max_prepared_transactions'), $1,"
 	"  GREATEST(2 * $1::pg_catalog.int4, 10))),"
 	" (true, EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts p"
@@ -116,7 +118,9 @@ bool catalog_check_database(
 		config->workers + (config->notify_channel[0] != '\0') + 1);
 	const char *const values[] = { wanted };
 	char *prefix = text_format("signalbus:%s:", config->instance);
-	const char *const once[] = { wanted, prefix };
+	char senders[32];
+	snprintf(senders, sizeof senders, "%lld", config->workers);
+	const char *const once[] = { senders, prefix };
 	struct db_call exactly = { .sql = exactly_once_sql, .values = once, .value_count = 2 };
 	bool is_exact = config->delivery == DELIVERY_EXACTLY_ONCE;
 	struct db_call facts = { .sql = database_sql, .values = values, .value_count = 1 };

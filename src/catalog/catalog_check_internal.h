@@ -51,6 +51,7 @@ check_part check_sequences;  /* the same */
 check_part check_privileges; /* catalog_privileges.c */
 check_part check_backlog, check_shared_rows, check_autovacuum,
 	check_owner; /* catalog_check_table.c */
-check_part check_foreign_keys, check_trigger, check_dead_letters, check_replica_identity;
+check_part check_foreign_keys, check_trigger, check_dead_letters, check_replica_identity,
+	check_prepared;
 
 #endif

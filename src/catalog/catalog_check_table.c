@@ -192,6 +192,29 @@ bool check_owner(struct examination *x, struct error *e)
 	return check_warn(x, sql, catalog_signal_tables(x->config), e);
 }
 
+/* Transactions of others that were prepared and forgotten; $2: how the names of those of the
+ * instance begin, which catalog_check_database.c reports. */
+bool check_prepared(struct examination *x, struct error *e)
+{
+	static const char sql[] =
+		"SELECT pg_catalog.format('table %s: the prepared transaction %L, of role %I, of"
+		" %s, has locks on it, so signals may wait for it; COMMIT PREPARED %2$L or"
+		" ROLLBACK PREPARED %2$L', c.oid::pg_catalog.regclass, p.gid, p.owner,"
+		" pg_catalog.date_trunc('second', p.prepared))"
+		" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_prepared_xacts p"
+		" ON p.database = pg_catalog.current_database()"
+		" AND p.prepared < pg_catalog.now() - '5 minutes'::pg_catalog.interval"
+		" AND NOT pg_catalog.starts_with(p.gid, $2)"
+		" WHERE c.oid = $1::pg_catalog.oid AND EXISTS (SELECT"
+		" FROM pg_catalog.pg_locks own JOIN pg_catalog.pg_locks l"
+		" ON l.virtualtransaction = own.virtualtransaction AND l.pid IS NULL"
+		" WHERE own.pid IS NULL AND own.locktype = 'transactionid'"
+		" AND own.transactionid = p.transaction AND l.locktype = 'relation'"
+		" AND l.mode <> 'AccessShareLock'"
+		" AND l.relation IN (" SQL_FAMILY " SELECT family.oid FROM family))";
+	return check_warn(x, sql, text_format("signalbus:%s:", x->config->instance), e);
+}
+
 /* A backlog that goes one signal a transaction. */
 bool check_backlog(struct examination *x, struct error *e)
 {

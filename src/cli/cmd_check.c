@@ -8,6 +8,7 @@
 #include "cli/json.h"
 #include "kafka/broker.h"
 #include "kafka/topic_check.h"
+#include "kafka/transaction_check.h"
 #include "postgres/db.h"
 #include "relay/burst.h"
 #include "store/store.h"
@@ -70,6 +71,20 @@ static void check_queue_size(struct check *c)
 	free(text);
 }
 
+/* The broker would abort transactions that have time left. */
+static void check_transaction_timeout(struct check *c)
+{
+	double limit = 1000 * c->config->timeout;
+	size_t own = number_of(c->config, "transaction.timeout.ms", SIZE_MAX);
+	if (c->config->delivery != DELIVERY_EXACTLY_ONCE || (double)own >= limit)
+		return;
+	char *text = text_format("kafka: transaction_timeout_ms is %zu, so the broker aborts "
+				 "transactions of bursts that have until timeout (%g s); remove it",
+		own, c->config->timeout);
+	report_warning(&c->findings, NULL, text);
+	free(text);
+}
+
 /* Properties that let others on the network pose as the broker. */
 static void check_kafka_properties(struct check *c)
 {
@@ -113,6 +128,7 @@ static void check_configuration(struct check *c)
 	check_exposure(c);
 	check_kafka_properties(c);
 	check_queue_size(c);
+	check_transaction_timeout(c);
 }
 
 static void check_models(struct check *c)
@@ -197,22 +213,39 @@ static void check_broker(struct check *c)
 	free(topics);
 }
 
+/* Take a slot, and store numbers for the models' topics in a transaction that is aborted. */
+static void try_transaction(struct check *c)
+{
+	struct error e;
+	const char **topics = memory_new(c->model_count, sizeof *topics);
+	size_t count = 0;
+	for (size_t i = 0; i < c->model_count; i++)
+		if (topic_of(c, i) != NULL)
+			topics[count++] = topic_of(c, i);
+	struct broker *broker = broker_new(c->config, 1, &e);
+	struct store *s = store_new(c->config);
+	struct burst *b = broker != NULL
+				  ? burst_new(c->config, s, broker, (struct burst_owner){ 0, 1 })
+				  : NULL;
+	if (b == NULL || !store_connect(s, deadline_of(c), &e) ||
+		!burst_try_transaction(b, topics, count, &e))
+		note_error(c, NULL, &e);
+	burst_free(b);
+	store_free(s);
+	broker_free(broker);
+	free(topics);
+}
+
 /* What delivery = "exactly-once" needs of both servers. */
 static void check_transactions(struct check *c)
 {
 	struct error e;
 	if (c->config->delivery != DELIVERY_EXACTLY_ONCE || c->findings.problems > 0)
 		return; /* what else is wrong fails it, too */
-	struct broker *broker = broker_new(c->config, 1, &e);
-	struct store *s = store_new(c->config);
-	struct burst *b = broker != NULL
-				  ? burst_new(c->config, s, broker, (struct burst_owner){ 0, 1 })
-				  : NULL;
-	if (b == NULL || !store_connect(s, deadline_of(c), &e) || !burst_try_slot(b, &e))
+	if (!transaction_check(c->config, &c->findings, deadline_of(c), &e))
 		note_error(c, NULL, &e);
-	burst_free(b);
-	store_free(s);
-	broker_free(broker);
+	if (c->findings.problems == 0 && !stop_requested())
+		try_transaction(c);
 }
 
 /* On a terminal, the numbers are data; otherwise silence says that there is nothing to report. */

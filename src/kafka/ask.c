@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void take_setting(struct topic_settings *s, const char *name, const char *value)
+static void take_topic_setting(void *arg, const char *name, const char *value)
 {
+	struct topic_settings *s = arg;
+	s->is_known = true;
 	if (strcmp(name, "max.message.bytes") == 0)
 		s->max_message_bytes = strtoul(value, NULL, 10);
 	else if (strcmp(name, "min.insync.replicas") == 0)
@@ -14,29 +16,49 @@ static void take_setting(struct topic_settings *s, const char *name, const char 
 		s->compacts = strstr(value, "compact") != NULL;
 }
 
-static void take_answer(struct topic_settings *s, const rd_kafka_DescribeConfigs_result_t *result)
+static void take_broker_setting(void *arg, const char *name, const char *value)
+{
+	struct broker_settings *s = arg;
+	s->is_known = true;
+	if (strcmp(name, "transaction.partition.verification.enable") == 0) {
+		s->can_verify = true;
+		s->verifies = strcmp(value, "true") == 0;
+	} else if (strcmp(name, "transaction.max.timeout.ms") == 0) {
+		s->transaction_max_ms = strtod(value, NULL);
+	} else if (strcmp(name, "offsets.retention.minutes") == 0) {
+		s->retention_minutes = strtod(value, NULL);
+	}
+}
+
+/* Whose settings to query, and what to do with each. */
+struct settings_query {
+	rd_kafka_ResourceType_t type;
+	const char *name;
+	void (*take)(void *arg, const char *name, const char *value);
+	void *arg;
+};
+
+static void take_answer(
+	const struct settings_query *q, const rd_kafka_DescribeConfigs_result_t *result)
 {
 	size_t count, entries;
-	const rd_kafka_ConfigResource_t **topics =
+	const rd_kafka_ConfigResource_t **found =
 		rd_kafka_DescribeConfigs_result_resources(result, &count);
-	if (count != 1 || rd_kafka_ConfigResource_error(topics[0]) != RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (count != 1 || rd_kafka_ConfigResource_error(found[0]) != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return;
 	const rd_kafka_ConfigEntry_t **settings =
-		rd_kafka_ConfigResource_configs(topics[0], &entries);
+		rd_kafka_ConfigResource_configs(found[0], &entries);
 	for (size_t i = 0; i < entries; i++) {
 		const char *value = rd_kafka_ConfigEntry_value(settings[i]);
 		if (value != NULL)
-			take_setting(s, rd_kafka_ConfigEntry_name(settings[i]), value);
+			q->take(q->arg, rd_kafka_ConfigEntry_name(settings[i]), value);
 	}
-	s->is_known = entries > 0;
 }
 
-struct topic_settings ask_topic_settings(rd_kafka_t *handle, const char *topic, int wait_ms)
+static void ask_settings(rd_kafka_t *handle, const struct settings_query *q, int wait_ms)
 {
 	char reason[256];
-	struct topic_settings settings = { 0 };
-	rd_kafka_ConfigResource_t *what =
-		rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+	rd_kafka_ConfigResource_t *what = rd_kafka_ConfigResource_new(q->type, q->name);
 	rd_kafka_AdminOptions_t *options =
 		rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
 	rd_kafka_queue_t *answers = rd_kafka_queue_new(handle);
@@ -46,12 +68,31 @@ struct topic_settings ask_topic_settings(rd_kafka_t *handle, const char *topic, 
 	const rd_kafka_DescribeConfigs_result_t *result =
 		answer != NULL ? rd_kafka_event_DescribeConfigs_result(answer) : NULL;
 	if (result != NULL && rd_kafka_event_error(answer) == RD_KAFKA_RESP_ERR_NO_ERROR)
-		take_answer(&settings, result);
+		take_answer(q, result);
 	if (answer != NULL)
 		rd_kafka_event_destroy(answer);
 	rd_kafka_queue_destroy(answers);
 	rd_kafka_AdminOptions_destroy(options);
 	rd_kafka_ConfigResource_destroy(what);
+}
+
+struct topic_settings ask_topic_settings(rd_kafka_t *handle, const char *topic, int wait_ms)
+{
+	struct topic_settings settings = { 0 };
+	const struct settings_query q = { RD_KAFKA_RESOURCE_TOPIC, topic, take_topic_setting,
+		&settings };
+	ask_settings(handle, &q, wait_ms);
+	return settings;
+}
+
+struct broker_settings ask_broker_settings(rd_kafka_t *handle, int32_t broker, int wait_ms)
+{
+	char name[16];
+	struct broker_settings settings = { 0 };
+	const struct settings_query q = { RD_KAFKA_RESOURCE_BROKER, name, take_broker_setting,
+		&settings };
+	snprintf(name, sizeof name, "%d", (int)broker);
+	ask_settings(handle, &q, wait_ms);
 	return settings;
 }
 
@@ -124,6 +165,16 @@ static const struct {
 		"kafka.ssl_ca_location?" },
 	{ "Failed to acquire idempotence PID",
 		"may the Kafka user write to a topic (WRITE), or IDEMPOTENT_WRITE?" },
+	/* Of transactions: */
+	{ "Transactional Id authorization failed",
+		"allow the Kafka user WRITE and DESCRIBE on transactional ids that begin with the "
+		"instance" },
+	{ "Group authorization failed",
+		"allow the Kafka user READ on consumer groups that begin with the instance" },
+	{ "(Broker: Topic authorization failed)", /* each topic has a reason of its own */
+		"allow the Kafka user READ on the topic, for which the number of the burst is "
+		"stored" },
+	{ "max.transaction.timeout.ms", "raise transaction.max.timeout.ms of the brokers" },
 };
 
 /* After the parenthesis that closes the one in text, or the end. */

@@ -22,6 +22,18 @@ struct topic_settings {
 /* Query the settings of a topic; waits at most wait_ms. */
 struct topic_settings ask_topic_settings(rd_kafka_t *handle, const char *topic, int wait_ms);
 
+/* The settings of a broker that matter to transactions.  Not known: the same. */
+struct broker_settings {
+	bool is_known;
+	bool can_verify; /* transaction.partition.verification.enable exists: from Kafka 3.6 on */
+	bool verifies;
+	double transaction_max_ms;
+	double retention_minutes; /* of committed offsets */
+};
+
+/* Query the settings of a broker; waits at most wait_ms. */
+struct broker_settings ask_broker_settings(rd_kafka_t *handle, int32_t broker, int wait_ms);
+
 /* Put into text, which has room for size bytes, why an otherwise correct partition does not store
  * messages: it has no leader, or fewer replicas in sync than the topic requires.  Returns whether
  * there is a reason. */

@@ -90,8 +90,10 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
  * and log it.  burst_run() does so now and then. */
 bool burst_recover(struct burst *b, struct error *e);
 
-/* Whether the broker admits a sender, in a free slot: the privileges that it needs. */
-bool burst_try_slot(struct burst *b, struct error *e);
+/* Whether the broker admits a sender, in a free slot, and lets it store numbers for these topics:
+ * the privileges that it needs.  Nothing is sent, and the transaction is aborted. */
+bool burst_try_transaction(
+	struct burst *b, const char *const *topics, size_t count, struct error *e);
 
 /* Abandon the prefetched claim for the next burst, if there is one. */
 void burst_discard_prefetch(struct burst *b);

@@ -164,7 +164,21 @@ bool burst_recover(struct burst *b, struct error *e)
 	return ok;
 }
 
-bool burst_try_slot(struct burst *b, struct error *e)
+/* The number that is stored already: even if it were committed, it would change nothing. */
+static bool try_numbers(
+	struct burst *b, const char *const *topics, size_t count, int64_t number, struct error *e)
+{
+	struct instant deadline = deadline_of(b);
+	struct lane *lane = b->transaction.lane;
+	bool ok = lane_begin_transaction(lane, deadline, e);
+	for (size_t i = 0; ok && i < count; i++)
+		ok = lane_store_number(lane, topics[i], number, deadline, e);
+	lane_abort(lane, instant_after(clock_now(), ABORT_S));
+	return ok;
+}
+
+bool burst_try_transaction(
+	struct burst *b, const char *const *topics, size_t count, struct error *e)
 {
 	struct instant deadline = deadline_of(b);
 	struct lane *lane = b->transaction.lane;
@@ -175,7 +189,8 @@ bool burst_try_slot(struct burst *b, struct error *e)
 		return false;
 	snprintf(id, sizeof id, "%s-%u", b->config->instance, slot);
 	return lane_fence(lane, id, deadline, e) &&
-	       lane_read_number(lane, NULL, &stored, deadline, e);
+	       lane_read_number(lane, NULL, &stored, deadline, e) &&
+	       try_numbers(b, topics, count, stored < 0 ? 0 : stored, e);
 }
 
 bool transaction_ready(struct burst *b, struct error *e)

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+import acls
 from runner import BINARY, model
 from servers import Kafka, Ports, Postgres, wait_until
 from topics import Topics
@@ -20,8 +21,8 @@ SASL = {"security_protocol": "sasl_plaintext", "sasl_mechanism": "PLAIN",
 
 class GuardedKafka(Kafka):
     """
-    Makes topics by itself, has a second listener for a user who may see none, and two folders for
-    its logs.
+    Makes topics by itself, has a second listener for a user who may do nothing that is not allowed
+    to him, and two folders for its logs.
     """
 
     def default_settings(self, auto_create_topics):
@@ -44,6 +45,10 @@ class GuardedKafka(Kafka):
             "log.dirs": ",".join(str(folder) for folder in self.logs),
             "metadata.log.dir": self.logs[0],
             "log.flush.offset.checkpoint.interval.ms": 100,
+            # Too little for exactly-once delivery.
+            "transaction.max.timeout.ms": 80000,
+            "offsets.retention.minutes": 1000,
+            "transaction.partition.verification.enable": "false",
         }
 
     def names(self):
@@ -451,6 +456,57 @@ def test_the_broker_refuses_the_password(signalbus, schema, check, guarded):
     [line] = check()
     assert line.startswith("kafka: refused: ") and "uthentication" in line
     assert time.monotonic() - start < 20  # at once
+
+
+def test_exactly_once_needs_more_of_the_broker(signalbus, schema, check, guarded):
+    """Settings that do not fit, of the broker and of signalbus, each with the remedy."""
+    table, topic = schema.make_signals("t"), Topics(guarded).make()
+
+    def lines(timeout, **kafka):
+        signalbus.configure(model("A", table, topic), delivery="exactly-once", timeout=timeout,
+                            notify_channel="",
+                            kafka={"bootstrap_servers": guarded.bootstrap, **kafka})
+        return check()
+    broker = f"kafka: broker 1 at {guarded.bootstrap}: "
+    late = (broker + "transaction.partition.verification.enable is false, so it accepts late messages "
+            'outside of their transaction, and delivery = "exactly-once" may repeat signals; set it '
+            "to true")
+    expires = (broker + "offsets.retention.minutes is 1000, so the number that decides on a prepared "
+               "transaction expires too early; set it to 1440 or more")
+    assert lines(30) == [late, broker + "transaction.max.timeout.ms is 80000, and signalbus asks for "
+                         "130000; set it to 130000 or more", expires]
+    assert lines(70, transaction_timeout_ms=65000) == [
+        "warning: kafka: transaction_timeout_ms is 65000, so the broker aborts transactions of bursts "
+        "that have until timeout (70 s); remove it", late, expires]
+
+
+# What the Kafka user lacks for exactly-once delivery, the line that says so, and what it then gets.
+PREFIX = "once-"
+LACKS = [
+    (r'transactional id "once-0": .* WRITE and DESCRIBE on transactional ids',
+     (acls.TRANSACTIONAL_ID, PREFIX, acls.WRITE, acls.DESCRIBE)),
+    (r'for the group "once-0" cannot be read: .* READ on consumer groups',
+     (acls.GROUP, PREFIX, acls.DESCRIBE)),
+    ("Failed to add offsets .* READ on consumer groups", (acls.GROUP, PREFIX, acls.READ)),
+    ("Failed to commit offsets .* READ on the topic", (acls.TOPIC, "test-", acls.READ)),
+]
+
+
+def test_exactly_once_needs_privileges(signalbus, schema, check, guarded):
+    """Each remedy helps, and in the end a signal is sent."""
+    topic = Topics(guarded).make()
+    acls.allow(guarded.bootstrap, "relay", acls.TOPIC, topic, acls.WRITE, acls.DESCRIBE)
+    signalbus.configure(model("A", schema.make_signals("t", 1), topic), delivery="exactly-once",
+                        timeout=10, instance="once", notify_channel="",
+                        kafka={"bootstrap_servers": guarded.guarded, **SASL})
+    for says, privileges in LACKS:
+        [line] = check()
+        assert re.search(says, line), line
+        acls.allow(guarded.bootstrap, "relay", *privileges)
+    assert check() == []
+    assert Topics(guarded).count_in_log(topic) == 0  # not even a marker
+    signalbus("flushmany").expect_silence()
+    assert len(Topics(guarded).consume(topic, 1)) == 1
 
 
 def test_no_leader(signalbus, schema, check, guarded):

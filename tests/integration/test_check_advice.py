@@ -275,7 +275,7 @@ def test_on_a_terminal(signalbus, schema, environment, is_coloured):
 
 
 def test_who_holds_back_vacuum(signalbus, schema, check, monkeypatch):
-    """A transaction that was prepared an hour ago, by the server's clock."""
+    """A transaction that was prepared an hour ago, by the server's clock; it also holds up signals."""
     own = Postgres(settings={"max_prepared_transactions": 2})
     clock = own.data / "clock"
     clock.write_bytes(struct.pack("q", 0))
@@ -293,12 +293,15 @@ def test_who_holds_back_vacuum(signalbus, schema, check, monkeypatch):
             cursor.execute(statement)
         signalbus.database = own.conninfo()
         signalbus.configure(model("A", "t"), notify_channel="")
-        assert check(about="vacuum") == []
+        assert check(about="prepared") == []
         clock.write_bytes(struct.pack("q", 3700))
-        [line] = check(about="vacuum")
+        line, held_up = check(about="prepared")
+        assert held_up.startswith('warning: model "A": table public.t: the prepared transaction '
+                                  "'it''s mine', of role postgres, ")
+        assert held_up.split("; ")[1] == line.split("; ")[1]
         assert line.startswith("warning: database: the prepared transaction 'it''s mine', of ")
         cursor.execute(line.split("; ")[1].split(" or ")[0])
-        assert check(about="vacuum") == []
+        assert check(about="prepared") == []
         connection.close()
     finally:
         own.remove()

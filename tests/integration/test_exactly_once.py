@@ -189,15 +189,27 @@ def test_recover_commits_or_rolls_back(once, signalbus, schema, make_topic, cons
     assert sorted(ids(consume(topic, 10))) == list(range(1, 11))
 
 
-def test_check_wants_prepared_transactions(signalbus, make_topic):
+def test_check_wants_prepared_transactions(signalbus, make_topic, check):
+    """Some, and one for each worker."""
     with Postgres(settings={"max_prepared_transactions": 0}) as server:
         server.create_database()
         schema = Schema(server)
         signalbus.database = server.conninfo()
-        signalbus.configure(model("A", schema.make_signals("t", 1), make_topic()),
-                            delivery="exactly-once")
-        lines = signalbus("check").expect(1).stdout
-        assert "max_prepared_transactions is 0; ALTER SYSTEM SET" in lines
+
+        def configure(workers):
+            signalbus.configure(model("A", table, topic), delivery="exactly-once", workers=workers,
+                                notify_channel="")
+            return check(about="max_prepared")
+        table, topic = schema.make_signals("t", 1), make_topic()
+        [line] = configure(2)
+        assert ("max_prepared_transactions is 0; ALTER SYSTEM SET max_prepared_transactions = 10, "
+                in line)
+        server.settings["max_prepared_transactions"] = 10
+        server.restart()
+        assert configure(10) == []
+        [line] = configure(11)
+        assert line.startswith("warning: database: max_prepared_transactions is 10, and each of "
+                               "the daemon's 11 workers prepares one; ")
 
 
 def test_check_finds_nothing(once, signalbus, schema, make_topic):
