@@ -26,7 +26,7 @@ install: all $(BUILD)/signalbus.spdx ## install under DESTDIR, PREFIX (default /
 	install -m 644 man/signalbus.conf.5 "$(DESTDIR)$(mandir)/man5/"
 	install -m 644 conf/completions/signalbus.bash "$(DESTDIR)$(bashdir)/signalbus"
 	install -m 644 conf/completions/_signalbus "$(DESTDIR)$(zshdir)/"
-	install -m 644 *.md LICENSE signalbus.conf.example conf/signalbus.cron $(BUILD)/signalbus.spdx \
+	install -m 644 *.md LICENSE signalbus.conf.example conf/signalbus.cron conf/grants.sql $(BUILD)/signalbus.spdx \
 		"$(DESTDIR)$(docdir)/"
 	install -d "$(DESTDIR)$(docdir)/examples" "$(DESTDIR)$(docdir)/docs"
 	for folder in prometheus grafana kubernetes helm/signalbus helm/signalbus/templates; do \

@@ -90,6 +90,7 @@ class Schema:
         returns = "trigger" if by_trigger or at_commit else "void"
         end = "RETURN NULL;" if returns == "trigger" else ""
         self.execute(f"CREATE FUNCTION {function}() RETURNS {returns} LANGUAGE plpgsql "
+                     "SECURITY DEFINER "
                      f"AS $$ BEGIN {statements}; {end} END $$")
         action = f"SELECT {self}.{function}() LIMIT 1"  # else it would be once for each row
         if at_commit:

@@ -225,7 +225,43 @@ def run_quietly(command, user=None):
 class Postgres:
     """
     A PostgreSQL cluster.  As root it runs as the user postgres, since PostgreSQL refuses root.
-    Its one role is the superuser postgres; everybody is trusted; the database is "signalbus".
+    Everybody is trusted; the database is "signalbus".  Tests connect as the superuser postgres, and
+    signalbus connects as a role that gets the privileges of conf/grants.sql on each new table.  What
+    triggers of the tests do, they do as their owner.
+    """
+
+    RELAY = "bus"
+    GRANTS = """
+        DO $do$ BEGIN
+            IF to_regrole('{relay}') IS NULL THEN CREATE ROLE {relay} LOGIN; END IF;
+        END $do$;
+        CREATE SCHEMA fixture;
+        CREATE FUNCTION fixture.grant_privileges() RETURNS event_trigger LANGUAGE plpgsql
+        SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+        DECLARE o record; a name;  -- of the first column
+        BEGIN
+            FOR o IN SELECT d.objid, d.object_type, d.object_identity, c.relispartition OR EXISTS (
+                     SELECT FROM pg_inherits i WHERE i.inhrelid = d.objid) AS is_child
+                     FROM pg_event_trigger_ddl_commands() d LEFT JOIN pg_class c ON c.oid = d.objid
+                     WHERE d.schema_name IS DISTINCT FROM 'pg_temp' LOOP
+                IF o.object_type = 'schema' THEN
+                    EXECUTE format('GRANT USAGE ON SCHEMA %s TO {relay}', o.object_identity);
+                ELSIF o.object_type = 'table' AND NOT o.is_child THEN
+                    SELECT attname INTO a FROM pg_attribute WHERE attrelid = o.objid
+                    AND attnum > 0 AND NOT attisdropped ORDER BY attnum LIMIT 1;
+                    EXECUTE format('GRANT SELECT, DELETE%s ON %s TO {relay}',
+                                   ', UPDATE (' || quote_ident(a) || ')', o.object_identity);
+                ELSIF EXISTS (SELECT FROM pg_proc WHERE oid = o.objid AND NOT prosecdef
+                              AND o.object_type = 'function' AND prorettype = 'trigger'::regtype
+                              AND proname <> 'signalbus_notify') THEN
+                    EXECUTE format('ALTER FUNCTION %s SECURITY DEFINER', o.object_identity);
+                END IF;
+            END LOOP;
+        END $$;
+        CREATE EVENT TRIGGER grant_privileges ON ddl_command_end
+        WHEN TAG IN ('CREATE SCHEMA', 'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO',
+                     'CREATE FUNCTION')
+        EXECUTE FUNCTION fixture.grant_privileges();
     """
 
     SETTINGS = {
@@ -287,19 +323,22 @@ class Postgres:
             return False
         return True
 
-    def create_database(self, name="signalbus"):
+    def create_database(self, name="signalbus", options=""):
         connection = self.connect("postgres")
-        connection.cursor().execute(f'CREATE DATABASE "{name}"')
+        connection.cursor().execute(f'CREATE DATABASE "{name}" {options}')
+        connection.close()
+        connection = self.connect(name)
+        connection.cursor().execute(self.GRANTS.replace("{relay}", self.RELAY))
         connection.close()
 
     def conninfo(self, database="signalbus", **more):
         """A libpq connection string over TCP; host=... may name the folder of the socket."""
-        words = {"host": "127.0.0.1", "port": self.port, "user": "postgres", "dbname": database,
+        words = {"host": "127.0.0.1", "port": self.port, "user": self.RELAY, "dbname": database,
                  **more}
         return " ".join(f"{name}='{value}'" for name, value in words.items())
 
     def connect(self, database="signalbus", autocommit=True):
-        connection = psycopg2.connect(self.conninfo(database), connect_timeout=10,
+        connection = psycopg2.connect(self.conninfo(database, user="postgres"), connect_timeout=10,
                                       options="-c statement_timeout=120s")
         connection.autocommit = autocommit
         return connection

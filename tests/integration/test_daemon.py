@@ -408,7 +408,7 @@ def test_closed_standard_error_does_not_matter(signalbus, schema, make_topic):
 def test_an_idle_daemon_is_quiet(signalbus, schema, make_topic, postgres):
     """It polls each of twenty tables every five seconds, and counts them every ten."""
     models = [model(f"M{n}", schema.make_signals(f"t{n}"), make_topic()) for n in range(20)]
-    signalbus.database = postgres.conninfo(options="-c log_statement=all")
+    signalbus.database = postgres.conninfo(user="postgres", options="-c log_statement=all")
     signalbus.configure(*models, poll_interval=5.0)
     install_triggers(signalbus, schema)
     log = postgres.process.log

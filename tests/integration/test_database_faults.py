@@ -101,6 +101,7 @@ def test_other_commands_wait_for_the_server(signalbus, schema, postgres, make_to
     signalbus.configure(model("A", schema.make_signals("t"), topic),
                         dead_letter_table=schema.table("dead"))
     schema.execute(signalbus("triggers").expect(0).stdout)
+    schema.execute(f"GRANT CREATE ON SCHEMA {schema} TO bus")
     postgres.stop()
     try:
         started = [signalbus.start(*command.split()) for command in OTHERS]

@@ -32,6 +32,8 @@ def configure(signalbus, schema):
                             defaults={"on_reject": "dead-letter"},
                             kafka=LIMIT if kafka is None else kafka, **settings)
         schema.execute(signalbus("triggers").expect(0).stdout)
+        for one in models:  # for --requeue
+            schema.execute(f"GRANT INSERT ON {one['table']} TO bus")
     return write
 
 
@@ -309,7 +311,7 @@ def test_only_models_with_dead_letters_need_anything(signalbus, schema, one_of_e
         schema.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
         schema.execute(f"GRANT SELECT, DELETE, UPDATE (id) ON t TO {role}")
         schema.execute(f"GRANT INSERT ON dead TO {role}")
-        signalbus.database = postgres.conninfo().replace("user='postgres'", f"user='{role}'")
+        signalbus.database = postgres.conninfo(user=role)
         signalbus.configure(model("A", schema.table("t"), on_reject="dead-letter"),
                             dead_letter_table=schema.table("dead"), notify_channel="")
         check = signalbus("check").stdout
@@ -651,7 +653,7 @@ class TestConfiguration:
         signalbus.configure(model("A", make_rows(schema, 1), make_topic()), notify_channel="",
                             dead_letter_table=schema.table("dead"))
         printed = signalbus("triggers").expect(0).stdout
-        assert "CREATE TABLE IF NOT EXISTS" in printed and "TRIGGER" not in printed
+        assert "CREATE TABLE IF NOT EXISTS" in printed and "EXECUTE FUNCTION" not in printed
 
     def test_listing_and_ending_exclude_each_other(self, signalbus):
         run = signalbus.bare("dead-letters", "--requeue", "--discard").expect(2)
@@ -666,7 +668,7 @@ def test_few_privileges_suffice(signalbus, schema, make_topic, consume, configur
     try:
         schema.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
         schema.execute(f"GRANT SELECT, DELETE, UPDATE (id) ON t TO {role}")
-        signalbus.database = postgres.conninfo().replace("user='postgres'", f"user='{role}'")
+        signalbus.database = postgres.conninfo(user=role)
         configure_as = model("A", schema.table("t"), topic, on_reject="dead-letter")
         signalbus.configure(configure_as, dead_letter_table=schema.table("dead"), kafka=LIMIT)
         refused = signalbus("flushmany").expect_failure()

@@ -172,4 +172,4 @@ def test_check_logs_json_and_prints_text(signalbus, schema):
                         notify_channel="")
     run = signalbus("-v", "check").expect(1)
     assert run.findings() == [f'model "A": topic {missing}: does not exist; create it']
-    assert entries(run.stderr) == [("info", "checked 1 model: 1 problem, 1 warning")]
+    assert entries(run.stderr) == [("info", "checked 1 model: 1 problem, 0 warnings")]

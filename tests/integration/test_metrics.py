@@ -223,10 +223,12 @@ def test_a_rejected_message_is_an_error_and_makes_the_table_old(signalbus, schem
     daemon.stop().expect(0)
 
 
-def test_what_operators_of_queue_tables_and_processes_watch(signalbus, schema, postgres, make_topic,
-                                                            site):
+def test_what_operators_of_queue_tables_and_processes_watch(request, signalbus, schema, postgres,
+                                                            make_topic, site):
     """The table has dead rows, an old snapshot keeps them, and somebody else holds the order."""
     table = schema.make_signals("t", 500)
+    request.addfinalizer(lambda: schema.execute("REVOKE pg_read_all_stats FROM bus"))
+    schema.execute("GRANT pg_read_all_stats TO bus")
     schema.execute("VACUUM t")
     schema.execute("DELETE FROM t WHERE id > 100")
     schema.execute("SELECT pg_stat_force_next_flush()")

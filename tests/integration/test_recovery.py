@@ -41,7 +41,7 @@ class Standby(Postgres):
             if self.user:
                 shutil.chown(folder, self.user, self.user)
         run_quietly([find_program("pg_basebackup", "postgresql"), "-D", self.data, "-R", "-X",
-                     "stream", "-c", "fast", "-d", self.primary.conninfo("postgres")], self.user)
+                     "stream", "-c", "fast", "-d", self.primary.conninfo("postgres", user="postgres")], self.user)
 
     def promote(self):
         connection = self.connect("postgres")

@@ -87,6 +87,7 @@ def evil(schema, signalbus):
     schema.execute(f"CREATE SCHEMA {name}")
     schema.connection().cursor().execute(TRAPS.format(evil=name),
                                          {"names": called, "operators": OPERATORS})
+    schema.execute(f"GRANT USAGE ON SCHEMA {name} TO PUBLIC; GRANT USAGE ON {name}.calls TO PUBLIC")
     signalbus.database += f" options='-c search_path={name},pg_catalog'"
     yield name
     schema.execute(f"DROP SCHEMA {name} CASCADE")
@@ -140,6 +141,7 @@ def test_every_command_among_traps(signalbus, schema, evil, make_topic, topics):
     dba.cursor().execute(f"SET search_path = {evil}, pg_catalog")
     dba.cursor().execute(signalbus("triggers").expect(0).stdout)
     names = ("plain", "ordered", "parted", "asked")
+    schema.execute(f"GRANT CREATE ON SCHEMA {schema} TO bus; GRANT INSERT ON plain TO bus")
 
     def fill(count):
         for table in names:

@@ -2,7 +2,6 @@
 
 import json
 
-import psycopg2
 import pytest
 
 from runner import FLUSHES, every_flush, ids, model
@@ -219,10 +218,9 @@ def test_partitions(signalbus, schema, make_topic, consume):
 def ascii_database(signalbus, postgres, schema):
     """A cursor on a database whose text may be anything."""
     name = f"ascii_{schema}"
-    schema.execute(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'")
+    postgres.create_database(name, "ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'")
     signalbus.database = postgres.conninfo(dbname=name)
-    connection = psycopg2.connect(postgres.conninfo(dbname=name))
-    connection.autocommit = True
+    connection = postgres.connect(name)
     yield connection.cursor()
     connection.close()
     signalbus.discard()
@@ -237,6 +235,7 @@ def set_up_ascii(signalbus, cursor, topic, column, **settings):
     signalbus.configure(model("A", "t", topic, burst_count=20, order_by=["id"], **settings),
                         dead_letter_table="dead")
     cursor.execute(signalbus("triggers").expect(0).stdout)
+    cursor.execute("GRANT INSERT ON t TO bus")  # for --requeue
 
 
 def check_sent_but_33(consume, topic, is_sorted=False, rest=range(1, 61)):

@@ -312,7 +312,7 @@ def test_many_columns(signalbus, schema, make_topic, consume):
 def test_database_in_another_encoding(postgres, signalbus, schema, make_topic, consume):
     """Messages are UTF-8 whatever the database is in."""
     name = f"latin_{schema}"
-    schema.execute(f"CREATE DATABASE {name} ENCODING 'LATIN1' TEMPLATE template0")
+    postgres.create_database(name, "ENCODING 'LATIN1' TEMPLATE template0")
     connection = postgres.connect(name)
     connection.cursor().execute("CREATE TABLE t (id int PRIMARY KEY, \"größe\" text)")
     connection.cursor().execute("INSERT INTO t VALUES (1, 'ä ÿ')")
