@@ -23,6 +23,7 @@ static const struct {
 	[ERROR_TOPIC] = { "topic", POLICY_WAIT, 1 },
 	[ERROR_REJECTED] = { "rejected", POLICY_GIVE_UP, 1 },
 	[ERROR_BUSY] = { "stands by", POLICY_GIVE_UP, 75 },
+	[ERROR_LOCKED] = { "locked", POLICY_GIVE_UP, 75 },
 	[ERROR_STOPPED] = { "stopped", POLICY_GIVE_UP, 0 },
 };
 

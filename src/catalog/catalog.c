@@ -331,45 +331,72 @@ static bool check_where(struct db *db, struct instant deadline, struct model *m,
 	return ok || model_tolerates(m, e);
 }
 
+/* $1: its name in the settings; $2: its oid, if it exists; $3: the oids of the signal tables. */
+static const char dead_letters_sql[] =
+	"SELECT CASE WHEN c.oid IS NULL THEN written.name"
+	" ELSE pg_catalog.format('%I.%I', n.nspname, c.relname) END, c.oid IS NOT NULL, 5 "
+	"= ("
+	"SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid"
+	" AND NOT a.attisdropped"
+	" AND (a.attname IN ('id', 'model', 'error', 'failed_at')"
+	" OR (a.attname = 'signal' AND a.atttypid = 'pg_catalog.jsonb'::pg_catalog.regtype)"
+	")), CASE WHEN c.oid IS NOT NULL AND NOT " SQL_IS_TRUSTED("c.relowner",
+		"$3") " THEN pg_catalog.format("
+		      "'belongs to user %s, who may not create triggers on the signal "
+		      "tables; DROP it',"
+		      " c.relowner::pg_catalog.regrole) END FROM ("
+		      "SELECT pg_catalog.string_agg(pg_catalog.quote_ident(part), '.' "
+		      "ORDER BY place)"
+		      " FROM pg_catalog.unnest(pg_catalog.parse_ident($1))"
+		      " WITH ORDINALITY AS p (part, place)) AS written (name)"
+		      " LEFT JOIN pg_catalog.pg_class c ON c.oid = $2::pg_catalog.oid"
+		      " LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
+
+/* Whether the dead letter table exists, has the right columns, and an owner who is trusted. */
+static bool is_usable(
+	const struct config *config, const struct rows *rows, char **name, struct error *e)
+{
+	const struct place at = config_place(config, NULL, "dead_letter_table");
+	bool exists = rows_value(rows, 0, 1)[0] == 't', is_fit = rows_value(rows, 0, 2)[0] == 't';
+	const char *foreign = rows_value(rows, 0, 3);
+	is_fit = is_fit && foreign == NULL;
+	*name = is_fit || !exists ? text_copy(rows_value(rows, 0, 0)) : NULL;
+	if (foreign != NULL)
+		error_set(e, ERROR_CONFIG, "%s:%u: table %s %s", at.file, at.line,
+			config->dead_letter_table, foreign);
+	else if (!is_fit)
+		error_set(e, ERROR_CONFIG,
+			"%s:%u: table %s %s; \"signalbus triggers\" prints its definition", at.file,
+			at.line, config->dead_letter_table,
+			exists ? "is not a dead letter table" : "does not exist");
+	return is_fit;
+}
+
 bool catalog_dead_letters(struct db *db, const struct config *config, struct instant deadline,
 	char **name, struct error *e)
 {
-	static const char sql[] =
-		"SELECT CASE WHEN c.oid IS NULL THEN written.name"
-		" ELSE pg_catalog.format('%I.%I', n.nspname, c.relname) END, c.oid IS NOT NULL, 5 "
-		"= ("
-		"SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid"
-		" AND NOT a.attisdropped"
-		" AND (a.attname IN ('id', 'model', 'error', 'failed_at')"
-		" OR (a.attname = 'signal' AND a.atttypid = 'pg_catalog.jsonb'::pg_catalog.regtype)"
-		")) FROM ("
-		"SELECT pg_catalog.string_agg(pg_catalog.quote_ident(part), '.' ORDER BY place)"
-		" FROM pg_catalog.unnest(pg_catalog.parse_ident($1))"
-		" WITH ORDINALITY AS p (part, place)) AS written (name)"
-		" LEFT JOIN pg_catalog.pg_class c ON c.oid = $2::pg_catalog.oid"
-		" LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
 	const struct place at = config_place(config, NULL, "dead_letter_table");
-	const char *values[] = { config->dead_letter_table, NULL };
+	const char *values[] = { config->dead_letter_table, NULL, NULL };
 	struct rows *rows;
-	struct db_call call = {
-		.sql = sql, .values = values, .value_count = 2, .rows = &rows, .never_null = 3
-	};
-	char *oid;
+	struct db_call call = { .sql = dead_letters_sql,
+		.values = values,
+		.value_count = 3,
+		.rows = &rows,
+		.never_null = 3 };
+	char *oid, *tables;
 	*name = NULL;
 	if (!catalog_find_table(db, values[0], deadline, &oid, e))
 		return blame(at, "dead_letter_table", NULL, e);
 	values[1] = oid;
-	bool ok = db_call(db, call, deadline, e);
+	values[2] = tables = catalog_find_signal_tables(db, config, deadline, e);
+	bool ok = tables != NULL && db_call(db, call, deadline, e);
 	free(oid);
+	free(tables);
 	if (!ok) /* a name that only parse_ident() refuses, or a session lost here */
 		return blame(at, "dead_letter_table", NULL, e);
-	bool exists = rows_value(rows, 0, 1)[0] == 't', is_fit = rows_value(rows, 0, 2)[0] == 't';
-	*name = is_fit || !exists ? text_copy(rows_value(rows, 0, 0)) : NULL;
+	ok = is_usable(config, rows, name, e);
 	rows_free(rows);
-	return is_fit || error_set(e, ERROR_CONFIG,
-				 "%s:%u: table %s %s; \"signalbus triggers\" prints its definition",
-				 at.file, at.line, config->dead_letter_table,
-				 exists ? "is not a dead letter table" : "does not exist");
+	return ok;
 }
 
 /* What is missing for moving rows to the dead letters: it is asked now, since a refused INSERT

@@ -31,9 +31,23 @@ char *catalog_signal_tables(const struct config *config);
 	" WHERE pg_catalog.replace(pg_catalog.lower(t.name), '\"', '') IN"                         \
 	" (pg_catalog.lower(s.relname), pg_catalog.lower(n.nspname || '.' || s.relname)))"
 
+/* Those of the signal tables that exist, as an array of oids, to be freed; NULL with e if the
+ * session is lost.  Blocks until deadline. */
+char *catalog_find_signal_tables(
+	struct db *db, const struct config *config, struct instant deadline, struct error *e);
+
+/* Whoever owns a table has code executed by those who insert there, by triggers.  Whether that is
+ * nothing new for the owner (an oid): it is this role, or may create triggers on one of the tables
+ * (an array of oids) already, as superusers may. */
+#define SQL_IS_TRUSTED(owner, tables)                                                              \
+	"(EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = " owner                          \
+	" AND (r.rolsuper OR r.rolname = CURRENT_USER))"                                           \
+	" OR EXISTS (SELECT FROM pg_catalog.unnest(" tables "::pg_catalog.oid[]) AS t (oid)"       \
+	" WHERE pg_catalog.has_table_privilege(" owner ", t.oid, 'TRIGGER')))"
+
 /* Find the dead letter table: its name, quoted for SQL and to be freed, in *name.  Returns false
  * with e if it does not exist, but sets the name by which it can be created; or if it is another
- * kind of table, with the name NULL.  Blocks until deadline. */
+ * kind of table, or its owner is not trusted, with the name NULL.  Blocks until deadline. */
 bool catalog_dead_letters(struct db *db, const struct config *config, struct instant deadline,
 	char **name, struct error *e);
 
@@ -53,6 +67,30 @@ bool catalog_examine(struct db *db, struct model *m, struct instant deadline, st
 /* If e is a lock time-out, add to it who holds a lock on the table or on one of its children.
  * Blocks until deadline.  (catalog_holder.c) */
 void catalog_say_holder(struct db *db, const char *table, struct instant deadline, struct error *e);
+
+/* An advisory lock of signalbus.  Its key is PostgreSQL's hash, from text to 64 bits, of its name;
+ * advisory locks are local to a database.  Any user of the database can take it. */
+struct advisory_lock {
+	const char *name;
+	const char *what;  /* is locked by it, for people */
+	const char *table; /* quoted for SQL; NULL: none */
+};
+#define SQL_ADVISORY_KEY "pg_catalog.hashtextextended($1, 0)"
+
+/* The name of a model's ordered lock, to be freed.  Models that share a table, each with its own
+ * rows, are sent at the same time, so it is that of the model's scope. */
+char *catalog_ordered_lock(const struct config *config, const struct model *m);
+
+/* The name of the lock of a sender's slot (exactly-once), to be freed. */
+char *catalog_slot_lock(const struct config *config, unsigned slot);
+
+/* A session could not get the lock: set e to ERROR_BUSY with the process that has it.  Or to
+ * ERROR_LOCKED, if that is none of this instance: a prepared transaction, a session that waits for
+ * the lock, which signalbus never does, or one of another role; except with the application_name
+ * of this one if the role may delete the table's signals, or is a superuser.  ERROR_NONE: nobody
+ * has it.  Blocks until deadline.  (catalog_holder.c) */
+void catalog_say_lock_holder(
+	struct db *db, struct advisory_lock lock, struct instant deadline, struct error *e);
 
 /* The same, even if the user has no privilege on the table's schema, so that it can be named; this
  * is only possible for a qualified name.  (catalog_privileges.c) */

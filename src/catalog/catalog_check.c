@@ -131,6 +131,7 @@ static const struct {
 	{ check_replica_identity, true },
 	{ check_refusal, true },
 	{ check_sequences, true },
+	{ check_order_lock, true },
 	{ check_shared_rows, true },
 	{ check_backlog, true },
 	{ check_owner, true },

@@ -110,6 +110,34 @@ static bool report_rows(struct db *db, struct db_call call, const struct config 
 	return true;
 }
 
+/* Slots whose senders are gone, which had prepared something, and that somebody else keeps. */
+static bool check_slots(
+	struct db *db, const struct config *config, struct check_report *f, struct error *e)
+{
+	static const char sql[] =
+		"SELECT DISTINCT m.slot[1] FROM pg_catalog.pg_prepared_xacts p CROSS JOIN LATERAL"
+		" pg_catalog.regexp_match(pg_catalog.substr(p.gid, pg_catalog.length($1) + 1),"
+		" '^(\\d{1,5}):\\d') AS m (slot) WHERE pg_catalog.starts_with(p.gid, $1)"
+		" AND p.database = pg_catalog.current_database() AND m.slot IS NOT NULL";
+	char *prefix = text_format("signalbus:%s:", config->instance);
+	struct rows *rows = catalog_query(db, check_deadline(config), sql, prefix, e);
+	for (size_t i = 0; rows != NULL && i < rows_count(rows) && db_connected(db); i++) {
+		unsigned slot = (unsigned)strtoul(rows_value(rows, i, 0), NULL, 10);
+		char *name = catalog_slot_lock(config, slot);
+		char *what =
+			text_format("database: slot %u of instance \"%s\"", slot, config->instance);
+		const struct advisory_lock lock = { name, what, NULL };
+		catalog_say_lock_holder(db, lock, check_deadline(config), e);
+		if (e->kind == ERROR_LOCKED)
+			report_problem(f, NULL, e->text);
+		free(what);
+		free(name);
+	}
+	rows_free(rows);
+	free(prefix);
+	return rows != NULL && db_connected(db);
+}
+
 bool catalog_check_database(
 	struct db *db, const struct config *config, struct check_report *f, struct error *e)
 {
@@ -125,7 +153,8 @@ bool catalog_check_database(
 	bool is_exact = config->delivery == DELIVERY_EXACTLY_ONCE;
 	struct db_call facts = { .sql = database_sql, .values = values, .value_count = 1 };
 	bool ok = report_rows(db, facts, config, f, e) &&
-		  (!is_exact || report_rows(db, exactly, config, f, e)) &&
+		  (!is_exact || (report_rows(db, exactly, config, f, e) &&
+					check_slots(db, config, f, e))) &&
 		  report_rows(db, (struct db_call){ .sql = vacuum_sql }, config, f, e);
 	free(prefix);
 	return ok;

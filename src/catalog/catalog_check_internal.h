@@ -46,9 +46,8 @@ bool check_warn(struct examination *x, const char *sql, char *parameter, struct 
 /* A check; false with e if the database is unavailable. */
 typedef bool check_part(struct examination *x, struct error *e);
 
-check_part check_order;      /* catalog_check_order.c */
-check_part check_sequences;  /* the same */
-check_part check_privileges; /* catalog_privileges.c */
+check_part check_order, check_sequences, check_order_lock; /* catalog_check_order.c */
+check_part check_privileges;                               /* catalog_privileges.c */
 check_part check_backlog, check_shared_rows, check_autovacuum,
 	check_owner; /* catalog_check_table.c */
 check_part check_foreign_keys, check_trigger, check_dead_letters, check_replica_identity,

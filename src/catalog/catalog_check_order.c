@@ -179,3 +179,19 @@ bool check_sequences(struct examination *x, struct error *e)
 	free(all);
 	return ok;
 }
+
+/* Somebody who has the lock of the order, without sending in order. */
+bool check_order_lock(struct examination *x, struct error *e)
+{
+	if (!x->fits || x->model->settings->order_by.count == 0)
+		return true;
+	char *name = catalog_ordered_lock(x->config, x->model);
+	char *what = text_format("table %s", x->model->relation);
+	const struct advisory_lock lock = { name, what, x->model->relation };
+	catalog_say_lock_holder(x->db, lock, check_deadline(x->config), e);
+	if (e->kind == ERROR_LOCKED)
+		check_problem(x, e->text);
+	free(what);
+	free(name);
+	return e->kind != ERROR_CONNECTION;
+}

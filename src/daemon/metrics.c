@@ -20,6 +20,7 @@ static const struct {
 	[ERROR_BROKER] = { true, CLASS_BROKER },
 	[ERROR_TOPIC] = { true, CLASS_BROKER },
 	[ERROR_REJECTED] = { true, CLASS_REJECTED },
+	[ERROR_LOCKED] = { true, CLASS_DATABASE },
 };
 
 struct metrics *metrics_new(void)
@@ -96,17 +97,24 @@ static void observe(struct histogram *h, double seconds)
 	h->sum += seconds;
 }
 
+/* By another, or by nobody: metrics_seen() finds out which. */
+static bool is_served_by_another(enum error_kind kind)
+{
+	return kind == ERROR_BUSY || kind == ERROR_LOCKED;
+}
+
 static void note_error(struct series *s, enum error_kind kind, struct instant now)
 {
-	if (kind == ERROR_BUSY) {
-		if (!s->stands_by)
-			oldest_pending_begin(&s->lag, now);
+	bool stands_by = is_served_by_another(kind);
+	if (stands_by && !s->stands_by)
+		oldest_pending_begin(&s->lag, now);
+	if (stands_by)
 		s->leader = 0;
-	}
 	if (!kinds[kind].counts)
 		return;
 	s->errors[kinds[kind].class]++;
-	oldest_pending_failed(&s->lag, kind, now);
+	if (!stands_by)
+		oldest_pending_failed(&s->lag, kind, now);
 }
 
 void metrics_served(struct metrics *m, size_t model, const struct burst_result *result,
@@ -127,7 +135,7 @@ void metrics_served(struct metrics *m, size_t model, const struct burst_result *
 	else
 		oldest_pending_served(
 			&s->lag, !result->more && !result->held_back && !result->locked, now);
-	s->stands_by = kind == ERROR_BUSY;
+	s->stands_by = is_served_by_another(kind);
 	pthread_mutex_unlock(&m->lock);
 }
 

@@ -127,6 +127,17 @@ static void log_resolved(const struct burst *b, const struct slot_state *state)
 					     : "its messages are not stored, so it is rolled back");
 }
 
+/* If the slot is in use, its sender is alive, or somebody else keeps it. */
+static bool note_holder(struct burst *b, unsigned slot, struct error *e)
+{
+	store_say_slot_holder(b->store, slot, e);
+	if (e->kind != ERROR_LOCKED)
+		return store_connected(b->store);
+	b->transaction.next_look = instant_after(clock_now(), LOOK_AGAIN_S);
+	log_error("exactly-once: what is prepared stays so: %s", e->text);
+	return true;
+}
+
 static bool recover_slot(struct burst *b, unsigned slot, struct error *e)
 {
 	struct slot_state state = { .slot = slot };
@@ -137,7 +148,7 @@ static bool recover_slot(struct burst *b, unsigned slot, struct error *e)
 	if (!store_borrow_slot(b->store, slot, &got, e))
 		return false;
 	if (!got)
-		return true; /* its sender is alive */
+		return note_holder(b, slot, e);
 	bool ok = resolve(b, &state, e);
 	if (store_connected(b->store) && !store_return_slot(b->store, slot, ok ? e : &ignored))
 		ok = false;

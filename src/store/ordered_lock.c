@@ -1,68 +1,48 @@
 #include "base/limits.h"
+#include "base/text.h"
+#include "catalog/catalog.h"
 #include "store/store_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The key of the ordered lock, from the instance and the model's scope: models that share a table,
- * each with its own rows, are sent at the same time.  Advisory locks are local to a database, and
- * hashtextextended() is PostgreSQL's hash function from text to 64 bits. */
-#define LOCK_KEY "pg_catalog.hashtextextended('signalbus ordered ' || $1 || ' ' || $2, 0)"
-
 /* A process that is frozen between two bursts must not keep the lock: the server ends a session
  * that has one and is silent for long, as it ends one that is silent in a transaction (limits.h).
  */
 
-/* Limits the session's idle time to $3 milliseconds; 0: no limit.  Since PostgreSQL 14. */
+/* Limits the session's idle time to $2 milliseconds; 0: no limit.  Since PostgreSQL 14. */
 #define LIMIT_SILENCE                                                                              \
 	"CASE WHEN pg_catalog.current_setting('idle_session_timeout', true) IS NOT NULL"           \
-	" THEN pg_catalog.set_config('idle_session_timeout', $3, false) END"
-
-/* The advisory lock with the key; for the row l of pg_locks. */
-#define IS_THE_LOCK                                                                                \
-	"l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted"                                 \
-	" AND (l.classid::pg_catalog.int8 << 32 | l.objid::pg_catalog.int8) = " LOCK_KEY           \
-	" AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d"                            \
-	" WHERE d.datname = pg_catalog.current_database())"
+	" THEN pg_catalog.set_config('idle_session_timeout', $2, false) END"
 
 /* A session can take a lock twice: if it already holds it, another client took it, through a pooler
  * that shares the session. */
 #define TAKE_LOCK(function)                                                                        \
 	"SELECT locked, CASE WHEN locked THEN " LIMIT_SILENCE " END FROM (SELECT CASE WHEN EXISTS" \
 	" (SELECT FROM pg_catalog.pg_locks l WHERE l.pid = pg_catalog.pg_backend_pid()"            \
-	" AND " IS_THE_LOCK ") THEN false ELSE " function "(" LOCK_KEY ") END AS locked) AS l"
+	" AND l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted"                            \
+	" AND (l.classid::pg_catalog.int8 << 32 | l.objid::pg_catalog.int8) = " SQL_ADVISORY_KEY   \
+	" AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d"                            \
+	" WHERE d.datname = pg_catalog.current_database()))"                                       \
+	" THEN false ELSE " function "(" SQL_ADVISORY_KEY ") END AS locked) AS l"
 
 static const char *const take_lock[] = {
 	[LOCK_EXCLUSIVE] = TAKE_LOCK("pg_catalog.pg_try_advisory_lock"),
 	[LOCK_SHARED] = TAKE_LOCK("pg_catalog.pg_try_advisory_lock_shared"),
 };
 
-/* Set e to the holder of the ordered lock that values identify.  Always returns false. */
-static bool say_holder(struct store *s, const char *const *values, struct error *e)
+/* Set e to the holder of the ordered lock.  Always returns false. */
+static bool say_holder(struct store *s, const struct model *m, const char *name, struct error *e)
 {
-	static const char sql[] =
-		"SELECT l.pid, a.application_name, COALESCE(pg_catalog.host(a.client_addr), 'this "
-		"host'), CASE l.mode WHEN 'ShareLock' THEN 'in any order' ELSE 'in order' END"
-		" FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)"
-		" WHERE " IS_THE_LOCK;
-	struct rows *rows;
-	struct db_call call = { .sql = sql, .values = values, .value_count = 2, .rows = &rows };
-	if (!store_query(s, call, e))
-		/* uncovered: the session is lost at just this call */
-		return false;
-	if (rows_count(rows) > 0)
-		error_set(e, ERROR_BUSY,
-			"table %s is being flushed %s by another process: server process %s, "
-			"\"%s\" on %s; try later",
-			values[1], rows_value(rows, 0, 3), rows_value(rows, 0, 0),
-			rows_value(rows, 0, 1) != NULL ? rows_value(rows, 0, 1) : "unknown",
-			rows_value(rows, 0, 2));
-	else
+	char *what = text_format("table %s", m->scope);
+	const struct advisory_lock lock = { name, what, m->relation };
+	catalog_say_lock_holder(s->db, lock, store_deadline(s), e);
+	free(what);
+	if (e->kind == ERROR_NONE)
 		/* uncovered: the lock was given back since it was asked for */
 		error_set(e, ERROR_BUSY,
 			"table %s was being flushed by another process until now; try again",
-			values[1]);
-	rows_free(rows);
+			m->scope);
 	return false;
 }
 
@@ -72,24 +52,28 @@ bool store_lock(struct store *s, const struct model *m, enum lock_mode mode, str
 	bool *locked = &s->models[m->index].locked;
 	char limit[32];
 	snprintf(limit, sizeof limit, "%.0f", 1000 * limit_silence(s->config->timeout));
-	const char *const values[] = { s->config->instance, m->scope, limit };
+	if (*locked)
+		return true;
+	char *name = catalog_ordered_lock(s->config, m);
+	const char *const values[] = { name, limit };
 	struct db_call calls[2];
 	size_t count = db_prove(s->db, &calls[0]) ? 1 : 0;
 	calls[count++] = (struct db_call){ .sql = take_lock[mode],
 		.values = values,
-		.value_count = 3,
+		.value_count = 2,
 		.rows = &rows,
 		.never_null = 1 };
-	if (*locked)
-		return true;
-	if (!db_run(s->db, calls, count, store_deadline(s), e))
-		return false;
-	*locked = rows_value(rows, 0, 0)[0] == 't';
-	s->models[m->index].lock_mode = mode;
-	rows_free(rows);
-	/* Listed rows may have been sent since then, and may have been inserted again. */
-	ordering_reset(&s->models[m->index].ordering);
-	return *locked || say_holder(s, values, e);
+	bool ok = db_run(s->db, calls, count, store_deadline(s), e);
+	if (ok) {
+		*locked = rows_value(rows, 0, 0)[0] == 't';
+		s->models[m->index].lock_mode = mode;
+		rows_free(rows);
+		/* Listed rows may have been sent since then, and inserted again. */
+		ordering_reset(&s->models[m->index].ordering);
+		ok = *locked || say_holder(s, m, name, e);
+	}
+	free(name);
+	return ok;
 }
 
 static bool has_lock(const struct store *s)
@@ -104,14 +88,16 @@ static bool has_lock(const struct store *s)
 static bool unlock(struct store *s, const struct model *m)
 {
 	struct error ignored;
-	const char *const values[] = { s->config->instance, m->scope, "0" };
+	char *name = catalog_ordered_lock(s->config, m);
+	const char *const values[] = { name, "0" };
 	bool is_last = !has_lock(s);
-	char *sql = text_format("SELECT pg_catalog.pg_advisory_unlock%s(" LOCK_KEY ")%s",
+	char *sql = text_format("SELECT pg_catalog.pg_advisory_unlock%s(" SQL_ADVISORY_KEY ")%s",
 		s->models[m->index].lock_mode == LOCK_SHARED ? "_shared" : "",
 		is_last ? ", " LIMIT_SILENCE : "");
-	struct db_call call = { .sql = sql, .values = values, .value_count = is_last ? 3 : 2 };
+	struct db_call call = { .sql = sql, .values = values, .value_count = is_last ? 2 : 1 };
 	bool ok = store_query(s, call, &ignored);
 	free(sql);
+	free(name);
 	return ok;
 }
 

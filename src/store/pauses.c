@@ -7,39 +7,6 @@
 
 #define TABLE "signalbus_paused"
 
-/* Those of the signal tables that exist, as an array of oids, to be freed.  If one cannot be looked
- * up at all, it is left out; NULL with e if the session is lost. */
-static char *find_tables(struct store *s, const char *names, struct error *e)
-{
-	struct rows *rows = NULL;
-	struct text oids = { 0 };
-	const struct db_call call = {
-		.sql = "SELECT pg_catalog.array_agg(pg_catalog.to_regclass(t)::pg_catalog.oid)"
-		       " FROM pg_catalog.unnest($1::pg_catalog.text[]) AS t",
-		.values = &names,
-		.value_count = 1,
-		.rows = &rows
-	};
-	if (db_call_as_role(s->db, call, store_deadline(s), e)) {
-		char *found = text_copy(rows_value(rows, 0, 0));
-		rows_free(rows);
-		return found;
-	}
-	for (size_t i = 0; i < s->config->model_count && store_connected(s); i++) {
-		char *oid = NULL;
-		if (catalog_find_table(
-			    s->db, s->config->models[i].table, store_deadline(s), &oid, e) &&
-			oid != NULL)
-			sql_array_add(&oids, oid);
-		free(oid);
-	}
-	sql_array_end(&oids);
-	if (store_connected(s))
-		return oids.text;
-	text_free(&oids);
-	return NULL;
-}
-
 /* Everybody may read it, so that a daemon sees what another user than its own has paused. */
 #define COLUMNS                                                                                    \
 	"(instance pg_catalog.text, model pg_catalog.text, paused pg_catalog.bool NOT NULL,"       \
@@ -138,8 +105,7 @@ static void note(struct store *s, const struct rows *rows, struct pause *pauses)
 bool store_pauses(struct store *s, struct pause *pauses, struct error *e)
 {
 	struct rows *rows = NULL;
-	char *names = catalog_signal_tables(s->config);
-	char *oids = find_tables(s, names, e);
+	char *oids = catalog_find_signal_tables(s->db, s->config, store_deadline(s), e);
 	struct rows *tables = oids != NULL ? look_up(s, oids, TO_READ, e) : NULL;
 	char *sql = tables != NULL ? select_all(tables) : NULL;
 	struct db_call call = { .sql = sql,
@@ -155,7 +121,6 @@ bool store_pauses(struct store *s, struct pause *pauses, struct error *e)
 	rows_free(tables);
 	free(sql);
 	free(oids);
-	free(names);
 	return ok;
 }
 

@@ -4,13 +4,11 @@
  */
 #include "base/limits.h"
 #include "base/text.h"
+#include "catalog/catalog.h"
 #include "store/store_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-/* The key of the lock, from the instance and the slot; as for the ordered lock. */
-#define LOCK_KEY "pg_catalog.hashtextextended('signalbus slot ' || $1 || ' ' || $2, 0)"
 
 /* More senders of one instance than there can be. */
 enum { SLOT_MAX = 10000 };
@@ -20,20 +18,22 @@ enum { SLOT_MAX = 10000 };
 static bool try_lock(struct store *s, unsigned slot, bool *got, struct error *e)
 {
 	static const char sql[] =
-		"SELECT pg_catalog.pg_try_advisory_lock(" LOCK_KEY "),"
+		"SELECT pg_catalog.pg_try_advisory_lock(" SQL_ADVISORY_KEY "),"
 		" CASE WHEN pg_catalog.current_setting('idle_session_timeout', true) IS NOT NULL"
-		" THEN pg_catalog.set_config('idle_session_timeout', $3, false) END";
-	char number[16], limit[32];
-	snprintf(number, sizeof number, "%u", slot);
+		" THEN pg_catalog.set_config('idle_session_timeout', $2, false) END";
+	char limit[32];
 	snprintf(limit, sizeof limit, "%.0f", 1000 * limit_silence(s->config->timeout));
-	const char *const values[] = { s->config->instance, number, limit };
+	char *name = catalog_slot_lock(s->config, slot);
+	const char *const values[] = { name, limit };
 	struct rows *rows;
 	struct db_call calls[2];
 	size_t count = db_prove(s->db, &calls[0]) ? 1 : 0;
 	calls[count++] = (struct db_call){
-		.sql = sql, .values = values, .value_count = 3, .rows = &rows, .never_null = 1
+		.sql = sql, .values = values, .value_count = 2, .rows = &rows, .never_null = 1
 	};
-	if (!db_run(s->db, calls, count, store_deadline(s), e))
+	bool ok = db_run(s->db, calls, count, store_deadline(s), e);
+	free(name);
+	if (!ok)
 		return false;
 	*got = rows_value(rows, 0, 0)[0] == 't';
 	rows_free(rows);
@@ -64,15 +64,28 @@ bool store_borrow_slot(struct store *s, unsigned slot, bool *got, struct error *
 	return try_lock(s, slot, got, e);
 }
 
+void store_say_slot_holder(struct store *s, unsigned slot, struct error *e)
+{
+	char *name = catalog_slot_lock(s->config, slot);
+	char *what = text_format("slot %u of instance \"%s\"", slot, s->config->instance);
+	catalog_say_lock_holder(
+		s->db, (struct advisory_lock){ name, what, NULL }, store_deadline(s), e);
+	free(what);
+	free(name);
+}
+
 bool store_return_slot(struct store *s, unsigned slot, struct error *e)
 {
-	char number[16];
-	snprintf(number, sizeof number, "%u", slot);
-	const char *const values[] = { s->config->instance, number };
-	const struct db_call call = { .sql = "SELECT pg_catalog.pg_advisory_unlock(" LOCK_KEY ")",
+	char *name = catalog_slot_lock(s->config, slot);
+	const char *const values[] = { name };
+	const struct db_call call = {
+		.sql = "SELECT pg_catalog.pg_advisory_unlock(" SQL_ADVISORY_KEY ")",
 		.values = values,
-		.value_count = 2 };
-	return store_query(s, call, e);
+		.value_count = 1
+	};
+	bool ok = store_query(s, call, e);
+	free(name);
+	return ok;
 }
 
 /* How the names of the instance's prepared transactions begin; to be freed. */
@@ -81,6 +94,7 @@ static char *prefix_of(const struct store *s)
 	return text_format("signalbus:%s:", s->config->instance);
 }
 
+/* Those of other roles are not listed: whoever prepares one, this role cannot end it. */
 bool store_list_prepared(struct store *s, struct rows **prepared, struct error *e)
 {
 	static const char sql[] =
@@ -90,6 +104,8 @@ bool store_list_prepared(struct store *s, struct rows **prepared, struct error *
 		" pg_catalog.substr(t.gid, pg_catalog.length($1) + 1) AS rest,"
 		" pg_catalog.date_part('epoch', pg_catalog.now() - t.prepared) AS seconds"
 		" FROM pg_catalog.pg_prepared_xacts t"
+		" JOIN pg_catalog.pg_roles r ON r.rolname = CURRENT_USER"
+		" AND (r.rolsuper OR r.rolname = t.owner)"
 		" WHERE t.database = pg_catalog.current_database()"
 		" AND pg_catalog.starts_with(t.gid, $1)) x) p"
 		" WHERE p.rest ~ '^[0-9]{1,5}:[0-9]{1,18}$'"

@@ -114,8 +114,8 @@ bool store_noted(
  * any number of others, to send it in no order. */
 enum lock_mode { LOCK_EXCLUSIVE, LOCK_SHARED };
 
-/* Take the ordered lock of a model for this session, if it does not hold it.  ERROR_BUSY, with the
- * holder's process in the text, if another session prevents this. */
+/* Take the ordered lock of a model for this session, if it does not hold it.  ERROR_BUSY or
+ * ERROR_LOCKED, with the holder in the text, if another session prevents this. */
 bool store_lock(struct store *s, const struct model *m, enum lock_mode mode, struct error *e);
 
 /* Release the ordered lock, if this session holds it; a session that cannot release it is closed,
@@ -133,6 +133,9 @@ bool store_has_slot(const struct store *s);
  * it; and give it back. */
 bool store_borrow_slot(struct store *s, unsigned slot, bool *got, struct error *e);
 bool store_return_slot(struct store *s, unsigned slot, struct error *e);
+
+/* Who has the slot: see catalog_say_lock_holder(). */
+void store_say_slot_holder(struct store *s, unsigned slot, struct error *e);
 
 /* From now on, store_settle() prepares the transaction under a number of this session's slot
  * instead of committing it; 0: it commits. */

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 sys.dont_write_bytecode = True
@@ -169,6 +170,21 @@ def role(signalbus, schema, postgres):
     cleaner.cursor().execute(f'DROP OWNED BY "{name}" CASCADE')
     cleaner.cursor().execute(f'DROP ROLE "{name}"')
     cleaner.close()
+
+
+@pytest.fixture
+def log_in(postgres):
+    """Opens sessions of a user that pretend to be those of a signalbus."""
+    sessions = []
+
+    def connect(user):
+        sessions.append(psycopg2.connect(postgres.conninfo(user=user), connect_timeout=10,
+                                         application_name="signalbus"))
+        sessions[-1].autocommit = True
+        return sessions[-1]
+    yield connect
+    for session in sessions:
+        session.close()
 
 
 @pytest.fixture

@@ -327,7 +327,7 @@ def test_every_command_honours_where(signalbus, schema, make_topic, consume, com
 
 
 def test_ordered_models_of_one_table_do_not_wait_for_each_other(signalbus, schema, make_topic,
-                                                                consume):
+                                                                consume, log_in):
     """The ordered lock is for the table and the condition: here, another process has A's."""
     topic = make_topic()
     schema.execute("CREATE TABLE t (id int PRIMARY KEY)")
@@ -335,14 +335,14 @@ def test_ordered_models_of_one_table_do_not_wait_for_each_other(signalbus, schem
     signalbus.configure(
         model("A", schema.table("t"), topic, where="id % 2 = 0", burst_count=4),
         model("B", schema.table("t"), topic, where="id % 2 = 1", burst_count=4))
-    schema.execute("SELECT pg_advisory_lock(hashtextextended("
-                   "'signalbus ordered signalbus ' || %s, 0))",
-                   f"{schema}.t WHERE id % 2 = 0")
+    holder = log_in("bus").cursor()
+    holder.execute("SELECT pg_advisory_lock(hashtextextended("
+                   "'signalbus ordered signalbus ' || %s, 0))", (f"{schema}.t WHERE id % 2 = 0",))
     run = signalbus("flushordered", "A").expect(75)
     assert f"table {schema}.t WHERE id % 2 = 0 is being flushed in order" in run.stderr
     signalbus("flushordered", "B").expect_silence()
     assert ids(consume(topic, 2)) == [1, 3]
-    schema.execute("SELECT pg_advisory_unlock_all()")
+    holder.execute("SELECT pg_advisory_unlock_all()")
     signalbus("flushordered").expect_silence()
     assert sorted(ids(consume(topic, 4))) == [1, 2, 3, 4]
 

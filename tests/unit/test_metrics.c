@@ -198,6 +198,7 @@ static const struct {
 	{ ERROR_TOPIC, "broker" },
 	{ ERROR_REJECTED, "rejected" },
 	{ ERROR_BUSY, NULL },
+	{ ERROR_LOCKED, "database" },
 	{ ERROR_STOPPED, NULL },
 };
 

@@ -28,6 +28,7 @@ static const struct {
 	{ ERROR_TOPIC, true },
 	{ ERROR_REJECTED, false },
 	{ ERROR_BUSY, false },
+	{ ERROR_LOCKED, false },
 	{ ERROR_STOPPED, false },
 };
 
@@ -153,6 +154,7 @@ static const struct {
 	{ ERROR_STOPPED, 0 },
 	{ ERROR_CONFIG, 78 },
 	{ ERROR_BUSY, 75 },
+	{ ERROR_LOCKED, 75 },
 	{ ERROR_CONNECTION, 1 },
 	{ ERROR_POOLED, 1 },
 	{ ERROR_TEMPORARY, 1 },

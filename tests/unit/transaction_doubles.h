@@ -53,6 +53,13 @@ bool store_borrow_slot(struct store *s, unsigned slot, bool *got, struct error *
 	return true;
 }
 
+/* Who has it is another sender. */
+void store_say_slot_holder(struct store *s, unsigned slot, struct error *e)
+{
+	(void)s, (void)slot;
+	error_set(e, ERROR_BUSY, "another process has it");
+}
+
 bool store_return_slot(struct store *s, unsigned slot, struct error *e)
 {
 	(void)s, (void)e;
