@@ -21,15 +21,16 @@ static bool add_triggers(struct store *s, const struct wanted *w, struct text *t
 {
 	if (!command_read_models(s, w->models, w->count, e))
 		return false;
-	triggers_begin(t, w->drop);
-	for (size_t i = 0; i < w->count; i++) {
-		const struct model *m = store_model(s, w->models[i], e);
-		if (m == NULL)
-			return false;
-		triggers_add(t, m, w->drop);
-	}
-	triggers_end(t, w->drop, w->count == w->config->model_count);
-	return true;
+	const struct model **models = memory_new(w->count, sizeof *models);
+	bool ok = true;
+	for (size_t i = 0; ok && i < w->count; i++)
+		ok = (models[i] = store_model(s, w->models[i], e)) != NULL;
+	if (ok && w->drop)
+		triggers_drop(t, models, w->count, w->count == w->config->model_count);
+	else if (ok)
+		triggers_install(t, models, w->count);
+	free(models);
+	return ok;
 }
 
 static bool add_statements(struct store *s, const struct wanted *w, struct text *t, struct error *e)

@@ -1,6 +1,6 @@
 /*
- * triggers - the SQL of the triggers that notify the daemon of new rows: a function, and a trigger
- * on each table that calls it.  Pure.
+ * triggers - the SQL of the triggers that notify the daemon of new rows: a function in each schema,
+ * and a trigger on each table that calls it.  Pure.
  */
 #ifndef SIGNALBUS_TRIGGERS_H
 #define SIGNALBUS_TRIGGERS_H
@@ -10,12 +10,14 @@
 
 #include <stdbool.h>
 
-/* Add to t the statements that install (drop: remove) the triggers, in one transaction; they may be
- * executed repeatedly.  They fail if the function belongs to a user who may not create triggers on
- * one of the tables: the function runs as whoever inserts rows.  with_function: drop it, too. */
-void triggers_begin(struct text *t, bool drop);
-void triggers_add(struct text *t, const struct model *m, bool drop);
-void triggers_end(struct text *t, bool drop, bool with_function);
+/* Add to t the statements that install the triggers, in one transaction; they may be executed
+ * repeatedly.  They fail if a function belongs to a user who may not create triggers on one of the
+ * tables: the function runs as whoever inserts rows. */
+void triggers_install(struct text *t, const struct model *const *models, size_t count);
+
+/* Add to t the statements that remove the triggers, with_functions: and the functions. */
+void triggers_drop(
+	struct text *t, const struct model *const *models, size_t count, bool with_functions);
 
 /* Why the function p (pg_proc) of the trigger t (pg_trigger) is not safe, by its owner; NULL: it is
  * safe. */
@@ -28,10 +30,12 @@ void triggers_end(struct text *t, bool drop, bool with_function);
 	" p.proowner::pg_catalog.regrole) END"
 
 /* The enabled triggers of the table with the oid $1: is_heard, whether they notify the channel $2
- * (an argument, which the catalog stores with a NUL at its end), and TRIGGERS_FOREIGN. */
+ * (an argument, which the catalog stores with a NUL at its end), and TRIGGERS_FOREIGN.  A function
+ * that has been replaced since may do something else. */
 #define TRIGGERS_FOUND                                                                             \
 	"SELECT t.tgargs = pg_catalog.convert_to($2, pg_catalog.getdatabaseencoding())"            \
-	" || '\\x00'::pg_catalog.bytea AS is_heard, " TRIGGERS_FOREIGN " AS foreign_owner"         \
+	" || '\\x00'::pg_catalog.bytea AND p.prosrc LIKE '%pg_notify(TG_ARGV[0]%'"                 \
+	" AS is_heard, " TRIGGERS_FOREIGN " AS foreign_owner"                                      \
 	" FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid"              \
 	" WHERE t.tgrelid = $1::pg_catalog.oid AND p.proname = 'signalbus_notify'"                 \
 	" AND t.tgenabled IN ('O', 'A') AND t.tgtype & 4 <> 0" /* INSERT */

@@ -46,6 +46,55 @@ static char *find_table(struct store *s, struct error *e)
 	return NULL;
 }
 
+/* If the table exists, nobody may own it who could not have code executed as us before.  $1: its
+ * name; $2: the oids of the signal tables. */
+static const char define_sql[] =
+	"SELECT pg_catalog.format($f$SET LOCAL signalbus.dead_letters = %L;\n"
+	"SET LOCAL signalbus.tables = %L;\n"
+	"DO $$\n"
+	"DECLARE\n"
+	"  wrong pg_catalog.text;\n"
+	"BEGIN\n"
+	"  SELECT pg_catalog.format('table %%s belongs to user %%s, who may not create triggers"
+	" on the signal tables; DROP it', c.oid::pg_catalog.regclass, pg_catalog.quote_ident("
+	"r.rolname))\n"
+	"    INTO wrong FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r\n"
+	"    ON r.oid OPERATOR(pg_catalog.=) c.relowner\n"
+	"    WHERE c.oid OPERATOR(pg_catalog.=)"
+	" pg_catalog.to_regclass(pg_catalog.current_setting('signalbus.dead_letters'))\n"
+	"    AND NOT r.rolsuper AND r.rolname OPERATOR(pg_catalog.<>) CURRENT_USER\n"
+	"    AND NOT EXISTS (SELECT FROM pg_catalog.unnest(pg_catalog.current_setting("
+	"'signalbus.tables')::pg_catalog.text[]) AS s (name)\n"
+	"      WHERE pg_catalog.has_table_privilege(r.oid, pg_catalog.to_regclass(s.name),"
+	" 'TRIGGER'));\n"
+	"  IF wrong IS NOT NULL THEN\n"
+	"    RAISE EXCEPTION '%%', wrong;\n"
+	"  END IF;\n"
+	"END $$;\n"
+	"GRANT SELECT, INSERT, DELETE ON TABLE %s TO %I;\n"
+	"$f$, $1::pg_catalog.text, COALESCE((SELECT pg_catalog.array_agg(pg_catalog.format("
+	"'%I.%I', n.nspname, c.relname)) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+	" ON n.oid = c.relnamespace WHERE c.oid = ANY ($2::pg_catalog.oid[])), '{}'), $1,"
+	" CURRENT_USER)";
+
+/* The statements after its definition, to be freed; NULL with e. */
+static char *grants(struct store *s, const char *name, struct error *e)
+{
+	char *oids = catalog_find_signal_tables(s->db, s->config, store_deadline(s), e);
+	const char *const values[] = { name, oids };
+	struct rows *rows = NULL;
+	struct db_call call = { .sql = define_sql,
+		.values = values,
+		.value_count = 2,
+		.rows = &rows,
+		.never_null = 1 };
+	bool ok = oids != NULL && store_query(s, call, e);
+	char *text = ok ? text_copy(rows_value(rows, 0, 0)) : NULL;
+	rows_free(rows);
+	free(oids);
+	return text;
+}
+
 bool store_define_dead_letters(struct store *s, struct text *t, struct error *e)
 {
 	char *name;
@@ -61,16 +110,11 @@ bool store_define_dead_letters(struct store *s, struct text *t, struct error *e)
 		"  failed_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now()\n"
 		");\n",
 		name);
-	static const char sql[] = "SELECT pg_catalog.format('GRANT SELECT, INSERT, DELETE ON TABLE "
-				  "%s TO %I;', $1::pg_catalog.text,"
-				  " CURRENT_USER)";
-	const char *const values[] = { name };
-	struct rows *rows = NULL;
-	struct db_call call = { .sql = sql, .values = values, .value_count = 1, .rows = &rows };
-	bool ok = store_query(s, call, e);
-	if (ok)
-		text_addf(t, "%s\n", rows_value(rows, 0, 0));
-	rows_free(rows);
+	char *statements = grants(s, name, e);
+	if (statements != NULL)
+		text_addf(t, "%s", statements);
+	bool ok = statements != NULL;
+	free(statements);
 	free(name);
 	return ok;
 }

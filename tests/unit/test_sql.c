@@ -191,37 +191,66 @@ START_TEST(a_percent_sign_in_a_name_is_a_percent_sign)
 }
 END_TEST
 
-START_TEST(triggers_quote_the_channel)
+/* Models with these relations; models[0] is the first one. */
+static const struct model **models_of(struct fixture *f, const char *const *relations, size_t count)
 {
 	static const struct told_column columns[] = { { "id", INT8_OID, "bigint" } };
+	const struct model **models = memory_new(count, sizeof *models);
+	fixture_init(f);
+	for (size_t i = 0; i < count; i++) {
+		struct model *m = fixture_resolved(f, columns, 1, "id");
+		free(m->relation);
+		m->relation = text_copy(relations[i]);
+		models[i] = m;
+	}
+	return models;
+}
+
+static void free_models(const struct model **models, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		model_free((struct model *)models[i]);
+	free(models);
+}
+
+static const char *const relations[] = { "shop.\"order\"", "\"a.\"\"b\".t", "shop.paid",
+	"\"a.\"\"b\".\"u.v\"", "\"a.\".t" };
+
+START_TEST(triggers_have_a_function_in_each_schema)
+{
 	struct fixture f;
 	struct text t = { 0 };
-	fixture_init(&f);
+	const struct model **models = models_of(&f, relations, COUNT(relations));
 	f.config.notify_channel = "it's";
-	struct model *m = fixture_resolved(&f, columns, 1, "id");
-	triggers_add(&t, m, false);
-	ck_assert_str_eq(t.text, "CREATE OR REPLACE TRIGGER signalbus_notify AFTER INSERT ON "
-				 "shop.\"order\"\n  FOR EACH STATEMENT EXECUTE FUNCTION "
-				 "signalbus_notify('it''s');\n");
+	triggers_install(&t, models, COUNT(relations));
+	ck_assert_ptr_nonnull(strstr(t.text,
+		"CREATE OR REPLACE TRIGGER signalbus_notify AFTER INSERT ON \"a.\"\"b\".\"u.v\"\n"
+		"  FOR EACH STATEMENT EXECUTE FUNCTION \"a.\"\"b\".signalbus_notify('it''s');\n"));
+	ck_assert_ptr_nonnull(strstr(t.text,
+		"SET LOCAL signalbus.tables = '{\"shop.\\\"order\\\"\",\"\\\"a.\\\"\\\"b\\\".t\","
+		"\"shop.paid\",\"\\\"a.\\\"\\\"b\\\".\\\"u.v\\\"\",\"\\\"a.\\\".t\"}';\n"));
+	size_t functions = 0;
+	for (const char *p = t.text; (p = strstr(p, "OR REPLACE FUNCTION ")) != NULL; p++)
+		functions++;
+	ck_assert_uint_eq(functions, 3);
 	text_free(&t);
-	model_free(m);
+	free_models(models, COUNT(relations));
 }
 END_TEST
 
-START_TEST(triggers_are_dropped_before_their_function)
+START_TEST(triggers_are_dropped_before_their_functions)
 {
-	static const struct told_column columns[] = { { "id", INT8_OID, "bigint" } };
 	struct fixture f;
 	struct text t = { 0 };
-	fixture_init(&f);
-	struct model *m = fixture_resolved(&f, columns, 1, "id");
-	triggers_begin(&t, true);
-	triggers_add(&t, m, true);
-	triggers_end(&t, true, true);
+	const struct model **models = models_of(&f, relations, 3);
+	triggers_drop(&t, models, 3, true);
 	ck_assert_str_eq(t.text, "DROP TRIGGER IF EXISTS signalbus_notify ON shop.\"order\";\n"
-				 "DROP FUNCTION IF EXISTS signalbus_notify();\n");
+				 "DROP TRIGGER IF EXISTS signalbus_notify ON \"a.\"\"b\".t;\n"
+				 "DROP TRIGGER IF EXISTS signalbus_notify ON shop.paid;\n"
+				 "DROP FUNCTION IF EXISTS shop.signalbus_notify();\n"
+				 "DROP FUNCTION IF EXISTS \"a.\"\"b\".signalbus_notify();\n");
 	text_free(&t);
-	model_free(m);
+	free_models(models, 3);
 }
 END_TEST
 
@@ -291,8 +320,8 @@ int main(void)
 		{ other_statements_name_the_table_as_the_catalog_does, 1, 0 },
 		{ keys_are_compared_by_the_operators_of_their_types, 1, 0 },
 		{ a_percent_sign_in_a_name_is_a_percent_sign, 1, 0 },
-		{ triggers_quote_the_channel, 1, 0 },
-		{ triggers_are_dropped_before_their_function, 1, 0 },
+		{ triggers_have_a_function_in_each_schema, 1, 0 },
+		{ triggers_are_dropped_before_their_functions, 1, 0 },
 		{ a_position_is_a_ctid_or_the_primary_key_if_ctids_are_not_unique, 1, 0 },
 		{ array_literals_quote_whatever_is_in_a_value, COUNT(arrays), 0 },
 		{ an_array_literal_may_have_a_null, 1, 0 },
