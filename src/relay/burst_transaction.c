@@ -16,10 +16,11 @@
 #include <string.h>
 #include <time.h>
 
-#define LOOK_S       5.0   /* between looks for what senders that are gone left */
-#define LOOK_AGAIN_S 600.0 /* … if some of it must be decided by hand */
-#define ABORT_S      5.0
-#define DAY_S        86400.0
+#define LOOK_S        5.0   /* between looks for what senders that are gone left … */
+#define LOOK_RARELY_S 60.0  /* … with another delivery, which leaves nothing itself … */
+#define LOOK_AGAIN_S  600.0 /* … if some of it must be decided by hand */
+#define ABORT_S       5.0
+#define DAY_S         86400.0
 
 static struct instant deadline_of(const struct burst *b)
 {
@@ -29,6 +30,7 @@ static struct instant deadline_of(const struct burst *b)
 /* What is stored for a slot. */
 struct slot_state {
 	unsigned slot;
+	const char *topic;  /* that a number in doubt was to be stored for; or NULL */
 	int64_t stored;     /* the greatest number, or -1 */
 	bool is_undecided;  /* something prepared must be decided by hand */
 	unsigned committed; /* bursts … */
@@ -41,6 +43,12 @@ struct slot_state {
 static bool is_undecidable(const struct slot_state *state, int64_t number, double seconds)
 {
 	return state->stored > number || (state->stored < 0 && seconds > DAY_S);
+}
+
+/* Only the role that prepared a transaction may end it. */
+static bool is_of_another_role(const struct error *e)
+{
+	return strcmp(e->sqlstate, "42501") == 0;
 }
 
 static bool decide(
@@ -57,10 +65,17 @@ static bool decide(
 			b->config->instance, p.slot, number, seconds);
 		return true;
 	}
-	if (!store_finish_prepared(b->store, &p, commits, e))
+	if (store_finish_prepared(b->store, &p, commits, e)) {
+		state->committed += commits;
+		state->rolled_back += !commits;
+		return true;
+	}
+	if (!is_of_another_role(e))
 		return false;
-	state->committed += commits;
-	state->rolled_back += !commits;
+	state->is_undecided = true;
+	log_warning("exactly-once: the transaction signalbus:%s:%u:%" PRId64
+		    " cannot be ended: %s; run \"signalbus recover\" as the role that prepared it",
+		b->config->instance, p.slot, number, e->text);
 	return true;
 }
 
@@ -78,16 +93,33 @@ static bool decide_all(struct burst *b, struct slot_state *state, struct error *
 	return ok;
 }
 
+/* Kafka 3.6 and 3.7 may still be storing the number when the fence is done.  They answer that it is
+ * unstable, but only for topics that have one already, and for the topic that they are asked for.
+ */
+static bool read_stored(
+	struct lane *lane, struct slot_state *state, struct instant deadline, struct error *e)
+{
+	int64_t own = -1;
+	if (!lane_read_number(lane, NULL, &state->stored, deadline, e) ||
+		(state->topic != NULL && !lane_read_number(lane, state->topic, &own, deadline, e)))
+		return false;
+	if (own > state->stored)
+		state->stored = own;
+	return true;
+}
+
 /* Fence all senders that have had the slot, and decide what they left.  The session has it. */
 static bool resolve(struct burst *b, struct slot_state *state, struct error *e)
 {
-	struct lane *lane = b->transaction.lane;
+	struct transaction *t = &b->transaction;
 	struct instant deadline = deadline_of(b);
 	char id[TRANSACTION_ID_MAX];
 	snprintf(id, sizeof id, "%s-%u", b->config->instance, state->slot);
-	b->transaction.is_unresolved = true;
-	return lane_fence(lane, id, deadline, e) &&
-	       lane_read_number(lane, NULL, &state->stored, deadline, e) && decide_all(b, state, e);
+	t->is_unresolved = true;
+	if (t->lane == NULL) /* of another delivery */
+		t->lane = broker_lane_transactional(b->broker, b->worker);
+	return lane_fence(t->lane, id, deadline, e) && read_stored(t->lane, state, deadline, e) &&
+	       decide_all(b, state, e);
 }
 
 /* Numbers only grow, also if those that were stored are lost: they follow the clock. */
@@ -113,7 +145,7 @@ static bool resolve_own(struct burst *b, struct slot_state *state, struct error 
 	if (!resolve(b, state, e))
 		return false;
 	note_number(b, state->stored);
-	b->transaction.is_unresolved = false;
+	b->transaction.is_unresolved = state->is_undecided;
 	return true;
 }
 
@@ -204,22 +236,59 @@ bool burst_try_transaction(
 	       try_numbers(b, topics, count, stored < 0 ? 0 : stored, e);
 }
 
+/* With another delivery: what an earlier configuration left prepared keeps its signals locked, and
+ * claims skip those.  Nothing else depends on it. */
+static void look_back(struct burst *b)
+{
+	struct transaction *t = &b->transaction;
+	struct error e;
+	if (b->worker != 0 || instant_before(clock_now(), t->next_look))
+		return;
+	bool ok = burst_recover(b, &e);
+	t->next_look = instant_after(clock_now(), ok ? LOOK_RARELY_S : LOOK_AGAIN_S);
+	if (!ok && store_connected(b->store))
+		log_warning("exactly-once: what was prepared with the earlier delivery cannot be "
+			    "ended now, and its signals stay locked: %s",
+			e.text);
+}
+
+static bool take_slot(struct burst *b, struct error *e)
+{
+	struct transaction *t = &b->transaction;
+	if (store_has_slot(b->store))
+		return true;
+	t->is_unresolved = true;
+	return store_take_slot(b->store, &t->slot, e);
+}
+
+/* Resolve what is prepared for the slot, unless that was done.  The number of a slot stays as it is
+ * while something is undecided: then take another one. */
+static bool settle_slot(struct burst *b, struct error *e)
+{
+	struct transaction *t = &b->transaction;
+	struct slot_state own = { .is_undecided = true };
+	while (own.is_undecided && (t->is_unresolved || lane_needs_fence(t->lane))) {
+		own = (struct slot_state){ 0 };
+		if (!resolve_own(b, &own, e))
+			return false;
+		log_resolved(b, &own);
+		if (own.is_undecided && (!store_leave_slot(b->store, e) || !take_slot(b, e)))
+			return false;
+	}
+	return true;
+}
+
 bool transaction_ready(struct burst *b, struct error *e)
 {
 	struct transaction *t = &b->transaction;
-	struct slot_state own = { 0 };
-	if (!t->is_used)
+	if (!t->is_used) {
+		look_back(b);
 		return true;
-	if (!store_has_slot(b->store)) {
-		t->is_unresolved = true;
-		if (!store_take_slot(b->store, &t->slot, e))
-			return false;
 	}
-	if (!instant_before(clock_now(), t->next_look) && !burst_recover(b, e))
+	if (!take_slot(b, e) ||
+		(!instant_before(clock_now(), t->next_look) && !burst_recover(b, e)) ||
+		!settle_slot(b, e))
 		return false;
-	if ((t->is_unresolved || lane_needs_fence(t->lane)) && !resolve_own(b, &own, e))
-		return false;
-	log_resolved(b, &own);
 	next_number(b);
 	store_prepare_as(b->store, t->number);
 	return true;
@@ -291,7 +360,7 @@ static bool commit(struct burst *b, struct error *why)
 /* Fence, then let the number decide. */
 static bool decide_in_doubt(struct burst *b, const struct error *why, struct error *e)
 {
-	struct slot_state state = { 0 };
+	struct slot_state state = { .topic = b->transaction.topic };
 	const char *name = b->model->settings->name;
 	log_debug("model \"%s\": in doubt: %s", name, why->text);
 	store_forget(b->store, b->model->index);

@@ -149,6 +149,33 @@ static bool settle_parts(struct store *s, const struct model *m, struct claim *c
 	return ok;
 }
 
+/* What a server says when it cannot prepare a transaction, and what to do about it. */
+static const struct {
+	const char *state;
+	const char *remedy;
+} unprepared[] = {
+	/* Not ERROR_PLAN: preparing the statements again does not help. */
+	{ "0A000", "delivery = \"exactly-once\" prepares the deletion, so no trigger of the table "
+		   "may do that" },
+	{ "53200", "raise max_prepared_transactions, or end what is in pg_prepared_xacts" },
+	{ "55000", "raise max_prepared_transactions, which delivery = \"exactly-once\" needs" },
+};
+
+/* Add what to do if the end of a burst failed because it cannot be prepared.  Always returns
+ * false. */
+static bool explain_unprepared(const struct store *s, struct error *e)
+{
+	for (size_t i = 0; s->prepare != NULL && i < sizeof unprepared / sizeof *unprepared; i++) {
+		if (strcmp(e->sqlstate, unprepared[i].state) != 0)
+			continue;
+		if (e->kind == ERROR_PLAN)
+			e->kind = ERROR_DATABASE;
+		error_suffix(e, "; ");
+		error_suffix(e, unprepared[i].remedy);
+	}
+	return false;
+}
+
 /* Delete and commit; what is deleted already is only committed. */
 static bool finish(struct store *s, const struct model *m, struct claim *claim,
 	const struct settle_request *request, struct error *e)
@@ -176,7 +203,7 @@ static bool finish(struct store *s, const struct model *m, struct claim *claim,
 		store_prefetch(s, m, request->next);
 	if (request->meanwhile != NULL)
 		request->meanwhile(request->arg);
-	return db_receive(s->db, calls, count, store_deadline(s), e);
+	return db_receive(s->db, calls, count, store_deadline(s), e) || explain_unprepared(s, e);
 }
 
 /* Stored messages must be sent again.  First find out whether their rows can be deleted. */

@@ -42,7 +42,7 @@ static bool try_lock(struct store *s, unsigned slot, bool *got, struct error *e)
 
 bool store_take_slot(struct store *s, unsigned *slot, struct error *e)
 {
-	for (unsigned i = 0; !s->has_slot && i < SLOT_MAX; i++) {
+	for (unsigned i = s->first_slot; !s->has_slot && i < SLOT_MAX; i++) {
 		if (!try_lock(s, i, &s->has_slot, e))
 			return false;
 		s->slot = i;
@@ -57,6 +57,13 @@ bool store_take_slot(struct store *s, unsigned *slot, struct error *e)
 bool store_has_slot(const struct store *s)
 {
 	return s->has_slot;
+}
+
+bool store_leave_slot(struct store *s, struct error *e)
+{
+	s->has_slot = false;
+	s->first_slot = s->slot + 1;
+	return store_return_slot(s, s->slot, e);
 }
 
 bool store_borrow_slot(struct store *s, unsigned slot, bool *got, struct error *e)

@@ -111,6 +111,7 @@ void store_disconnect(struct store *s)
 	store_forget_sent(s);
 	s->prepared_states[0] = s->prepared_states[1] = false;
 	s->has_slot = false;
+	s->first_slot = 0;
 	db_disconnect(s->db);
 }
 

@@ -129,6 +129,9 @@ void store_unlock(struct store *s, size_t index);
 bool store_take_slot(struct store *s, unsigned *slot, struct error *e);
 bool store_has_slot(const struct store *s);
 
+/* Give this session's slot back: the next one that it takes is a later one. */
+bool store_leave_slot(struct store *s, struct error *e);
+
 /* Take another slot than that of this session, if nobody has it, to resolve what is prepared for
  * it; and give it back. */
 bool store_borrow_slot(struct store *s, unsigned slot, bool *got, struct error *e);

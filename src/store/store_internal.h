@@ -102,6 +102,7 @@ struct store {
 	enum early_delete early;
 	unsigned slot; /* exactly-once: that this session has taken … */
 	bool has_slot;
+	unsigned first_slot;           /* earlier ones were left */
 	char *prepare;                 /* … and the statement that ends a burst; NULL: COMMIT */
 	struct sent_claim *prefetched; /* after the last commit; not received yet */
 	char *states[2];               /* the names of sql_table_state … */

@@ -15,7 +15,7 @@ REQUEST, ANSWER = "request", "answer"  # the two directions of a link
 RESET = "reset"
 # How requests of Kafka's begin, after their length: key, version, half of a small number.
 PRODUCE, END_TXN = b"\x00\x00\x00\x07\x00\x00", b"\x00\x1a\x00\x01\x00\x00"
-OFFSET_FETCH = b"\x00\x09\x00\x07\x00\x00"
+OFFSET_FETCH, INIT_PRODUCER_ID = b"\x00\x09\x00\x07\x00\x00", b"\x00\x16\x00\x04\x00\x00"
 
 
 class Blindness:

@@ -3,9 +3,10 @@
 import signal
 import uuid
 
+import psycopg2
 import pytest
 
-from proxy import END_TXN, OFFSET_FETCH, PRODUCE, REQUEST, RESET
+from proxy import END_TXN, INIT_PRODUCER_ID, OFFSET_FETCH, PRODUCE, REQUEST, RESET
 from runner import every_flush, ids, model
 from schemas import Schema
 from servers import Postgres
@@ -132,6 +133,22 @@ def test_a_commit_that_is_given_up_comes_too_late(
     assert refusal(way_to_broker.answer) in REFUSED
 
 
+def test_a_commit_that_is_given_up_comes_just_before_the_fence(
+        once, signalbus, schema, make_topic, consume, way_to_broker):
+    """It is executed then.  Who has decided earlier, sends its burst again."""
+    topic = make_topic()
+    once(model("A", schema.make_signals("t", 10), topic, burst_count=10), timeout=2,
+         kafka={"socket_timeout_ms": 20000})
+    way_to_broker.hold(END_TXN, REQUEST)
+    run = signalbus.start("run", "-vv")
+    assert way_to_broker.sprung.wait(20), run.log()
+    way_to_broker.release_before(INIT_PRODUCER_ID, 1)
+    schema.wait_until(lambda: schema.count("t") == 0, 20, "the burst to be gone")
+    run.stop()
+    assert sorted(ids(consume(topic, 10))) == list(range(1, 11))
+    assert refusal(way_to_broker.answer) == 0
+
+
 @pytest.mark.parametrize("code", [14, 15, 16],
                          ids=["loading", "not-available", "not-coordinator"])
 def test_the_coordinator_of_the_group_moves(
@@ -164,29 +181,76 @@ def test_nothing_to_recover_is_no_news(once, signalbus, schema, make_topic):
     signalbus("recover").expect_silence()
 
 
-@pytest.mark.parametrize("is_stored", [True, False], ids=["stored", "not-stored"])
-def test_recover_commits_or_rolls_back(once, signalbus, schema, make_topic, consume,
-                                       way_to_broker, is_stored):
-    """The answer to the commit is lost, or the request; then the sender is killed."""
+@pytest.fixture
+def leave_prepared(signalbus, schema, way_to_broker):
+    """Leaves a burst that a killed sender has prepared: its commit is late, or was executed."""
+    def leave(is_stored):
+        way_to_broker.hold(END_TXN, REQUEST)
+        run = signalbus.start("run")
+        assert way_to_broker.sprung.wait(20), run.log()
+        schema.wait_until(lambda: prepared(schema, signalbus.instance), 20, "a prepared burst")
+        run.kill()
+        if is_stored:
+            assert refusal(way_to_broker.release()) == 0
+        schema.wait_until(lambda: schema.value(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0, 20, "a free slot")
+    return leave
+
+
+IS_STORED = pytest.mark.parametrize("is_stored", [True, False], ids=["stored", "not-stored"])
+SAID = {True: "its messages are stored", False: "its messages are not stored"}
+
+
+@IS_STORED
+def test_recover_commits_or_rolls_back(
+        once, signalbus, schema, make_topic, consume, leave_prepared, is_stored):
     topic = make_topic()
     once(model("A", schema.make_signals("t", 10), topic, burst_count=10))
-    way_to_broker.hold(END_TXN, REQUEST)
-    run = signalbus.start("run")
-    assert way_to_broker.sprung.wait(20), run.log()
-    schema.wait_until(lambda: prepared(schema, signalbus.instance), 20, "a prepared burst")
-    run.kill()
-    if is_stored:
-        assert refusal(way_to_broker.release()) == 0
-    schema.wait_until(lambda: schema.value(
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0, 20, "a free slot")
+    leave_prepared(is_stored)
     completed = signalbus("recover").expect(0)
     assert completed.stdout == (f'1 prepared transactions of instance "{signalbus.instance}": '
                                 "1 resolved, 0 left\n")
-    said = "its messages are stored" if is_stored else "its messages are not stored"
-    assert said in completed.stderr
+    assert SAID[is_stored] in completed.stderr
     assert schema.count("t") == (0 if is_stored else 10)
     signalbus("flushmany").expect_silence()
     assert sorted(ids(consume(topic, 10))) == list(range(1, 11))
+
+
+@IS_STORED
+def test_at_least_once_after_exactly_once(
+        once, signalbus, schema, make_topic, consume, leave_prepared, is_stored):
+    """What is left prepared keeps its rows locked: it is resolved first."""
+    topic = make_topic()
+    models = [model("A", schema.make_signals("t", 10), topic, burst_count=10)]
+    once(*models)
+    leave_prepared(is_stored)
+    signalbus.configure(*models, delivery="at-least-once", instance=signalbus.instance)
+    assert SAID[is_stored] in signalbus("flushmany").expect(0).stderr
+    assert schema.count("t") == 0
+    assert sorted(ids(consume(topic, 10))) == list(range(1, 11))
+
+
+def test_what_another_role_has_prepared(
+        once, signalbus, schema, make_topic, consume, leave_prepared, request):
+    """It stays as it is, and so does its number, until that role resolves it."""
+    topic = make_topic()
+    models = [model("A", schema.make_signals("t", 10), topic, burst_count=10)]
+    once(*models)
+    leave_prepared(True)
+    first = signalbus.database
+    role = request.getfixturevalue("role")
+    once(*models)
+    schema.execute(f"GRANT SELECT, DELETE, UPDATE ON t TO {role}")
+    schema.insert_signals("t", 10, first=11)
+    assert ('run "signalbus recover" as the role that prepared it'
+            in signalbus("flushmany").expect(0).stderr)
+    assert schema.count("t") == 10
+    assert "0 resolved, 1 left" in signalbus("recover").expect(0).stdout
+    signalbus.database = first
+    once(*models)
+    assert "1 resolved, 0 left" in signalbus("recover").expect(0).stdout
+    assert schema.count("t") == 0
+    assert sorted(ids(consume(topic, 20))) == list(range(1, 21))
 
 
 def test_check_wants_prepared_transactions(signalbus, make_topic, check):
@@ -243,3 +307,72 @@ def test_from_one_delivery_to_the_other_and_back(once, signalbus, schema, make_t
     schema.wait_until(lambda: schema.count("t") == 0, 20, "an empty table")
     run.stop()
     assert sorted(ids(consume(topic, 400))) == list(range(1, 401))
+
+
+NOTIFIES = """
+    CREATE FUNCTION notify_gone() RETURNS trigger LANGUAGE plpgsql AS
+        $$BEGIN PERFORM pg_notify('gone', old.id::text); RETURN old; END$$;
+    CREATE TRIGGER gone AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION notify_gone()"""
+TEMPORARY = """
+    CREATE FUNCTION note_gone() RETURNS trigger LANGUAGE plpgsql AS
+        $$BEGIN CREATE TEMPORARY TABLE IF NOT EXISTS gone (id int); RETURN old; END$$;
+    CREATE TRIGGER gone AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION note_gone()"""
+
+
+@pytest.mark.parametrize("trigger", [NOTIFIES, TEMPORARY], ids=["notify", "temporary-table"])
+def test_a_deletion_that_cannot_be_prepared(
+        once, signalbus, schema, make_topic, consume, trigger):
+    topic = make_topic()
+    once(model("A", schema.make_signals("t", 3), topic, burst_count=3))
+    schema.execute(trigger)
+    reason = signalbus("flushmany").expect_failure()
+    assert "cannot PREPARE a transaction that has " in reason
+    assert "so no trigger of the table may do that" in reason
+    schema.execute("DROP TRIGGER gone ON t")
+    signalbus("flushmany").expect_silence()
+    assert sorted(ids(consume(topic, 3))) == [1, 2, 3]
+
+
+def test_no_transaction_is_left_to_prepare(once, signalbus, schema, make_topic, consume):
+    topic = make_topic()
+    once(model("A", schema.make_signals("t", 3), topic, burst_count=3), timeout=2)
+    others = prepare_all(schema)
+    try:
+        reason = signalbus("flushmany").expect_failure()
+    finally:
+        for name in others:
+            schema.execute(f"ROLLBACK PREPARED '{name}'")
+    assert "maximum number of prepared transactions reached" in reason
+    assert "raise max_prepared_transactions, or end what is in pg_prepared_xacts" in reason
+    signalbus("flushmany").expect_silence()
+    assert sorted(ids(consume(topic, 3))) == [1, 2, 3]
+
+
+def prepare(schema, name):
+    schema.execute(f"BEGIN; SELECT pg_current_xact_id(); PREPARE TRANSACTION '{name}'")
+
+
+def prepare_all(schema):
+    """As many as the server allows; their names."""
+    names = []
+    with pytest.raises(psycopg2.OperationalError):
+        while len(names) < 1000:
+            prepare(schema, f"other {len(names)}")
+            names.append(f"other {len(names)}")
+    schema.execute("ROLLBACK")
+    return names
+
+
+def test_names_that_are_no_bursts(once, signalbus, schema, make_topic):
+    """Of no instance, or of one whose name begins like this one."""
+    once(model("A", schema.make_signals("t", 1), make_topic()))
+    names = [f"signalbus:{signalbus.instance}{rest}" for rest in (
+        "", ":0", ":x:y", ":0:5:6", ":1:0:5", "-b:0:5", ":0:x", ":-1:5", ":0:9999999999999999999")]
+    for name in names:
+        prepare(schema, name)
+    try:
+        signalbus("recover").expect_silence()
+        signalbus("flushmany").expect_silence()
+    finally:
+        for name in names:
+            schema.execute(f"ROLLBACK PREPARED '{name}'")

@@ -54,8 +54,8 @@ static const struct {
 	const char *calls;
 	enum transaction_outcome outcome;
 } doubts[] = {
-	{ false, "forget fence read COMMIT", TRANSACTION_COMMITTED },
-	{ true, "forget fence read ROLLBACK", TRANSACTION_ROLLED_BACK },
+	{ false, "forget fence read read COMMIT", TRANSACTION_COMMITTED },
+	{ true, "forget fence read read ROLLBACK", TRANSACTION_ROLLED_BACK },
 };
 
 START_TEST(after_doubt_it_fences_reads_and_then_decides)
@@ -100,7 +100,7 @@ START_TEST(a_number_that_cannot_be_stored_fails_the_burst)
 	begin_once(3);
 	once.number_fails = true;
 	ck_assert(!run_once());
-	check_calls("take fence read begin prepare number forget fence read ROLLBACK");
+	check_calls("take fence read begin prepare number forget fence read read ROLLBACK");
 	ck_assert_int_eq(world.result.transaction, TRANSACTION_ROLLED_BACK);
 	ck_assert_uint_eq(world.result.sent, 0);
 	ck_assert_ptr_nonnull(strstr(world.error.text, "no answer to the number"));
@@ -183,8 +183,9 @@ static const struct {
 	{ 7, 5, 40, "take fence read ROLLBACK", 0 },
 	{ 7, 5, 50, "take fence read COMMIT", 0 },
 	{ 7, 5, 0, "take fence read ROLLBACK", 0 },
-	{ 7, 5, 60, "take fence read", 1 },     /* a later burst has stored its own */
-	{ 7, 100000, 0, "take fence read", 1 }, /* the number may have expired */
+	/* A later burst has stored its own; the number may have expired.  Another slot is used. */
+	{ 7, 5, 60, "take fence read leave take fence read", 1 },
+	{ 7, 100000, 0, "take fence read leave take fence read", 1 },
 	{ 3, 5, 50, "take borrow fence read COMMIT return fence read", 0 },
 };
 
@@ -212,6 +213,52 @@ START_TEST(what_living_senders_have_prepared_is_left_alone)
 }
 END_TEST
 
+START_TEST(what_another_role_prepared_keeps_its_number)
+{
+	begin_once(0);
+	once.stored = 50;
+	once.is_anothers = true;
+	leave(7, 50, 5);
+	ck_assert(run_once());
+	ck_assert_ptr_nonnull(strstr(once.calls.text, "take fence read leave take fence read"));
+	ck_assert_int_eq(once.prepared[0].number, 50);
+	end_once();
+}
+END_TEST
+
+/* With another delivery. */
+START_TEST(what_an_earlier_configuration_left_is_decided)
+{
+	begin_once(0);
+	burst_free(world.burst);
+	world.fixture.config.delivery = DELIVERY_AT_LEAST_ONCE;
+	world.burst = burst_new(&world.fixture.config, &world.store, &world.broker,
+		(struct burst_owner){ (unsigned)_i, 2 });
+	once.stored = 50;
+	leave(3, 50, 5);
+	ck_assert(run_once());
+	check_calls(_i == 0 ? "borrow fence read COMMIT return" : "");
+	ck_assert(run_once());
+	check_calls("");
+	end_once();
+}
+END_TEST
+
+START_TEST(what_cannot_be_decided_stops_no_other_delivery)
+{
+	begin_once(0);
+	burst_free(world.burst);
+	world.fixture.config.delivery = DELIVERY_AT_LEAST_ONCE;
+	world.burst = burst_new(
+		&world.fixture.config, &world.store, &world.broker, (struct burst_owner){ 0, 1 });
+	once.fence_fails = true;
+	leave(3, 50, 5);
+	ck_assert(run_once());
+	check_calls("borrow fence return");
+	end_once();
+}
+END_TEST
+
 int main(void)
 {
 	const struct test tests[] = {
@@ -225,6 +272,9 @@ int main(void)
 		{ a_row_that_cannot_go_after_all_rolls_everything_back, 1, 0 },
 		{ what_others_left_is_decided_before_the_first_claim, COUNT(leftovers), 0 },
 		{ what_living_senders_have_prepared_is_left_alone, 1, 0 },
+		{ what_another_role_prepared_keeps_its_number, 1, 0 },
+		{ what_an_earlier_configuration_left_is_decided, 2, 0 },
+		{ what_cannot_be_decided_stops_no_other_delivery, 1, 0 },
 	};
 	return suite_run("burst_transaction", tests, COUNT(tests));
 }

@@ -15,9 +15,11 @@ static struct {
 	bool commit_is_in_doubt;
 	bool commit_is_lost;   /* it is in doubt, and was not done */
 	bool others_are_alive; /* who have other slots */
+	bool is_anothers;      /* what is prepared, by another role */
 	/* The world: */
 	struct text calls;
 	bool has_slot, is_fenced, is_begun;
+	unsigned slots_left;
 	int64_t open_number, stored; /* 0: none */
 	int64_t prepare_as;
 	struct prepared prepared[PREPARED_MAX];
@@ -30,11 +32,16 @@ static inline void note(const char *call)
 	text_addf(&once.calls, "%s%s", once.calls.length > 0 ? " " : "", call);
 }
 
+static inline unsigned own_slot(void)
+{
+	return 7 + once.slots_left;
+}
+
 bool store_take_slot(struct store *s, unsigned *slot, struct error *e)
 {
 	(void)s, (void)e;
 	note("take");
-	*slot = 7;
+	*slot = own_slot();
 	once.has_slot = true;
 	return true;
 }
@@ -45,11 +52,20 @@ bool store_has_slot(const struct store *s)
 	return once.has_slot;
 }
 
+bool store_leave_slot(struct store *s, struct error *e)
+{
+	(void)s, (void)e;
+	note("leave");
+	once.has_slot = false;
+	once.slots_left++;
+	return true;
+}
+
 bool store_borrow_slot(struct store *s, unsigned slot, bool *got, struct error *e)
 {
 	(void)s, (void)e;
 	note("borrow");
-	*got = slot != 7 && !once.others_are_alive;
+	*got = slot != own_slot() && !once.others_are_alive;
 	return true;
 }
 
@@ -63,7 +79,7 @@ void store_say_slot_holder(struct store *s, unsigned slot, struct error *e)
 bool store_return_slot(struct store *s, unsigned slot, struct error *e)
 {
 	(void)s, (void)e;
-	ck_assert_uint_ne(slot, 7);
+	ck_assert_uint_ne(slot, own_slot());
 	note("return");
 	return true;
 }
@@ -94,7 +110,7 @@ static void prepare_double(void)
 	note("prepare");
 	ck_assert_uint_lt(once.prepared_count, PREPARED_MAX);
 	once.seconds[once.prepared_count] = 0;
-	once.prepared[once.prepared_count++] = (struct prepared){ 7, once.prepare_as };
+	once.prepared[once.prepared_count++] = (struct prepared){ own_slot(), once.prepare_as };
 }
 
 bool store_list_prepared(struct store *s, struct rows **prepared, struct error *e)
@@ -120,11 +136,16 @@ static inline const char *prepared_value(size_t row, size_t column)
 bool store_finish_prepared(struct store *s, const struct prepared *p, bool commits, struct error *e)
 {
 	size_t i = 0;
-	(void)s, (void)e;
+	(void)s;
 	while (i < once.prepared_count && once.prepared[i].number != p->number)
 		i++;
 	ck_assert_uint_lt(i, once.prepared_count);
 	ck_assert_int_eq(commits, once.stored == p->number);
+	if (once.is_anothers) {
+		error_set(e, ERROR_DATABASE, "permission denied");
+		snprintf(e->sqlstate, sizeof e->sqlstate, "42501");
+		return false;
+	}
 	note(commits ? "COMMIT" : "ROLLBACK");
 	once.prepared[i] = once.prepared[--once.prepared_count];
 	return true;
