@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/json.h"
 #include "kafka/broker.h"
+#include "kafka/exposure.h"
 #include "kafka/topic_check.h"
 #include "kafka/transaction_check.h"
 #include "postgres/db.h"
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 /* librdkafka's defaults. */
@@ -85,27 +85,10 @@ static void check_transaction_timeout(struct check *c)
 	free(text);
 }
 
-/* Properties that let others on the network pose as the broker. */
-static void check_kafka_properties(struct check *c)
+static void warn(void *check, const char *text)
 {
-	static const struct {
-		const char *name, *value, *warning;
-	} exposures[] = {
-		{ "enable.ssl.certificate.verification", "false",
-			"kafka: enable_ssl_certificate_verification is off, so whoever answers for "
-			"the broker may read signals and passwords; remove it, and set "
-			"ssl_ca_location" },
-		{ "ssl.endpoint.identification.algorithm", "none",
-			"kafka: ssl_endpoint_identification_algorithm is none, so whoever has any "
-			"certificate of the authority can pose as the broker; remove it" },
-	};
-	for (size_t i = 0; i < c->config->kafka_count; i++)
-		for (size_t k = 0; k < sizeof exposures / sizeof exposures[0]; k++) {
-			const struct property *p = &c->config->kafka[i];
-			if (strcmp(p->name, exposures[k].name) == 0 &&
-				strcasecmp(p->value, exposures[k].value) == 0)
-				report_warning(&c->findings, NULL, exposures[k].warning);
-		}
+	struct check *c = check;
+	report_warning(&c->findings, NULL, text);
 }
 
 /* That the credentials cannot be read is found when the database is checked. */
@@ -126,7 +109,7 @@ static void check_exposure(struct check *c)
 static void check_configuration(struct check *c)
 {
 	check_exposure(c);
-	check_kafka_properties(c);
+	exposure_report(c->config, warn, c);
 	check_queue_size(c);
 	check_transaction_timeout(c);
 }

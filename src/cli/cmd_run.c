@@ -9,6 +9,7 @@
 #include "daemon/status_pages.h"
 #include "daemon/systemd.h"
 #include "kafka/broker.h"
+#include "kafka/exposure.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -63,8 +64,15 @@ static void unload(struct running *r)
 	config_free(r->config);
 }
 
+static void warn(void *arg, const char *text)
+{
+	(void)arg;
+	log_warning("%s", text);
+}
+
 static void start(struct running *r, struct status_pages *monitor)
 {
+	exposure_report(r->config, warn, NULL);
 	broker_watch(r->broker);
 	metrics_configure(status_pages_metrics(monitor), r->config, clock_now());
 	r->daemon = daemon_start(r->config, r->broker, status_pages_metrics(monitor));

@@ -54,11 +54,4 @@ void ask_say_unreached(char *text, size_t size, const struct rd_kafka_metadata *
 /* The address of a broker, HOST:PORT, in text. */
 void ask_address(char *text, size_t size, const struct rd_kafka_metadata *cluster, int32_t broker);
 
-/* Make librdkafka's reason for a connection error suitable for people: without parts that differ
- * from attempt to attempt, and with a hint if the server may be another one. */
-void ask_plain_reason(char *text, size_t size, const char *reason);
-
-/* The meaning of an error, for people, if nothing else is known. */
-const char *ask_plain_code(rd_kafka_resp_err_t code);
-
 #endif

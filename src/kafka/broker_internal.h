@@ -6,6 +6,7 @@
 #define SIGNALBUS_BROKER_INTERNAL_H
 
 #include "kafka/broker.h"
+#include "kafka/reason.h"
 #include "model/ledger.h"
 
 #include <pthread.h>
@@ -62,11 +63,11 @@ struct fitness {
 struct node_trouble {
 	int32_t id; /* -1: not known yet */
 	char address[256];
-	char text[512];    /* why a connection failed; empty: it did not */
-	bool was_up;       /* it worked before: perhaps it was unused for long */
-	struct instant at; /* when */
-	bool is_lost;      /* it did not answer the last query, … */
-	char topic[256];   /* … as the leader of this … */
+	struct trouble trouble; /* why a connection failed */
+	bool was_up;            /* it worked before: perhaps it was unused for long */
+	struct instant at;      /* when */
+	bool is_lost;           /* it did not answer the last query, … */
+	char topic[256];        /* … as the leader of this … */
 	int32_t partition;
 	unsigned failures; /* … this many times … */
 	struct instant next_ask;
@@ -126,7 +127,7 @@ void broker_why_unanswered(struct broker *broker, char *text, size_t size);
 
 /* Record librdkafka's report about a connection to a node, or that a node works.  Returns whether
  * it is about a node. */
-bool broker_node_failed(struct broker *broker, const char *reason);
+bool broker_node_failed(struct broker *broker, int code, const char *reason);
 void broker_node_works(struct broker *broker, int32_t id);
 
 /* Fill t with what is known about a node, by its id, or address if that is not known yet.  Returns

@@ -3,7 +3,6 @@
  * ask leaders whether they answer (lane_look.c).
  */
 #include "base/text.h"
-#include "kafka/ask.h"
 #include "kafka/broker_internal.h"
 
 #include <stdio.h>
@@ -51,7 +50,7 @@ static struct node_trouble *have(struct broker *broker, int32_t id, const char *
 
 /* librdkafka's messages about a broker begin with "PROTOCOL://HOST:PORT/ID: ", with the ID
  * "bootstrap" before it is known. */
-bool broker_node_failed(struct broker *broker, const char *reason)
+bool broker_node_failed(struct broker *broker, int code, const char *reason)
 {
 	const char *protocol = strstr(reason, "://");
 	const char *end = strstr(reason, ": ");
@@ -64,7 +63,7 @@ bool broker_node_failed(struct broker *broker, const char *reason)
 	int32_t id = (int32_t)strtol(slash + 1, &rest, 10);
 	pthread_mutex_lock(&broker->lock);
 	struct node_trouble *n = have(broker, rest == end ? id : -1, address);
-	ask_plain_reason(n->text, sizeof n->text, reason);
+	trouble_note(&n->trouble, code, reason);
 	n->was_up = strstr(reason, " in state UP") != NULL;
 	n->at = clock_now();
 	atomic_store(&broker->troubled_ns, n->at.ns);

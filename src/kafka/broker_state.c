@@ -103,7 +103,7 @@ static const char *last_trouble(const struct broker *broker, const char *why)
 	for (size_t i = 0; i < broker->node_count; i++)
 		if (instant_before(last, broker->nodes[i].at)) {
 			last = broker->nodes[i].at;
-			why = broker->nodes[i].text;
+			why = broker->nodes[i].trouble.text;
 		}
 	return why;
 }

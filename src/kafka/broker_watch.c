@@ -32,7 +32,8 @@
 struct watch {
 	struct broker *broker;
 	rd_kafka_t *handle; /* a consumer, which never reads; NULL: it could not be created yet */
-	char trouble[512];  /* the last error that it reported */
+	struct producer_events events;
+	struct trouble trouble;
 	double slice;
 	bool is_failing;              /* the last query had no answer … */
 	struct instant failing_since; /* … nor one since then */
@@ -47,8 +48,7 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg
 {
 	(void)handle;
 	struct watch *w = arg;
-	if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) /* which one, and why, says more */
-		ask_plain_reason(w->trouble, sizeof w->trouble, reason);
+	trouble_note(&w->trouble, code, reason);
 }
 
 /* Log the reason for an outage, once; another reason is logged, too, but none twice in a row. */
@@ -143,23 +143,23 @@ static void note_failure(struct watch *w, rd_kafka_resp_err_t code, struct insta
 		w->failing_since = asked;
 	w->is_failing = true;
 	w->slice = fmin(2 * w->slice, SLICE_MAX_S);
-	if (code == RD_KAFKA_RESP_ERR__TIMED_OUT) {
+	if (code == RD_KAFKA_RESP_ERR__TIMED_OUT && !w->trouble.is_refusal) {
 		snprintf(reason, sizeof reason,
 			"it accepts connections, but has not answered for %g s", timeout);
 		if (owed(w, now) >= timeout)
 			note_down(w, reason);
 		return;
 	}
-	double limit = fmin(w->trouble[0] != '\0' ? REFUSED_S : UNREACHED_S, timeout);
+	double limit = fmin(w->trouble.text[0] != '\0' ? REFUSED_S : UNREACHED_S, timeout);
 	if (instant_seconds(w->failing_since, now) >= limit)
-		note_down(w, w->trouble[0] != '\0' ? w->trouble : ask_plain_code(code));
+		note_down(w, w->trouble.text[0] != '\0' ? w->trouble.text : reason_of_code(code));
 }
 
 static bool make_handle(struct watch *w)
 {
 	struct error e;
 	if (w->handle == NULL)
-		w->handle = producer_make_consumer(w->broker->config, on_error, w, &e);
+		w->handle = producer_make_consumer(w->broker->config, &w->events, &e);
 	if (w->handle == NULL)
 		/* uncovered: no descriptor or thread is left; make failing-calls */
 		note_down(w, e.text);
@@ -180,7 +180,7 @@ static void ask(struct watch *w)
 		return;
 	}
 	rd_kafka_metadata_destroy(answer);
-	w->trouble[0] = '\0';
+	w->trouble = (struct trouble){ 0 };
 	note_up(w);
 }
 
@@ -255,6 +255,8 @@ static void *watch(void *arg)
 {
 	struct broker *broker = arg;
 	struct watch w = { .broker = broker, .slice = SLICE_S, .down_since = clock_now() };
+	w.events.error = on_error;
+	w.events.arg = &w;
 	while (!atomic_load(&broker->leaving)) {
 		ask(&w);
 		broker_poll_idle_lanes(broker);

@@ -45,6 +45,7 @@ struct lane {
 	struct number_reader *reader; /* NULL: not needed yet */
 	pthread_mutex_t turn;      /* held from lane_begin() to lane_end(), for all that follows */
 	struct producer *producer; /* NULL: it could not be created yet */
+	struct producer_events events;
 	struct fitness fitness;
 	struct instant begun;  /* the open burst, or the last one */
 	unsigned generation;   /* of it: it is stale if the broker has another one */

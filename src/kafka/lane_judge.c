@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define ASK_SETTINGS_MS 1000
+#define FATAL           "the producer had a fatal error and was replaced"
 #define SETTINGS_S      10.0 /* how long the settings of a topic are considered valid */
 
 /* Whether the message was a batch by itself, so that the answer is about nothing else. */
@@ -119,6 +120,13 @@ static void explain(struct lane *lane, rd_kafka_t *handle, const rd_kafka_messag
 		invalid(lane, handle, report, j);
 }
 
+/* Whether it was not sent because of a fatal error, after which nothing is. */
+static bool is_fatal(rd_kafka_resp_err_t code)
+{
+	return code == RD_KAFKA_RESP_ERR__FATAL || code == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+	       code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+}
+
 void lane_judge(struct lane *lane, rd_kafka_t *handle, const rd_kafka_message_t *report,
 	struct judgement *j)
 {
@@ -135,6 +143,8 @@ void lane_judge(struct lane *lane, rd_kafka_t *handle, const rd_kafka_message_t 
 		const struct destination at = { rd_kafka_topic_name(report->rkt),
 			report->partition };
 		lane_late(lane, &at, "not acknowledged in time", j);
+	} else if (is_fatal(report->err)) {
+		lane_late(lane, &(struct destination){ 0 }, FATAL, j);
 	} else if (is_for_the_key(lane, handle, report)) {
 		j->verdict = VERDICT_TOPIC;
 		j->is_models = true;
@@ -157,9 +167,8 @@ void lane_judge_refusal(struct lane *lane, rd_kafka_resp_err_t code, const struc
 	j->cause = verdict_cause(code);
 	j->blame = BLAME_SOLE;
 	j->reason = verdict_text(code);
-	if (code == RD_KAFKA_RESP_ERR__FATAL) {
-		lane_late(lane, &(struct destination){ 0 },
-			"the producer had a fatal error and was replaced", j);
+	if (is_fatal(code)) {
+		lane_late(lane, &(struct destination){ 0 }, FATAL, j);
 	} else if (code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT) {
 		/* A message is never refused for that: see offer() in lane.c. */
 		lane_late(lane, &(struct destination){ message->topic, message->partition },

@@ -72,11 +72,12 @@ static bool is_away(struct look *k, const struct rd_kafka_metadata_topic *topic,
 	if (!is && !has_answered(k, p->leader)) {
 		ask_address(t.address, sizeof t.address, k->cluster, p->leader);
 		is = is_lost(k, topic->topic, p, &t);
-		const char *why = t.text[0] != '\0' && !t.was_up ? t.text : "it does not answer";
+		const char *why = t.trouble.text[0] != '\0' && !t.was_up ? t.trouble.text
+									 : "it does not answer";
 		if (is)
 			ask_say_unreached(text, sizeof text, k->cluster, p, why);
 		else if (t.was_up && instant_before(k->since, t.at))
-			snprintf(text, sizeof text, "%s", t.text);
+			snprintf(text, sizeof text, "%s", t.trouble.text);
 		if (!is && k->answered_count < NODES_MAX)
 			k->answered[k->answered_count++] = p->leader;
 	}
@@ -121,7 +122,7 @@ void lane_look(struct lane *lane, const char *topic)
 	k.handle = producer_handle(lane->producer);
 	rd_kafka_resp_err_t code = rd_kafka_metadata(k.handle, 0, NULL, &k.cluster, ASK_MS);
 	bool is_answered = code == RD_KAFKA_RESP_ERR_NO_ERROR;
-	broker_note_answer(lane->broker, is_answered ? "" : ask_plain_code(code), lane->begun);
+	broker_note_answer(lane->broker, is_answered ? "" : reason_of_code(code), lane->begun);
 	if (!is_answered)
 		return;
 	for (int i = 0; i < k.cluster->topic_cnt; i++)

@@ -41,12 +41,12 @@ static void note_verdict(
 }
 
 /* A message's own report.  Reports of abandoned bursts find no ledger. */
-static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void *arg)
+static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void *events)
 {
 	static const struct judgement stored = { .verdict = VERDICT_STORED };
 	struct judgement failed;
 	const struct judgement *j = &stored;
-	struct lane *lane = arg;
+	struct lane *lane = ((const struct producer_events *)events)->arg;
 	uint64_t word = (uint64_t)(uintptr_t)report->_private;
 	lane->pause_ms = PAUSE_MS;
 	if (report->err == RD_KAFKA_RESP_ERR__FATAL)
@@ -76,9 +76,9 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg
 	}
 	if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
 		broker_doubt(lane->broker); /* which cannot be reached, and why, says more */
-	else if (!broker_node_failed(lane->broker, reason))
+	else if (!broker_node_failed(lane->broker, code, reason))
 		/* What is wrong with one node is no trouble for those that others lead. */
-		ask_plain_reason(lane->trouble, sizeof lane->trouble, reason);
+		reason_plain(lane->trouble, sizeof lane->trouble, reason);
 }
 
 /* The old producer's unsettled messages are lost with it. */
@@ -95,9 +95,10 @@ static void settle_lost(struct lane *lane)
 
 void lane_make_producer(struct lane *lane, struct error *e)
 {
-	const struct producer_use use = { .report = on_report,
-		.error = on_error,
-		.arg = lane,
+	lane->events.error = on_error;
+	lane->events.arg = lane;
+	const struct producer_use use = { .events = &lane->events,
+		.report = on_report,
 		.in_order = lane->in_order,
 		.is_alone = lane->is_alone && !lane->is_transactional,
 		.batch_size = lane->batch_size,
@@ -119,7 +120,7 @@ static void log_replacement(struct lane *lane)
 {
 	char said[512], text[sizeof said];
 	producer_fatal_error(lane->producer, said, sizeof said);
-	ask_plain_reason(text, sizeof text, said);
+	reason_plain(text, sizeof text, said);
 	if (text[0] == '\0') /* it was logged that no broker answers, or what was late */
 		log_debug("kafka: a producer is replaced");
 	else if (lane->in_order) /* an ordered sender reports what was not stored, and why */

@@ -2,7 +2,6 @@
  * Whether a lane reaches the broker.
  */
 #include "base/limits.h"
-#include "kafka/ask.h"
 #include "kafka/lane_internal.h"
 
 #include <math.h>
@@ -22,7 +21,7 @@ static bool producer_answers(struct lane *lane, char *why, size_t size)
 		rd_kafka_metadata_destroy(answer);
 		return true;
 	}
-	snprintf(why, size, "%s", lane->trouble[0] != '\0' ? lane->trouble : ask_plain_code(code));
+	snprintf(why, size, "%s", lane->trouble[0] != '\0' ? lane->trouble : reason_of_code(code));
 	producer_free(lane->producer);
 	lane->producer = NULL;
 	return false;

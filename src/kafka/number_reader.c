@@ -1,7 +1,6 @@
 #include "kafka/number_reader.h"
 
 #include "base/text.h"
-#include "kafka/ask.h"
 #include "kafka/producer.h"
 
 #include <stdio.h>
@@ -15,6 +14,7 @@
 struct number_reader {
 	const struct config *config;
 	rd_kafka_t *handle; /* NULL: none was needed yet, or the last one failed */
+	struct producer_events events;
 };
 
 /* An answer of the broker. */
@@ -59,7 +59,7 @@ static void fail(struct answer *a, rd_kafka_resp_err_t code, const char *reason)
 {
 	a->what = FAILED;
 	a->code = code;
-	ask_plain_reason(a->reason, sizeof a->reason, reason);
+	reason_plain(a->reason, sizeof a->reason, reason);
 }
 
 /* The greatest number of the group. */
@@ -157,7 +157,7 @@ static bool try_read(struct number_reader *r, const char *group, const char *top
 {
 	struct error e;
 	if (r->handle == NULL)
-		r->handle = producer_make_reader(r->config, group, &e);
+		r->handle = producer_make_reader(r->config, group, &r->events, &e);
 	if (r->handle == NULL) {
 		/* uncovered: no descriptor or thread is left; make failing-calls */
 		fail(a, RD_KAFKA_RESP_ERR__FAIL, e.text);

@@ -19,6 +19,7 @@
 #define ASK_MS         500
 #define SEND_NOW_MS    1
 #define SHORT_LINGER_S 0.005
+#define STATISTICS_MS  "50"
 
 /* Defaults of signalbus that differ from librdkafka's. */
 static const struct {
@@ -65,6 +66,34 @@ static int on_close(int sock, void *arg)
 		/* uncovered: a socket takes this option */
 		log_debug("kafka: cannot drop the unsent data of a connection");
 	return close(sock);
+}
+
+static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opaque)
+{
+	char text[512];
+	const struct producer_events *events = opaque;
+	if (events->error != NULL)
+		events->error(handle, code,
+			certificate_reason(&events->certificate, reason, text, sizeof text),
+			events->arg);
+}
+
+static int on_statistics(rd_kafka_t *handle, char *json, size_t length, void *opaque)
+{
+	(void)handle, (void)length;
+	const struct producer_events *events = opaque;
+	events->statistics(json, events->arg);
+	return 0; /* librdkafka frees it */
+}
+
+/* librdkafka does not say why it refuses a certificate; here that is known. */
+static int on_certificate(rd_kafka_t *handle, const char *name, int32_t id, int *x509_error,
+	int depth, const char *bytes, size_t size, char *text, size_t text_size, void *opaque)
+{
+	(void)handle, (void)name, (void)id, (void)bytes, (void)size;
+	struct producer_events *events = opaque;
+	snprintf(text, text_size, "error %d", *x509_error);
+	return certificate_accepted(&events->certificate, *x509_error, depth);
 }
 
 static bool set_milliseconds(
@@ -162,9 +191,13 @@ static bool configure_order(rd_kafka_conf_t *conf, struct error *e)
 }
 
 /* The properties of a producer; NULL with e if one is wrong. */
-static rd_kafka_conf_t *properties(const struct config *config, bool in_order, struct error *e)
+static rd_kafka_conf_t *properties(
+	const struct config *config, bool in_order, struct producer_events *events, struct error *e)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	rd_kafka_conf_set_opaque(conf, events);
+	rd_kafka_conf_set_error_cb(conf, on_error);
+	rd_kafka_conf_set_ssl_cert_verify_cb(conf, on_certificate);
 	rd_kafka_conf_set_log_cb(conf, on_log);
 	rd_kafka_conf_set_closesocket_cb(conf, on_close);
 	if (configure(conf, config, e) && configure_secrets(conf, config, e) &&
@@ -226,22 +259,20 @@ static rd_kafka_t *make_consumer(
 	return NULL;
 }
 
-rd_kafka_t *producer_make_consumer(const struct config *config,
-	void (*on_error)(rd_kafka_t *handle, int code, const char *reason, void *arg), void *arg,
-	struct error *e)
+rd_kafka_t *producer_make_consumer(
+	const struct config *config, struct producer_events *events, struct error *e)
 {
-	rd_kafka_conf_t *conf = properties(config, false, e);
+	rd_kafka_conf_t *conf = properties(config, false, events, e);
 	if (conf == NULL)
 		/* uncovered: each property was tried when the file was read */
 		return NULL;
-	rd_kafka_conf_set_opaque(conf, arg);
-	rd_kafka_conf_set_error_cb(conf, on_error);
 	return make_consumer(conf, "allow.auto.create.topics", "false", e);
 }
 
-rd_kafka_t *producer_make_reader(const struct config *config, const char *group, struct error *e)
+rd_kafka_t *producer_make_reader(const struct config *config, const char *group,
+	struct producer_events *events, struct error *e)
 {
-	rd_kafka_conf_t *conf = properties(config, false, e);
+	rd_kafka_conf_t *conf = properties(config, false, events, e);
 	if (conf == NULL)
 		/* uncovered: each property was tried when the file was read */
 		return NULL;
@@ -255,12 +286,17 @@ struct producer *producer_new(
 	const struct config *config, const struct producer_use *use, struct error *e)
 {
 	char reason[512];
-	rd_kafka_conf_t *conf = properties(config, use->in_order, e);
+	rd_kafka_conf_t *conf = properties(config, use->in_order, use->events, e);
 	if (conf == NULL)
 		/* uncovered: see set_property() */
 		return NULL;
 	if (use->is_alone && !set_property(conf, "batch.num.messages", "1", e))
 		abort(); /* it is within librdkafka's limits */
+	if (use->events->statistics != NULL) {
+		rd_kafka_conf_set_stats_cb(conf, on_statistics);
+		if (!set_property(conf, "statistics.interval.ms", STATISTICS_MS, e))
+			abort();
+	}
 	if (use->batch_size > 0 && !limit_batches(conf, use->batch_size, e))
 		abort();
 	struct producer *p = memory_new(1, sizeof *p);
@@ -270,9 +306,7 @@ struct producer *producer_new(
 		if (!configure_transactions(conf, config, use->transactional_id, e))
 			abort(); /* any text is an id, and the limit is within librdkafka's */
 	}
-	rd_kafka_conf_set_opaque(conf, use->arg);
 	rd_kafka_conf_set_dr_msg_cb(conf, use->report);
-	rd_kafka_conf_set_error_cb(conf, use->error);
 	rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
 	if (handle == NULL) {
 		refused(config, reason, e);

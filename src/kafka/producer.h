@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "config/config.h"
+#include "kafka/reason.h"
 #include "model/message.h"
 
 #include <librdkafka/rdkafka.h>
@@ -16,21 +17,28 @@
 
 struct producer;
 
-/* A consumer with the same properties, for querying the cluster: it never creates a topic.
- * on_error is called from within rd_kafka_poll().  NULL with e if it cannot be created; destroy it
- * with rd_kafka_destroy(). */
-rd_kafka_t *producer_make_consumer(const struct config *config,
-	void (*on_error)(rd_kafka_t *handle, int code, const char *reason, void *arg), void *arg,
-	struct error *e);
+/* What a handle reports, from within rd_kafka_poll(), producer_poll() and producer_send_now().  It
+ * is the handle's opaque, and has to outlive it. */
+struct producer_events {
+	void (*error)(rd_kafka_t *handle, int code, const char *reason, void *arg); /* or NULL */
+	void (*statistics)(const char *json, void *arg);                            /* or NULL */
+	void *arg;
+	struct certificate_doubt certificate;
+};
 
-/* The same, with a group, and without callbacks (number_reader.h). */
-rd_kafka_t *producer_make_reader(const struct config *config, const char *group, struct error *e);
+/* A consumer with the same properties, for querying the cluster: it never creates a topic.  NULL
+ * with e if it cannot be created; destroy it with rd_kafka_destroy(). */
+rd_kafka_t *producer_make_consumer(
+	const struct config *config, struct producer_events *events, struct error *e);
+
+/* The same, with a group (number_reader.h). */
+rd_kafka_t *producer_make_reader(const struct config *config, const char *group,
+	struct producer_events *events, struct error *e);
 
 struct producer_use {
-	/* Called from within producer_poll() and producer_send_now(), with arg: */
-	void (*report)(rd_kafka_t *handle, const rd_kafka_message_t *report, void *arg);
-	void (*error)(rd_kafka_t *handle, int code, const char *reason, void *arg);
-	void *arg;
+	struct producer_events *events;
+	/* Called like them, for each message, with the events as its argument: */
+	void (*report)(rd_kafka_t *handle, const rd_kafka_message_t *report, void *events);
 	bool in_order;                /* without gaps: see lane.h */
 	bool is_alone;                /* one message per batch */
 	size_t batch_size;            /* at most this many bytes per batch; 0: as configured */

@@ -4,7 +4,6 @@
  * is late changes, or ends, whichever transaction of this epoch is open then (KAFKA-17754).
  * docs/exactly-once.pml models what follows from that.
  */
-#include "kafka/ask.h"
 #include "kafka/producer_internal.h"
 
 #include <stdlib.h>
@@ -57,7 +56,7 @@ static bool is_ok(const struct producer *p, rd_kafka_error_t *failure, struct er
 	char reason[512];
 	if (failure == NULL)
 		return true;
-	ask_plain_reason(reason, sizeof reason, rd_kafka_error_string(failure));
+	reason_plain(reason, sizeof reason, rd_kafka_error_string(failure));
 	error_set(
 		e, ERROR_BROKER, "kafka: transactional id \"%s\": %s", p->transactional_id, reason);
 	rd_kafka_error_destroy(failure);

@@ -8,7 +8,9 @@
 #include "base/stop.h"
 #include "base/text.h"
 #include "kafka/ask.h"
+#include "kafka/number_check.h"
 #include "kafka/producer.h"
+#include "kafka/reason.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +20,12 @@
 
 /* How long an unreachable leader is tried. */
 #define LEADER_S 2.0
+
+/* How long another server may take to answer, if one has refused. */
+#define REFUSED_S 1.0
+
+/* How long the producer may take to get its number. */
+#define NUMBER_S 2.0
 
 #define SETTINGS_MS  2000
 #define KAFKAS_LIMIT 1048588 /* max.message.bytes of a topic for which it is not set */
@@ -31,8 +39,9 @@ struct leader {
 struct inquiry {
 	rd_kafka_t *consumer;
 	struct instant deadline;
-	char trouble[512];      /* the last one that it reported */
-	bool is_refused;        /* it was the broker's refusal of the user or the password */
+	struct producer_events events;
+	struct trouble trouble;
+	struct instant refused_since;
 	struct leader *leaders; /* that were queried */
 	size_t leader_count;
 };
@@ -41,17 +50,10 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg
 {
 	(void)handle;
 	struct inquiry *q = arg;
-	if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) /* which one, and why, says more */
-		ask_plain_reason(q->trouble, sizeof q->trouble, reason);
-	q->is_refused = q->is_refused || code == RD_KAFKA_RESP_ERR__AUTHENTICATION;
-}
-
-/* Contradictory properties of a producer are mistakes in the configuration. */
-static bool check_producer(const struct config *config, struct error *e)
-{
-	struct producer *producer = producer_new(config, &(struct producer_use){ 0 }, e);
-	producer_free(producer);
-	return producer != NULL;
+	bool was_refused = q->trouble.is_refusal;
+	trouble_note(&q->trouble, code, reason);
+	if (!was_refused)
+		q->refused_since = clock_now();
 }
 
 /* Query a topic or, with NULL, only the brokers, until there is an answer. */
@@ -69,11 +71,13 @@ static bool ask(struct inquiry *q, rd_kafka_topic_t *topic, const struct rd_kafk
 		if (stop_requested())
 			/* uncovered: a signal during an answer of the brokers */
 			return error_set(e, ERROR_STOPPED, "asked to stop");
-		if (q->is_refused) /* this will not change until the configuration changes */
-			return error_set(e, ERROR_BROKER, "kafka: refused: %s", q->trouble);
+		if (q->trouble.is_refusal &&
+			instant_seconds(q->refused_since, clock_now()) >= REFUSED_S)
+			return error_set(e, ERROR_BROKER, "kafka: refused: %s", q->trouble.text);
 		if (!instant_before(clock_now(), q->deadline))
 			return error_set(e, ERROR_BROKER, "kafka: no answer in time: %s",
-				q->trouble[0] != '\0' ? q->trouble : ask_plain_code(code));
+				q->trouble.text[0] != '\0' ? q->trouble.text
+							   : reason_of_code(code));
 	}
 }
 
@@ -105,14 +109,14 @@ static char *reach(struct inquiry *q, const char *topic, int32_t partition)
 {
 	struct instant deadline = instant_after(clock_now(), LEADER_S);
 	bool answers = false;
-	q->trouble[0] = '\0';
+	q->trouble = (struct trouble){ 0 };
 	while (!answers && !stop_requested() && instant_before(clock_now(), deadline)) {
 		answers = ask_leader(q->consumer, topic, partition, (int)(SLICE_S * 1000));
 		rd_kafka_poll(q->consumer, 0); /* calls on_error() */
 	}
 	if (answers)
 		return NULL;
-	return text_copy(q->trouble[0] != '\0' ? q->trouble : "no answer");
+	return text_copy(q->trouble.text[0] != '\0' ? q->trouble.text : "no answer");
 }
 
 /* The result of querying the leader of a partition; each is queried once. */
@@ -220,14 +224,25 @@ static bool ask_for(struct inquiry *q, struct topic_check *t, struct error *e)
 	return ok;
 }
 
+static bool has_problem(const struct topic_check *topics, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (topics[i].problem[0] != '\0')
+			return true;
+	return false;
+}
+
 bool topic_check_all(const struct config *config, struct topic_check *topics, size_t count,
 	struct instant deadline, struct error *e)
 {
 	struct inquiry q = { .deadline = deadline };
 	const struct rd_kafka_metadata *answer;
-	if (!check_producer(config, e))
+	/* Contradictory properties of a producer are mistakes in the configuration. */
+	if (!number_check(config, clock_now(), e))
 		return false;
-	q.consumer = producer_make_consumer(config, on_error, &q, e);
+	q.events.error = on_error;
+	q.events.arg = &q;
+	q.consumer = producer_make_consumer(config, &q.events, e);
 	if (q.consumer == NULL)
 		return false;
 	bool ok = ask(&q, NULL, &answer, e);
@@ -235,6 +250,8 @@ bool topic_check_all(const struct config *config, struct topic_check *topics, si
 		rd_kafka_metadata_destroy(answer);
 	for (size_t i = 0; ok && i < count; i++)
 		ok = ask_for(&q, &topics[i], e);
+	ok = ok && (has_problem(topics, count) ||
+			   number_check(config, instant_after(clock_now(), NUMBER_S), e));
 	compare_limits(config, producer_property(q.consumer, "message.max.bytes"), topics, count);
 	rd_kafka_destroy(q.consumer);
 	for (size_t i = 0; i < q.leader_count; i++)

@@ -23,8 +23,8 @@ struct topic_check {
 
 /* Query the cluster about count topics (none: whether it answers), until deadline, and check that
  * the leaders of their partitions can be reached.  This neither creates a topic nor sends a
- * message, so whether writing is allowed stays unknown, and so do topic settings that the Kafka
- * user may not query (DESCRIBE_CONFIGS).  Returns false with e if no broker answers in time
+ * message, so only whether the Kafka user may write to any topic is known, and topic settings that
+ * it may not query (DESCRIBE_CONFIGS) are not.  Returns false with e if no broker answers in time
  * (ERROR_BROKER), the properties contradict each other (ERROR_CONFIG), or the process is asked to
  * stop (ERROR_STOPPED). */
 bool topic_check_all(const struct config *config, struct topic_check *topics, size_t count,

@@ -58,17 +58,13 @@ static void judge(const struct config *config, const struct rd_kafka_metadata_br
 				s->retention_minutes, DAY_MINUTES));
 }
 
-/* A broker that is unavailable is a matter of the topics whose partitions it has. */
-static void ignore_error(rd_kafka_t *handle, int code, const char *reason, void *arg)
-{
-	(void)handle, (void)code, (void)reason, (void)arg;
-}
-
 bool transaction_check(const struct config *config, struct check_report *f, struct instant deadline,
 	struct error *e)
 {
 	const struct rd_kafka_metadata *cluster;
-	rd_kafka_t *consumer = producer_make_consumer(config, ignore_error, NULL, e);
+	/* A broker that is unavailable is a matter of the topics whose partitions it has. */
+	struct producer_events events = { 0 };
+	rd_kafka_t *consumer = producer_make_consumer(config, &events, e);
 	if (consumer == NULL)
 		return false;
 	rd_kafka_resp_err_t code = rd_kafka_metadata(
@@ -83,5 +79,5 @@ bool transaction_check(const struct config *config, struct check_report *f, stru
 		rd_kafka_metadata_destroy(cluster);
 	rd_kafka_destroy(consumer);
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
-	       error_set(e, ERROR_BROKER, "kafka: no answer in time: %s", ask_plain_code(code));
+	       error_set(e, ERROR_BROKER, "kafka: no answer in time: %s", reason_of_code(code));
 }

@@ -463,9 +463,9 @@ rootLogger.appenderRef.out.ref = out
                 f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}",
                 "-cp", f"{KAFKA_LIB}/*", *words]
 
-    def format(self, cluster):
+    def format(self, cluster, options):
         return Process(self.java("kafka.tools.StorageTool", "format", "-t", cluster,
-                                 "-c", self.properties_file), self.folder / "format.log")
+                                 "-c", self.properties_file, *options), self.folder / "format.log")
 
     def start(self):
         self.process = Process(self.java("kafka.Kafka", self.properties_file),
@@ -480,6 +480,8 @@ class Kafka:
     A Kafka cluster of one node or of several.  Each broker is a process of its own; what takes
     node=... acts on that one (numbered from 1), and on all of them without it.
     """
+
+    FORMAT_OPTIONS = []  # of its storage
 
     def __init__(self, brokers=1, auto_create_topics=False, settings=None):
         self.folder = TempFolder("kafka")
@@ -520,7 +522,7 @@ class Kafka:
             broker.configure(self.settings)
         # Kafka takes 16 bytes in base64; a letter in front, since "-" would begin an option.
         cluster = "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:].rstrip("=")
-        for process in [broker.format(cluster) for broker in self.brokers]:
+        for process in [broker.format(cluster, self.FORMAT_OPTIONS) for broker in self.brokers]:
             if process.popen.wait(timeout=60) != 0:
                 raise ServerError(f"formatting Kafka's storage failed\n{process.log_tail()}")
 

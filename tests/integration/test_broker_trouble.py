@@ -209,7 +209,7 @@ def test_the_reason_is_the_roots(signalbus, schema, postgres, kafka, bootstrap, 
     daemon.wait_log("the broker does not answer: ")
     time.sleep(0.5)
     daemon.stop().expect(0)
-    [line] = warnings(daemon)
+    [line] = warnings(daemon, "the broker does not answer")
     assert reason in line and "(after" not in line
 
 

@@ -8,6 +8,7 @@ import struct
 import pytest
 
 from inject import injector
+from libconfig import render
 from runner import model
 from servers import Ports, Postgres
 
@@ -231,6 +232,29 @@ def test_properties_of_kafka(signalbus, schema, check):
         "enable_ssl_certificate_verification", "ssl_endpoint_identification_algorithm",
         "queue_buffering_max_kbytes"]
     assert lines[2].endswith("set queue_buffering_max_kbytes = 977")
+
+
+@pytest.mark.parametrize("properties, says", [
+    ({"bootstrap_servers": "127.0.0.1:1,ssl://broker.invalid:2"},
+     "plaintext, so others on the network on the way to broker.invalid may read and change signals; "
+     "set ssl or sasl_ssl and ssl_ca_location"),
+    ({"metadata_broker_list": "[fe80::1]:9092", "security_protocol": "sasl_plaintext"},
+     "sasl_plaintext, so others on the network on the way to fe80::1 may read and change signals, and "
+     "read passwords; set sasl_ssl and ssl_ca_location"),
+    ({"bootstrap_servers": "localhost:1, [::1]:2"}, None),
+    ({"bootstrap_servers": "broker.invalid:1", "security_protocol": "SSL"}, None),
+])
+def test_brokers_across_the_network(signalbus, check, properties, says):
+    """The daemon says so as well, when it starts."""
+    settings = signalbus.settings(model("A", "t"), notify_channel="", timeout=0.5)
+    settings["kafka"] = {"sasl_mechanism": "PLAIN", "sasl_username": "u", "sasl_password": "p", **properties}
+    signalbus.write(render(settings))
+    expected = [f"warning: kafka: security_protocol is {says}"] if says else []
+    assert check(about="security_protocol") == expected
+    daemon = signalbus.start("run")
+    daemon.wait_log("the broker does not answer")
+    said = [line.partition(" ")[2] for line in daemon.stop().stderr.splitlines() if "security_protocol" in line]
+    assert said == expected
 
 
 def test_exit_status_and_numbers(signalbus, schema, make_topic, install):

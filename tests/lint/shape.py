@@ -13,6 +13,7 @@ TAB = 8
 
 # Functions whose parameters a library has decided.
 GIVEN = {
+    "src/kafka/producer.c": {"on_certificate"},  # librdkafka's verification of certificates
     "src/daemon/http.c": {"answer"},  # libmicrohttpd's MHD_AccessHandlerCallback
     "src/kafka/producer_transaction.c": {"on_request"},  # librdkafka's interceptors
     "tests/unit/libpq_script.h": {"PQsendQueryPrepared", "PQsendQueryParams"},

@@ -265,31 +265,6 @@ START_TEST(a_record_without_a_key_is_reported)
 }
 END_TEST
 
-/* What librdkafka says, and what people read. */
-static const struct {
-	const char *reason, *plain;
-} reasons[] = {
-	{ "h:1/1: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state "
-	  "CONNECT, 5 identical error(s) suppressed)",
-		"h:1/1: Connect to ipv4#127.0.0.1:1 failed: Connection refused" },
-	{ "Failed to resolve 'h': no (after 1ms) such host",
-		"Failed to resolve 'h': no such host" },
-	{ "it is (after all", "it is" },
-	{ "ApiVersionRequest failed (after 1ms in state X)",
-		"ApiVersionRequest failed; is it a Kafka broker?" },
-	{ "certificate verify failed", "certificate verify failed; is the certificate valid today, "
-				       "for this host's name, and from a CA of "
-				       "kafka.ssl_ca_location?" },
-};
-
-START_TEST(reasons_are_made_plain)
-{
-	char text[512];
-	ask_plain_reason(text, sizeof text, reasons[_i].reason);
-	ck_assert_str_eq(text, reasons[_i].plain);
-}
-END_TEST
-
 /* What was sent before is lost with the old one, and must not be overtaken. */
 START_TEST(a_burst_does_not_continue_with_a_new_producer)
 {
@@ -931,7 +906,6 @@ int main(void)
 		{ producers_that_are_refused_are_replaced_more_and_more_slowly, 1, 0 },
 		{ batches_that_are_too_large_become_smaller, 1, 0 },
 		{ a_record_without_a_key_is_reported, 1, 0 },
-		{ reasons_are_made_plain, COUNT(reasons), 0 },
 		{ a_burst_does_not_continue_with_a_new_producer, 1, 0 },
 		{ late_reports_find_no_ledger, 1, 0 },
 		{ in_order_nothing_is_sent_after_the_deadline, 1, 0 },

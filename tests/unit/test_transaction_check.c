@@ -18,11 +18,10 @@ static struct {
 static struct rd_kafka_metadata_broker members[] = { { 1, "one", 9092 }, { 2, "two", 9092 } };
 static struct rd_kafka_metadata cluster = { .broker_cnt = 2, .brokers = members };
 
-rd_kafka_t *producer_make_consumer(const struct config *config,
-	void (*on_error)(rd_kafka_t *handle, int code, const char *reason, void *arg), void *arg,
-	struct error *e)
+rd_kafka_t *producer_make_consumer(
+	const struct config *config, struct producer_events *events, struct error *e)
 {
-	(void)config, (void)on_error, (void)arg, (void)e;
+	(void)config, (void)events, (void)e;
 	return (rd_kafka_t *)&world;
 }
 
@@ -50,9 +49,9 @@ struct broker_settings ask_broker_settings(rd_kafka_t *handle, int32_t broker, i
 	return world.brokers[broker - 1];
 }
 
-const char *ask_plain_code(rd_kafka_resp_err_t code)
+const char *reason_of_code(int code)
 {
-	return rd_kafka_err2name(code);
+	return rd_kafka_err2name((rd_kafka_resp_err_t)code);
 }
 
 void report_problem(struct check_report *f, const char *model, const char *text)

@@ -1,0 +1,234 @@
+"""TLS, passwords and privileges at a real Kafka: each refusal is reported once, with its reason."""
+
+import time
+
+import pytest
+
+from proxy import Proxy
+from runner import FAILED, ids, is_sanitized, model
+from secured import PAST, Authority, SecuredKafka
+from servers import TempFolder, wait_until
+from test_broker_trouble import ends, warnings
+from test_metrics import Site
+from topics import Topics
+
+pytestmark = pytest.mark.xdist_group("secured")
+SLOWER = 5 if is_sanitized() else 1
+TIMEOUT = 1.5
+RELAY = "relay"
+
+
+@pytest.fixture(scope="module")
+def authorities():
+    folder = TempFolder("authorities")
+    yield [Authority(folder.path, name) for name in ("ours", "foreign")]
+    folder.remove()
+
+
+@pytest.fixture(scope="module")
+def secured(authorities):
+    with SecuredKafka(*authorities) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def clients(authorities):
+    ours, foreign = authorities
+    return {"relay": ours.client(RELAY), "reader": ours.client("reader"),
+            "stranger": ours.client("stranger"), "foreign": foreign.client(RELAY),
+            "expired": ours.client("expired-client", PAST)}
+
+
+@pytest.fixture
+def topic(secured):
+    """That relay may write to, whichever way it comes."""
+    name = Topics(secured).make()
+    for principal in (RELAY, f"CN={RELAY}"):
+        secured.allow(principal, "WRITE", name)
+    return name
+
+
+OF_CLIENT = "does the broker want a certificate of this client"
+REFUSALS = {
+    "password": ("PASSWORD", {"sasl_password": "wrong"}, "Invalid username or password"),
+    "password in clear": ("CLEAR", {"sasl_password": "wrong"}, "Invalid username or password"),
+    "mechanism": ("PASSWORD", {"sasl_mechanism": "SCRAM-SHA-256"}, "Unsupported SASL mechanism: "
+                  "broker's supported mechanisms: PLAIN,SCRAM-SHA-512"),
+    "authority": ("FOREIGN", {}, "the certificate of the broker is from an authority that is not in "
+                  "kafka.ssl_ca_location"),
+    "expired": ("EXPIRED", {}, "the certificate of the broker has expired"),
+    "host": ("OTHER", {}, "the certificate of the broker is for another host name than the one"),
+    "TLS wanted": ("TLS", {"security_protocol": "plaintext"}, "Does it want TLS on this port"),
+    "password wanted": ("PASSWORD", {"security_protocol": "ssl"}, "might require SASL"),
+    "password wanted in clear": ("CLEAR", {"security_protocol": "plaintext"}, "might require SASL"),
+    "no TLS": ("CLEAR", {"security_protocol": "sasl_ssl"}, "does the broker speak TLS on this port?"),
+    "no password": ("EXPIRED", {"security_protocol": "sasl_ssl", "sasl_mechanism": "PLAIN",
+                                "sasl_username": RELAY, "sasl_password": "secret",
+                                "enable_ssl_certificate_verification": False},
+                    "does this port take passwords (security_protocol)?"),
+    "no client": ("TLS", {}, OF_CLIENT), "foreign client": ("TLS", "foreign", OF_CLIENT),
+    "expired client": ("TLS", "expired", OF_CLIENT),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refusal_is_reported(signalbus, schema, secured, clients, topic, refusal):
+    """By check at once; by a flush; by the daemon once, and by its pages."""
+    listener, properties, reason = REFUSALS[refusal]
+    properties = clients[properties] if isinstance(properties, str) else properties
+    kafka, site = {**secured.way(listener), **properties}, Site()
+
+    def start(name, *command, **settings):
+        signalbus.config = signalbus.configure(
+            model(name, schema.make_signals(name.lower(), 1), topic), kafka=kafka, **settings,
+            notify_channel="").rename(signalbus.folder / f"{name}.conf")
+        running = signalbus.start(*command)
+        signalbus.config = signalbus.folder / "signalbus.conf"
+        return running
+    check = start("A", "check")
+    flush = start("B", "flushmany", timeout=TIMEOUT)
+    daemon = start("C", "run", timeout=TIMEOUT, metrics_listen=str(site))
+    [line] = check.finish().expect(1).findings("kafka: refused: ")
+    assert reason in line and check.completed().seconds < 6 * SLOWER
+    assert reason in flush.finish().expect_failure()
+    daemon.wait_log("the broker does not answer: ")
+    [line] = warnings(daemon, "the broker does not answer")
+    assert reason in line and "(after" not in line
+    assert reason in site.ask("/readyz").text
+    daemon.stop().expect(0)
+    assert schema.value("SELECT (SELECT count(*) FROM b) + (SELECT count(*) FROM c)") == 2
+
+
+WAYS = {"TLS": "relay", "PASSWORD": None, "CLEAR": None}
+
+
+def way(secured, clients, listener):
+    return {**secured.way(listener), **clients.get(WAYS[listener], {})}
+
+
+@pytest.mark.parametrize("listener", WAYS)
+def test_who_may_come_is_served(signalbus, schema, secured, clients, topic, check, listener):
+    signalbus.configure(model("A", schema.make_signals("t", 2), topic, burst_count=10),
+                        kafka=way(secured, clients, listener), notify_channel="")
+    assert check(about="kafka: ") == check(about="topic ") == []
+    signalbus("flushmany").expect_silence()
+    daemon = signalbus.start("run")
+    schema.insert_signals("t", 1, first=3)
+    wait_until(lambda: schema.count("t") == 0, 10 * SLOWER, "t empty")
+    daemon.stop().expect(0)
+    assert warnings(daemon) == [] and ids(Topics(secured).consume(topic, 3)) == [1, 2, 3]
+
+
+def test_scram(signalbus, schema, secured, topic):
+    """An old librdkafka cannot use it with Kafka 4, and says so; a newer one can."""
+    signalbus.configure(model("A", schema.make_signals("t", 1), topic), notify_channel="",
+                        kafka={**secured.way("PASSWORD"), "sasl_mechanism": "SCRAM-SHA-512"})
+    version = signalbus("--version").expect(0).stdout.split("librdkafka ")[1].split()[0]
+    found = signalbus("check").findings("kafka: ")
+    if tuple(int(part) for part in version.strip(",").split(".")[:3]) >= (2, 6, 1):
+        assert found == []
+        return
+    [warning, refused] = found
+    advice = ("with SCRAM, this librdkafka is refused by Kafka 4 even if the password is right: use "
+              "librdkafka 2.6.1 or later, PLAIN with sasl_ssl, or a client certificate")
+    assert warning == f"warning: kafka: {advice}" and refused.endswith(f"; {advice}")
+
+
+class CountingProxy(Proxy):
+    """Counts connections."""
+
+    count = 0
+
+    async def serve(self, *client):
+        self.count += 1
+        await super().serve(*client)
+
+
+def test_a_password_is_changed_while_the_daemon_runs(signalbus, schema, secured, topic):
+    """A login that is refused is tried again, but not too often; then signals are sent again."""
+    with CountingProxy(secured.ports["OUTDATED"]) as proxy:
+        signalbus.configure(
+            model("A", schema.make_signals("t", 1), topic), notify_channel="", timeout=TIMEOUT,
+            kafka={**secured.way("PASSWORD"), "bootstrap_servers": f"localhost:{proxy.port}"})
+        daemon = signalbus.start("-vv", "run")
+        daemon.wait_log("the broker does not answer: ")
+        begin, count = time.monotonic(), proxy.count
+        time.sleep(2)
+        assert proxy.count - count < 6 * (time.monotonic() - begin), daemon.log()
+        proxy.target = secured.ports["PASSWORD"]
+        wait_until(lambda: schema.count("t") == 0, 10 * SLOWER, "t empty")
+        daemon.wait_log("the broker answers again, after ")
+    daemon.stop().expect(0)
+    assert len(warnings(daemon)) == len(ends(daemon)) == 1, daemon.log()
+
+
+def test_certificates_are_changed_while_the_daemon_runs(signalbus, schema, secured, clients, topic):
+    """Connections that are made after that are refused, and made again when it is valid again."""
+    signalbus.configure(model("A", schema.make_signals("t", 1), topic), notify_channel="",
+                        timeout=TIMEOUT, workers=1,
+                        kafka={**way(secured, clients, "TLS"), "connections_max_idle_ms": 500})
+    daemon = signalbus.start("run")
+    wait_until(lambda: schema.count("t") == 0, 10 * SLOWER, "t empty")
+    secured.change(secured.shown("TLS", *secured.certificates["EXPIRED"]))
+    try:
+        schema.insert_signals("t", 1, first=2)
+        daemon.wait_log("the certificate of the broker has expired")
+    finally:
+        secured.change(secured.shown("TLS", *secured.certificates["TLS"]))
+    wait_until(lambda: schema.count("t") == 0, 10 * SLOWER, "t empty")
+    daemon.wait_log("the broker answers again, after ")
+    daemon.stop().expect(0)
+    assert len(warnings(daemon)) == len(ends(daemon)) == 1, daemon.log()
+
+
+def test_a_topic_that_the_user_may_not_write_to(signalbus, schema, secured, clients, topic):
+    """Its signals wait, others are sent; a grant is enough."""
+    other = Topics(secured).make()
+    secured.allow(f"CN={RELAY}", "DESCRIBE", other)
+    settings = {"kafka": way(secured, clients, "TLS"), "notify_channel": "", "timeout": TIMEOUT,
+                "poll_interval": 0.1}
+    signalbus.configure(model("A", schema.make_signals("a", 1), topic),
+                        model("B", schema.make_signals("b", 1), other), **settings)
+    reason = "Broker: Topic authorization failed; allow the Kafka user WRITE and DESCRIBE"
+    flush = signalbus("flushmany")
+    assert (f'model "B": topic "{other}": {reason}' in flush.expect_failure()
+            and schema.count("a") == 0)
+    daemon = signalbus.start("run")
+    daemon.wait_log(f'model "B": topic "{other}": {reason}')
+    schema.insert_signals("a", 1, first=2)
+    wait_until(lambda: schema.count("a") == 0, 10 * SLOWER, "a empty")
+    secured.allow(f"CN={RELAY}", "WRITE", other)
+    wait_until(lambda: schema.count("b") == 0, 15 * SLOWER, "b empty")
+    daemon.wait_log('model "B": resumed after ')
+    daemon.stop().expect(0)
+    assert daemon.log().count(reason) == 1 and len(Topics(secured).consume(other, 1)) == 1
+
+
+@pytest.mark.parametrize("may_describe", [False, True])
+def test_a_user_who_may_not_write_at_all(signalbus, schema, secured, clients, topic, may_describe):
+    """No producer gets a number; new ones are made less and less often."""
+    if may_describe:
+        secured.allow("CN=reader", "DESCRIBE", topic)
+    who = "reader" if may_describe else "stranger"
+    site = Site()
+    signalbus.configure(
+        model("A", schema.make_signals("a", 1), topic), notify_channel="", timeout=TIMEOUT,
+        kafka={**secured.way("TLS"), **clients[who]}, metrics_listen=str(site), poll_interval=0.1)
+    [line] = signalbus("check").expect(1).findings("Kafka user")
+    assert ("may write to no topic" if may_describe else "may not see it") in line
+    reason = "may the Kafka user write to a topic (WRITE), or IDEMPOTENT_WRITE?"
+    assert ("Kafka user" in signalbus("flushmany").expect_failure())
+    daemon = signalbus.start("-vv", "run")
+    daemon.wait_log(reason)
+    wait_until(lambda: daemon.seconds() > 3, 10, "some seconds")
+    assert daemon.log().count(" debug: kafka: Fatal error: ") < 15 * SLOWER
+    [line] = warnings(daemon, "the producer is replaced after a fatal error")
+    assert reason in line
+    assert all("authorization failed" in line for line in warnings(daemon, "stores nothing"))
+    secured.allow(f"CN={who}", "WRITE", topic)
+    try:
+        wait_until(lambda: schema.count("a") == 0, 15 * SLOWER, "a empty")
+    finally:
+        secured.forbid(f"CN={who}", "WRITE", topic)
+    daemon.stop().expect(0)
+    assert FAILED not in daemon.log().split("resumed after")[-1]
