@@ -63,6 +63,7 @@ DOUBLE(cmd_dead_letters)
 DOUBLE(cmd_check)
 DOUBLE(cmd_pause)
 DOUBLE(cmd_resume)
+DOUBLE(cmd_recover)
 
 int command_print_version(void)
 {
