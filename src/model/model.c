@@ -9,12 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MESSAGE_MAX_BYTES 1000000 /* librdkafka's default */
+
+static size_t message_max(const struct config *file)
+{
+	for (size_t i = 0; i < file->kafka_count; i++)
+		if (strcmp(file->kafka[i].name, "message.max.bytes") == 0)
+			return strtoul(file->kafka[i].value, NULL, 10);
+	return MESSAGE_MAX_BYTES;
+}
+
 struct model *model_new(const struct config *file, size_t index)
 {
 	struct model *m = memory_new(1, sizeof *m);
 	m->config = file;
 	m->settings = &file->models[index];
 	m->index = index;
+	m->message_max = message_max(file);
 	m->key_field = m->value_field = m->partition_field = m->timestamp_field = NO_FIELD;
 	m->floor_field = NO_FIELD;
 	return m;

@@ -104,6 +104,7 @@ struct model {
 	/* The shape of its messages.  Fields are those of a claimed row; NO_FIELD: none. */
 	struct template topic;
 	size_t key_field;
+	size_t message_max; /* kafka.message_max_bytes */
 	size_t value_field; /* the value, unchanged; NO_FIELD: a JSON object of members */
 	struct part *members;
 	size_t member_count;

@@ -1,5 +1,6 @@
 #include "model/sql.h"
 
+#include "model/size_guard.h"
 #include "postgres/types.h"
 
 #include <string.h>
@@ -104,10 +105,44 @@ static bool is_place(const struct model *m, size_t output)
 	return is_key;
 }
 
+/* Whether the size of an output is limited by that of its column, to which SQL refers by
+ * *reference. */
+static bool is_guarded(const struct model *m, size_t output, struct text *reference)
+{
+	size_t column = m->outputs[output].column;
+	if (column == NO_FIELD || !size_guard_applies(&m->columns[column]))
+		return false;
+	text_clear(reference);
+	add_column(reference, m, column);
+	return true;
+}
+
+/* The table of a row, unless something in it is too large. */
+static void add_tableoid(struct text *t, const struct model *m)
+{
+	const char *gap = ", CASE WHEN ";
+	struct text reference = { 0 };
+	for (size_t i = 0; i < m->output_count; i++) {
+		if (!is_guarded(m, i, &reference))
+			continue;
+		add_string(t, gap);
+		size_guard_add(t, m, &m->columns[m->outputs[i].column], reference.text);
+		gap = " OR ";
+	}
+	add_string(t, gap[0] == ',' ? ", signal.tableoid"
+				    : " THEN " SIZE_GUARD_FAIL "signal.ctid))"
+				      "::pg_catalog.oid ELSE signal.tableoid END");
+	text_free(&reference);
+}
+
 /* Bare columns have the same types. */
 static void add_outputs(struct text *t, const struct model *m, bool is_bare, bool needs_place)
 {
-	add_string(t, "SELECT signal.ctid, signal.tableoid");
+	add_string(t, "SELECT signal.ctid");
+	if (is_bare)
+		add_string(t, ", signal.tableoid");
+	else
+		add_tableoid(t, m);
 	for (size_t i = 0; i < m->output_count; i++) {
 		if (!is_bare || (needs_place && is_place(m, i))) {
 			add_output(t, m, &m->outputs[i]);
@@ -369,8 +404,14 @@ char *sql_read(const struct model *m)
 
 char *sql_read_output(const struct model *m, size_t output)
 {
-	struct text t = { 0 };
-	add_string(&t, "SELECT NULL");
+	struct text t = { 0 }, reference = { 0 };
+	add_string(&t, "SELECT ");
+	if (is_guarded(m, output, &reference))
+		size_guard_add_failure(
+			&t, m, &m->columns[m->outputs[output].column], reference.text);
+	else
+		add_string(&t, "NULL");
+	text_free(&reference);
 	add_output(&t, m, &m->outputs[output]);
 	add_located(&t, m);
 	return t.text;

@@ -5,6 +5,7 @@
  */
 #include "base/text.h"
 #include "base/utf8.h"
+#include "model/size_guard.h"
 #include "store/store_internal.h"
 
 #include <stdlib.h>
@@ -173,6 +174,16 @@ static bool read_output(
 	return store_query(t->store, (struct db_call){ .sql = "ROLLBACK TO SAVEPOINT part" }, e);
 }
 
+/* Why an output cannot be read.  A size is in quotes in the error of a function (size_guard.h). */
+static void add_reason(const struct reading *r, const char *name, struct text *reason)
+{
+	const char *size = strstr(r->why.text, SIZE_GUARD_ERROR);
+	if (size != NULL)
+		text_addf(reason, "%s: %.*s", name, (int)strcspn(size, "\""), size);
+	else
+		text_addf(reason, "%s: %s", name, r->why.text);
+}
+
 /* Read a row as far as possible, and record what cannot be read. */
 static bool examine(struct trial *t, size_t row, struct text *reason, struct error *e)
 {
@@ -189,7 +200,7 @@ static bool examine(struct trial *t, size_t row, struct text *reason, struct err
 		if (values[i] != NULL && rows_count(values[i]) == 1)
 			fields[ROW_FIXED_FIELDS + i].text = rows_value(values[i], 0, 1);
 		else if (ok && reason->length == 0)
-			text_addf(reason, "%s: %s", name_of(m, i), r->why.text);
+			add_reason(r, name_of(m, i), reason);
 		if (fields[ROW_FIXED_FIELDS + i].text != NULL)
 			fields[ROW_FIXED_FIELDS + i].length =
 				strlen(fields[ROW_FIXED_FIELDS + i].text);
@@ -258,6 +269,8 @@ static bool examine_all(struct trial *t, struct error *e)
 			continue; /* uncovered: each can be read separately */
 		free(t->claim->refusals[row].reason);
 		t->claim->refusals[row].reason = reason.text;
+		if (strstr(reason.text, SIZE_GUARD_ERROR) != NULL)
+			t->claim->refusals[row].kind = ERROR_REJECTED;
 	}
 	return true;
 }

@@ -125,3 +125,30 @@ def test_the_daemon_bounds_its_bursts(signalbus, schema, make_topic, consume):
     assert sorted(ids(consume(topic, 100))) == list(range(1, 101))
     print(peak)
     assert int(peak.split()[1]) < 150 * 1024 or is_sanitized()
+
+
+# A value of 20 MB of each kind of type, and the length of its text.
+HUGE = {"text": ("repeat('x', 20000000)", 20_000_000),
+        "bytea": ("repeat('x', 20000000)::bytea", 20_000_000),
+        "jsonb": ("to_jsonb(repeat('x', 20000000))", 20_000_002),
+        "text[]": ("ARRAY[repeat('x', 20000000)]", 20_000_002)}
+
+
+def test_rows_that_are_far_too_large_are_not_read(signalbus, schema, make_topic, consume, install):
+    """Whoever may insert could exhaust this process's memory; the others are sent."""
+    schema.execute("CREATE TABLE t (id bigint PRIMARY KEY, "
+                   + ", ".join(f'"{column}" {column}' for column in HUGE) + ")")
+    for number, (column, (value, _)) in enumerate(HUGE.items(), 2):
+        schema.execute(f'INSERT INTO t (id, "{column}") SELECT {number}, {value}')
+    schema.execute("INSERT INTO t VALUES (1), (100)")
+    table, topic, dead = schema.table("t"), make_topic(), schema.table("dead")
+    signalbus.configure(model("A", table, topic, burst_count=10, on_reject="dead-letter"),
+                        dead_letter_table=dead)
+    install()
+    run = signalbus.measured("flushmany").expect(0)
+    for number, (column, (_, size)) in enumerate(HUGE.items(), 2):
+        assert (f"{column}: too large: {size} bytes, and kafka.message_max_bytes is 1000000"
+                in run.stderr), f"{number}: {run}"
+    check_memory(run, 50)
+    assert sorted(ids(consume(topic, 2))) == [1, 100]
+    assert schema.count("t") == 0 and schema.count("dead") == len(HUGE)

@@ -125,10 +125,11 @@ START_TEST(fields_choose_and_rename)
 	encode_well(s, &usual);
 	assert_value(s, "{\"Doc\":{\"a\": 1},\"is \\\"so\\\"\":\"paid\",\"n\":42}");
 	char *sql = sql_claim(s->model, CLAIM_ORDERED, 100, false);
-	ck_assert_str_eq(sql,
-		"SELECT signal.ctid, signal.tableoid, signal.\"Doc\", signal.\"kind\", "
-		"(f(signal)\n), signal.\"id\" FROM shop.\"order\" AS signal "
-		"ORDER BY signal.\"id\" LIMIT 100 FOR UPDATE OF signal");
+	const char *outputs = strstr(sql, "signal.tableoid END, ");
+	ck_assert_ptr_nonnull(outputs);
+	ck_assert_str_eq(outputs, "signal.tableoid END, signal.\"Doc\", signal.\"kind\", "
+				  "(f(signal)\n), signal.\"id\" FROM shop.\"order\" AS signal "
+				  "ORDER BY signal.\"id\" LIMIT 100 FOR UPDATE OF signal");
 	free(sql);
 	setup_free(s);
 }

@@ -47,10 +47,24 @@ static struct model *model_of(struct fixture *f, const struct table *t, const ch
 
 #define SIMPLE simple, COUNT(simple), false
 #define ODD    odd, COUNT(odd), true
-#define BODY   "SELECT signal.ctid, signal.tableoid, signal.\"id\", signal.\"body\""
+/* A row's table, if nothing in it is too large. */
+#define SIZE(column) "pg_catalog.octet_length(" column ")"
+#define TOO_LARGE    " OPERATOR(pg_catalog.>) 16777216"
+#define JSON_TOO_LARGE(column)                                                                     \
+	"pg_catalog.pg_column_size(" column ") OPERATOR(pg_catalog.>) 65536 AND " SIZE(            \
+		"pg_catalog.format('%s', " column ")") TOO_LARGE
+#define TABLE_UNLESS(condition)                                                                    \
+	"CASE WHEN " condition " THEN pg_catalog.pg_size_bytes(pg_catalog.concat('too large: ', "  \
+	"signal.ctid))::pg_catalog.oid ELSE signal.tableoid END"
+#define BODY                                                                                       \
+	"SELECT signal.ctid, " TABLE_UNLESS(                                                       \
+		JSON_TOO_LARGE("signal.\"body\"")) ", signal.\"id\", signal.\"body\""
 #define ODD_BODY                                                                                   \
-	"SELECT signal.ctid, signal.tableoid, signal.\"Tenant \"\"x\"\"\", signal.\"nr\","         \
-	" pg_catalog.to_json(signal.\"span\"), CASE WHEN false THEN signal.\"span\" END"
+	"SELECT signal.ctid, " TABLE_UNLESS(                                                       \
+		SIZE("signal.\"Tenant \"\"x\"\"\"") TOO_LARGE " OR " JSON_TOO_LARGE(               \
+			"signal.\"span\"")) ", signal.\"Tenant \"\"x\"\"\", signal.\"nr\","        \
+					    " pg_catalog.to_json(signal.\"span\"), CASE WHEN "     \
+					    "false THEN signal.\"span\" END"
 #define FROM    " FROM shop.\"order\" AS signal"
 #define ODD_KEY "signal.\"Tenant \"\"x\"\"\", signal.\"nr\""
 
@@ -128,6 +142,32 @@ static void check_sql(char *sql, const char *expected)
 	free(sql);
 }
 
+/* The limit grows with kafka.message_max_bytes; numbers have none. */
+START_TEST(a_value_that_is_too_large_for_any_message_is_not_read)
+{
+	struct fixture f;
+	const char *order_by[3];
+	const struct table table = { SIMPLE, false, { NULL }, 1 };
+	struct model *m = model_of(&f, &table, order_by);
+	m->message_max = 5000000;
+	char *id = sql_read_output(m, 0), *body = sql_read_output(m, 1);
+	ck_assert_int_eq(strncmp(id, "SELECT NULL, signal.\"id\" FROM ", 30), 0);
+	static const char expected[] =
+		"SELECT CASE WHEN pg_catalog.pg_column_size(signal.\"body\") "
+		"OPERATOR(pg_catalog.>) 78125 AND "
+		"pg_catalog.octet_length(pg_catalog.format('%s', signal.\"body\")) "
+		"OPERATOR(pg_catalog.>) 20000000 THEN pg_catalog.pg_size_bytes(pg_catalog.concat("
+		"'too large: ', pg_catalog.octet_length(pg_catalog.format('%s', "
+		"signal.\"body\")), ' bytes, and kafka.message_max_bytes is 5000000'))"
+		"::pg_catalog.text END, signal.\"body\" FROM ";
+	body[strlen(expected)] = '\0';
+	ck_assert_str_eq(body, expected);
+	free(id);
+	free(body);
+	model_free(m);
+}
+END_TEST
+
 START_TEST(other_statements_name_the_table_as_the_catalog_does)
 {
 	struct fixture f;
@@ -185,8 +225,10 @@ START_TEST(a_percent_sign_in_a_name_is_a_percent_sign)
 	fixture_init(&f);
 	struct model *m = fixture_resolved(&f, columns, 1, "%s%n");
 	check_sql(sql_claim(m, CLAIM_ORDERED, 100, false),
-		"SELECT signal.ctid, signal.tableoid, signal.\"%s%n\" FROM shop.\"order\" AS "
-		"signal ORDER BY signal.\"%s%n\" LIMIT 100 FOR UPDATE OF signal");
+		"SELECT signal.ctid, " TABLE_UNLESS(SIZE("signal.\"%s%n\"")
+				TOO_LARGE) ", signal.\"%s%n\" FROM shop.\"order\" AS "
+					   "signal ORDER BY signal.\"%s%n\" LIMIT 100 FOR UPDATE "
+					   "OF signal");
 	model_free(m);
 }
 END_TEST
@@ -317,6 +359,7 @@ int main(void)
 {
 	const struct test tests[] = {
 		{ a_claim_locks_the_rows_of_its_kind, COUNT(claims), 0 },
+		{ a_value_that_is_too_large_for_any_message_is_not_read, 1, 0 },
 		{ other_statements_name_the_table_as_the_catalog_does, 1, 0 },
 		{ keys_are_compared_by_the_operators_of_their_types, 1, 0 },
 		{ a_percent_sign_in_a_name_is_a_percent_sign, 1, 0 },
