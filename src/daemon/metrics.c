@@ -214,10 +214,10 @@ void metrics_vacuum_held(struct metrics *m, struct instant since)
 	pthread_mutex_unlock(&m->lock);
 }
 
-void metrics_prepared(struct metrics *m, struct instant since)
+void metrics_prepared(struct metrics *m, double seconds)
 {
 	pthread_mutex_lock(&m->lock);
-	m->prepared_since = since;
+	m->prepared_seconds = seconds;
 	pthread_mutex_unlock(&m->lock);
 }
 

@@ -66,8 +66,10 @@ void metrics_table(struct metrics *m, size_t model, const struct table_statistic
 /* Since when vacuum has been held back in the database; 0: it is not. */
 void metrics_vacuum_held(struct metrics *m, struct instant since);
 
-/* Since when a transaction has been prepared in the instance's name; 0: none is. */
-void metrics_prepared(struct metrics *m, struct instant since);
+/* For how long the oldest transaction of the instance has been prepared; 0: none is.  It is not
+ * counted further until the next call: each burst prepares one, which is gone after milliseconds.
+ */
+void metrics_prepared(struct metrics *m, double seconds);
 
 /* Values that the metrics do not collect themselves. */
 struct metrics_world {

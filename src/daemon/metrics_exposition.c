@@ -25,7 +25,7 @@ struct page {
 	struct reloads reloads;
 	struct instant vacuum_held_since;
 	bool is_exact;
-	struct instant prepared_since;
+	double prepared_seconds;
 	struct metrics_world world;
 	struct text *text;
 };
@@ -97,7 +97,7 @@ static double vacuum_held(const struct page *p, const struct series *s)
 static double prepared_oldest(const struct page *p, const struct series *s)
 {
 	(void)s;
-	return p->prepared_since.ns != 0 ? instant_seconds(p->prepared_since, p->world.now) : 0;
+	return p->prepared_seconds;
 }
 
 static double leader(const struct page *p, const struct series *s)
@@ -326,7 +326,7 @@ void metrics_print(struct metrics *m, const struct metrics_world *world, struct 
 	p.reloads = m->reloads;
 	p.vacuum_held_since = m->vacuum_held_since;
 	p.is_exact = m->is_exact;
-	p.prepared_since = m->prepared_since;
+	p.prepared_seconds = m->prepared_seconds;
 	pthread_mutex_unlock(&m->lock);
 	for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
 		if (is_of_exactly_once(&metrics[i]) && !p.is_exact)

@@ -57,7 +57,7 @@ struct metrics {
 	struct reloads reloads;
 	struct instant vacuum_held_since; /* 0: it is not */
 	bool is_exact;                    /* delivery = "exactly-once" */
-	struct instant prepared_since;    /* the oldest of the instance; 0: nothing is */
+	double prepared_seconds;          /* the oldest of the instance; 0: nothing is */
 	struct series *series;
 	size_t count;
 	double poll_interval;

@@ -136,15 +136,14 @@ static void note_prepared(struct pending_count *c)
 {
 	struct error ignored;
 	struct rows *rows;
-	double oldest = -1;
+	double oldest = 0;
 	if (c->config.delivery != DELIVERY_EXACTLY_ONCE ||
 		!store_list_prepared(c->store, &rows, &ignored))
 		return;
 	for (size_t i = 0; i < rows_count(rows); i++)
 		oldest = fmax(oldest, strtod(rows_value(rows, i, PREPARED_SECONDS), NULL));
 	rows_free(rows);
-	metrics_prepared(c->metrics,
-		oldest >= 0 ? instant_after(clock_now(), -oldest) : (struct instant){ 0 });
+	metrics_prepared(c->metrics, oldest);
 }
 
 /* One line for a model, if the daemon sends it. */
