@@ -1,15 +1,17 @@
 """delivery = "exactly-once": consumers that read committed get each signal once."""
 
+import re
 import signal
 import uuid
 
 import psycopg2
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 from proxy import END_TXN, INIT_PRODUCER_ID, OFFSET_FETCH, PRODUCE, REQUEST, RESET
 from runner import every_flush, ids, model
 from schemas import Schema
-from servers import Postgres
+from servers import ROOT, Postgres
 from test_metrics import Site
 
 
@@ -211,6 +213,32 @@ def test_recover_commits_or_rolls_back(
     assert completed.stdout == (f'1 prepared transactions of instance "{signalbus.instance}": '
                                 "1 resolved, 0 left\n")
     assert SAID[is_stored] in completed.stderr
+    assert schema.count("t") == (0 if is_stored else 10)
+    signalbus("flushmany").expect_silence()
+    assert sorted(ids(consume(topic, 10))) == list(range(1, 11))
+
+
+BY_HAND = (ROOT / "docs" / "exactly-once.md").read_text().partition("## How to get out")[2]
+
+
+@IS_STORED
+def test_deciding_by_hand(
+        once, signalbus, schema, make_topic, consume, kafka, leave_prepared, is_stored):
+    """What the document says if the number of the group tells nothing: here, somebody changed it."""
+    topic = make_topic()
+    once(model("A", schema.make_signals("t", 10), topic, burst_count=10))
+    leave_prepared(is_stored)
+    [gid] = prepared(schema, signalbus.instance)
+    group = Consumer({"bootstrap.servers": kafka.bootstrap,
+                      "group.id": f"{signalbus.instance}-{gid.split(':')[2]}"})
+    group.commit(offsets=[TopicPartition(topic, 0, 2**60)], asynchronous=False)
+    group.close()
+    assert "1 left" in signalbus("recover").expect(0).stdout
+    [statement] = re.findall("```sql\n(.*?);\n```", BY_HAND, re.S)
+    assert gid in [row[0] for row in schema.execute(statement)]
+    are_there = len(consume(topic, 10 if is_stored else 0)) == 10
+    [do, undo] = re.findall("`(COMMIT PREPARED|ROLLBACK PREPARED) 'gid'` if", BY_HAND)
+    schema.execute(f"{do if are_there else undo} '{gid}'")
     assert schema.count("t") == (0 if is_stored else 10)
     signalbus("flushmany").expect_silence()
     assert sorted(ids(consume(topic, 10))) == list(range(1, 11))
