@@ -27,6 +27,10 @@ static const char database_sql[] =
 	"  pg_catalog.format('database: database %I allows %s connections, and the daemon opens %s "
 	"(workers, and one each to listen and to count); ALTER DATABASE %I CONNECTION LIMIT %s',"
 	"  d.datname, d.datconnlimit, $1, d.datname, $1)),"
+	" (false, pg_catalog.current_setting('synchronous_commit') = 'off',"
+	"  pg_catalog.format('database: synchronous_commit is off, so after a crash of the server "
+	"sent"
+	" signals may be there again; ALTER ROLE %I SET synchronous_commit = on', r.rolname)),"
 	/* Whether a standby is synchronous only pg_monitor sees. */
 	" (false, pg_catalog.current_setting('synchronous_standby_names') <> ''"
 	"  AND pg_catalog.current_setting('synchronous_commit') NOT IN ('off', 'local')"

@@ -132,7 +132,7 @@ static bool read_rows(struct trial *t, size_t first, size_t count, struct error 
 	r->results = memory_resize(r->results, r->result_count + 1, sizeof(struct rows *));
 	r->results[r->result_count++] = rows;
 	if (cut_to > 0)
-		return error_set(e, ERROR_DATABASE, "so many rows are too large");
+		return error_set(e, ERROR_DATABASE, "the rows are too large to be read together");
 	r->bytes += rows_bytes(rows);
 	if (r->bytes > limit && first > 0)
 		r->cut_to = first;

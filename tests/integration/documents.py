@@ -27,6 +27,7 @@ kafka-topics.sh, which is not among the tests' jars, and sudo have stand-ins bel
 
 import contextlib
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -40,8 +41,8 @@ ELEMENT = re.compile(r"^<!-- test: (?P<comment>.*?) -->$|"
                      r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 RUN = ("sh", "sql", "conf", "console")
 CONFIGURATION = "/etc/signalbus/signalbus.conf"
-TOPICS = ("orders.created", "shop.order-created", "transfers", "outbox.event.Order",
-          "outbox.event.changeover")
+TOPICS = ("orders.created", "shop.order-created", "shop.reminders", "transfers",
+          "outbox.event.Order", "outbox.event.changeover")
 
 # What stands for programs that a reader has, and the tests do not have.
 STAND_INS = {
@@ -191,6 +192,12 @@ class Reader:
         print("\n".join(reasons))
         return ran
 
+    def prepare(self, name):
+        """Makes the tables and the configuration of a document, without running its commands."""
+        for block in parse((ROOT / name).read_text()):
+            if block.language in ("sql", "conf") and block.reason is None:
+                getattr(self, f"run_{block.language}")(block, f"{name}:{block.line}")
+
     def bash(self, script):
         return subprocess.run(
             [find_program("bash", "bash"), "-euo", "pipefail", "-c", self.here(script)], text=True,
@@ -212,15 +219,16 @@ class Reader:
         whole = "models" in block.text and "kafka" in block.text
         least = {"kafka": 'kafka = { bootstrap_servers = "localhost:9092"; };\n',
                  "models": 'models = ( { name = "A"; table = "a"; } );\n'}
-        text = self.here(block.text + "".join(
-            setting for name, setting in least.items() if name not in block.text))
-        tried = self.folder / "tried.conf"
-        tried.write_text(text)
+        text = self.here(block.text)
+        tried = self.folder / "etc" / "tried.conf"
+        tried.write_text(text + self.here("".join(
+            setting for name, setting in least.items() if name not in block.text)))
         ended = self.bash(f"signalbus -c {tried} check --config-only")
         assert (ended.returncode, ended.stdout) == (0, ""), f"{place}: {ended.stdout}"
         if whole or "file" in block.comments:
-            path = block.comments.get("file", CONFIGURATION)
-            tried.rename(self.here(path))
+            path = pathlib.Path(self.here(block.comments.get("file", CONFIGURATION)))
+            path.write_text(text)
+            path.chmod(0o644)
 
     def run_console(self, block, place):
         if "terminal" in block.comments:

@@ -156,6 +156,15 @@ def test_a_backlog_one_by_one(signalbus, schema, make_topic, check):
     assert check() == []
 
 
+def test_synchronous_commit_is_off(signalbus, schema, make_topic, check, role):
+    schema.execute(f"ALTER ROLE {role} SET synchronous_commit = off")
+    signalbus.configure(model("A", schema.make_signals("t"), make_topic()), notify_channel="")
+    [line] = check()
+    assert line.startswith("warning: database: synchronous_commit is off, ")
+    schema.execute(line.split("; ")[1])
+    assert check() == []
+
+
 @pytest.mark.parametrize("settings, says", [
     ("autovacuum_enabled = false", "autovacuum is off"),
     ("autovacuum_vacuum_threshold = 2000000", "autovacuum begins after 2000000 dead rows"),
