@@ -65,7 +65,8 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 	check-values coverage crash-points failing-calls \
 	lint model format \
 	deps-bench deps-build deps-demo deps-fuzz deps-lint deps-model deps-peers deps-test \
-	deps-valgrind deps-watching deps-kubernetes
+	deps-valgrind deps-watching deps-kubernetes deps-deb deps-rpm \
+	deps-packages
 
 all: $(BINARY) $(BUILD)/signalbus.spdx ## build build/signalbus
 
@@ -107,7 +108,7 @@ $(UNIT_BINARIES): $(BUILD)/unit/%: $(BUILD)/unit/%.o $(TSAN_OBJECTS) $(ARCHIVES)
 		$(shell pkg-config --libs check $(PACKAGES)) -lm
 
 clean: ## remove what was built (downloads stay in build/kafka and build/peers)
-	find $(BUILD) -mindepth 1 -maxdepth 1 ! -name kafka ! -name peers -exec rm -rf {} +
+	[ ! -d $(BUILD) ] || find $(BUILD) -mindepth 1 -maxdepth 1 ! -name kafka ! -name peers -exec rm -rf {} +
 
 demo: deps-demo ## show signalbus at work on a temporary PostgreSQL and an embedded broker
 	@$(MAKE) --no-print-directory -s all
@@ -130,7 +131,7 @@ check-integration: deps-test ## run the tests on real servers; T= chooses some (
 	@$(MAKE) --no-print-directory all inject
 	tests/kafka/fetch build/kafka/lib
 	SIGNALBUS=$(abspath $(BINARY)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration \
-		-m "not long and not watching and not kubernetes" $(if $(T),-k "$(T)") -n $(TEST_JOBS) --dist loadgroup
+		-m "not long and not watching and not kubernetes and not packages" $(if $(T),-k "$(T)") -n $(TEST_JOBS) --dist loadgroup
 
 check-faults: deps-test ## run the fault tests that take too long for make check
 	@$(MAKE) --no-print-directory all
@@ -172,7 +173,7 @@ failing-calls: ## fail each allocation and other call of a flush in turn (make c
 	SIGNALBUS_FAILING_CALLS=1000000 $(MAKE) check-integration T=failing_calls \
 		TEST_JOBS=$(TEST_JOBS)
 
-include conf/install.mk $(patsubst %,tests/%.mk,inject/inject valgrind/valgrind chaos/chaos bench/bench fuzz/fuzz)
+include conf/install.mk packaging/packaging.mk $(patsubst %,tests/%.mk,inject/inject valgrind/valgrind chaos/chaos bench/bench fuzz/fuzz)
 
 lint: deps-lint ## check format, warnings, sizes, layers and documentation
 	@tests/lint/run
@@ -183,7 +184,7 @@ model: deps-model ## check the protocol of docs/exactly-once.pml with Spin
 format: ## format the sources
 	clang-format -i src/*/*.[ch] tests/unit/*.[ch] tests/inject/*.c tests/bench/*.c
 
-deps-build deps-demo deps-test deps-bench deps-peers deps-fuzz deps-lint deps-model deps-valgrind deps-watching deps-kubernetes: deps-%:
+deps-build deps-demo deps-test deps-bench deps-peers deps-fuzz deps-lint deps-model deps-valgrind deps-watching deps-kubernetes deps-deb deps-rpm deps-packages: deps-%:
 	@tests/install-deps $*
 
 help: ## print this list

@@ -84,6 +84,9 @@ def test_versions_and_configurations_agree():
     [image] = load("kustomization")["images"]
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert image["newTag"] == chart["version"] == chart["appVersion"] == VERSION
+    packaging = ROOT / "packaging"
+    assert (packaging / "debian/changelog").read_text().startswith(f"signalbus ({VERSION}-")
+    assert re.search(rf"^Version: +{VERSION}$", (packaging / "signalbus.spec").read_text(), re.M)
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     assert without_comments(values["config"]) == without_comments(
         (OBJECTS / "signalbus.conf").read_text())
