@@ -15,7 +15,7 @@ soak:          RUN = soak --seconds $(or $(SECONDS),$$(($(HOURS) * 3600))) --rat
 drain:         RUN = drain --rows $(ROWS)
 
 chaos: ## load, and faults on a schedule: SEED=1 or SEEDS="1 2 3", SECONDS=60, FAULTS=kind,kind, DELIVERY=exactly-once
-chaos-brokers: ## kill each of three brokers in turn, under load, ROUNDS=4 times
+chaos-brokers: ## kill each of three brokers in turn, under load, ROUNDS=4 times: DELIVERY=exactly-once
 soak: ## RATE=1000 rows/s for HOURS=1 (or SECONDS=): verify all guarantees, and stable memory
 drain: ## flushmany of ROWS=10000000: verify all guarantees, and stable memory
 chaos chaos-brokers soak drain: deps-test

@@ -89,10 +89,15 @@ def chaos(folder, seed, seconds, names=None, delivery="at-least-once"):
                                **load.facts()})
 
 
+# Rows a second for three brokers on one machine, so that a backlog is due to a fault.
+BROKERS_RATE = {"exactly-once": 150}
+
+
 def brokers(folder, rounds, delivery="at-least-once"):
     """Three brokers, each killed in turn and brought back, round after round."""
     with World(folder, brokers=3, timeout=10.0, delivery=delivery) as world:
-        load, player = Load(world, "brokers"), schedule.Player(world)
+        load = Load(world, "brokers", rate=BROKERS_RATE.get(delivery))
+        player = schedule.Player(world)
         load.warm_up()
         for _ in range(rounds):
             for node in (1, 2, 3):
