@@ -74,15 +74,12 @@ class Authority:
 
 class SecuredPostgres(Postgres):
     """
-    Takes TLS and SCRAM with everybody but postgres, who comes by the socket: relay, whose password
-    is "secret".
+    Takes postgres by the socket, and others as the lines of pg_hba.conf say.
     """
 
-    ACCESS = "local all postgres trust\nhostssl all all all scram-sha-256\n"
-
-    def __init__(self, authority):
-        super().__init__({"ssl": "on"})
-        (self.data / "pg_hba.conf").write_text(self.ACCESS)
+    def __init__(self, authority, settings, access):
+        super().__init__(settings)
+        (self.data / "pg_hba.conf").write_text(f"local all postgres trust\n{access}")
         self.show(*authority.certify("database"))
 
     def show(self, key, certificate):

@@ -1,13 +1,15 @@
-"""TLS, passwords and privileges at a real Kafka: each refusal is reported once, with its reason."""
+"""TLS, passwords and privileges at real servers: each refusal is reported once, with its reason."""
 
+import re
 import time
 
 import pytest
 
 from proxy import Proxy
 from runner import FAILED, ids, is_sanitized, model
-from secured import PAST, Authority, SecuredKafka
-from servers import TempFolder, wait_until
+from schemas import Schema
+from secured import PAST, Authority, SecuredKafka, SecuredPostgres
+from servers import ROOT, TempFolder, wait_until
 from test_broker_trouble import ends, warnings
 from test_metrics import Site
 from topics import Topics
@@ -232,3 +234,98 @@ def test_a_user_who_may_not_write_at_all(signalbus, schema, secured, clients, to
         secured.forbid(f"CN={who}", "WRITE", topic)
     daemon.stop().expect(0)
     assert FAILED not in daemon.log().split("resumed after")[-1]
+
+
+def documented(language, number=0):
+    """A block of the documentation."""
+    return re.findall(f"```{language}\n(.*?)```", (ROOT / "docs" / "security.md").read_text(),
+                      re.DOTALL)[number]
+
+
+@pytest.fixture(scope="module")
+def database(authorities):
+    with SecuredPostgres(authorities[0], dict(
+            line.replace("'", "").split(" = ") for line in documented("ini").splitlines()),
+            documented("text").replace("shop", "signalbus")) as server:
+        server.create_database()
+        yield server
+
+
+@pytest.fixture
+def verified(signalbus, database, secured, authorities, topic):
+    """Configures what the documentation has, for these servers; returns the table's schema."""
+    shop = Schema(database)
+    shop.execute("DROP ROLE IF EXISTS signalbus; "
+                 "CREATE ROLE signalbus SUPERUSER LOGIN PASSWORD 'secret'")
+    ours = authorities[0]
+    client = ours.client("signalbus")
+    secured.allow("CN=signalbus", "WRITE", topic)
+    password = signalbus.folder / "password"
+    password.write_text("secret\n")
+    password.chmod(0o600)
+    places = {"/etc/signalbus/ca.crt": ours.certificate, "/etc/signalbus/database-password": password,
+              "/etc/signalbus/signalbus.crt": client["ssl_certificate_location"],
+              "/etc/signalbus/signalbus.key": client["ssl_key_location"],
+              "kafka.example.com:9093": f"localhost:{secured.ports['TLS']}",
+              "dbname=shop": "dbname=signalbus", "db.example.com": f"localhost port={database.port}"}
+
+    def configure(more="", edit=lambda text: text):
+        text = edit(documented("libconfig"))
+        for place, own in places.items():
+            text = text.replace(place, str(own))
+        table = shop.make_signals("t", 1)
+        signalbus.write(f'{text}\nnotify_channel = ""; {more}\nmodels = ({{ name = "A"; '
+                        f'table = "{table}"; topic = "{topic}"; }});')
+        return shop
+    yield configure
+    signalbus.discard()
+    shop.drop()
+
+
+def test_the_documented_configuration_works(signalbus, secured, verified, check, topic):
+    """Of both sides."""
+    broker = secured.brokers[0]
+    lines = broker.properties_file.read_text().splitlines()
+    shown = secured.shown("TLS", *secured.certificates["TLS"])
+    for line in documented("properties").splitlines():
+        name, value = line.split("=")
+        assert f"{name}={shown.get(name, value)}" in lines
+    shop = verified()
+    assert check() == []
+    signalbus("flushmany").expect_silence()
+    daemon = signalbus.start("run")
+    shop.insert_signals("t", 1, first=2)
+    wait_until(lambda: shop.count("t") == 0, 10 * SLOWER, "t empty")
+    daemon.stop().expect(0)
+    assert ids(Topics(secured).consume(topic, 2)) == [1, 2]
+
+
+@pytest.mark.parametrize("case, reason", [
+    ("authority", "certificate verify failed"), ("expired", "certificate verify failed"),
+    ("host", 'server certificate for "other.invalid" does not match host name "localhost"'),
+    ("password", "password authentication failed"), ("no TLS", "no pg_hba.conf entry"),
+])
+def test_a_database_that_is_refused_or_refuses(signalbus, database, authorities, verified, case, reason):
+    """And the same of a rotated certificate, while the daemon runs."""
+    ours, foreign = authorities
+    shop = verified("timeout = 1.5;", lambda text: {
+        "password": text.replace("{ file = \"/etc/signalbus/database-password\"; }", '"wrong"'),
+        "no TLS": text.replace("verify-full", "disable").replace("channel_binding=require", ""),
+    }.get(case, text))
+    if case in ("authority", "expired", "host"):
+        database.show(*{"authority": lambda: foreign.certify("database"),
+                        "expired": lambda: ours.certify("database", valid=PAST),
+                        "host": lambda: ours.certify("database", host="other.invalid")}[case]())
+        database.reload()
+    daemon = signalbus.start("run")
+    try:
+        daemon.wait_log("waiting for it")
+        [line] = signalbus("check").expect(1).findings("database: connection to server")
+        assert reason in line and reason in signalbus("flushmany").expect_failure()
+        assert len([line for line in daemon.log().splitlines() if reason in line]) == 1
+    finally:
+        database.show(*ours.certify("database"))
+        database.reload()
+    if case in ("authority", "expired", "host"):
+        wait_until(lambda: shop.count("t") == 0, 15 * SLOWER, "t empty")
+    daemon.stop().expect(0)
