@@ -78,13 +78,30 @@ static const char *option(const PQconninfoOption *options, const char *keyword)
 	return NULL;
 }
 
+/* Whether what should be a number is one.  libpq quotes what is not, which may be a part of a
+ * password that has a space or a quote. */
+static bool check_numbers(const PQconninfoOption *options, struct error *e)
+{
+	static const char *const numbers[] = { "port", "connect_timeout", "keepalives",
+		"keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout" };
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+		const char *value = option(options, numbers[i]);
+		if (value != NULL && value[strspn(value, "0123456789+-, ")] != '\0')
+			return error_set(e, ERROR_CONFIG,
+				"database: %s is not a number (its text is not shown, since it "
+				"may be a part of a password)",
+				numbers[i]);
+	}
+	return true;
+}
+
 static bool check_options(const char *conninfo, struct error *e)
 {
 	PQconninfoOption *options = read_options(conninfo);
 	const char *attrs = option(options, "target_session_attrs");
-	bool ok =
-		attrs == NULL || strcmp(attrs, "prefer-standby") != 0 ||
-		error_set(e, ERROR_CONFIG,
+	bool ok = check_numbers(options, e);
+	if (ok && attrs != NULL && strcmp(attrs, "prefer-standby") == 0)
+		ok = error_set(e, ERROR_CONFIG,
 			"database: target_session_attrs=prefer-standby: a standby takes no writes, "
 			"and signals are deleted; use read-write, which is the default, or any");
 	PQconninfoFree(options);
@@ -113,15 +130,17 @@ static bool check_list(const char *conninfo, struct error *e)
 	char *reason = NULL;
 	PQconninfoOption *options = PQconninfoParse(conninfo, &reason);
 	bool ok = options != NULL;
-	/* libpq quotes a part of a password with a space. */
-	if (!ok && (strcasestr(conninfo, "passw") != NULL || strstr(conninfo, "://") != NULL))
+	/* libpq quotes a part of a value with a space. */
+	bool is_name = reason != NULL && strstr(reason, "invalid connection option") == reason;
+	if (!ok && (!is_name || strcasestr(conninfo, "passw") != NULL ||
+			   strstr(conninfo, "://") != NULL))
 		error_set(e, ERROR_CONFIG,
 			"database: the connection string is wrong (its text is not shown, since "
-			"it has a password); write NAME='VALUE' if a value has spaces or quotes, "
+			"it may have a password); write NAME='VALUE' if a value has spaces or "
+			"quotes, "
 			"with \\' for ' and \\\\ for \\ in it");
 	else if (!ok)
-		error_set(
-			e, ERROR_CONFIG, "database: %s", reason != NULL ? reason : "out of memory");
+		error_set(e, ERROR_CONFIG, "database: %s", reason);
 	PQfreemem(reason);
 	PQconninfoFree(options);
 	return ok;
@@ -294,6 +313,10 @@ static char *plain_failure(const char *message, bool *is_refused)
 static void note_failure(struct attempt *a, const char *message)
 {
 	char *reason = plain_failure(message, &a->is_refused);
+	/* libpq quotes a mode that it does not know, which may be a part of a password. */
+	char *value = strstr(reason, " value: \"");
+	if (value != NULL)
+		value[strlen(" value")] = '\0';
 	const char *advice =
 		strstr(reason, "\n\t"); /* such as to check whether the server is running */
 	size_t length = advice != NULL ? (size_t)(advice - reason) : strlen(reason);
