@@ -4,6 +4,7 @@
  */
 #include "config_fixture.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -13,9 +14,7 @@
 
 #define OTHER_USER 54321
 
-int __real_fstat(int fd, struct stat *st);
 int scripted_fstat(int fd, struct stat *st);
-int __real_statvfs(const char *path, struct statvfs *st);
 int scripted_statvfs(const char *path, struct statvfs *st);
 int scripted_poll(struct pollfd *fds, nfds_t count, int timeout);
 
@@ -27,7 +26,7 @@ static struct {
 
 int scripted_fstat(int fd, struct stat *st)
 {
-	int status = __real_fstat(fd, st);
+	int status = fstatat(fd, "", st, AT_EMPTY_PATH);
 	if (script.is_of_another_user)
 		st->st_uid = OTHER_USER;
 	return status;
@@ -35,7 +34,9 @@ int scripted_fstat(int fd, struct stat *st)
 
 int scripted_statvfs(const char *path, struct statvfs *st)
 {
-	int status = __real_statvfs(path, st);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int status = fstatvfs(fd, st);
+	close(fd);
 	st->f_flag = script.is_read_only ? st->f_flag | ST_RDONLY
 					 : st->f_flag & ~(unsigned long)ST_RDONLY;
 	return status;
@@ -46,7 +47,7 @@ int scripted_poll(struct pollfd *fds, nfds_t count, int timeout)
 {
 	struct stat st;
 	ck_assert_uint_eq(count, 1);
-	ck_assert_int_eq(__real_fstat(fds[0].fd, &st), 0);
+	ck_assert_int_eq(fstatat(fds[0].fd, "", &st, AT_EMPTY_PATH), 0);
 	fds[0].revents = POLLIN;
 	if (!S_ISFIFO(st.st_mode))
 		return 1;
