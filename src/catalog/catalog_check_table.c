@@ -182,7 +182,7 @@ bool check_owner(struct examination *x, struct error *e)
 		" JOIN pg_catalog.pg_roles r ON r.rolname = CURRENT_USER CROSS JOIN LATERAL ("
 		"SELECT pg_catalog.min(o.oid::pg_catalog.regclass::pg_catalog.text) AS name"
 		" FROM pg_catalog.pg_class o WHERE o.relowner = r.oid"
-		" AND o.relkind IN ('r', 'p', 'v', 'm', 'f')"
+		" AND o.relkind IN ('r', 'p', 'v', 'm', 'f') AND o.relname <> 'signalbus_paused'"
 		" AND NOT " SQL_IS_SIGNAL_TABLE(
 			"o.oid") ") AS own"
 				 " WHERE c.oid = $1::pg_catalog.oid AND c.relowner <> r.oid AND "
