@@ -166,6 +166,24 @@ static bool make_handle(struct watch *w)
 	return w->handle != NULL;
 }
 
+/* The next handle reads the credentials again; this one would log in again and again. */
+static void drop_refused(struct watch *w)
+{
+	if (!w->events.login.is_refused)
+		return;
+	rd_kafka_destroy(w->handle);
+	w->handle = NULL;
+}
+
+static void note_accepted(struct watch *w)
+{
+	const struct config *config = w->broker->config;
+	credentials_accepted(config->kafka_secrets);
+	if (config->tokens != NULL)
+		credentials_accepted(config->tokens);
+	w->events.login.is_refused = false;
+}
+
 static void ask(struct watch *w)
 {
 	const struct rd_kafka_metadata *answer;
@@ -177,9 +195,11 @@ static void ask(struct watch *w)
 	rd_kafka_poll(w->handle, 0); /* calls on_error() */
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
 		note_failure(w, code, asked);
+		drop_refused(w);
 		return;
 	}
 	rd_kafka_metadata_destroy(answer);
+	note_accepted(w);
 	w->trouble = (struct trouble){ 0 };
 	note_up(w);
 }
@@ -257,6 +277,7 @@ static void *watch(void *arg)
 	struct watch w = { .broker = broker, .slice = SLICE_S, .down_since = clock_now() };
 	w.events.error = on_error;
 	w.events.arg = &w;
+	w.events.login.reports = true;
 	while (!atomic_load(&broker->leaving)) {
 		ask(&w);
 		broker_poll_idle_lanes(broker);

@@ -29,7 +29,8 @@ struct lane *lane_new(
 		return lane;
 	lane_make_producer(lane, e);
 	bool is_spare = kind == LANE_USUAL && broker->lanes[0] != NULL;
-	if (lane->producer == NULL && !is_spare) {
+	bool is_later = lane->trouble[0] != '\0'; /* a secret cannot be read yet */
+	if (lane->producer == NULL && !is_spare && !is_later) {
 		lane_free(lane);
 		return NULL;
 	}

@@ -109,6 +109,10 @@ void lane_make_producer(struct lane *lane, struct error *e)
 	lane->is_broken = false;
 	lane->too_large = 0;
 	lane->pause_ms = PAUSE_MS;
+	if (lane->producer == NULL && e->kind == ERROR_CONNECTION) {
+		snprintf(lane->trouble, sizeof lane->trouble, "%.511s", e->text);
+		e->kind = ERROR_BROKER;
+	}
 	if (lane->producer == NULL)
 		return;
 	rd_kafka_t *handle = producer_handle(lane->producer);
@@ -146,7 +150,9 @@ void lane_replace_producer(struct lane *lane)
 		return;
 	}
 	lane_make_producer(lane, &e);
-	if (lane->producer == NULL)
+	if (lane->producer == NULL && lane->trouble[0] != '\0')
+		log_debug("%s", e.text); /* a secret cannot be read, which the watch logs */
+	else if (lane->producer == NULL)
 		/* uncovered: a producer with the same properties was created before, unless memory
 		 * is exhausted */
 		log_error("%s", e.text);
@@ -182,12 +188,35 @@ static bool must_replace(struct lane *lane)
 	return true;
 }
 
+/* Refused credentials are read again, if it is time; a producer that has no others must not log in
+ * again and again. */
+static void renew_refused(struct lane *lane)
+{
+	struct login *login = &lane->events.login;
+	if (lane->producer != NULL && login->is_refused &&
+		!login_renew(login, producer_handle(lane->producer)))
+		lane->is_fatal = true;
+}
+
+/* The next burst reads refused credentials again. */
+static void drop_refused(struct lane *lane)
+{
+	if (!lane->events.login.is_refused)
+		return;
+	producer_free(lane->producer);
+	lane->producer = NULL;
+	lane->is_fatal = true;
+	lane->events.login.is_refused = false;
+}
+
 void lane_poll_idle(struct lane *lane)
 {
 	if (lane->is_transactional || pthread_mutex_trylock(&lane->turn) != 0)
 		return;
-	if (lane->producer != NULL)
+	if (lane->producer != NULL) {
 		producer_poll(lane->producer, 0);
+		drop_refused(lane);
+	}
 	pthread_mutex_unlock(&lane->turn);
 }
 
@@ -195,6 +224,7 @@ void lane_poll(struct lane *lane)
 {
 	if (lane->producer != NULL)
 		producer_poll(lane->producer, 0);
+	renew_refused(lane);
 	if (must_replace(lane))
 		lane_replace_producer(lane);
 }
@@ -211,6 +241,7 @@ void lane_flush(struct lane *lane, struct instant deadline)
 		lane->pause_ms = pause_ms < PAUSE_MAX_MS ? 2 * pause_ms : PAUSE_MAX_MS;
 		producer_poll(lane->producer, pause_ms < left_ms ? pause_ms : left_ms);
 	}
+	renew_refused(lane);
 	if (must_replace(lane))
 		lane_replace_producer(lane);
 }

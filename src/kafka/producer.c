@@ -3,7 +3,6 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "kafka/property.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -71,11 +70,18 @@ static int on_close(int sock, void *arg)
 static void on_error(rd_kafka_t *handle, int code, const char *reason, void *opaque)
 {
 	char text[512];
-	const struct producer_events *events = opaque;
+	struct producer_events *events = opaque;
+	reason = login_note(&events->login, code,
+		certificate_reason(&events->certificate, reason, text, sizeof text));
 	if (events->error != NULL)
-		events->error(handle, code,
-			certificate_reason(&events->certificate, reason, text, sizeof text),
-			events->arg);
+		events->error(handle, code, reason, events->arg);
+}
+
+static void on_refresh(rd_kafka_t *handle, const char *ignored, void *opaque)
+{
+	(void)ignored;
+	struct producer_events *events = opaque;
+	login_refresh(&events->login, handle);
 }
 
 static int on_statistics(rd_kafka_t *handle, char *json, size_t length, void *opaque)
@@ -148,32 +154,6 @@ static bool configure(rd_kafka_conf_t *conf, const struct config *config, struct
 	return true;
 }
 
-/* Set a property that is a secret, as strictly as one in the file.  The error does not show it. */
-static bool set_secret(
-	rd_kafka_conf_t *conf, const struct property *p, const char *value, struct error *e)
-{
-	const struct property known = { .name = p->name, .value = value };
-	return (property_check(&known, e) == PROPERTY_TAKEN &&
-		       set_property(conf, p->name, value, e)) ||
-	       error_set(e, ERROR_BROKER, "%s:%u: kafka: what was read for %s is not a valid value",
-		       p->place.file, p->place.line, p->name);
-}
-
-/* Set the properties that are secrets to what they are now. */
-static bool configure_secrets(rd_kafka_conf_t *conf, const struct config *config, struct error *e)
-{
-	struct credentials_values v;
-	bool ok = true;
-	if (!credentials_read(config->kafka_secrets, limit_secret(config->timeout), &v, e))
-		return false;
-	for (size_t i = 0; ok && i < config->kafka_count; i++) {
-		const struct property *p = &config->kafka[i];
-		ok = !p->is_secret || set_secret(conf, p, v.values[p->secret], e);
-	}
-	credentials_values_free(&v);
-	return ok;
-}
-
 /* The place of the property that librdkafka names as the reason, or else of the first one. */
 static struct place place_of(const struct config *config, const char *reason)
 {
@@ -197,10 +177,12 @@ static rd_kafka_conf_t *properties(
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	rd_kafka_conf_set_opaque(conf, events);
 	rd_kafka_conf_set_error_cb(conf, on_error);
+	if (config->tokens != NULL)
+		rd_kafka_conf_set_oauthbearer_token_refresh_cb(conf, on_refresh);
 	rd_kafka_conf_set_ssl_cert_verify_cb(conf, on_certificate);
 	rd_kafka_conf_set_log_cb(conf, on_log);
 	rd_kafka_conf_set_closesocket_cb(conf, on_close);
-	if (configure(conf, config, e) && configure_secrets(conf, config, e) &&
+	if (configure(conf, config, e) && login_configure(&events->login, config, conf, e) &&
 		(!in_order || configure_order(conf, e)))
 		return conf;
 	/* uncovered: see set_property() */
@@ -251,8 +233,11 @@ static rd_kafka_t *make_consumer(
 	rd_kafka_t *consumer = NULL;
 	if (rd_kafka_conf_set(conf, name, value, reason, sizeof reason) == RD_KAFKA_CONF_OK)
 		consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof reason);
-	if (consumer != NULL)
+	if (consumer != NULL) {
+		const struct producer_events *events = rd_kafka_opaque(consumer);
+		login_begin(&events->login, consumer);
 		return consumer;
+	}
 	/* uncovered: a producer of the same properties can be made */
 	rd_kafka_conf_destroy(conf);
 	error_set(e, ERROR_BROKER, "kafka: cannot ask the cluster: %s", reason);
@@ -316,6 +301,7 @@ struct producer *producer_new(
 		return NULL;
 	}
 	p->handle = handle;
+	login_begin(&use->events->login, handle);
 	p->is_patient =
 		is_overruled(config, "linger.ms") || is_overruled(config, "queue.buffering.max.ms");
 	return p;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "config/config.h"
+#include "kafka/login.h"
 #include "kafka/reason.h"
 #include "model/message.h"
 
@@ -24,6 +25,7 @@ struct producer_events {
 	void (*statistics)(const char *json, void *arg);                            /* or NULL */
 	void *arg;
 	struct certificate_doubt certificate;
+	struct login login;
 };
 
 /* A consumer with the same properties, for querying the cluster: it never creates a topic.  NULL

@@ -17,12 +17,12 @@ INCLUDERS = [
     (r"libpq.*\.h|postgres_ext\.h|pg_config.*\.h", ["src/postgres/db_internal.h"]),
     (r"db_internal\.h", ["src/postgres/"]),
     (r"rdkafka.*\.h", ["src/kafka/producer.h"]),
-    (r"(broker_internal|lane_internal|producer|producer_internal|ask|verdict)\.h", ["src/kafka/"]),
+    (r"(broker_internal|lane_internal|login|producer|producer_internal|ask|verdict)\.h", ["src/kafka/"]),
     (r"store_internal\.h", ["src/store/"]),
     (r"burst_internal\.h", ["src/relay/burst"]),
     # log_json.c besides what makes messages: it is below them, and a log line that was JSON only
     # nearly always would fail who reads it just when something odd has happened.
-    (r"cJSON.*\.h", ["src/model/encode.c", "src/base/log_json.c", "src/catalog/json_schema.c",
+    (r"cJSON.*\.h", ["src/model/encode.c", "src/kafka/oauth_token.c", "src/base/log_json.c", "src/catalog/json_schema.c",
                        "src/cli/"]),
     (r"log_json\.h", ["src/base/log.c", "src/base/log_json.c"]),
     (r"libconfig\.h.*", ["src/config/config_value.h"]),
