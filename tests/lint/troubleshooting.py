@@ -29,8 +29,10 @@ LETTERS_LEAST = 6  # of an entry, so that it does not match everything
 
 def constant(source):
     """What adjacent C string constants hold; "…" stands for what is filled in."""
-    text = "".join(part[1:-1] for part in re.findall(STRING, source)).replace("%%", "\0")
-    text = re.sub(r"%[-+0#*.\d$]*(?:l|ll|z|h)?[a-zA-Z]", "…", text).replace("\0", "%")
+    text = "".join(part[1:-1] for part in re.findall(STRING, source))
+    for _ in range(2):  # SQL may have a format of its own, as %%s
+        text = re.sub(r"%[-+0#*.\d$]*(?:l|ll|z|h)?[a-zA-Z]", "…", text.replace("%%", "\0"))
+        text = text.replace("\0", "%")
     return re.sub(r"\\(.)", r"\1", text.replace(r"\n", " ")).strip()
 
 
