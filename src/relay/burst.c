@@ -170,7 +170,8 @@ static void add_row(const struct burst *b, size_t row, struct text *t)
 	encode_identity(b->model, b->fields, t);
 }
 
-const char *burst_topic(const struct burst *b, size_t row)
+/* The topic of a row that was sent; valid until the next row is encoded. */
+static const char *topic_of(const struct burst *b, size_t row)
 {
 	struct message message;
 	struct error e;
@@ -233,7 +234,7 @@ static bool set_failure(const struct burst *b, size_t row, size_t left, struct e
 		return error_set(e, ERROR_BROKER, "model \"%s\": %s", name, reason);
 	if (entry->verdict == VERDICT_TOPIC)
 		return error_set(e, ERROR_TOPIC, "model \"%s\": topic \"%s\": %s", name,
-			burst_topic(b, row), reason);
+			topic_of(b, row), reason);
 	if (entry->verdict < VERDICT_TOPIC && !is_refused)
 		return error_set(e, ERROR_BROKER,
 			"model \"%s\": %zu of %zu signals were not stored within %g s: %s", name,
@@ -340,6 +341,16 @@ static bool settle(struct burst *b, struct burst_result *result, struct error *e
 	return ok;
 }
 
+/* While the deletion is being prepared. */
+static void store_number(void *arg)
+{
+	struct burst *b = arg;
+	size_t row = 0;
+	while (b->ledger.entries[row].verdict != VERDICT_STORED)
+		row++; /* there is one, because something is to be deleted */
+	transaction_store_number(b, topic_of(b, row));
+}
+
 /* The same with a transaction in Kafka. */
 static bool settle_exactly(struct burst *b, struct burst_result *result, struct error *e)
 {
@@ -348,9 +359,9 @@ static bool settle_exactly(struct burst *b, struct burst_result *result, struct 
 	struct error own;
 	bool any = ledger_decide(&b->ledger, rules_for(b), outcomes) > 0;
 	bool may = !any || transaction_may_settle(b, outcomes, &sent, e);
-	const struct settle_request request = { .outcomes = outcomes,
-		.meanwhile = sent > 0 ? transaction_store_number : NULL,
-		.arg = b };
+	const struct settle_request request = {
+		.outcomes = outcomes, .meanwhile = sent > 0 ? store_number : NULL, .arg = b
+	};
 	bool ok = true;
 	if (any && may)
 		ok = store_settle(b->store, b->model, &b->claim, &request, e) &&

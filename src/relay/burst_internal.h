@@ -54,9 +54,6 @@ struct burst {
 	struct transaction transaction;
 };
 
-/* The topic of a row that was sent; valid until the next row is encoded. */
-const char *burst_topic(const struct burst *b, size_t row);
-
 /* Encode and send a row for a slot of l, unless an earlier one was refused and the order ends
  * there. */
 void burst_hand_over(struct burst *b, size_t row, struct ledger *l, size_t slot);
@@ -89,9 +86,9 @@ void transaction_begin(struct burst *b);
 bool transaction_may_settle(
 	struct burst *b, struct row_outcome *outcomes, size_t *sent, struct error *e);
 
-/* Store the number of the burst, arg, in it, for a topic of its messages; while the deletion is
+/* Store the number of the burst in it, for a topic of its messages; while the deletion is
  * being prepared, which takes as long. */
-void transaction_store_number(void *arg);
+void transaction_store_number(struct burst *b, const char *topic);
 
 /* The deletion is prepared: commit the transaction and then that, or neither. */
 bool transaction_finish(struct burst *b, const struct row_outcome *outcomes, size_t sent,

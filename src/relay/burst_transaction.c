@@ -303,14 +303,10 @@ void transaction_begin(struct burst *b)
 		log_debug("%s", t->failure.text);
 }
 
-void transaction_store_number(void *arg)
+void transaction_store_number(struct burst *b, const char *topic)
 {
-	struct burst *b = arg;
 	struct transaction *t = &b->transaction;
-	size_t row = 0;
-	while (b->ledger.entries[row].verdict != VERDICT_STORED)
-		row++; /* there is one, because something is to be deleted */
-	snprintf(t->topic, sizeof t->topic, "%s", burst_topic(b, row));
+	snprintf(t->topic, sizeof t->topic, "%s", topic);
 	t->has_number = lane_store_number(t->lane, t->topic, t->number, b->deadline, &t->failure);
 }
 

@@ -25,22 +25,22 @@ rd_kafka_t *producer_make_consumer(
 	return (rd_kafka_t *)&world;
 }
 
-rd_kafka_resp_err_t rd_kafka_metadata(rd_kafka_t *handle, int all, rd_kafka_topic_t *only,
-	const struct rd_kafka_metadata **answer, int wait_ms)
+rd_kafka_resp_err_t rd_kafka_metadata(rd_kafka_t *rk, int all_topics, rd_kafka_topic_t *only_rkt,
+	const struct rd_kafka_metadata **metadatap, int timeout_ms)
 {
-	(void)handle, (void)all, (void)only, (void)wait_ms;
-	*answer = &cluster;
+	(void)rk, (void)all_topics, (void)only_rkt, (void)timeout_ms;
+	*metadatap = &cluster;
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-void rd_kafka_metadata_destroy(const struct rd_kafka_metadata *answer)
+void rd_kafka_metadata_destroy(const struct rd_kafka_metadata *metadata)
 {
-	ck_assert_ptr_eq(answer, &cluster);
+	ck_assert_ptr_eq(metadata, &cluster);
 }
 
-void rd_kafka_destroy(rd_kafka_t *handle)
+void rd_kafka_destroy(rd_kafka_t *rk)
 {
-	ck_assert_ptr_eq(handle, &world);
+	ck_assert_ptr_eq(rk, &world);
 }
 
 struct broker_settings ask_broker_settings(rd_kafka_t *handle, int32_t broker, int wait_ms)
