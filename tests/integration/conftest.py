@@ -61,12 +61,14 @@ def kafka():
 
 
 @pytest.fixture(autouse=True)
-def deadline():
-    """Nothing hangs forever: a test that takes too long fails."""
+def deadline(request):
+    """Nothing hangs forever: a test that takes too long fails.  Making an image takes long."""
+    seconds = TEST_SECONDS * (4 if request.node.get_closest_marker("packages") else 1)
+
     def give_up(*_):
-        raise AssertionError(f"the test took more than {TEST_SECONDS} s")
+        raise AssertionError(f"the test took more than {seconds} s")
     previous = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(TEST_SECONDS)
+    signal.alarm(seconds)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, previous)
