@@ -326,8 +326,10 @@ bool transaction_may_settle(
 	*sent = count_sent(b, outcomes);
 	if (*sent == 0)
 		store_prepare_as(b->store, 0);
-	if (*sent == 0 || t->is_whole)
+	if (*sent == 0 || t->is_whole) {
+		t->is_unresolved = *sent > 0; /* until transaction_finish(), if it is reached */
 		return true;
+	}
 	for (size_t i = 0; i < b->claim.count; i++)
 		outcomes[i].outcome = OUTCOME_KEEP;
 	return error_set(e, ERROR_BROKER, "model \"%s\": not all of its messages could be stored",

@@ -101,7 +101,19 @@ static char *prefix_of(const struct store *s)
 	return text_format("signalbus:%s:", s->config->instance);
 }
 
-/* Those of other roles are not listed: whoever prepares one, this role cannot end it. */
+/* Anybody may prepare a transaction with such a name.  One of another role counts if it has locked
+ * a table from which both roles may delete: this role, or its successor, prepared it; but it cannot
+ * be ended as this role. */
+#define MAY_DELETE                                                                                 \
+	" EXISTS (SELECT FROM pg_catalog.pg_locks x"                                               \
+	" JOIN pg_catalog.pg_locks y ON y.virtualtransaction = x.virtualtransaction"               \
+	" WHERE x.locktype = 'transactionid' AND x.transactionid = t.transaction"                  \
+	" AND y.locktype = 'relation' AND y.mode = 'RowExclusiveLock'"                             \
+	" AND y.database = (SELECT d.oid FROM pg_catalog.pg_database d"                            \
+	" WHERE d.datname = pg_catalog.current_database())"                                        \
+	" AND pg_catalog.has_table_privilege(y.relation, 'DELETE')"                                \
+	" AND pg_catalog.has_table_privilege(t.owner, y.relation, 'DELETE'))"
+
 bool store_list_prepared(struct store *s, struct rows **prepared, struct error *e)
 {
 	static const char sql[] =
@@ -112,9 +124,9 @@ bool store_list_prepared(struct store *s, struct rows **prepared, struct error *
 		" pg_catalog.date_part('epoch', pg_catalog.now() - t.prepared) AS seconds"
 		" FROM pg_catalog.pg_prepared_xacts t"
 		" JOIN pg_catalog.pg_roles r ON r.rolname = CURRENT_USER"
-		" AND (r.rolsuper OR r.rolname = t.owner)"
 		" WHERE t.database = pg_catalog.current_database()"
-		" AND pg_catalog.starts_with(t.gid, $1)) x) p"
+		" AND pg_catalog.starts_with(t.gid, $1)"
+		" AND (r.rolsuper OR r.rolname = t.owner OR" MAY_DELETE ")) x) p"
 		" WHERE p.rest ~ '^[0-9]{1,5}:[0-9]{1,18}$'"
 		" ORDER BY p.slot::pg_catalog.int8, p.number::pg_catalog.int8";
 	char *prefix = prefix_of(s);

@@ -361,6 +361,30 @@ def test_a_deletion_that_cannot_be_prepared(
     assert sorted(ids(consume(topic, 3))) == [1, 2, 3]
 
 
+IN_ORDER = pytest.mark.parametrize("order", [{}, {"order_by": ["id"]}],
+                                   ids=["unordered", "ordered"])
+
+
+@IN_ORDER
+def test_a_deletion_that_keeps_a_row_leaves_nothing_prepared(
+        once, signalbus, schema, make_topic, consume, order):
+    """The server prepares it without an error, and only then it is clear that a row stays."""
+    topic = make_topic()
+    once(model("A", schema.make_signals("t", 10), topic, burst_count=10, **order), workers=1)
+    daemon = signalbus.start("-v", "run")
+    schema.wait_until(lambda: schema.count("t") == 0, what="empty")
+    schema.execute("CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                   "RETURN CASE WHEN old.id % 10 <> 5 THEN old END; END $$; CREATE TRIGGER keep "
+                   "BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION keep()")
+    schema.insert_signals("t", 10, first=11)
+    daemon.wait_log('model "A": ')
+    schema.wait_until(lambda: not prepared(schema, signalbus.instance), what="nothing prepared")
+    schema.execute("DROP TRIGGER keep ON t")
+    schema.wait_until(lambda: schema.count("t") == 0, what="empty")
+    daemon.stop().expect(0)
+    assert sorted(ids(consume(topic, 20))) == list(range(1, 21))
+
+
 def test_no_transaction_is_left_to_prepare(once, signalbus, schema, make_topic, consume):
     topic = make_topic()
     once(model("A", schema.make_signals("t", 3), topic, burst_count=3), timeout=2)
