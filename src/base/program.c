@@ -15,8 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 /* A program that runs. */
 struct run {
 	const char *name;
@@ -143,7 +141,7 @@ static bool collect(
 bool program_run(const char *const *argv, struct program_output *output, struct instant deadline,
 	struct error *e)
 {
-	struct run r;
+	struct run r = { 0 };
 	int status;
 	output->length = 0;
 	if (!begin(&r, argv, e))

@@ -98,7 +98,7 @@ bool secret_read(const struct secret *s, struct instant deadline, char **value, 
 
 bool secret_check(const struct secret *s, struct error *e)
 {
-	char *value;
+	char *value = NULL;
 	if (s->command != NULL)
 		return program_exists(s->command[0], e) || error_prefix(e, "%s", s->setting);
 	if (!secret_read(s, INSTANT_NEVER, &value, e))

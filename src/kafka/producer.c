@@ -93,7 +93,8 @@ static int on_statistics(rd_kafka_t *handle, char *json, size_t length, void *op
 }
 
 /* librdkafka does not say why it refuses a certificate; here that is known. */
-static int on_certificate(rd_kafka_t *handle, const char *name, int32_t id, int *x509_error,
+static int on_certificate(rd_kafka_t *handle, const char *name, int32_t id,
+	int *x509_error, /* NOLINT(readability-non-const-parameter): of librdkafka's type */
 	int depth, const char *bytes, size_t size, char *text, size_t text_size, void *opaque)
 {
 	(void)handle, (void)name, (void)id, (void)bytes, (void)size;

@@ -80,6 +80,11 @@ bool stop_install(void)
 	return true;
 }
 
+int stop_fd(void)
+{
+	return -1;
+}
+
 /* Each NUL ends a word. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
