@@ -195,6 +195,12 @@ static bool set_refusal(const struct burst *b, size_t row, const char *identity,
 		return error_set(e, r->kind,
 			"model \"%s\": signal %s cannot be moved to table %s: %s",
 			b->model->settings->name, identity, b->model->dead_letters, r->reason);
+	if (r->what == REFUSED_READING &&
+		r->kind == ERROR_REJECTED) /* it is too large to be read */
+		return error_set(e, r->kind,
+			"model \"%s\": the message of signal %s was rejected: %s; it stays in "
+			"table %s",
+			b->model->settings->name, identity, r->reason, b->model->relation);
 	return error_set(e, r->kind,
 		"model \"%s\": signal %s cannot be %s table %s, so it is %s: %s",
 		b->model->settings->name, identity,
@@ -251,7 +257,8 @@ static bool set_failure(const struct burst *b, size_t row, size_t left, struct e
 
 static void warn_of_dead_letter(const struct burst *b, size_t row, const char *reason)
 {
-	bool is_refused = claim_refuses(&b->claim, row);
+	bool is_refused =
+		claim_refuses(&b->claim, row) && b->claim.refusals[row].kind != ERROR_REJECTED;
 	struct text identity = { 0 };
 	add_row(b, row, &identity);
 	log_warning("model \"%s\": %s %s %s: %s; it was moved to table %s",
