@@ -23,6 +23,7 @@ struct transaction {
 	bool has_number;      /* … and the number; or else … */
 	struct error failure; /* … why not */
 	struct instant next_look; /* for what senders that are gone left */
+	uint64_t seen_slots;      /* of senders that are not known to be gone; a bit for each */
 };
 
 struct burst {

@@ -190,6 +190,28 @@ static bool recover_slot(struct burst *b, unsigned slot, struct error *e)
 	return ok;
 }
 
+/* Also fence a sender that is gone without having prepared anything: consumers that read committed
+ * messages wait for what it sent, until the broker aborts its transaction by itself
+ * (transaction.timeout.ms).  One worker does that. */
+static bool fence_gone(struct burst *b, struct error *e)
+{
+	uint64_t *seen = &b->transaction.seen_slots, used;
+	if (!b->transaction.is_used || b->worker != 0)
+		return true;
+	if (!store_list_slots(b->store, &used, e))
+		return false;
+	*seen |= used;
+	for (unsigned slot = 0; slot < SLOTS_LISTED; slot++) {
+		uint64_t bit = UINT64_C(1) << slot;
+		if ((*seen & ~used & bit) == 0)
+			continue;
+		if (!recover_slot(b, slot, e))
+			return false;
+		*seen &= ~bit;
+	}
+	return true;
+}
+
 /* Resolve what is prepared for slots that nobody has. */
 bool burst_recover(struct burst *b, struct error *e)
 {
@@ -204,7 +226,7 @@ bool burst_recover(struct burst *b, struct error *e)
 		last = slot;
 	}
 	rows_free(rows);
-	return ok;
+	return ok && fence_gone(b, e);
 }
 
 /* The number that is stored already: even if it were committed, it would change nothing. */

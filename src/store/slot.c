@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* More senders of one instance than there can be. */
 enum { SLOT_MAX = 10000 };
@@ -91,6 +92,32 @@ bool store_return_slot(struct store *s, unsigned slot, struct error *e)
 		.value_count = 1
 	};
 	bool ok = store_query(s, call, e);
+	free(name);
+	return ok;
+}
+
+bool store_list_slots(struct store *s, uint64_t *used, struct error *e)
+{
+	static const char sql[] =
+		"SELECT n FROM pg_catalog.generate_series(0, $2::pg_catalog.int4) AS n"
+		" JOIN pg_catalog.pg_locks l ON l.locktype = 'advisory' AND l.objsubid = 1"
+		" AND (l.classid::pg_catalog.int8 << 32 | l.objid::pg_catalog.int8)"
+		"  = pg_catalog.hashtextextended(pg_catalog.concat($1::pg_catalog.text, n), 0)"
+		" WHERE l.database = (SELECT d.oid FROM pg_catalog.pg_database d"
+		" WHERE d.datname = pg_catalog.current_database())";
+	char *name = catalog_slot_lock(s->config, 0), last[16];
+	name[strlen(name) - 1] = '\0'; /* without the number */
+	snprintf(last, sizeof last, "%d", SLOTS_LISTED - 1);
+	const char *const values[] = { name, last };
+	struct rows *rows = NULL;
+	const struct db_call call = {
+		.sql = sql, .values = values, .value_count = 2, .rows = &rows, .never_null = 1
+	};
+	bool ok = store_query(s, call, e);
+	*used = 0;
+	for (size_t i = 0; ok && i < rows_count(rows); i++)
+		*used |= UINT64_C(1) << strtoul(rows_value(rows, i, 0), NULL, 10);
+	rows_free(rows);
 	free(name);
 	return ok;
 }

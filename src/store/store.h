@@ -140,6 +140,10 @@ bool store_return_slot(struct store *s, unsigned slot, struct error *e);
 /* Who has the slot: see catalog_say_lock_holder(). */
 void store_say_slot_holder(struct store *s, unsigned slot, struct error *e);
 
+/* Which of the first slots any session has: a bit for each. */
+enum { SLOTS_LISTED = 64 };
+bool store_list_slots(struct store *s, uint64_t *used, struct error *e);
+
 /* From now on, store_settle() prepares the transaction under a number of this session's slot
  * instead of committing it; 0: it commits. */
 void store_prepare_as(struct store *s, int64_t number);

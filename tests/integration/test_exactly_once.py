@@ -2,6 +2,7 @@
 
 import re
 import signal
+import time
 import uuid
 
 import psycopg2
@@ -383,6 +384,32 @@ def test_a_deletion_that_keeps_a_row_leaves_nothing_prepared(
     schema.wait_until(lambda: schema.count("t") == 0, what="empty")
     daemon.stop().expect(0)
     assert sorted(ids(consume(topic, 20))) == list(range(1, 21))
+
+
+def test_consumers_do_not_wait_for_a_sender_that_is_gone(
+        once, signalbus, schema, make_topic, consume, way_to_database, postgres):
+    """One that was killed between sending and preparing leaves a transaction open in Kafka."""
+    topic = make_topic()
+    models = [model("A", schema.make_signals("t"), topic, burst_count=100, order_by=["id"]),
+              model("B", schema.make_signals("u"), make_topic())]
+    once(*models, timeout=10, workers=1)
+    killed = signalbus.start("run")
+    schema.insert_signals("t", 10)
+    schema.wait_until(lambda: schema.count("t") == 0, what="empty")
+    signalbus.database = postgres.conninfo()
+    once(*models, timeout=10, workers=1)
+    signalbus.start("-v", "run").wait_log("stands by")
+    schema.wait_until(lambda: schema.value(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") >= 3, 20, "two slots")
+    time.sleep(1.5)  # then it has looked who else has one
+    way_to_database.vanish_at(b"PREPARE TRANSACTION")
+    schema.insert_signals("t", 10, first=11)
+    assert way_to_database.sprung.wait(20)
+    killed.kill()
+    way_to_database.reset()
+    begin = time.monotonic()
+    assert ids(consume(topic, 20)) == list(range(1, 21))
+    assert time.monotonic() - begin < 30
 
 
 def test_no_transaction_is_left_to_prepare(once, signalbus, schema, make_topic, consume):

@@ -201,6 +201,21 @@ START_TEST(what_others_left_is_decided_before_the_first_claim)
 }
 END_TEST
 
+START_TEST(who_is_gone_without_having_prepared_is_fenced)
+{
+	begin_once(0);
+	once.used_slots = UINT64_C(1) << 9;
+	ck_assert(run_once());
+	check_calls("take fence read");
+	text_free(&once.calls);
+	once.used_slots = 0;
+	for (size_t i = 0; i < 2; i++) /* once */
+		ck_assert(burst_recover(world.burst, &world.error));
+	check_calls("borrow fence read return");
+	end_once();
+}
+END_TEST
+
 START_TEST(what_living_senders_have_prepared_is_left_alone)
 {
 	begin_once(0);
@@ -271,6 +286,7 @@ int main(void)
 		{ what_the_broker_stores_without_the_rest_is_not_deleted, 1, 0 },
 		{ a_row_that_cannot_go_after_all_rolls_everything_back, 1, 0 },
 		{ what_others_left_is_decided_before_the_first_claim, COUNT(leftovers), 0 },
+		{ who_is_gone_without_having_prepared_is_fenced, 1, 0 },
 		{ what_living_senders_have_prepared_is_left_alone, 1, 0 },
 		{ what_another_role_prepared_keeps_its_number, 1, 0 },
 		{ what_an_earlier_configuration_left_is_decided, 2, 0 },
