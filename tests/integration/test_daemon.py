@@ -53,6 +53,19 @@ def test_single_rows_are_gone_at_once_with_a_trigger(signalbus, schema, make_top
     daemon.stop().expect(0)
 
 
+def test_notifications_are_heard_after_a_restart(signalbus, schema, make_topic, postgres,
+                                                 killed_servers):
+    """Workers that lose their sessions one after another wake the listener while it tests its own."""
+    signalbus.configure(model("A", schema.make_signals("t"), make_topic()))
+    install_triggers(signalbus, schema)
+    daemon = start(signalbus)
+    for _ in range(2):
+        postgres.restart()
+        schema.wait_until(lambda: len(schema.backends()) >= 3, 20, "all sessions")
+        time.sleep(2.5)  # the listener's test takes two seconds if nothing arrives
+    assert "notifications do not arrive" not in daemon.stop().expect(0).stderr
+
+
 def test_single_rows_are_gone_with_the_next_poll_without_a_trigger(signalbus, schema, make_topic):
     table = schema.make_signals("t")
     signalbus.configure(model("A", table, make_topic()), poll_interval=0.5)
