@@ -351,6 +351,15 @@ static void take_error(struct db *db, struct answer *a, const PGresult *result)
 		a->error->kind = ERROR_STOPPED; /* as is to be expected */
 }
 
+/* Of a failed transaction these return ROLLBACK, which is not success. */
+static bool was_rolled_back(const char *sql, const char *tag)
+{
+	static const char prepare[] = "PREPARE TRANSACTION";
+	if (strncmp(sql, prepare, strlen(prepare)) == 0)
+		return strcmp(tag, prepare) != 0;
+	return strcmp(sql, "COMMIT") == 0 && strcmp(tag, "COMMIT") != 0;
+}
+
 /* Store the requested parts of a result. */
 static void take_result(struct db *db, struct answer *a, const PGresult *result)
 {
@@ -361,9 +370,7 @@ static void take_result(struct db *db, struct answer *a, const PGresult *result)
 		take_error(db, a, result);
 		return;
 	}
-	/* COMMIT of a failed transaction returns ROLLBACK, which is not success. */
-	if (c->sql != NULL && strcmp(c->sql, "COMMIT") == 0 &&
-		strcmp(PQcmdStatus((PGresult *)result), "COMMIT") != 0)
+	if (c->sql != NULL && was_rolled_back(c->sql, PQcmdStatus((PGresult *)result)))
 		a->has_failed = !error_set(
 			a->error, ERROR_CONFLICT, "database: the transaction was rolled back");
 	if (c->affected != NULL)

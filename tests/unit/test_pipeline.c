@@ -748,6 +748,9 @@ static const struct {
 	{ "COMMIT", "ROLLBACK", false },
 	{ "COMMIT", "", false },
 	{ "ROLLBACK", "ROLLBACK", true },
+	{ "PREPARE TRANSACTION 'a'", "PREPARE TRANSACTION", true },
+	{ "PREPARE TRANSACTION 'a'", "ROLLBACK", false },
+	{ "COMMIT PREPARED 'a'", "COMMIT PREPARED", true },
 };
 
 START_TEST(a_commit_that_rolls_back_is_no_success)
