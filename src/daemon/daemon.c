@@ -417,9 +417,11 @@ static void *work(void *arg)
 	enum queue_reason reason;
 	while (!queue_wait_closed(queue, clock_now())) {
 		show_alive(w);
-		if (!is_ready(w) || !queue_take(queue, w->number, tick(), &model, &reason))
+		if (!is_ready(w))
 			continue;
-		if (reason == QUEUE_UNLOCK)
+		if (!queue_take(queue, w->number, tick(), &model, &reason))
+			burst_tend(w->burst);
+		else if (reason == QUEUE_UNLOCK)
 			unlock(w, model);
 		else if (reason == QUEUE_TIME)
 			serve_by_time(w, model);

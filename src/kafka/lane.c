@@ -196,6 +196,10 @@ bool lane_send(struct lane *lane, struct ledger *l, size_t slot, const struct me
 	const struct destination to = destination_of(message);
 	if (!lane_topic_may_be_tried(lane, &to, l, slot))
 		return false;
+	if (lane->is_transactional && lane->is_broken) {
+		ledger_record(l, slot, VERDICT_UNSENT, NULL);
+		return false;
+	}
 	bool is_first = await_first(lane, message->topic, deadline);
 	bool is_sent = hand_over(lane, l, slot, message, deadline);
 	if (is_first && !is_sent && lane->producer != NULL)
@@ -203,14 +207,24 @@ bool lane_send(struct lane *lane, struct ledger *l, size_t slot, const struct me
 	return is_sent;
 }
 
+/* What a failed transaction still has is not sent. */
+static void drop_unsent(struct lane *lane, struct ledger *l)
+{
+	if (!lane->is_transactional || !lane->is_broken)
+		return;
+	for (size_t slot = 0; slot < l->count; slot++)
+		ledger_record(l, slot, VERDICT_UNSENT, NULL);
+}
+
 /* Wait for a ledger to be complete; reports that have arrived count even after the deadline.
  * Returns whether it is. */
-static bool await_complete(struct lane *lane, const struct ledger *l, struct instant deadline)
+static bool await_complete(struct lane *lane, struct ledger *l, struct instant deadline)
 {
 	bool is_time = true;
 	while (!ledger_complete(l) && is_time) {
 		is_time = instant_before(clock_now(), deadline);
 		lane_flush(lane, deadline);
+		drop_unsent(lane, l);
 	}
 	return ledger_complete(l);
 }

@@ -53,15 +53,17 @@ struct lane {
 	uint64_t last_burst;
 	bool is_lost; /* messages of the open burst were lost with a producer */
 	bool is_fatal;
-	/* In order, something was not stored: nothing more may be sent with this producer. */
+	/* In order, something was not stored: nothing more may be sent with this producer.  With
+	 * transactions: a message has failed, and with it the transaction; librdkafka sends no more
+	 * of it, and reports no more. */
 	bool is_broken;
 	unsigned failed_producers;    /* consecutive ones that could not send anything … */
 	struct instant next_producer; /* … so that the next one has to wait */
 	int pause_ms;                 /* until messages are flushed again without a report */
 	size_t message_max_bytes, queue_max_kbytes; /* of the producer's properties */
 	struct settings_answer settings;            /* last queried */
-	/* In order: the batch.size of this producer, and of the next one; 0: as configured.  And
-	 * how many messages were too large for their topic. */
+	/* In order, or with transactions: the batch.size of this producer, and of the next one; 0:
+	 * as configured.  And how many messages were too large for their topic. */
 	size_t batch_size, next_batch_size, too_large;
 	bool has_own_times;            /* some messages; otherwise this host sets all of them */
 	struct topic_trouble *refused; /* the oldest first */

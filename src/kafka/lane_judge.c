@@ -42,9 +42,9 @@ static const struct topic_settings *settings_of(
 	return &a->settings;
 }
 
-/* In order, the next producer, which replaces this one after a rejected message anyway, makes
- * batches that the topic accepts: of half the size if the limit is not known.  But a single message
- * that is too large says nothing about batches.  0: as configured. */
+/* In order, or with transactions, the next producer, which replaces this one after a rejected
+ * message anyway, makes batches that the topic accepts: of half the size if the limit is not known.
+ * But a single message that is too large says nothing about batches.  0: as configured. */
 static size_t next_batch_size(struct lane *lane, const struct topic_settings *s)
 {
 	size_t tried = lane->batch_size > 0 ? lane->batch_size : LANE_BATCH_SIZE;
@@ -65,7 +65,7 @@ static void too_large(struct lane *lane, rd_kafka_t *handle, const rd_kafka_mess
 	const char *topic = rd_kafka_topic_name(report->rkt);
 	const struct topic_settings *s = settings_of(lane, handle, topic);
 	size_t size = report->len + report->key_len;
-	if (lane->in_order)
+	if (lane->in_order || lane->is_transactional)
 		lane->next_batch_size = next_batch_size(lane, s);
 	if (s->is_known && size + FRAMING > s->max_message_bytes && j->blame == BLAME_SHARED)
 		j->blame = BLAME_LIKELY;
@@ -111,7 +111,7 @@ static bool is_for_the_key(struct lane *lane, rd_kafka_t *handle, const rd_kafka
 static void explain(struct lane *lane, rd_kafka_t *handle, const rd_kafka_message_t *report,
 	struct judgement *j)
 {
-	if (!lane->is_alone && !lane->in_order)
+	if (!lane->is_alone && !lane->in_order && !lane->is_transactional)
 		return;
 	if (report->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
 		report->err == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE)

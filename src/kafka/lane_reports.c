@@ -57,7 +57,9 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void
 	} else {
 		lane_judge(lane, handle, report, &failed);
 		j = &failed;
-		lane->is_broken = lane->in_order;
+		lane->is_broken = lane->in_order ||
+				  (lane->is_transactional && (j->verdict == VERDICT_REJECTED ||
+								     j->verdict == VERDICT_TOPIC));
 	}
 	note_verdict(lane, report, j);
 	if (lane->ledger != NULL && lane->ledger->burst == word >> LANE_BURST_BITS)

@@ -22,6 +22,7 @@ bool lane_fence(struct lane *lane, const char *id, struct instant deadline, stru
 		producer_abort(lane->producer);
 	producer_free(lane->producer);
 	lane->is_transaction_open = false;
+	lane->batch_size = lane->next_batch_size;
 	lane_make_producer(lane, e);
 	lane->is_fatal = false;
 	if (lane->producer == NULL)

@@ -67,6 +67,12 @@ void ledger_replace(struct ledger *l, size_t slot, const struct ledger *from, si
 	entry->reason = better->reason != NULL ? text_copy(better->reason) : NULL;
 }
 
+void ledger_doubt(struct ledger *l, size_t slot)
+{
+	if (l->entries[slot].verdict == VERDICT_REJECTED)
+		l->entries[slot].verdict = VERDICT_UNKNOWN;
+}
+
 bool ledger_complete(const struct ledger *l)
 {
 	return l->open == 0;

@@ -70,6 +70,9 @@ void ledger_explain(struct ledger *l, size_t slot, int cause, enum blame blame);
  * with its reason, unchanged. */
 void ledger_replace(struct ledger *l, size_t slot, const struct ledger *from, size_t from_slot);
 
+/* A rejection may be because of others: then it is not known whether the message can be stored. */
+void ledger_doubt(struct ledger *l, size_t slot);
+
 /* Whether each slot has a verdict. */
 bool ledger_complete(const struct ledger *l);
 

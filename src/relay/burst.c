@@ -394,8 +394,10 @@ static bool send_in_transaction(struct burst *b, const struct row_outcome *outco
 			rows[n++] = i;
 	if (n > 0)
 		burst_send_again(b, rows, n);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		ledger_replace(&b->ledger, rows[i], &b->attempt, i);
+		ledger_doubt(&b->ledger, rows[i]); /* alone, it was stored */
+	}
 	free(rows);
 	return n > 0 && ledger_all_stored(&b->attempt);
 }

@@ -15,7 +15,8 @@ static bool is_to_blame(const struct burst *b, size_t row, enum blame blame)
 
 /* Which of the rows to send again: those that were rejected together with others.  In order: resend
  * everything from the first row that is not stored, since a late row may be late because of the
- * rejected one.  Stop at a row that was judged alone. */
+ * rejected one.  Stop at a row that was judged alone.  In a transaction, what was not sent any more
+ * after a failure is like what was rejected. */
 static size_t rejected_among(
 	const struct burst *b, const size_t *rows, size_t count, size_t *rejected)
 {
@@ -24,10 +25,11 @@ static size_t rejected_among(
 	for (size_t i = 0; i < count && !is_over; i++) {
 		enum verdict v = b->ledger.entries[rows[i]].verdict;
 		bool is_sole = is_to_blame(b, rows[i], BLAME_SOLE);
-		any = any || v == VERDICT_REJECTED;
+		bool is_failed =
+			v == VERDICT_REJECTED || (v == VERDICT_UNSENT && b->transaction.is_used);
+		any = any || is_failed;
 		is_over = b->in_order && is_sole;
-		if (!is_sole &&
-			(v == VERDICT_REJECTED || (b->in_order && (v != VERDICT_STORED || n > 0))))
+		if (!is_sole && (is_failed || (b->in_order && (v != VERDICT_STORED || n > 0))))
 			rejected[n++] = rows[i];
 	}
 	return any ? n : 0;

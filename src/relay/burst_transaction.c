@@ -192,11 +192,11 @@ static bool recover_slot(struct burst *b, unsigned slot, struct error *e)
 
 /* Also fence a sender that is gone without having prepared anything: consumers that read committed
  * messages wait for what it sent, until the broker aborts its transaction by itself
- * (transaction.timeout.ms).  One worker does that. */
+ * (transaction.timeout.ms). */
 static bool fence_gone(struct burst *b, struct error *e)
 {
 	uint64_t *seen = &b->transaction.seen_slots, used;
-	if (!b->transaction.is_used || b->worker != 0)
+	if (!b->transaction.is_used)
 		return true;
 	if (!store_list_slots(b->store, &used, e))
 		return false;
@@ -264,14 +264,23 @@ static void look_back(struct burst *b)
 {
 	struct transaction *t = &b->transaction;
 	struct error e;
-	if (b->worker != 0 || instant_before(clock_now(), t->next_look))
-		return;
 	bool ok = burst_recover(b, &e);
 	t->next_look = instant_after(clock_now(), ok ? LOOK_RARELY_S : LOOK_AGAIN_S);
 	if (!ok && store_connected(b->store))
 		log_warning("exactly-once: what was prepared with the earlier delivery cannot be "
 			    "ended now, and its signals stay locked: %s",
 			e.text);
+}
+
+void burst_tend(struct burst *b)
+{
+	struct error e;
+	if (instant_before(clock_now(), b->transaction.next_look))
+		return;
+	if (!b->transaction.is_used)
+		look_back(b);
+	else if (!burst_recover(b, &e))
+		log_debug("%s", e.text); /* the next burst, or look, tries it again */
 }
 
 static bool take_slot(struct burst *b, struct error *e)
@@ -304,7 +313,7 @@ bool transaction_ready(struct burst *b, struct error *e)
 {
 	struct transaction *t = &b->transaction;
 	if (!t->is_used) {
-		look_back(b);
+		burst_tend(b);
 		return true;
 	}
 	if (!take_slot(b, e) ||
@@ -404,7 +413,11 @@ bool transaction_finish(struct burst *b, const struct row_outcome *outcomes, siz
 	bool ok;
 	if (sent == 0)
 		return true;
-	if (count_sent(b, outcomes) != sent) {
+	if (store_is_unconfirmed(b->store, &why)) {
+		/* A stand-by that takes over may not have it: nothing may be committed in Kafka. */
+		why.kind = ERROR_DATABASE; /* it is rolled back */
+		ok = decide_in_doubt(b, &why, e);
+	} else if (count_sent(b, outcomes) != sent) {
 		error_set(&why, ERROR_DATABASE, "a sent signal cannot be deleted");
 		ok = decide_in_doubt(b, &why, e);
 	} else if (!commit(b, &why)) {

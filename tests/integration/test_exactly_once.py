@@ -259,6 +259,17 @@ def test_at_least_once_after_exactly_once(
     assert sorted(ids(consume(topic, 10))) == list(range(1, 11))
 
 
+@IS_STORED
+def test_a_daemon_that_has_nothing_to_send_resolves_too(
+        once, signalbus, schema, make_topic, leave_prepared, is_stored):
+    once(model("A", schema.make_signals("t", 10), make_topic(), burst_count=10))
+    leave_prepared(is_stored)
+    once(model("A", schema.table("t"), autoflush=False))
+    signalbus.start("run")
+    schema.wait_until(lambda: not prepared(schema, signalbus.instance), what="resolved")
+    assert schema.count("t") == (0 if is_stored else 10)
+
+
 def test_what_another_role_has_prepared(
         once, signalbus, schema, make_topic, consume, leave_prepared, request):
     """It stays as it is, and so does its number, until that role resolves it."""
@@ -410,6 +421,26 @@ def test_consumers_do_not_wait_for_a_sender_that_is_gone(
     begin = time.monotonic()
     assert ids(consume(topic, 20)) == list(range(1, 21))
     assert time.monotonic() - begin < 30
+
+
+@IN_ORDER
+@pytest.mark.parametrize("bad", [0, 17], ids=["all-good", "some-too-large"])
+def test_good_messages_are_no_dead_letters_because_of_their_batch(
+        once, signalbus, schema, make_topic, consume, order, bad):
+    """Each is accepted alone, and a batch of them is too large for the topic."""
+    topic = make_topic(config={"max.message.bytes": "3000"})
+    table = schema.make_signals("t")
+    schema.execute("INSERT INTO t SELECT n, CASE WHEN n %% NULLIF(%s, 0) = 0 "
+                   "THEN (SELECT string_agg(md5((n * i)::text), '') FROM generate_series(1, 200) i) "
+                   "ELSE repeat('x', 1000) END FROM generate_series(1, 60) n", bad)
+    once(model("A", table, topic, burst_count=9, on_reject="dead-letter", **order),
+         dead_letter_table=schema.table("dead"))
+    schema.execute(signalbus("triggers").expect(0).stdout)
+    signalbus("flushordered" if order else "flushmany").expect(0)
+    rejected = [n for n in range(1, 61) if bad and n % bad == 0]
+    assert [n for n, in schema.execute("SELECT (signal->>'id')::int FROM dead ORDER BY 1")] == rejected
+    assert sorted(ids(consume(topic, 60 - len(rejected)))) == [
+        n for n in range(1, 61) if n not in rejected]
 
 
 def test_no_transaction_is_left_to_prepare(once, signalbus, schema, make_topic, consume):

@@ -109,6 +109,18 @@ START_TEST(a_number_that_cannot_be_stored_fails_the_burst)
 END_TEST
 
 /* After some of its rows have been sent. */
+START_TEST(what_no_standby_has_is_not_committed_in_kafka)
+{
+	begin_once(3);
+	script.is_unconfirmed = true;
+	ck_assert(!run_once());
+	check_calls("take fence read begin prepare number forget fence read read ROLLBACK");
+	ck_assert_int_eq(world.error.kind, ERROR_DATABASE); /* not done all the same */
+	ck_assert_uint_eq(world.result.sent, 0);
+	end_once();
+}
+END_TEST
+
 START_TEST(a_claim_that_fails_midway_leaves_nothing_open)
 {
 	begin_once(3);
@@ -252,7 +264,7 @@ START_TEST(what_an_earlier_configuration_left_is_decided)
 	once.stored = 50;
 	leave(3, 50, 5);
 	ck_assert(run_once());
-	check_calls(_i == 0 ? "borrow fence read COMMIT return" : "");
+	check_calls("borrow fence read COMMIT return");
 	ck_assert(run_once());
 	check_calls("");
 	end_once();
@@ -281,6 +293,7 @@ int main(void)
 		{ after_doubt_it_fences_reads_and_then_decides, COUNT(doubts), 0 },
 		{ without_an_answer_it_stays_prepared_until_there_is_one, 1, 0 },
 		{ a_number_that_cannot_be_stored_fails_the_burst, 1, 0 },
+		{ what_no_standby_has_is_not_committed_in_kafka, 1, 0 },
 		{ a_claim_that_fails_midway_leaves_nothing_open, 1, 0 },
 		{ a_rejected_message_is_found_in_transactions_that_are_aborted, 1, 0 },
 		{ what_the_broker_stores_without_the_rest_is_not_deleted, 1, 0 },
