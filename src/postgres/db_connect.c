@@ -156,6 +156,10 @@ bool db_check(const char *conninfo, struct error *e)
 		ok = check_uri(conninfo, e);
 	else if (strchr(conninfo, '=') != NULL || strstr(conninfo, "://") != NULL)
 		ok = check_list(conninfo, e);
+	else if (strpbrk(conninfo, ":@/") != NULL) /* the server would quote a part of it */
+		ok = error_set(e, ERROR_CONFIG,
+			"database: it is neither a list of NAME=VALUE nor a URI (its text is not "
+			"shown, since it may have a password); a URI begins with postgresql://");
 	return ok && check_options(conninfo, e);
 }
 

@@ -37,7 +37,7 @@ def grant(postgres, **variables):
 
 
 def privileges(schema, role):
-    return [line for line, in schema.execute(PRIVILEGES, f'"{role}"', f"%{schema}%", "t%")]
+    return [line for line, in schema.execute(PRIVILEGES, f'"{role}"', f"%{schema}%", "t2%")]
 
 
 def test_the_role_can_do_everything(signalbus, schema, postgres, make_topic, bus):

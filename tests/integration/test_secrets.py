@@ -50,3 +50,11 @@ def test_of_the_database(signalbus, database):
 def test_of_kafka(signalbus, setting):
     text = setting.replace("{}", SECRET).replace("{{", "{").replace("}}", "}")
     assert leaked(signalbus, configuration("host=127.0.0.1 port=1", text)) == set()
+
+
+@pytest.mark.parametrize("database", ["postgresql:/u:{}@h/db", "u:{}@h:5432/db"])
+def test_of_what_would_be_the_name_of_a_database(signalbus, database):
+    """The server would quote it."""
+    signalbus.write(configuration(database.replace("{}", SECRET), ""))
+    run = signalbus("check", "--config-only").expect(78)
+    assert "neither a list of NAME=VALUE nor a URI" in run.stderr and SECRET not in run.stderr
