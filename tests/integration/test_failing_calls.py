@@ -175,7 +175,7 @@ def test_descriptors_run_out(signalbus, schema, rounds):
     assert list(statuses.values())[:2] == [78, 1] and statuses[limit] == 0
 
 
-@pytest.mark.parametrize("limit", ["80", "80:4096"])
+@pytest.mark.parametrize("limit", ["64", "64:4096"])
 def test_too_few_descriptors_for_all_producers(signalbus, schema, make_topic, consume, limit):
     """Workers without a connection use the producers of others.  A soft limit is no limit."""
     schema.make_signals("t", 2000)
@@ -184,6 +184,6 @@ def test_too_few_descriptors_for_all_producers(signalbus, schema, make_topic, co
     command = ["prlimit", f"--nofile={limit}", *signalbus.command(("flushmany", "-j", "16"))]
     run = signalbus.start(command=command).finish(30).expect(0)
     warned = "the producers of some workers cannot reach the broker: " in run.stderr
-    assert warned == (limit == "80"), run
+    assert warned == (limit == "64"), run
     assert schema.count("t") == 0
     consume(topic, 2000)
