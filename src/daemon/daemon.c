@@ -395,7 +395,7 @@ static void serve_by_time(struct worker *w, size_t model)
 			models[plain++] = models[i];
 		else if (models[i] != model)
 			queue_done(w->daemon->queue, models[i], QUEUE_LATER, 0);
-	if (count > 0)
+	if (plain > 0) /* otherwise none was described in this session */
 		poll_together(w, models, plain);
 	if (count == 0 || !store_is_plain(w->store, model))
 		serve(w, model, QUEUE_TIME);

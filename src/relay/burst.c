@@ -410,9 +410,7 @@ static void send_others(struct burst *b)
 	t->is_whole = ledger_all_stored(&b->ledger);
 	if (t->is_whole)
 		return;
-	t->is_probe = true;
 	burst_isolate(b);
-	t->is_probe = false;
 	struct row_outcome *outcomes = memory_new(b->claim.count, sizeof *outcomes);
 	ledger_decide(&b->ledger, rules_for(b), outcomes);
 	t->is_whole = send_in_transaction(b, outcomes);

@@ -18,7 +18,6 @@ struct transaction {
 	bool is_unresolved;   /* fence, and decide what is prepared, before the next burst */
 	int64_t number;       /* of the current burst */
 	char topic[256];      /* that the number is stored for */
-	bool is_probe;        /* the open transaction is only to find out what is rejected */
 	bool is_whole;        /* all messages that count are stored in the open transaction … */
 	bool has_number;      /* … and the number; or else … */
 	struct error failure; /* … why not */
