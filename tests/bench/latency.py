@@ -55,7 +55,7 @@ def make_dead_rows(world, backlog):
 
 def write_and_consume(world, backlog, rate, seconds):
     """Commits of new rows; their ids follow on those of dead rows and of earlier commits."""
-    command = world.tool("latency", world.conninfo, backlog.table, world.kafka.bootstrap,
+    command = world.tool("latency", world.owner_conninfo, backlog.table, world.kafka.bootstrap,
                          backlog.topic, rate, seconds, WRITERS[rate], backlog.next_id)
     timing = measure.run(world, command)
     backlog.next_id += ID_STEP

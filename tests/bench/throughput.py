@@ -16,7 +16,7 @@ def ceiling(world, options, method, burst, connections):
     """The database alone."""
     rows = options.rows(ROWS[burst])
     with world.backlog(rows, with_topic=False) as backlog:
-        command = world.tool("ceiling", world.conninfo, backlog.table, method, burst, connections)
+        command = world.tool("ceiling", world.owner_conninfo, backlog.table, method, burst, connections)
         timing = measure.run(world, command, rows)
         count, _, seconds = timing.output.split()
         backlog.check_empty()

@@ -120,6 +120,11 @@ class World:
         """Over the socket in the file system: what a service on the same host would use."""
         return self.postgres.conninfo(host=self.postgres.sockets)
 
+    @property
+    def owner_conninfo(self):
+        """For tools that do what signalbus may not: write signals, change their tables."""
+        return self.postgres.conninfo(host=self.postgres.sockets, user="postgres")
+
     def template(self, rows):
         """A table with at least this number of rows to copy from; it is made once."""
         have = self.value("SELECT coalesce(max(reltuples), 0)::bigint FROM pg_class "
