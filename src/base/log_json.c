@@ -38,9 +38,7 @@ static char *print(const char *time, const char *level, const char *message)
 	cJSON_Delete(object);
 	if (json == NULL)
 		abort();
-	char *shown = utf8_shown(json); /* DEL and C1, which cJSON does not escape */
-	free(json);
-	return shown;
+	return utf8_shown_json(json);
 }
 
 size_t log_json(char *line, const char *time, const char *level, const char *message)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The representation of a character or a byte is no longer than this, with a NUL. */
@@ -57,18 +58,46 @@ const char *utf8_invalid(const char *text)
 	return NULL;
 }
 
+/* Characters above U+001F that control a terminal, begin a line, or change the order in which other
+ * characters are displayed (Bidi_Control of the Unicode standard), so that text looks like another
+ * one. */
+static const struct {
+	unsigned first, last;
+} controls[] = {
+	{ 0x7F, 0x9F },
+	{ 0x061C, 0x061C },
+	{ 0x200E, 0x200F },
+	{ 0x2028, 0x202E },
+	{ 0x2066, 0x2069 },
+};
+
+/* The code point of the character of length bytes, if it is one of these; 0: it is none. */
+static unsigned control(const char *text, size_t length)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	unsigned code = length == 1   ? s[0]
+			: length == 2 ? (s[0] & 0x1FU) << 6 | (s[1] & 0x3FU)
+			: length == 3 ? (s[0] & 0xFU) << 12 | (s[1] & 0x3FU) << 6 | (s[2] & 0x3FU)
+				      : 0;
+	for (size_t i = 0; i < sizeof controls / sizeof controls[0]; i++)
+		if (code >= controls[i].first && code <= controls[i].last)
+			return code;
+	return 0;
+}
+
 /* Write the representation of the character, or the byte, that text begins with.  Returns how many
- * bytes of text that was.  DEL and U+0080 to U+009F are shown as in JSON. */
+ * bytes of text that was.  Control characters above U+001F are shown as in JSON. */
 static size_t show_character(char shown[SHOWN_BYTES], const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
 	size_t length = utf8_length(text);
+	unsigned code = control(text, length);
 	if (s[0] == '\n' || s[0] == '\r' || s[0] == '\t')
 		snprintf(shown, SHOWN_BYTES, "\\%c", s[0] == '\n' ? 'n' : s[0] == '\r' ? 'r' : 't');
 	else if (length == 0 || s[0] < ' ')
 		snprintf(shown, SHOWN_BYTES, "\\x%02x", s[0]);
-	else if (s[0] == 0x7F || (s[0] == 0xC2 && s[1] < 0xA0))
-		snprintf(shown, SHOWN_BYTES, "\\u%04x", s[length - 1]);
+	else if (code != 0)
+		snprintf(shown, SHOWN_BYTES, "\\u%04x", code & 0xFFFF);
 	else
 		snprintf(shown, SHOWN_BYTES, "%.*s", (int)length, text);
 	return length > 0 ? length : 1;
@@ -100,6 +129,23 @@ char *utf8_shown(const char *text)
 	char *shown = memory_new(size, 1);
 	utf8_show(shown, size, text);
 	return shown;
+}
+
+char *utf8_shown_json(char *json)
+{
+	struct text shown = { 0 };
+	text_add(&shown, "", 0);
+	for (const char *s = json; *s != '\0';) {
+		size_t length = utf8_length(s);
+		unsigned code = control(s, length);
+		if (code != 0)
+			text_addf(&shown, "\\u%04x", code);
+		else
+			text_add(&shown, s, length > 0 ? length : 1);
+		s += length > 0 ? length : 1;
+	}
+	free(json);
+	return shown.text;
 }
 
 void utf8_mark_cut(char *text, size_t size)

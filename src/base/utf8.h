@@ -13,13 +13,17 @@ size_t utf8_length(const char *text);
 const char *utf8_invalid(const char *text);
 
 /* Write text, which may contain any bytes, into the size bytes (at least 4) of to, as one line that
- * a terminal, the journal or a line reader cannot misinterpret: control characters and invalid
- * UTF-8 become \n, \t, \x1b, \u007f.  What does not fit is replaced by "…".  Returns the length,
- * without the NUL at the end. */
+ * a terminal, the journal or a line reader cannot misinterpret: control characters, those that
+ * change the direction of text, and invalid UTF-8 become \n, \t, \x1b, \u007f.  What does not fit
+ * is replaced by "…".  Returns the length, without the NUL at the end. */
 size_t utf8_show(char *to, size_t size, const char *text);
 
 /* The same for the whole text, to be freed. */
 char *utf8_shown(const char *text);
+
+/* The same JSON document, which is UTF-8, for a terminal: its strings have those characters
+ * escaped that JSON allows and utf8_show() escapes.  Frees json; to be freed. */
+char *utf8_shown_json(char *json);
 
 /* Mark text, which was truncated to fill size bytes with its NUL, with "…" at its end, and remove
  * an incomplete character before it. */

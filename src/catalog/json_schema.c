@@ -1,6 +1,7 @@
 #include "catalog/json_schema.h"
 
 #include "base/text.h"
+#include "base/utf8.h"
 
 #include <cjson/cJSON.h>
 #include <stdlib.h>
@@ -228,5 +229,5 @@ char *schema_print(const struct model *m, const struct facts *f, struct error *e
 	if (text == NULL)
 		abort();
 	cJSON_Delete(document);
-	return text;
+	return utf8_shown_json(text);
 }

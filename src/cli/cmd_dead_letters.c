@@ -66,10 +66,9 @@ static void print_json_page(const struct chosen *c, const struct rows *page)
 			cJSON_AddItemToObject(letter, members[column].name,
 				members[column].is_json ? json_embedded(value) : json_text(value));
 		}
-		char *text = cJSON_PrintUnformatted(letter);
+		char *text = json_line(letter);
 		printf("%s%s", (*c->printed)++ > 0 ? "," : "", text);
 		free(text);
-		cJSON_Delete(letter);
 	}
 }
 

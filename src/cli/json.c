@@ -38,12 +38,18 @@ cJSON *json_embedded(const char *text)
 	return value;
 }
 
-int json_print(cJSON *document)
+char *json_line(cJSON *document)
 {
 	char *text = cJSON_PrintUnformatted(document);
 	cJSON_Delete(document);
 	if (text == NULL)
 		abort();
+	return utf8_shown_json(text);
+}
+
+int json_print(cJSON *document)
+{
+	char *text = json_line(document);
 	puts(text);
 	free(text);
 	return command_finish_output();

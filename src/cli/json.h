@@ -19,6 +19,9 @@ cJSON *json_count(size_t count);
 /* JSON from PostgreSQL, unchanged, so that numbers keep every digit; a string if it is no JSON. */
 cJSON *json_embedded(const char *text);
 
+/* The text of a document, in one line, for a terminal, too; to be freed.  Frees the document. */
+char *json_line(cJSON *document);
+
 /* Print a document, in one line, and free it.  Returns the exit status. */
 int json_print(cJSON *document);
 

@@ -125,6 +125,10 @@ def test_rows_forge_no_lines(signalbus, schema, make_topic):
     columns = line.split("\t")
     assert len(columns) == 5 and json.loads(columns[3]) == {"key": key}
     assert columns[4] == r"e\n99\tA\x1b[2J\u009b" and line.isascii()
+    document = signalbus("dead-letters", "--json").expect(0).stdout
+    [letter] = json.loads(document)["dead_letters"]
+    assert letter["signal"]["key"] == key and letter["key"] == {"key": key}
+    assert letter["error"] == "e\n99\tA\x1b[2J\u009b" and document.isascii()
 
 
 def test_a_reader_that_stalls_from_the_start(signalbus, schema, make_topic):

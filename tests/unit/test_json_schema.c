@@ -96,7 +96,7 @@ START_TEST(comments_and_lengths)
 {
 	struct fixture f;
 	struct error e;
-	char about_table[] = "Orders", about_column[] = "The\"kind\"";
+	char about_table[] = "Orders", about_column[] = "The\"kind\"\x7F";
 	const struct told_column columns[] = { { "c", TEXT_OID, "t" } };
 	struct column_facts column = { true, 7, about_column };
 	struct facts facts = { about_table, &column, 1, NULL, 0 };
@@ -106,7 +106,7 @@ START_TEST(comments_and_lengths)
 	remove_spaces(schema);
 	ck_assert_ptr_nonnull(strstr(schema, "\"description\":\"Orders\",\"type\":\"object\""));
 	ck_assert_ptr_nonnull(strstr(schema, "{\"c\":{\"type\":[\"string\"],\"maxLength\":7,"
-					     "\"description\":\"The\\\"kind\\\"\"}}"));
+					     "\"description\":\"The\\\"kind\\\"\\u007f\"}}"));
 	free(schema);
 	model_free(m);
 }

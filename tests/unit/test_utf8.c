@@ -24,6 +24,10 @@ static const struct {
 	{ "\x01\x1b", "\\x01\\x1b", "\\x01" CUT },
 	{ "\x7f", "\\u007f", "\\u007f" },
 	{ "\xC2\x80\xC2\x9F\xC2\xA0", "\\u0080\\u009f\xC2\xA0", CUT },
+	{ "\xD8\x9C\xE2\x80\x8E", "\\u061c\\u200e", CUT },
+	{ "\xE2\x80\xA8\xE2\x80\xAE", "\\u2028\\u202e", CUT },
+	{ "\xE2\x81\xA6\xE2\x81\xA9", "\\u2066\\u2069", CUT },
+	{ "\xE2\x80\x8D\xE2\x80\xAF", "\xE2\x80\x8D\xE2\x80\xAF", "\xE2\x80\x8D\xE2\x80\xAF" },
 	{ "\x80z\xC3", "\\x80z\\xc3", "\\x80" CUT },
 	{ "\\n", "\\n", "\\n" },
 };
@@ -36,6 +40,24 @@ START_TEST(text_is_shown_on_one_line)
 	free(shown);
 	ck_assert_uint_eq(utf8_show(in_8, sizeof in_8, texts[_i].text), strlen(texts[_i].in_8));
 	ck_assert_str_eq(in_8, texts[_i].in_8);
+}
+END_TEST
+
+/* JSON, and the same value for a terminal. */
+static const struct {
+	const char *json, *shown;
+} documents[] = {
+	{ "", "" },
+	{ "{\n\t\"a\": \"\\n\\u001b\"\n}", "{\n\t\"a\": \"\\n\\u001b\"\n}" },
+	{ "\"\x7F \xC2\x9Bm\"", "\"\\u007f \\u009bm\"" },
+	{ "\"\xE2\x80\xAE\xF0\x9F\x98\x80\"", "\"\\u202e\xF0\x9F\x98\x80\"" },
+};
+
+START_TEST(json_is_shown_as_the_same_value)
+{
+	char *shown = utf8_shown_json(strdup(documents[_i].json));
+	ck_assert_str_eq(shown, documents[_i].shown);
+	free(shown);
 }
 END_TEST
 
@@ -111,6 +133,7 @@ int main(void)
 {
 	const struct test tests[] = {
 		{ text_is_shown_on_one_line, COUNT(texts), 0 },
+		{ json_is_shown_as_the_same_value, COUNT(documents), 0 },
 		{ any_bytes_are_safe, 1, 0 },
 		{ the_first_byte_that_is_no_character_is_found, 1, 0 },
 		{ what_was_cut_is_marked, 1, 0 },
