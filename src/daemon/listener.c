@@ -79,15 +79,6 @@ static void on_notification(void *arg, const char *payload)
 			queue_announce(l->queue, i);
 }
 
-/* Receive notifications until the deadline, or until the listener is stopped. */
-static bool hear(struct listener *l, struct instant deadline, struct error *e)
-{
-	struct db_listening listening = {
-		.wake_fd = l->stop_fd, .deadline = deadline, .notify = on_notification, .arg = l
-	};
-	return db_listen(l->db, &listening, e);
-}
-
 /* The name in the notifications of a model's table, and whether a trigger sends them. */
 static bool look_up(struct listener *l, size_t model, bool *has_trigger, struct error *e)
 {
@@ -192,7 +183,8 @@ static bool test_self(struct listener *l, struct error *e)
 	while (!l->proven && !stopping(l) && instant_before(clock_now(), deadline)) {
 		eventfd_t ignored; /* otherwise, a worker that wakes the listener makes it deaf */
 		eventfd_read(l->stop_fd, &ignored);
-		if (!hear(l, instant_earlier(deadline, instant_after(clock_now(), 0.02)), e))
+		if (!db_listen(l->db, l->stop_fd,
+			    instant_earlier(deadline, instant_after(clock_now(), 0.02)), e))
 			return false;
 	}
 	if (!l->proven && !stopping(l))
@@ -222,7 +214,7 @@ static bool listen_on(struct listener *l, struct error *e)
 	while (!stopping(l)) {
 		struct db_call ping = { .sql = "SELECT" };
 		eventfd_t ignored;
-		if (!hear(l, instant_after(clock_now(), PING_S), e))
+		if (!db_listen(l->db, l->stop_fd, instant_after(clock_now(), PING_S), e))
 			return false;
 		eventfd_read(l->stop_fd, &ignored);
 		if (!health_has_worker(l->health))
@@ -298,6 +290,7 @@ struct listener *listener_start(const struct config *config, struct run_queue *q
 	l->health = health;
 	l->pauses = pauses;
 	l->db = db_new(config->login, config->timeout);
+	db_set_ear(l->db, &(struct db_ear){ on_notification, l });
 	l->relations = memory_new(config->model_count, sizeof *l->relations);
 	l->connecting = retry_new(INFINITY, clock_now());
 	l->jitter[0] = (unsigned short)(clock_now().ns >> 8);

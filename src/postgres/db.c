@@ -116,27 +116,38 @@ bool db_silent(struct db *db, struct instant since, struct error *e)
 	return give_up(db, reason, e);
 }
 
-static void take_notifications(struct db *db, const struct db_listening *l)
+void db_set_ear(struct db *db, const struct db_ear *ear)
 {
-	for (PGnotify *n; (n = PQnotifies(db->conn)) != NULL; PQfreemem(n))
-		l->notify(l->arg, n->extra);
+	db->ear = *ear;
 }
 
-bool db_listen(struct db *db, const struct db_listening *l, struct error *e)
+static void take_notifications(struct db *db)
+{
+	for (PGnotify *n; (n = PQnotifies(db->conn)) != NULL; PQfreemem(n))
+		if (db->ear.notify != NULL)
+			db->ear.notify(db->ear.arg, n->extra);
+}
+
+bool db_consume(struct db *db)
+{
+	if (!PQconsumeInput(db->conn))
+		return false;
+	take_notifications(db);
+	return true;
+}
+
+bool db_listen(struct db *db, int wake_fd, struct instant deadline, struct error *e)
 {
 	struct pollfd fds[] = { { .fd = PQsocket(db->conn), .events = POLLIN },
-		{ .fd = l->wake_fd, .events = POLLIN } };
-	take_notifications(db, l); /* that arrived with an answer */
+		{ .fd = wake_fd, .events = POLLIN } };
+	take_notifications(db); /* that arrived with an answer */
 	for (;;) {
-		int ms = instant_poll_ms(l->deadline, clock_now());
+		int ms = instant_poll_ms(deadline, clock_now());
 		int ready = poll(fds, 2, ms);
 		if (ms == 0 || fds[1].revents != 0)
 			return true;
-		if (ready <= 0)
-			continue;
-		if (!PQconsumeInput(db->conn))
+		if (ready > 0 && !db_consume(db))
 			return db_lost(db, e);
-		take_notifications(db, l);
 	}
 }
 

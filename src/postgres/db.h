@@ -153,17 +153,17 @@ struct db_call db_role_path(struct db *db);
  * as one that looks up the names that they wrote. */
 bool db_call_as_role(struct db *db, struct db_call call, struct instant deadline, struct error *e);
 
-/* The arguments of db_listen(). */
-struct db_listening {
-	int wake_fd; /* readable: return at once */
-	struct instant deadline;
+/* What to do with the payload of a notification, during any call that waits for the server: they
+ * are not kept, since everybody may send many.  Without it they are dropped. */
+struct db_ear {
 	void (*notify)(void *arg, const char *payload);
 	void *arg;
 };
+void db_set_ear(struct db *db, const struct db_ear *ear);
 
-/* Call notify for each notification, until the deadline or until wake_fd is readable.  Returns
- * false with e if the session is lost. */
-bool db_listen(struct db *db, const struct db_listening *l, struct error *e);
+/* Receive notifications until the deadline, or until wake_fd is readable.  Returns false with e if
+ * the session is lost. */
+bool db_listen(struct db *db, int wake_fd, struct instant deadline, struct error *e);
 
 /* Add the version of libpq, such as "15.6"; and what it was built with, if it says so: "
  * (OpenSSL)". */

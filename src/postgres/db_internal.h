@@ -39,12 +39,17 @@ struct db {
 	struct instant left;            /* … then; 0: none */
 	size_t unanswered[DB_RUNS_MAX]; /* of each run that is sent, oldest first: its calls … */
 	size_t run_count;               /* … and the number of these runs */
+	struct db_ear ear;
 	bool in_doubt; /* libpq itself has failed: the state of the session is unknown */
 };
 
 /* Wait until the socket is ready for events.  Returns false at the deadline or, with or_stop, when
  * the process is asked to stop. */
 bool db_wait(struct db *db, short events, struct instant deadline, bool or_stop);
+
+/* Take what has arrived, with the notifications in it: libpq would keep them all.  Returns false if
+ * the connection is lost. */
+bool db_consume(struct db *db);
 
 /* Connect to the first address with a suitable server; the session keeps the server's settings.
  * *deadline is put off by the time that it takes to read the credentials.

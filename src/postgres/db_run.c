@@ -101,7 +101,7 @@ static bool next_result(struct db *db, struct instant deadline, PGresult **resul
 			return db_lost(db, e);
 		if (!await(db, unsent > 0 ? POLLIN | POLLOUT : POLLIN, deadline, e))
 			return false;
-		if (!PQconsumeInput(db->conn))
+		if (!db_consume(db))
 			return db_lost(db, e);
 		unsent = PQflush(db->conn);
 	}

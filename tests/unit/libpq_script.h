@@ -29,11 +29,12 @@ enum step_kind {
 	END,    /* of a call's results */
 	SYNCED, /* the answer to SYNC */
 	/* What waiting for it meets: */
-	LATER,   /* input, after a while */
-	UNSENT,  /* room for output */
-	SILENCE, /* nothing until its deadline */
-	STOP,    /* the process is asked to stop */
-	NOTICE,  /* input, after a notice */
+	LATER,    /* input, after a while */
+	UNSENT,   /* room for output */
+	SILENCE,  /* nothing until its deadline */
+	STOP,     /* the process is asked to stop */
+	NOTICE,   /* input, after a notice */
+	NOTIFIED, /* input: notifications */
 	/* What has become of the connection: */
 	NO_OUTPUT,
 	NO_INPUT,
@@ -67,7 +68,8 @@ struct pg_result {
 
 struct step {
 	enum step_kind kind;
-	const char *text; /* of the statement, or its name; of a notice */
+	const char *text; /* of the statement, or its name; of a notice, or a notification … */
+	unsigned count;   /* … and of how many of these */
 	bool fails;
 	struct pg_result result;
 };
@@ -76,8 +78,10 @@ struct pg_conn {
 	const struct step *next;
 	bool is_bad, is_stopped;
 	int64_t now_ns;
-	short events;         /* that were waited for last */
-	unsigned results;     /* that were not cleared yet */
+	short events;                               /* that were waited for last */
+	unsigned results;                           /* that were not cleared yet */
+	unsigned notifications, most_notifications; /* that libpq has, and had */
+	const char *payload;
 	unsigned single_rows; /* calls that get rows one by one */
 	const char *in_hot_standby, *read_only;
 	char *notice; /* the session's */
@@ -167,6 +171,22 @@ int PQconsumeInput(PGconn *conn)
 		return 1;
 	server.is_bad = take_step(NO_INPUT) != NULL;
 	return 0;
+}
+
+PGnotify *PQnotifies(PGconn *conn)
+{
+	static PGnotify notification;
+	ck_assert_ptr_eq(conn, &server);
+	if (server.notifications == 0)
+		return NULL;
+	server.notifications--;
+	notification.extra = (char *)(uintptr_t)server.payload;
+	return &notification;
+}
+
+void PQfreemem(void *p)
+{
+	(void)p;
 }
 
 PGresult *PQgetResult(PGconn *conn)
@@ -369,6 +389,12 @@ int scripted_poll(struct pollfd *fds, nfds_t count, int ms)
 		fds[0].revents = POLLIN;
 	if (step->kind == NOTICE)
 		snprintf(server.notice, server.notice_size, "%s", step->text);
+	if (step->kind == NOTIFIED) {
+		server.payload = step->text;
+		server.notifications += step->count;
+		if (server.notifications > server.most_notifications)
+			server.most_notifications = server.notifications;
+	}
 	if (step->kind == NO_INPUT)
 		server.next--; /* which reading it finds */
 	return 1;

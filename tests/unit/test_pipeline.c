@@ -538,6 +538,28 @@ START_TEST(a_session_that_is_not_set_up_is_neither_cancelled_nor_left)
 }
 END_TEST
 
+static void hear(void *arg, const char *payload)
+{
+	ck_assert_str_eq(payload, arg);
+	world.told++;
+}
+
+/* Everybody may send many, and libpq keeps them until they are taken. */
+START_TEST(notifications_are_not_kept_while_an_answer_is_awaited)
+{
+	static const struct step script[] = { ASKED,
+		{ .kind = NOTIFIED, .text = "x", .count = 100 },
+		{ .kind = NOTIFIED, .text = "x", .count = 100 }, ROWS_END, ANSWERED };
+	begin(script);
+	if (_i == 1)
+		db_set_ear(world.db, &(struct db_ear){ hear, "x" });
+	ck_assert(run(&selects, 1));
+	ck_assert_uint_eq(server.most_notifications, 100);
+	ck_assert_uint_eq(world.told, _i == 1 ? 200 : 0);
+	end(true);
+}
+END_TEST
+
 static const struct {
 	bool heeds;
 	enum error_kind kind; /* ERROR_NONE: it works */
@@ -823,6 +845,7 @@ int main(void)
 		{ what_is_late_is_cancelled, COUNT(late), 0 },
 		{ lateness_and_its_reason_end_with_a_run, 1, 0 },
 		{ a_session_that_is_not_set_up_is_neither_cancelled_nor_left, 1, 0 },
+		{ notifications_are_not_kept_while_an_answer_is_awaited, 2, 0 },
 		{ a_stop_cancels_what_heeds_it, COUNT(stops), 0 },
 		{ a_stop_ends_with_its_run, 1, 0 },
 		{ after_a_stop_nothing_that_heeds_it_begins, 1, 0 },
