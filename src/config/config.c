@@ -281,6 +281,8 @@ static void read_tree(struct reader *r, const char *content)
 		explain_failure(r, content, folder);
 		return;
 	}
+	if (!file_check_sources(tree, r->problems))
+		return;
 	value_set_presets(&top_settings, r->config);
 	read_defaults(r, config_root_setting(tree));
 	read_group(r, config_root_setting(tree), &top_settings, r->config);

@@ -130,9 +130,10 @@ char *file_read(const char *path, enum file_kind kind, struct problems *problems
 	return NULL;
 }
 
-/* As libconfig 1.5 forms it. */
+/* As libconfig 1.5 forms it: a backslash is left out, and the character after it taken as it is. */
 char *file_included(const char *line, const char *folder)
 {
+	struct text path = { 0 };
 	static const char word[] = "@include";
 	line += strspn(line, " \t");
 	if (strncmp(line, word, sizeof word - 1) != 0)
@@ -142,8 +143,13 @@ char *file_included(const char *line, const char *folder)
 	line += blanks;
 	if (blanks == 0 || *line != '"')
 		return NULL;
-	int length = (int)strcspn(line + 1, "\"\n");
-	return text_format("%s/%.*s", folder, length, line + 1);
+	text_addf(&path, "%s/", folder);
+	for (line++; *line != '"' && *line != '\n' && *line != '\0'; line++) {
+		if (*line == '\\' && line[1] != '\n' && line[1] != '\0')
+			line++;
+		text_add(&path, line, 1);
+	}
+	return path.text;
 }
 
 static bool check_includes(
@@ -189,6 +195,35 @@ static bool check_includes(
 void file_check_includes(const char *content, const char *folder, struct problems *problems)
 {
 	check_includes(content, folder, 0, problems);
+}
+
+/* Before 1.7, libconfig notes the name of a file as it is written, without its folder. */
+static bool check_source_file(const config_t *tree, const char *name, struct problems *problems)
+{
+	bool is_path = LIBCONFIG_VER_MAJOR > 1 || LIBCONFIG_VER_MINOR >= 7;
+	char *path = is_path ? text_copy(name)
+			     : text_format("%s/%s", config_get_include_dir(tree), name);
+	int fd = open_file((struct place){ path, 0 }, FILE_INCLUDED, problems);
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return fd >= 0;
+}
+
+/* A setting, and those in it; parent: the file around it, which has been checked. */
+static bool check_source(const config_setting_t *s, const char *parent, struct problems *problems)
+{
+	const char *file = config_setting_source_file(s);
+	int count = config_setting_is_aggregate(s) ? config_setting_length(s) : 0;
+	bool ok = file == NULL || file == parent || check_source_file(s->config, file, problems);
+	for (int i = 0; ok && i < count; i++)
+		ok = check_source(config_setting_get_elem(s, (unsigned)i), file, problems);
+	return ok;
+}
+
+bool file_check_sources(const config_t *tree, struct problems *problems)
+{
+	return check_source(config_root_setting(tree), NULL, problems);
 }
 
 bool file_explain_include(

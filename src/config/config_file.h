@@ -6,6 +6,7 @@
 #define SIGNALBUS_CONFIG_FILE_H
 
 #include "base/problems.h"
+#include "config/config_value.h"
 
 #include <stdbool.h>
 
@@ -26,6 +27,10 @@ char *file_included(const char *line, const char *folder);
 
 /* Add problems of included files that libconfig's scanner does not survive, or cannot explain. */
 void file_check_includes(const char *content, const char *folder, struct problems *problems);
+
+/* Check once more the files from which libconfig took the settings of tree: its own notion of which
+ * files are included counts.  Returns false with a problem. */
+bool file_check_sources(const config_t *tree, struct problems *problems);
 
 /* If the file that the line at of content includes cannot be opened, add which, and why.  Returns
  * false, and adds nothing, otherwise. */

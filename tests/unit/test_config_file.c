@@ -88,6 +88,34 @@ START_TEST(a_file_that_others_may_write_is_refused)
 }
 END_TEST
 
+/* How @include writes its name, and the name in the folder. */
+static const struct {
+	const char *written, *name;
+} odd_names[] = { { "x\\\"y", "x\"y" }, { "x\\\\y", "x\\y" }, { "x\\\\\\\"", "x\\\"" },
+	{ "x\ny", "x\ny" } };
+
+/* libconfig decides which file is included; a quotation mark in its name hides it from nobody. */
+START_TEST(a_file_with_an_odd_name_is_refused)
+{
+	struct fixture f;
+	fixture_init(&f);
+	char *content = text_format(KAFKA MODELS "@include \"%s\"\n", odd_names[_i].written);
+	fixture_write(&f, "bus.conf", content);
+	fixture_write(&f, odd_names[_i].name, "timeout = 5.0;\n");
+	char *path = fixture_path(&f, odd_names[_i].name);
+	ck_assert_int_eq(chmod(path, 0666), 0);
+	fixture_load(&f);
+	ck_assert_uint_eq(f.problems.count, 1);
+	ck_assert_ptr_nonnull(strstr(f.problems.lines[0], "others may change it"));
+	ck_assert_int_eq(chmod(path, 0600), 0);
+	problems_free(&f.problems);
+	fixture_expect(&f, content, "");
+	free(path);
+	free(content);
+	fixture_free(&f);
+}
+END_TEST
+
 START_TEST(a_file_of_another_user_is_refused)
 {
 	struct fixture f;
@@ -218,6 +246,7 @@ int main(void)
 		{ a_file_that_others_may_write_is_refused, COUNT(modes), 0 },
 		{ a_file_of_another_user_is_refused, 1, 0 },
 		{ a_file_that_others_may_replace_is_refused, COUNT(folders), 0 },
+		{ a_file_with_an_odd_name_is_refused, COUNT(odd_names), 0 },
 		{ what_is_included_is_a_regular_file, 1, 0 },
 		{ a_pipe_that_nobody_writes_to_is_given_up, 1, 0 },
 		{ properties_that_execute_code_have_to_be_allowed, 1, 0 },
