@@ -51,6 +51,23 @@ char *catalog_find_signal_tables(
 bool catalog_dead_letters(struct db *db, const struct config *config, struct instant deadline,
 	char **name, struct error *e);
 
+/* The tables signalbus_paused that belong to signal tables (an array of oids), each in their
+ * schema: their names, quoted for SQL, and whether they exist.  Returns NULL with e also if one
+ * cannot be used to do so, because of its owner or of privileges.  Blocks until deadline.
+ * (catalog_pauses.c) */
+#define PAUSES_READ   "read"
+#define PAUSES_PAUSE  "pause"
+#define PAUSES_RESUME "resume"
+enum { PAUSE_TABLE_NAME, PAUSE_TABLE_EXISTS, PAUSE_TABLE_PROBLEM };
+struct rows *catalog_pause_tables(
+	struct db *db, const char *oids, const char *use, struct instant deadline, struct error *e);
+
+/* Everybody may read it, so that a daemon sees what another user than its own has paused. */
+#define SQL_PAUSE_COLUMNS                                                                          \
+	"(instance pg_catalog.text, model pg_catalog.text, paused pg_catalog.bool NOT NULL,"       \
+	" changed_by pg_catalog.text NOT NULL, changed_at pg_catalog.timestamptz NOT NULL,"        \
+	" PRIMARY KEY (instance, model))"
+
 /* Build the model number index of the configuration from the catalog; blocks until deadline.
  * Returns NULL with e, ERROR_CONFIG if table and configuration do not match. */
 struct model *catalog_read(struct db *db, const struct config *config, size_t index,

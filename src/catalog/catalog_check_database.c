@@ -142,6 +142,21 @@ static bool check_slots(
 	return rows != NULL && db_connected(db);
 }
 
+/* Whether it can be read what is paused. */
+static bool check_pauses(
+	struct db *db, const struct config *config, struct check_report *f, struct error *e)
+{
+	char *oids = catalog_find_signal_tables(db, config, check_deadline(config), e);
+	struct rows *tables = oids != NULL ? catalog_pause_tables(db, oids, PAUSES_READ,
+						     check_deadline(config), e)
+					   : NULL;
+	if (tables == NULL && db_connected(db))
+		report_problem(f, NULL, e->text);
+	rows_free(tables);
+	free(oids);
+	return db_connected(db);
+}
+
 bool catalog_check_database(
 	struct db *db, const struct config *config, struct check_report *f, struct error *e)
 {
@@ -159,7 +174,8 @@ bool catalog_check_database(
 	bool ok = report_rows(db, facts, config, f, e) &&
 		  (!is_exact || (report_rows(db, exactly, config, f, e) &&
 					check_slots(db, config, f, e))) &&
-		  report_rows(db, (struct db_call){ .sql = vacuum_sql }, config, f, e);
+		  report_rows(db, (struct db_call){ .sql = vacuum_sql }, config, f, e) &&
+		  check_pauses(db, config, f, e);
 	free(prefix);
 	return ok;
 }

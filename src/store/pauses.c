@@ -5,85 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TABLE "signalbus_paused"
-
-/* Everybody may read it, so that a daemon sees what another user than its own has paused. */
-#define COLUMNS                                                                                    \
-	"(instance pg_catalog.text, model pg_catalog.text, paused pg_catalog.bool NOT NULL,"       \
-	" changed_by pg_catalog.text NOT NULL, changed_at pg_catalog.timestamptz NOT NULL,"        \
-	" PRIMARY KEY (instance, model))"
-
-/* The tables that belong to the signal tables $1 (oids), each in their schema: their names, whether
- * they exist, and why they cannot be used to $2.  Others may create tables in that schema, and have
- * triggers and policies execute code as whoever uses them.  Who may create triggers on the signal
- * table can do so already. */
-static const char tables_sql[] =
-	"SELECT f.name, f.paused IS NOT NULL, CASE"
-	" WHEN p.relkind <> 'r' OR p.relrowsecurity"
-	" THEN pg_catalog.format('%s is not a plain table; rename it', f.name)"
-	" WHEN NOT f.is_trusted THEN pg_catalog.format('table %s belongs to user %s, who may not"
-	" create triggers on the signal tables; DROP it', f.name,"
-	" p.relowner::pg_catalog.regrole)"
-	" WHEN NOT pg_catalog.has_table_privilege(f.paused, 'SELECT') THEN pg_catalog.format("
-	"'user %1$I may not SELECT from table %2$s; GRANT SELECT ON %2$s TO %1$I', CURRENT_USER,"
-	" f.name)"
-	" WHEN $2::pg_catalog.text <> 'read' AND NOT ("
-	"pg_catalog.has_table_privilege(f.paused, 'INSERT')"
-	" AND pg_catalog.has_table_privilege(f.paused, 'UPDATE')) THEN pg_catalog.format("
-	"'user %1$I may not change table %2$s; GRANT INSERT, UPDATE ON %2$s TO %1$I',"
-	" CURRENT_USER, f.name)"
-	" WHEN $2::pg_catalog.text = 'pause' AND f.paused IS NULL"
-	" AND NOT pg_catalog.has_schema_privilege(f.schema, 'CREATE') THEN pg_catalog.format("
-	"'user %1$I may not create table %2$s; execute as the owner of its schema: "
-	"CREATE TABLE %2$s " COLUMNS "; GRANT SELECT ON %2$s TO PUBLIC; "
-	"GRANT INSERT, UPDATE ON %2$s TO %1$I', CURRENT_USER, f.name) END FROM ("
-	"SELECT n.oid AS schema, pg_catalog.format('%I." TABLE "', n.nspname) AS name,"
-	" p.oid AS paused, pg_catalog.bool_or(r.oid = p.relowner"
-	" OR pg_catalog.has_table_privilege(p.relowner, c.oid, 'TRIGGER')) AS is_trusted"
-	" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-	" JOIN pg_catalog.pg_roles r ON r.rolname = CURRENT_USER"
-	" LEFT JOIN pg_catalog.pg_class p ON p.relnamespace = n.oid AND p.relname = '" TABLE "'"
-	" WHERE c.oid = ANY ($1::pg_catalog.oid[]) GROUP BY n.oid, n.nspname, p.oid) AS f"
-	" LEFT JOIN pg_catalog.pg_class p ON p.oid = f.paused ORDER BY f.name";
-
-enum { TABLE_NAME, TABLE_EXISTS, TABLE_PROBLEM };
-
-#define TO_READ   "read"
-#define TO_PAUSE  "pause"
-#define TO_RESUME "resume"
-
-/* Returns NULL with e. */
-static struct rows *look_up(struct store *s, const char *oids, const char *use, struct error *e)
-{
-	struct rows *rows = NULL;
-	const char *const values[] = { oids, use };
-	struct db_call call = { .sql = tables_sql,
-		.values = values,
-		.value_count = 2,
-		.rows = &rows,
-		.never_null = TABLE_PROBLEM };
-	if (!store_query(s, call, e))
-		return NULL;
-	for (size_t i = 0; i < rows_count(rows); i++)
-		if (rows_value(rows, i, TABLE_PROBLEM) != NULL) {
-			error_set(e, ERROR_DATABASE, "%s", rows_value(rows, i, TABLE_PROBLEM));
-			rows_free(rows);
-			return NULL;
-		}
-	return rows;
-}
-
 /* A statement that reads all of the tables that exist, to be freed; NULL: none does. */
 static char *select_all(const struct rows *tables)
 {
 	struct text sql = { 0 };
 	for (size_t i = 0; i < rows_count(tables); i++)
-		if (rows_value(tables, i, TABLE_EXISTS)[0] == 't')
+		if (rows_value(tables, i, PAUSE_TABLE_EXISTS)[0] == 't')
 			text_addf(&sql,
 				"%sSELECT p.model, p.changed_by, p.paused FROM %s AS p"
 				" WHERE p.instance = $1",
 				sql.length > 0 ? " UNION ALL " : "",
-				rows_value(tables, i, TABLE_NAME));
+				rows_value(tables, i, PAUSE_TABLE_NAME));
 	return sql.text;
 }
 
@@ -106,7 +38,9 @@ bool store_pauses(struct store *s, struct pause *pauses, struct error *e)
 {
 	struct rows *rows = NULL;
 	char *oids = catalog_find_signal_tables(s->db, s->config, store_deadline(s), e);
-	struct rows *tables = oids != NULL ? look_up(s, oids, TO_READ, e) : NULL;
+	struct rows *tables =
+		oids != NULL ? catalog_pause_tables(s->db, oids, PAUSES_READ, store_deadline(s), e)
+			     : NULL;
 	char *sql = tables != NULL ? select_all(tables) : NULL;
 	struct db_call call = { .sql = sql,
 		.values = &s->config->instance,
@@ -138,13 +72,13 @@ bool store_pauses(struct store *s, struct pause *pauses, struct error *e)
 static bool change(struct store *s, const struct rows *table, const char *model,
 	struct pause_change *c, struct error *e)
 {
-	const char *name = rows_value(table, 0, TABLE_NAME);
-	bool exists = rows_value(table, 0, TABLE_EXISTS)[0] == 't';
+	const char *name = rows_value(table, 0, PAUSE_TABLE_NAME);
+	bool exists = rows_value(table, 0, PAUSE_TABLE_EXISTS)[0] == 't';
 	const char *const values[] = { s->config->instance, model };
 	const char *const notice[] = { s->config->notify_channel, PAUSE_NOTIFICATION };
 	size_t count = 0, affected = 0;
 	struct db_call calls[4];
-	char *create = text_format("CREATE TABLE %s " COLUMNS, name);
+	char *create = text_format("CREATE TABLE %s " SQL_PAUSE_COLUMNS, name);
 	char *grant = text_format("GRANT SELECT ON %s TO PUBLIC", name);
 	char *set = c->is_paused ? text_format(PAUSE, name) : text_format(RESUME, name);
 	if (!exists) {
@@ -179,11 +113,12 @@ static bool try_change(
 	sql_array_add(&oids, oid);
 	sql_array_end(&oids);
 	free(oid);
-	struct rows *table = look_up(s, oids.text, c->is_paused ? TO_PAUSE : TO_RESUME, e);
+	struct rows *table = catalog_pause_tables(s->db, oids.text,
+		c->is_paused ? PAUSES_PAUSE : PAUSES_RESUME, store_deadline(s), e);
 	text_free(&oids);
 	if (table == NULL)
 		return false;
-	bool is_there = rows_count(table) > 0 && rows_value(table, 0, TABLE_EXISTS)[0] == 't';
+	bool is_there = rows_count(table) > 0 && rows_value(table, 0, PAUSE_TABLE_EXISTS)[0] == 't';
 	bool ok = (!c->is_paused && !is_there) || change(s, table, m->name, c, e);
 	rows_free(table);
 	return ok;

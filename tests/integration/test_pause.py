@@ -195,7 +195,7 @@ def test_everybody_sees_what_another_user_has_paused(signalbus, schema, models, 
     assert 'model "A" is left out: it is paused by postgres; ' in run.stderr
 
 
-def test_a_table_of_somebody_else_is_not_used(signalbus, schema, models, role, site):
+def test_a_table_of_somebody_else_is_not_used(signalbus, schema, models, role, site, check):
     """Its policies and triggers would execute code as the user; nothing is paused by it."""
     for name in "ab":
         schema.execute(f"GRANT SELECT, UPDATE, DELETE ON {name} TO {role}")
@@ -213,12 +213,17 @@ def test_a_table_of_somebody_else_is_not_used(signalbus, schema, models, role, s
         for command in ("pause", "resume"):
             line, = signalbus(command, "A").expect(1).stderr.splitlines()
             assert line.endswith(f'model "A": {problem}')
+        assert check(about="paused") == [problem]
         daemon = start(signalbus, site)
         send_by_daemon(schema, "a")
         daemon.wait_log(f"warning: cannot read which models are paused: {problem}\n")
         schema.execute("DROP TABLE signalbus_paused")
         daemon.wait_log("warning: it can be read again which models are paused\n")
         assert daemon.stop().expect(0).stderr.count("cannot read which") == 1
+        assert check(about="paused") == []
+        schema.execute("CREATE VIEW signalbus_paused AS SELECT 1; "
+                       f"ALTER VIEW signalbus_paused OWNER TO {forger}")
+        assert check(about="paused") == [problem]
     finally:
         schema.execute(f"DROP OWNED BY {forger}")
         schema.execute(f"DROP ROLE {forger}")
