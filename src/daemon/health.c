@@ -1,6 +1,7 @@
 #include "daemon/health.h"
 
 #include "base/log.h"
+#include "base/outage.h"
 #include "base/text.h"
 
 #include <pthread.h>
@@ -18,7 +19,7 @@ struct health {
 	pthread_mutex_t lock;
 	unsigned workers, connected, trying;
 	bool is_up;
-	struct instant down;    /* since when it is down, as logged; 0: not logged */
+	struct outage outage;   /* it is down, as logged */
 	bool is_short;          /* it was logged that not all are connected */
 	bool is_doubtful;       /* one was refused … */
 	struct instant refused; /* … then, and the meaning is not yet known */
@@ -50,22 +51,21 @@ void health_free(struct health *h)
 static void note_up(struct health *h, struct instant now)
 {
 	h->is_doubtful = false;
-	if (!h->is_up && h->down.ns == 0)
-		log_info("database: connected");
+	bool was_down = outage_lasts(&h->outage);
+	double seconds = outage_end(&h->outage, now);
+	if (was_down)
+		log_warning("database: connected, after %.0f s", seconds);
 	else if (!h->is_up)
-		log_warning("database: connected, after %.0f s", instant_seconds(h->down, now));
+		log_info("database: connected");
 	h->is_up = true;
-	h->down = (struct instant){ 0 };
 }
 
 /* Under the lock. */
 static void note_down(struct health *h, struct instant now)
 {
 	h->is_doubtful = h->is_short = h->is_up = false;
-	if (h->down.ns != 0)
-		return;
-	h->down = now;
-	log_warning("%s; waiting for it", h->reason);
+	if (outage_note(&h->outage, h->reason, now))
+		log_warning("%s; waiting for it", h->reason);
 }
 
 bool health_try(struct health *h)
@@ -198,7 +198,7 @@ bool health_is_up(struct health *h)
 bool health_is_down(struct health *h)
 {
 	pthread_mutex_lock(&h->lock);
-	bool is_down = h->down.ns != 0;
+	bool is_down = outage_lasts(&h->outage);
 	pthread_mutex_unlock(&h->lock);
 	return is_down;
 }

@@ -1,6 +1,7 @@
 /*
  * health - the state of the workers' database connections: whether any of them is connected, and
- * whether all are.  Each change is logged once, however many threads detect it.  Any thread.
+ * whether all are.  Each change is logged once, however many threads detect it, and so is another
+ * reason why none is (outage.h).  Any thread.
  *
  * The database is up while one worker has a working connection.  If others are then refused (by a
  * limit of the role or the server), the connected ones do the work.  A refused worker may also be

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/outage.h"
 #include "base/retry.h"
 #include "base/text.h"
 #include "base/thread.h"
@@ -41,7 +42,7 @@ struct listener {
 	bool told;              /* the models without a trigger were logged */
 	unsigned failures;      /* in a row */
 	struct instant failing; /* since when; 0: it has not failed */
-	struct instant deaf;    /* since when it does not listen, as logged; 0: not logged */
+	struct outage deaf;     /* it does not listen, as logged */
 	unsigned short jitter[3];
 };
 
@@ -227,34 +228,33 @@ static bool listen_on(struct listener *l, struct error *e)
 	return true;
 }
 
-/* Log, once, that it does not listen; if no worker is connected, the workers log the problem. */
+/* Log that it does not listen; if no worker is connected, the workers log the problem. */
 static void note_failure(struct listener *l, const struct error *e)
 {
 	log_debug("listener: %s", e->text);
 	if (l->failures++ == 0)
 		l->failing = clock_now();
-	if (!health_has_worker(l->health) || l->deaf.ns != 0)
+	if (!health_has_worker(l->health))
 		return;
 	if (l->failures <= DEAF_TRIES)
 		health_want_room(l->health);
 	if (l->failures < DEAF_TRIES || health_is_short(l->health) ||
 		instant_seconds(l->failing, clock_now()) < DEAF_S)
 		return; /* workers may report the same shortage first */
-	l->deaf = clock_now();
-	log_warning("cannot receive notifications: %s; polling all tables every %g s", e->text,
-		l->config->poll_interval);
+	if (outage_note(&l->deaf, e->text, clock_now()))
+		log_warning("cannot receive notifications: %s; polling all tables every %g s",
+			e->text, l->config->poll_interval);
 }
 
 static void note_success(struct listener *l)
 {
 	struct instant now = clock_now();
 	retry_success(&l->connecting, now);
-	if (l->deaf.ns != 0)
+	if (outage_lasts(&l->deaf))
 		log_warning("notifications are received again, after %.0f s",
-			instant_seconds(l->deaf, now));
+			outage_end(&l->deaf, now));
 	l->failures = 0;
 	l->failing = (struct instant){ 0 };
-	l->deaf = (struct instant){ 0 };
 }
 
 static void *listen_loop(void *arg)

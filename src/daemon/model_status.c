@@ -1,9 +1,9 @@
 #include "daemon/model_status.h"
 
 #include "base/log.h"
+#include "base/outage.h"
 #include "base/retry.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -156,22 +156,6 @@ void status_success(struct model_status *s, size_t model, bool has_sent)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* Whether two texts are equal except for numbers, such as that of a server process. */
-static bool says_the_same(const char *a, const char *b)
-{
-	for (;;) {
-		while (isdigit((unsigned char)*a))
-			a++;
-		while (isdigit((unsigned char)*b))
-			b++;
-		if (*a != *b)
-			return false;
-		if (*a++ == '\0')
-			return true;
-		b++;
-	}
-}
-
 /* The part of text after the model, if it begins with the model. */
 static const char *without_name(const char *text, const char *name)
 {
@@ -186,7 +170,7 @@ static void tell(struct entry *m, const char *name, const struct error *e)
 {
 	bool is_new = m->told_count < TOLD_MAX;
 	for (size_t i = 0; i < m->told_count; i++)
-		is_new = is_new && !says_the_same(m->told[i], e->text);
+		is_new = is_new && !outage_same(m->told[i], e->text);
 	if (!is_new) {
 		log_debug("%s", e->text);
 		return;

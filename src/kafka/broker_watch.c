@@ -6,6 +6,7 @@
  * single query without an answer means nothing yet.
  */
 #include "base/log.h"
+#include "base/outage.h"
 #include "base/thread.h"
 #include "kafka/ask.h"
 #include "kafka/broker_internal.h"
@@ -16,17 +17,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IDLE_S       2.0 /* between queries while there is no doubt */
-#define AGAIN_S      0.1 /* … and while there is no answer */
-#define REFUSED_S    0.5 /* no connection can be made for this long: no broker is there … */
-#define UNREACHED_S  2.0 /* … even without a reason; librdkafka may pause for a second */
-#define SLICE_S      0.5 /* initial time-out of a query, … */
-#define SLICE_MAX_S  2.0 /* … and its maximum; a stop waits for its end */
-#define TELL_AGAIN_S 10.0
-#define STALE_S      60.0
-#define CALM_S       60.0
-#define CALM_FACTOR  3
-#define FORGET_S     15.0 /* no burst for this long: nothing waits for the broker any more */
+#define IDLE_S      2.0 /* between queries while there is no doubt */
+#define AGAIN_S     0.1 /* … and while there is no answer */
+#define REFUSED_S   0.5 /* no connection can be made for this long: no broker is there … */
+#define UNREACHED_S 2.0 /* … even without a reason; librdkafka may pause for a second */
+#define SLICE_S     0.5 /* initial time-out of a query, … */
+#define SLICE_MAX_S 2.0 /* … and its maximum; a stop waits for its end */
+#define STALE_S     60.0
+#define CALM_S      60.0
+#define CALM_FACTOR 3
+#define FORGET_S    15.0 /* no burst for this long: nothing waits for the broker any more */
 
 /* The watch's own. */
 struct watch {
@@ -38,9 +38,7 @@ struct watch {
 	bool is_failing;              /* the last query had no answer … */
 	struct instant failing_since; /* … nor one since then */
 	struct instant down_since;    /* or since the producers were replaced for that reason */
-	char told[BROKER_REASON_MAX]; /* the reason that was logged; empty: none */
-	struct instant tell_again;    /* do not log another reason before then */
-	struct instant told_since;    /* when the first of them was logged */
+	struct outage outage;         /* as logged */
 	struct instant calm; /* until then a short silence is not news: there was one before */
 };
 
@@ -51,26 +49,18 @@ static void on_error(rd_kafka_t *handle, int code, const char *reason, void *arg
 	trouble_note(&w->trouble, code, reason);
 }
 
-/* Log the reason for an outage, once; another reason is logged, too, but none twice in a row. */
 static void tell(struct watch *w, const char *what, const char *reason)
 {
-	struct instant now = clock_now();
-	if (strcmp(w->told, reason) == 0 ||
-		(w->told[0] != '\0' && instant_before(now, w->tell_again)))
-		return;
-	log_warning("kafka: %s: %s; waiting for it", what, reason);
-	if (w->told[0] == '\0')
-		w->told_since = now;
-	snprintf(w->told, sizeof w->told, "%s", reason);
-	w->tell_again = instant_after(now, TELL_AGAIN_S);
+	char text[BROKER_REASON_MAX];
+	snprintf(text, sizeof text, "%s: %s", what, reason);
+	if (outage_note(&w->outage, text, clock_now()))
+		log_warning("kafka: %s: %s; waiting for it", what, reason);
 }
 
 /* It is over. */
 static void tell_end(struct watch *w, const char *what)
 {
-	log_warning(
-		"kafka: %s again, after %.0f s", what, instant_seconds(w->told_since, clock_now()));
-	w->told[0] = '\0';
+	log_warning("kafka: %s again, after %.0f s", what, outage_end(&w->outage, clock_now()));
 }
 
 static void note_up(struct watch *w)
@@ -89,10 +79,10 @@ static void note_up(struct watch *w)
 	pthread_mutex_unlock(&broker->lock);
 	if (!news)
 		return;
-	if (w->told[0] == '\0')
-		log_info("kafka: the broker answers");
-	else
+	if (outage_lasts(&w->outage))
 		tell_end(w, "the broker answers");
+	else
+		log_info("kafka: the broker answers");
 }
 
 static void note_down(struct watch *w, const char *reason)
@@ -101,7 +91,7 @@ static void note_down(struct watch *w, const char *reason)
 	struct instant now = clock_now();
 	pthread_mutex_lock(&broker->lock);
 	if (broker->is_up)
-		w->down_since = now;
+		w->down_since = w->outage.next = now; /* worse than storing nothing */
 	broker->is_up = false;
 	broker->is_storing_nothing = false;
 	snprintf(broker->silence, sizeof broker->silence, "%s", reason);
@@ -247,13 +237,13 @@ static void look_at_bursts(struct watch *w)
 	pthread_mutex_unlock(&broker->lock);
 	if (is)
 		tell(w, "the broker answers, but stores nothing", reason);
-	if (!was || is || w->told[0] == '\0')
+	if (!was || is || !outage_lasts(&w->outage))
 		return;
 	w->calm = instant_after(now, CALM_S);
 	if (broker_is_up(broker))
 		tell_end(w, "the broker stores messages");
 	else
-		w->told[0] = '\0';
+		outage_end(&w->outage, now);
 }
 
 /* Wait until the next query. */

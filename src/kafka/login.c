@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/outage.h"
 #include "kafka/oauth_token.h"
 #include "kafka/producer.h"
 #include "kafka/property.h"
@@ -112,16 +113,13 @@ static bool get_token(struct login *l, rd_kafka_t *handle, struct error *e)
 static void report(struct login *l, bool ok, const char *why)
 {
 	struct instant now = clock_now();
-	if (ok && l->without.ns != 0)
+	if (ok && outage_lasts(&l->without))
 		log_warning("kafka: tokens are renewed again, after %.0f s",
-			instant_seconds(l->without, now));
-	if (ok) {
-		l->without = (struct instant){ 0 };
+			outage_end(&l->without, now));
+	if (ok)
 		atomic_store(&l->has_token, true);
-	} else if (atomic_load(&l->has_token) && l->without.ns == 0 && l->reports) {
+	else if (atomic_load(&l->has_token) && l->reports && outage_note(&l->without, why, now))
 		log_warning("kafka: the token cannot be renewed: %s; trying again", why);
-		l->without = now;
-	}
 }
 
 void login_refresh(struct login *l, rd_kafka_t *handle)

@@ -9,6 +9,7 @@
 #ifndef SIGNALBUS_LOGIN_H
 #define SIGNALBUS_LOGIN_H
 
+#include "base/outage.h"
 #include "config/config.h"
 
 #include <stdatomic.h>
@@ -27,7 +28,7 @@ struct login {
 	bool reports;                     /* set by the owner: log that tokens are not renewed */
 	/* Of the thread for tokens: */
 	atomic_bool has_token;
-	struct instant without; /* since when no other one was found, as logged; 0: not logged */
+	struct outage without; /* no other one was found, as logged */
 };
 
 /* Read the secrets, waiting for programs (limit_secret()), and set the properties.  Returns false

@@ -88,6 +88,25 @@ START_TEST(an_outage_is_reported_once)
 }
 END_TEST
 
+START_TEST(another_reason_is_reported)
+{
+	begin(1);
+	refuse("connection refused");
+	pass(1);
+	refuse("the database system is starting up");
+	check_lines("warning: connection refused; waiting for it\n");
+	check_view("the database system is starting up");
+	pass(10);
+	refuse("password refused");
+	refuse("password refused");
+	check_lines("warning: password refused; waiting for it\n");
+	pass(4);
+	connect_one();
+	check_lines("warning: database: connected, after 15 s\n");
+	health_free(world.health);
+}
+END_TEST
+
 START_TEST(the_first_connection_is_no_news)
 {
 	begin(2);
@@ -242,6 +261,7 @@ int main(void)
 {
 	const struct test tests[] = {
 		{ an_outage_is_reported_once, 1, 0 },
+		{ another_reason_is_reported, 1, 0 },
 		{ the_first_connection_is_no_news, 1, 0 },
 		{ workers_that_lose_their_connections_one_by_one, 1, 0 },
 		{ too_few_connections_are_reported_once, 1, 0 },
