@@ -1,6 +1,6 @@
 /*
- * check_report - the problems and warnings that a check reports, as lines on standard output.  Main
- * thread only.
+ * check_report - the problems and warnings that a check reports, as lines on standard output.  One
+ * thread at a time; only the main thread may have them printed.
  */
 #ifndef SIGNALBUS_CHECK_REPORT_H
 #define SIGNALBUS_CHECK_REPORT_H

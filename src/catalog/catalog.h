@@ -138,6 +138,11 @@ bool catalog_check(struct db *db, const struct config *config, size_t index, str
 bool catalog_check_database(
 	struct db *db, const struct config *config, struct check_report *f, struct error *e);
 
+/* Report powers of the session's role that sending does not need.  Blocks until deadline; false
+ * with e.  (catalog_role.c) */
+bool catalog_check_role(
+	struct db *db, struct instant deadline, struct check_report *f, struct error *e);
+
 /* Which column of the model's key may be NULL, with the remedy; to be freed.  NULL: none, or it is
  * unknown.  Blocks until deadline.  (catalog_check_table.c) */
 char *catalog_null_key(struct db *db, const struct model_config *m, struct instant deadline);

@@ -12,9 +12,6 @@ static const char database_sql[] =
 	" (true, pg_catalog.current_setting('transaction_read_only') = 'on',"
 	"  'database: the session is read-only; connect to the primary "
 	"(target_session_attrs=read-write), as a user whose default_transaction_read_only is off'),"
-	" (false, r.rolsuper, pg_catalog.format('database: role %I is a superuser, so owners of"
-	" signal tables can execute any code, by triggers; connect as a role that may only"
-	" SELECT, UPDATE and DELETE in the signal tables', r.rolname)),"
 	" (false, pg_catalog.current_setting('autovacuum') = 'off'"
 	"  OR pg_catalog.current_setting('track_counts') = 'off',"
 	"  'database: autovacuum is off, so the space of sent signals is not reused, and claims get"
@@ -172,6 +169,7 @@ bool catalog_check_database(
 	bool is_exact = config->delivery == DELIVERY_EXACTLY_ONCE;
 	struct db_call facts = { .sql = database_sql, .values = values, .value_count = 1 };
 	bool ok = report_rows(db, facts, config, f, e) &&
+		  catalog_check_role(db, check_deadline(config), f, e) &&
 		  (!is_exact || (report_rows(db, exactly, config, f, e) &&
 					check_slots(db, config, f, e))) &&
 		  report_rows(db, (struct db_call){ .sql = vacuum_sql }, config, f, e) &&

@@ -176,19 +176,20 @@ bool check_owner(struct examination *x, struct error *e)
 {
 	static const char sql[] =
 		"SELECT pg_catalog.format('table %s: its owner %s can execute any code as role %I,"
-		" by a trigger, and that role owns %s; connect as a role that owns nothing else',"
+		" by a trigger, and that role owns %s%s; connect as a role that owns nothing else',"
 		" c.oid::pg_catalog.regclass, c.relowner::pg_catalog.regrole, CURRENT_USER,"
-		" own.name) FROM pg_catalog.pg_class c"
+		" own.name, CASE WHEN own.owner <> r.oid THEN pg_catalog.format("
+		"', as a member of %s', own.owner::pg_catalog.regrole) END)"
+		" FROM pg_catalog.pg_class c"
 		" JOIN pg_catalog.pg_roles r ON r.rolname = CURRENT_USER CROSS JOIN LATERAL ("
-		"SELECT pg_catalog.min(o.oid::pg_catalog.regclass::pg_catalog.text) AS name"
-		" FROM pg_catalog.pg_class o WHERE o.relowner = r.oid"
+		"SELECT o.oid::pg_catalog.regclass::pg_catalog.text AS name, o.relowner AS owner"
+		" FROM pg_catalog.pg_class o JOIN pg_catalog.pg_roles w ON w.oid = o.relowner"
+		" WHERE NOT w.rolsuper AND pg_catalog.pg_has_role(r.oid, w.oid, 'MEMBER')"
+		" AND NOT pg_catalog.pg_has_role(c.relowner, w.oid, 'MEMBER')"
 		" AND o.relkind IN ('r', 'p', 'v', 'm', 'f') AND o.relname <> 'signalbus_paused'"
 		" AND NOT " SQL_IS_SIGNAL_TABLE(
-			"o.oid") ") AS own"
-				 " WHERE c.oid = $1::pg_catalog.oid AND c.relowner <> r.oid AND "
-				 "NOT r.rolsuper"
-				 " AND own.name IS NOT NULL AND NOT (SELECT owner.rolsuper"
-				 " FROM pg_catalog.pg_roles owner WHERE owner.oid = c.relowner)";
+			"o.oid") " ORDER BY o.relowner <> r.oid, name LIMIT 1) AS own"
+				 " WHERE c.oid = $1::pg_catalog.oid AND NOT r.rolsuper";
 	return check_warn(x, sql, catalog_signal_tables(x->config), e);
 }
 

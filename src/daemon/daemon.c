@@ -55,7 +55,7 @@ struct daemon {
 	unsigned worker_count;
 	struct pending_count *pending_count; /* the main thread's */
 	struct model_status *status;
-	atomic_flag warned_of_superuser;
+	atomic_flag has_warned; /* of the session */
 	pthread_mutex_t lock;
 	size_t sent;
 	double worst_ack;
@@ -94,14 +94,18 @@ static void lose_session(struct worker *w)
 	metrics_lost(w->daemon->metrics, w->number);
 }
 
-/* Owners of signal tables can execute any code as the user who deletes there. */
-static void warn_of_superuser(struct worker *w)
+/* Once for each configuration.  If it fails, the session is lost, which its next use finds. */
+static void warn_of_dangers(struct worker *w)
 {
-	if (store_is_superuser(w->store) &&
-		!atomic_flag_test_and_set(&w->daemon->warned_of_superuser))
-		log_warning("database: the user is a superuser, so owners of signal tables can "
-			    "execute any code, by triggers; connect as a role that may only "
-			    "SELECT, UPDATE and DELETE in the signal tables");
+	struct error e;
+	struct check_report dangers = { .is_silent = true };
+	if (atomic_flag_test_and_set(&w->daemon->has_warned))
+		return;
+	if (!store_check_session(w->store, &dangers, &e))
+		atomic_flag_clear(&w->daemon->has_warned);
+	for (size_t i = 0; i < dangers.warnings; i++)
+		log_warning("%s", dangers.findings[i].text);
+	report_free(&dangers);
 }
 
 /* One attempt to connect, and a wait if it failed. */
@@ -121,7 +125,7 @@ static void connect_once(struct worker *w)
 		w->has_session = true;
 		retry_success(&w->connecting, w->used);
 		health_connected(d->health);
-		warn_of_superuser(w);
+		warn_of_dangers(w);
 		return;
 	}
 	if (e.kind != ERROR_STOPPED)
@@ -468,7 +472,7 @@ struct daemon *daemon_start(
 	d->config = config;
 	d->broker = broker;
 	d->metrics = metrics;
-	atomic_flag_clear(&d->warned_of_superuser);
+	atomic_flag_clear(&d->has_warned);
 	d->worker_count = (unsigned)config->workers;
 	d->queue = queue_new(config->model_count, d->worker_count, config->poll_interval);
 	d->health = health_new(d->worker_count);

@@ -51,21 +51,11 @@ bool db_connected(const struct db *db)
 	return db->conn != NULL;
 }
 
-/* Whether the server reported this value of a parameter. */
-static bool has_reported(const struct db *db, const char *parameter, const char *wanted)
-{
-	const char *value = db->conn != NULL ? PQparameterStatus(db->conn, parameter) : NULL;
-	return value != NULL && strcmp(value, wanted) == 0;
-}
-
 bool db_is_utf8(const struct db *db)
 {
-	return has_reported(db, "server_encoding", "UTF8");
-}
-
-bool db_is_superuser(const struct db *db)
-{
-	return has_reported(db, "is_superuser", "on");
+	const char *encoding =
+		db->conn != NULL ? PQparameterStatus(db->conn, "server_encoding") : NULL;
+	return encoding != NULL && strcmp(encoding, "UTF8") == 0;
 }
 
 bool db_in_transaction(const struct db *db)

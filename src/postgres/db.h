@@ -36,6 +36,9 @@ bool db_check(const char *conninfo, struct error *e);
  * network, with the remedy; to be freed.  NULL: nothing. */
 char *db_exposure(const char *conninfo);
 
+/* The same of an open session. */
+char *db_session_exposure(const struct db *db);
+
 /* The secrets of the credentials for db_new(): the connection string, and a password that applies
  * instead of the one in it, if they have that many. */
 enum { DB_CONNINFO, DB_PASSWORD };
@@ -60,9 +63,6 @@ void db_disconnect(struct db *db);
 /* Whether the text of the database is UTF-8. Other text is converted to it, which may fail, unless
  * the encoding is SQL_ASCII: then it is returned unchanged, and may contain any bytes. */
 bool db_is_utf8(const struct db *db);
-
-/* Whether the session belongs to a superuser. */
-bool db_is_superuser(const struct db *db);
 
 /* Whether a transaction is open, including a failed one. */
 bool db_in_transaction(const struct db *db);

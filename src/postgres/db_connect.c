@@ -222,9 +222,9 @@ static char *remote_host(const PQconninfoOption *options)
 	return NULL;
 }
 
-char *db_exposure(const char *conninfo)
+/* Frees the options. */
+static char *exposure(PQconninfoOption *options)
 {
-	PQconninfoOption *options = read_options(conninfo);
 	const char *mode = option(options, "sslmode");
 	const char *binding = option(options, "channel_binding");
 	bool verifies = (mode != NULL && strncmp(mode, "verify-", strlen("verify-")) == 0) ||
@@ -240,6 +240,16 @@ char *db_exposure(const char *conninfo)
 	free(host);
 	PQconninfoFree(options);
 	return text;
+}
+
+char *db_exposure(const char *conninfo)
+{
+	return exposure(read_options(conninfo));
+}
+
+char *db_session_exposure(const struct db *db)
+{
+	return exposure(PQconninfo(db->conn));
 }
 
 static PGconn *start(const struct attempt *a, const struct target *t)

@@ -78,9 +78,15 @@ bool store_connected(const struct store *s)
 	return db_connected(s->db);
 }
 
-bool store_is_superuser(const struct store *s)
+bool store_check_session(struct store *s, struct check_report *f, struct error *e)
 {
-	return db_is_superuser(s->db);
+	if (!catalog_check_role(s->db, store_deadline(s), f, e))
+		return false;
+	char *exposure = db_session_exposure(s->db);
+	if (exposure != NULL)
+		report_warning(f, NULL, exposure);
+	free(exposure);
+	return true;
 }
 
 void store_forget(struct store *s, size_t index)

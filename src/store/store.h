@@ -8,6 +8,7 @@
 #ifndef SIGNALBUS_STORE_H
 #define SIGNALBUS_STORE_H
 
+#include "base/check_report.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -41,8 +42,9 @@ bool store_connected(const struct store *s);
 
 void store_disconnect(struct store *s);
 
-/* Whether the session belongs to a superuser. */
-bool store_is_superuser(const struct store *s);
+/* Report what makes the session more dangerous than sending needs: powers of its role, and a server
+ * that is not verified.  Returns false with e, and has reported nothing, if that is not known. */
+bool store_check_session(struct store *s, struct check_report *f, struct error *e);
 
 /* Verify that the session still exists, if it has not been used for a while. */
 bool store_ping(struct store *s, struct error *e);

@@ -188,19 +188,24 @@ def test_roles_that_may_too_much(signalbus, schema, make_topic, check, role, pos
     assert check() == []
     schema.execute(f"CREATE TABLE treasure (); ALTER TABLE treasure OWNER TO {role}")
     assert check() == []  # the owner of t is a superuser
-    owner = f'"{schema} owner"'
-    schema.execute(f"CREATE ROLE {owner}")
+    owner, team = f'"{schema} owner"', f'"{schema} team"'
+    schema.execute(f"CREATE ROLE {owner}; CREATE ROLE {team}")
     try:
         schema.execute(f"ALTER TABLE t OWNER TO {owner}; GRANT SELECT, DELETE, UPDATE ON t TO {role}")
         [line] = check()
         assert line == (f'warning: model "A": table {table}: its owner {owner} can execute any code as '
                         f"role {role}, by a trigger, and that role owns {schema}.treasure; connect as a "
                         "role that owns nothing else")
+        schema.execute(f"ALTER TABLE treasure OWNER TO {team}; GRANT {team} TO {role}")
+        assert check() == [line.replace("treasure;", f"treasure, as a member of {team};")]
+        schema.execute(f"GRANT {team} TO {owner}")
+        assert check() == []  # the owner of t can read it without that
         schema.execute("DROP TABLE treasure")
         schema.execute(f"CREATE TABLE signalbus_paused (); ALTER TABLE signalbus_paused OWNER TO {role}")
         assert check() == []  # the first "signalbus pause" creates it
     finally:
-        schema.execute(f"DROP OWNED BY {owner} CASCADE; DROP ROLE {owner}")
+        schema.execute(f"DROP OWNED BY {owner}, {team} CASCADE; DROP ROLE {owner}, {team}")
+    schema.execute("DROP TABLE signalbus_paused")
     schema.make_signals("t")
     signalbus.database = postgres.conninfo(user="postgres")
     signalbus.configure(model("A", table, topic), notify_channel="")
@@ -212,7 +217,47 @@ def test_roles_that_may_too_much(signalbus, schema, make_topic, check, role, pos
     daemon.wait_log("the broker answers")
     daemon.wait_log("database: connected")
     log = daemon.stop().expect(0).stderr
-    assert log.count("the user is a superuser, so owners of signal tables can execute any code") == 1
+    assert log.count("role postgres is a superuser, so owners of signal tables can execute any code") == 1
+
+
+def test_powers_that_sending_does_not_need(signalbus, schema, make_topic, check, role):
+    """Also those of roles that it is a member of, by which there is one line."""
+    team, user = f'"{schema} team"', f'"{schema} user"'
+    schema.execute(f"CREATE ROLE {team} CREATEROLE; GRANT pg_write_all_data TO {team}; "
+                   f"CREATE ROLE {user}; GRANT {team} TO {user}; ALTER ROLE {role} CREATEROLE; "
+                   f"GRANT pg_read_server_files, {user}, pg_read_all_stats TO {role}")
+    signalbus.configure(model("A", schema.make_signals("t"), make_topic()), notify_channel="")
+    because = "database: owners of signal tables can use the privileges of"
+    warnings = [
+        f"{because} {team}, pg_write_all_data, by triggers, since role {role} is a member of {user}; "
+        f"REVOKE {user} FROM {role}",
+        f"{because} pg_read_server_files, by triggers, since role {role} is a member of "
+        f"pg_read_server_files; REVOKE pg_read_server_files FROM {role}",
+        f"database: role {role} has CREATEROLE, which owners of signal tables can use, by triggers; "
+        f"ALTER ROLE {role} NOCREATEROLE"]
+    try:
+        assert check() == [f"warning: {line}" for line in warnings]
+        daemon = signalbus.start("run")
+        for line in warnings:
+            daemon.wait_log(f"warning: {line}\n")
+        assert daemon.stop().expect(0).stderr.count("by triggers") == 3
+        for line in warnings:
+            schema.execute(line.rsplit("; ")[-1])
+        assert check() == []
+    finally:
+        schema.execute(f"DROP ROLE {team}, {user}")
+
+
+def test_the_daemon_warns_of_a_server_that_is_not_verified(signalbus, schema, make_topic):
+    """Once; 2130706433 is 127.0.0.1, and does not look local."""
+    signalbus.database += " hostaddr=2130706433 sslmode=prefer"
+    signalbus.configure(model("A", schema.make_signals("t"), make_topic()), notify_channel="")
+    daemon = signalbus.start("run")
+    daemon.wait_log("warning: database: sslmode=prefer does not verify the server, so whoever answers "
+                    "for 2130706433 may read signals and passwords; set sslmode=verify-full and "
+                    "sslrootcert\n")
+    daemon.wait_log("the broker answers")
+    assert daemon.stop().expect(0).stderr.count("does not verify") == 1
 
 
 @pytest.mark.parametrize("database, warned", [

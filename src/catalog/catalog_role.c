@@ -1,0 +1,43 @@
+#include "catalog/catalog.h"
+
+#include <stddef.h>
+
+/* Owners of signal tables can execute code as the role that deletes there, by triggers: which of
+ * its powers matter most.  Those of a role that it is a member of are its own, by SET ROLE.  The
+ * last ones of the predefined roles are those of managed servers. */
+static const char sql[] =
+	"WITH own AS (SELECT r.* FROM pg_catalog.pg_roles r WHERE r.rolname = CURRENT_USER)"
+	" SELECT pg_catalog.format('database: role %I is a superuser, so owners of signal tables"
+	" can execute any code, by triggers; connect as a role that may only SELECT, UPDATE and"
+	" DELETE in the signal tables', own.rolname) FROM own WHERE own.rolsuper UNION ALL"
+	" SELECT pg_catalog.format('database: role %1$I has %2$s, which owners of signal tables can"
+	" use, by triggers; ALTER ROLE %1$I NO%2$s', own.rolname, power.name)"
+	" FROM own CROSS JOIN LATERAL (VALUES (own.rolcreaterole, 'CREATEROLE'),"
+	" (own.rolbypassrls, 'BYPASSRLS'), (own.rolreplication, 'REPLICATION'))"
+	" AS power (is_held, name) WHERE power.is_held AND NOT own.rolsuper UNION ALL"
+	" SELECT pg_catalog.format('database: owners of signal tables can use the privileges of %s,"
+	" by triggers, since role %I is a member of %I; REVOKE %3$I FROM %2$I', pg_catalog."
+	"string_agg(DISTINCT pg_catalog.quote_ident(held.rolname), ', '), own.rolname, "
+	"team.rolname)"
+	" FROM own JOIN pg_catalog.pg_auth_members m ON m.member = own.oid"
+	" JOIN pg_catalog.pg_roles team ON team.oid = m.roleid"
+	" JOIN pg_catalog.pg_roles held ON held.oid = team.oid"
+	" OR (NOT team.rolsuper AND pg_catalog.pg_has_role(team.oid, held.oid, 'MEMBER'))"
+	" WHERE NOT own.rolsuper AND (held.rolsuper OR held.rolcreaterole OR held.rolbypassrls"
+	" OR held.rolreplication OR held.rolname IN ('pg_read_all_data', 'pg_write_all_data',"
+	" 'pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files',"
+	" 'rds_superuser', 'cloudsqlsuperuser', 'alloydbsuperuser', 'azure_pg_admin',"
+	" 'neon_superuser')) GROUP BY own.rolname, team.rolname ORDER BY 1";
+
+bool catalog_check_role(
+	struct db *db, struct instant deadline, struct check_report *f, struct error *e)
+{
+	struct rows *rows = NULL;
+	struct db_call call = { .sql = sql, .rows = &rows, .never_null = 1 };
+	if (!db_call(db, call, deadline, e))
+		return false;
+	for (size_t i = 0; i < rows_count(rows); i++)
+		report_warning(f, NULL, rows_value(rows, i, 0));
+	rows_free(rows);
+	return true;
+}
