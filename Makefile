@@ -49,7 +49,7 @@ test_deferral_DOUBLES := clock_now
 test_model_status_DOUBLES := clock_now
 test_run_queue_DOUBLES      := clock_now pthread_cond_timedwait pthread_cond_broadcast
 test_pauses_DOUBLES := clock_now
-test_pipeline_DOUBLES := clock_now poll
+test_pipeline_DOUBLES := clock_now poll memory_suffices
 test_claim_ordered_DOUBLES := clock_now
 
 CPPFLAGS_ALL = -D_GNU_SOURCE -DSIGNALBUS_VERSION='"$(VERSION)"' -DSYSCONFDIR='"$(sysconfdir)"' -DDOCDIR='"$(docdir)"' -Isrc \

@@ -15,6 +15,7 @@ static const struct {
 	[ERROR_CONNECTION] = { "connection", POLICY_RECONNECT, 1 },
 	[ERROR_POOLED] = { "database", POLICY_GIVE_UP, 1 },
 	[ERROR_TEMPORARY] = { "database", POLICY_WAIT, 1 },
+	[ERROR_MEMORY] = { "database", POLICY_WAIT, 1 },
 	[ERROR_UNCONFIRMED] = { "database", POLICY_WAIT, 1 },
 	[ERROR_CONFLICT] = { "conflict", POLICY_RETRY, 1 },
 	[ERROR_PLAN] = { "table changed", POLICY_REPREPARE, 1 },

@@ -19,6 +19,8 @@ enum error_kind {
 	ERROR_POOLED,      /* a pooler shares the session with other clients */
 	ERROR_TEMPORARY,   /* a statement failed for a temporary reason, such as a lock; the session
 			      is intact */
+	ERROR_MEMORY,      /* a row is too large for the memory of this process; the session is
+			      closed */
 	ERROR_UNCONFIRMED, /* it is committed, though no standby has confirmed that */
 	ERROR_CONFLICT,    /* serialization failure or deadlock */
 	ERROR_PLAN,        /* a prepared statement no longer matches its table */

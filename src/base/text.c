@@ -24,6 +24,14 @@ void *memory_resize(void *p, size_t count, size_t size)
 	return resized;
 }
 
+bool memory_suffices(size_t bytes)
+{
+	void *volatile p = malloc(bytes); /* volatile: compilers may leave out what is not used */
+	bool ok = p != NULL;
+	free(p);
+	return ok;
+}
+
 static void text_reserve(struct text *t, size_t more)
 {
 	size_t needed = t->length + more + 1;

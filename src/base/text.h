@@ -5,6 +5,7 @@
 #ifndef SIGNALBUS_TEXT_H
 #define SIGNALBUS_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Zero-initialized is empty; text is NULL until something is added, then always NUL-terminated. */
@@ -34,5 +35,9 @@ char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* calloc(3) and reallocarray(3) that abort instead of returning NULL. */
 void *memory_new(size_t count, size_t size);
 void *memory_resize(void *p, size_t count, size_t size);
+
+/* Whether this number of bytes could be allocated now: to be asked before something large is begun,
+ * which then can fail instead of aborting. */
+bool memory_suffices(size_t bytes);
 
 #endif

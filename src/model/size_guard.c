@@ -11,7 +11,7 @@
 /* Of this many bytes the best compression of PostgreSQL, lz4, makes one. */
 #define COMPRESSION_MAX 256
 
-static size_t read_max(const struct model *m)
+size_t size_guard_max(const struct model *m)
 {
 	return m->message_max * FORMS_MAX > READ_MAX ? m->message_max * FORMS_MAX : READ_MAX;
 }
@@ -21,39 +21,48 @@ static bool is_of_characters(const struct column *c)
 	return c->type_oid == TEXT_OID || c->type_oid == VARCHAR_OID || c->type_oid == BPCHAR_OID;
 }
 
-bool size_guard_applies(const struct column *c)
+/* Whether the server knows the size without reading the value. */
+static bool is_known(const struct column *c)
 {
-	return is_of_characters(c) || c->form == FORM_BYTES || c->form == FORM_JSON ||
-	       c->form == FORM_SERVER;
+	return is_of_characters(c) || c->form == FORM_BYTES;
 }
 
-/* The size of a column's text.  Of text and bytea, the server knows it without reading them. */
-static void add_size(struct text *t, const struct column *c, const char *reference)
+bool size_guard_applies(const struct column *c)
 {
-	if (is_of_characters(c) || c->form == FORM_BYTES)
-		text_addf(t, "pg_catalog.octet_length(%s)", reference);
-	else
-		text_addf(t, "pg_catalog.octet_length(pg_catalog.format('%%s', %s))", reference);
+	return is_known(c) || c->form == FORM_JSON || c->form == FORM_SERVER;
+}
+
+static void add_size(struct text *t, bool is_known, const char *value)
+{
+	text_addf(t,
+		is_known ? "pg_catalog.octet_length(%s)"
+			 : "pg_catalog.octet_length(pg_catalog.format('%%s', %s))",
+		value);
 }
 
 /* Others become text only if they may be too large. */
 void size_guard_add(
 	struct text *t, const struct model *m, const struct column *c, const char *reference)
 {
-	if (!is_of_characters(c) && c->form != FORM_BYTES)
+	if (!is_known(c))
 		text_addf(t, "pg_catalog.pg_column_size(%s) OPERATOR(pg_catalog.>) %zu AND ",
-			reference, read_max(m) / COMPRESSION_MAX);
-	add_size(t, c, reference);
-	text_addf(t, " OPERATOR(pg_catalog.>) %zu", read_max(m));
+			reference, size_guard_max(m) / COMPRESSION_MAX);
+	add_size(t, is_known(c), reference);
+	text_addf(t, " OPERATOR(pg_catalog.>) %zu", size_guard_max(m));
+}
+
+void size_guard_add_size(struct text *t, const struct column *c, const char *value)
+{
+	text_addf(t, "COALESCE(");
+	add_size(t, c != NULL && is_known(c), value);
+	text_addf(t, ", 0)");
 }
 
 void size_guard_add_failure(
-	struct text *t, const struct model *m, const struct column *c, const char *reference)
+	struct text *t, const struct model *m, const char *size, const char *oid)
 {
-	text_addf(t, "CASE WHEN ");
-	size_guard_add(t, m, c, reference);
-	text_addf(t, " THEN " SIZE_GUARD_FAIL);
-	add_size(t, c, reference);
-	text_addf(t, ", ' bytes, and kafka.message_max_bytes is %zu'))::pg_catalog.text END",
-		m->message_max);
+	text_addf(t,
+		"CASE WHEN %s OPERATOR(pg_catalog.>) %zu THEN " SIZE_GUARD_FAIL
+		"%s, ' bytes, and kafka.message_max_bytes is %zu'))::pg_catalog.oid ELSE %s END",
+		size, size_guard_max(m), size, m->message_max, oid);
 }

@@ -1,6 +1,11 @@
 /*
  * size_guard - SQL that fails for a row which is far larger than any message, before the server
  * sends it: it would fill the memory of this process.  Pure.
+ *
+ * A claim compares what costs next to nothing: sizes that the server knows without making text of
+ * a value, each by itself.  What this overlooks, such as the number 1e131000 or many large columns,
+ * is noticed when it arrives (db_call.row_max).  Then, as after any failure of a claim, rows are
+ * read apart, where all text of a row is measured.
  */
 #ifndef SIGNALBUS_SIZE_GUARD_H
 #define SIGNALBUS_SIZE_GUARD_H
@@ -17,6 +22,9 @@
  * "))". That must not be constant, or the server would compute it when it plans the statement. */
 #define SIZE_GUARD_FAIL "pg_catalog.pg_size_bytes(pg_catalog.concat('" SIZE_GUARD_ERROR "', "
 
+/* The largest row of a model that is read, in bytes of text. */
+size_t size_guard_max(const struct model *m);
+
 /* Whether values of the column may be so large. */
 bool size_guard_applies(const struct column *c);
 
@@ -24,8 +32,11 @@ bool size_guard_applies(const struct column *c);
 void size_guard_add(
 	struct text *t, const struct model *m, const struct column *c, const char *reference);
 
-/* Add an expression that is NULL, or fails with the size of a value that is too large. */
+/* Add the size of the text of a value, 0 for NULL: of a column, or of another expression (NULL). */
+void size_guard_add_size(struct text *t, const struct column *c, const char *value);
+
+/* Add an expression that fails if a size is too large, and says so; otherwise it is an oid. */
 void size_guard_add_failure(
-	struct text *t, const struct model *m, const struct column *c, const char *reference);
+	struct text *t, const struct model *m, const char *size, const char *oid);
 
 #endif

@@ -95,8 +95,7 @@ static void add_types(struct text *t, const struct model *m)
 	}
 }
 
-/* Whether the order, or a position in a parent's key, depends on it. */
-static bool is_place(const struct model *m, size_t output)
+bool sql_is_place(const struct model *m, size_t output)
 {
 	size_t field = ROW_FIXED_FIELDS + output;
 	bool is_key = field == m->floor_field;
@@ -105,28 +104,44 @@ static bool is_place(const struct model *m, size_t output)
 	return is_key;
 }
 
-/* Whether the size of an output is limited by that of its column, to which SQL refers by
- * *reference. */
-static bool is_guarded(const struct model *m, size_t output, struct text *reference)
+/* The size of an output's text. */
+static void add_size(struct text *t, const struct model *m, const struct output *o)
 {
-	size_t column = m->outputs[output].column;
-	if (column == NO_FIELD || !size_guard_applies(&m->columns[column]))
-		return false;
-	text_clear(reference);
-	add_column(reference, m, column);
-	return true;
+	struct text value = { 0 };
+	add_output(&value, m, o);
+	size_guard_add_size(t, o->column != NO_FIELD ? &m->columns[o->column] : NULL,
+		value.text + strlen(", "));
+	text_free(&value);
 }
 
-/* The table of a row, unless something in it is too large. */
-static void add_tableoid(struct text *t, const struct model *m)
+/* Another column, unless the text of some outputs together is too large. */
+static void add_guarded(
+	struct text *t, const struct model *m, size_t first, size_t count, const char *column)
+{
+	struct text size = { 0 };
+	add_string(&size, "(0::pg_catalog.int8");
+	for (size_t i = first; i < first + count; i++) {
+		add_string(&size, OP("+"));
+		add_size(&size, m, &m->outputs[i]);
+	}
+	add_string(&size, ")");
+	size_guard_add_failure(t, m, size.text, column);
+	text_free(&size);
+}
+
+/* The table of a row, unless a size that costs little shows that it is too large. */
+static void add_tableoid(struct text *t, const struct model *m, bool is_bare)
 {
 	const char *gap = ", CASE WHEN ";
 	struct text reference = { 0 };
-	for (size_t i = 0; i < m->output_count; i++) {
-		if (!is_guarded(m, i, &reference))
+	for (size_t i = 0; i < m->output_count && !is_bare; i++) {
+		size_t column = m->outputs[i].column;
+		if (column == NO_FIELD || !size_guard_applies(&m->columns[column]))
 			continue;
+		text_clear(&reference);
+		add_column(&reference, m, column);
 		add_string(t, gap);
-		size_guard_add(t, m, &m->columns[m->outputs[i].column], reference.text);
+		size_guard_add(t, m, &m->columns[column], reference.text);
 		gap = " OR ";
 	}
 	add_string(t, gap[0] == ',' ? ", signal.tableoid"
@@ -138,13 +153,8 @@ static void add_tableoid(struct text *t, const struct model *m)
 /* Bare columns have the same types. */
 static void add_outputs(struct text *t, const struct model *m, bool is_bare, bool needs_place)
 {
-	add_string(t, "SELECT signal.ctid");
-	if (is_bare)
-		add_string(t, ", signal.tableoid");
-	else
-		add_tableoid(t, m);
 	for (size_t i = 0; i < m->output_count; i++) {
-		if (!is_bare || (needs_place && is_place(m, i))) {
+		if (!is_bare || (needs_place && sql_is_place(m, i))) {
 			add_output(t, m, &m->outputs[i]);
 			continue;
 		}
@@ -312,6 +322,8 @@ char *sql_claim(const struct model *m, enum claim_kind kind, size_t count, unsig
 	bool in_order = kind == CLAIM_ORDERED || kind == CLAIM_ORDERED_FROM;
 	bool passes_over = how & CLAIM_PASSES_OVER;
 	struct text t = { 0 };
+	add_string(&t, "SELECT signal.ctid");
+	add_tableoid(&t, m, how & CLAIM_BARE);
 	add_outputs(&t, m, how & CLAIM_BARE, in_order || m->has_children);
 	text_addf(&t, " FROM %s AS signal", m->relation);
 	if (kind == CLAIM_NEXT || kind == CLAIM_RANGE)
@@ -397,6 +409,8 @@ static void add_located(struct text *t, const struct model *m)
 char *sql_read(const struct model *m)
 {
 	struct text t = { 0 };
+	add_string(&t, "SELECT signal.ctid, ");
+	add_guarded(&t, m, 0, m->output_count, "signal.tableoid");
 	add_outputs(&t, m, false, false);
 	add_located(&t, m);
 	return t.text;
@@ -404,14 +418,9 @@ char *sql_read(const struct model *m)
 
 char *sql_read_output(const struct model *m, size_t output)
 {
-	struct text t = { 0 }, reference = { 0 };
+	struct text t = { 0 };
 	add_string(&t, "SELECT ");
-	if (is_guarded(m, output, &reference))
-		size_guard_add_failure(
-			&t, m, &m->columns[m->outputs[output].column], reference.text);
-	else
-		add_string(&t, "NULL");
-	text_free(&reference);
+	add_guarded(&t, m, output, 1, "0");
 	add_output(&t, m, &m->outputs[output]);
 	add_located(&t, m);
 	return t.text;

@@ -38,6 +38,9 @@ char *sql_claim(const struct model *m, enum claim_kind kind, size_t count, unsig
 char *sql_read(const struct model *m);
 char *sql_read_output(const struct model *m, size_t output);
 
+/* Whether the order, or a position in a parent's key, depends on an output. */
+bool sql_is_place(const struct model *m, size_t output);
+
 /* The primary keys of the first count visible rows in the model's order; nothing is locked.  With
  * floor: from a value of the floor field on, which is a parameter. */
 char *sql_list(const struct model *m, size_t count, bool floor);

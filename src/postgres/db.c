@@ -82,12 +82,19 @@ void db_add_place(const struct db *db, struct text *t)
 	text_addf(t, "database at %s port %s", PQhost(db->conn), PQport(db->conn));
 }
 
+enum error_kind db_failure_kind(const char *message)
+{
+	bool is_of_memory = strstr(message, "out of memory") != NULL ||
+			    strstr(message, "cannot allocate memory") != NULL;
+	return is_of_memory ? ERROR_MEMORY : ERROR_CONNECTION;
+}
+
 /* Set e to why the session failed, and close it.  Always returns false. */
 static bool give_up(struct db *db, const char *reason, struct error *e)
 {
 	struct text t = { 0 };
 	db_add_place(db, &t);
-	error_set(e, ERROR_CONNECTION, "%s: %s", t.text, reason);
+	error_set(e, db_failure_kind(reason), "%s: %s", t.text, reason);
 	text_free(&t);
 	db_disconnect(db);
 	return false;

@@ -13,7 +13,8 @@
  * (see db_was_late()), else it fails with ERROR_TEMPORARY.  If the server does not respond to the
  * cancel request either, the session is closed, and the call fails with ERROR_CONNECTION; the next
  * db_connect() terminates the server process that is left.  A session whose connection failed is
- * closed at once.
+ * closed at once; so is one whose row is too large (ERROR_MEMORY), because libpq would keep the
+ * memory.
  */
 #ifndef SIGNALBUS_DB_H
 #define SIGNALBUS_DB_H
@@ -93,7 +94,9 @@ struct db_call {
 	struct rows **rows; /* where to store the result, if needed */
 	const struct db_columns *expected; /* the required columns; if they differ, no row is kept,
 					      and the call fails with ERROR_PLAN; NULL: any */
-	int never_null;   /* in this many columns, from the first one, a NULL is an error */
+	int never_null; /* in this many columns, from the first one, a NULL is an error */
+	size_t row_max; /* a row with more bytes, if limited, fails with ERROR_MEMORY, like one for
+			   which there is no memory */
 	size_t max_bytes; /* of the rows, if limited: only the first ones that fit are kept, at
 			     least one … */
 	size_t *cut_to;   /* … and their number is stored here; 0: all were kept. If far more was

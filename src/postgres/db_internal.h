@@ -79,6 +79,9 @@ void db_leave(struct db *db);
 /* Add the server of the session: "database at HOST port PORT". */
 void db_add_place(const struct db *db, struct text *t);
 
+/* The kind of an error that libpq itself has: ERROR_MEMORY, or ERROR_CONNECTION. */
+enum error_kind db_failure_kind(const char *message);
+
 /* Close the session and set e to libpq's message.  Always returns false. */
 bool db_lost(struct db *db, struct error *e);
 

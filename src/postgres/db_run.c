@@ -51,6 +51,11 @@ const char db_session_settings[] =
 	" ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off')) AS s (name, setting)"
 	" WHERE pg_catalog.current_setting(name, true) IS NOT NULL";
 
+/* Before a row that is larger than that is taken, there has to be memory for several copies of
+ * it: the row, the message, its JSON, and librdkafka's. */
+#define LARGE_ROW_BYTES ((size_t)1024 * 1024)
+#define ROW_COPIES      8
+
 /* An answer that nobody wants is cancelled when it is larger than that. */
 #define DISCARD_BYTES ((size_t)1024 * 1024)
 
@@ -137,7 +142,9 @@ static bool takes_writes(PGconn *conn)
 
 static enum error_kind kind_of(PGconn *conn, const PGresult *result, const char *state)
 {
-	if (state == NULL || ends_session(result))
+	if (state == NULL)
+		return db_failure_kind(PQresultErrorMessage(result));
+	if (ends_session(result))
 		return ERROR_CONNECTION;
 	if (strcmp(state, "25006") == 0 && !takes_writes(conn))
 		return ERROR_CONNECTION; /* after a failover this is a standby */
@@ -213,6 +220,7 @@ struct answer {
 	size_t left_out;      /* bytes of omitted rows */
 	bool is_cancelled;
 	bool has_failed;
+	bool is_over; /* nothing more of it is to be received */
 	struct error *error;
 };
 
@@ -253,11 +261,26 @@ static bool read_row(struct answer *a, const PGresult *result, int row, size_t *
 	return true;
 }
 
+/* Whether a row has room in memory, with what is made of it.  If not, the session is closed. */
+static bool has_room(struct db *db, struct answer *a, size_t bytes)
+{
+	size_t max = a->call->row_max;
+	bool is_small = max == 0 || bytes <= max;
+	if (is_small && (bytes <= LARGE_ROW_BYTES || memory_suffices(bytes * ROW_COPIES)))
+		return true;
+	a->has_failed = a->is_over = db->in_doubt = true;
+	if (is_small)
+		return error_set(a->error, ERROR_MEMORY,
+			"database: not enough memory for a row of %zu bytes", bytes);
+	return error_set(a->error, ERROR_MEMORY,
+		"database: a row of %zu bytes is larger than any message", bytes);
+}
+
 static void take_row(struct db *db, struct answer *a, const PGresult *result, int row)
 {
 	const struct db_call *c = a->call;
 	size_t bytes;
-	if (a->has_failed || !read_row(a, result, row, &bytes))
+	if (a->has_failed || !read_row(a, result, row, &bytes) || !has_room(db, a, bytes))
 		return;
 	bool fits = c->max_bytes == 0 || rows_count(*c->rows) == 0 ||
 		    rows_bytes(*c->rows) + bytes <= c->max_bytes;
@@ -391,6 +414,8 @@ static bool take_results(
 			return true;
 		take_result(db, a, result);
 		PQclear(result);
+		if (a->is_over)
+			break;
 	}
 	return false;
 }

@@ -10,6 +10,14 @@ static void refuse(struct ledger *l, size_t slot, enum verdict v, const char *re
 		ledger_explain(l, slot, 0, BLAME_SOLE);
 }
 
+/* A row that is too large for any message is the only one at fault, like such a message. */
+static enum verdict verdict_for(const struct refusal *r)
+{
+	if (!r->may_die)
+		return VERDICT_HELD;
+	return r->kind == ERROR_REJECTED ? VERDICT_REJECTED : VERDICT_UNREADABLE;
+}
+
 /* Encode and send a row for a slot of l.  Returns false if it was refused. */
 static bool send_row(struct burst *b, size_t row, struct ledger *l, size_t slot)
 {
@@ -17,7 +25,7 @@ static bool send_row(struct burst *b, size_t row, struct ledger *l, size_t slot)
 	struct error e;
 	if (claim_refuses(&b->claim, row)) {
 		const struct refusal *r = &b->claim.refusals[row];
-		refuse(l, slot, r->may_die ? VERDICT_UNREADABLE : VERDICT_HELD, r->reason);
+		refuse(l, slot, verdict_for(r), r->reason);
 		return false;
 	}
 	rows_fields(b->claim.rows, row, b->fields, ROW_FIXED_FIELDS + b->model->output_count);

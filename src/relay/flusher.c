@@ -268,7 +268,7 @@ static void lose_keys(struct worker *w, const struct target *t)
 static bool is_own_trouble(const struct worker *w, enum error_kind kind)
 {
 	const struct flush_plan *plan = w->flusher->plan;
-	return kind == ERROR_TEMPORARY || kind == ERROR_TOPIC ||
+	return kind == ERROR_TEMPORARY || kind == ERROR_MEMORY || kind == ERROR_TOPIC ||
 	       (kind == ERROR_BROKER && plan->model_count > 1 && broker_is_answered(plan->broker));
 }
 

@@ -86,6 +86,10 @@ static bool is_unreadable(
 	struct store *s, const struct model *m, const struct claim *claim, struct error *e)
 {
 	struct session_model *d = &s->models[m->index];
+	if (e->kind == ERROR_MEMORY && !d->reads_apart) {
+		d->reads_apart = true;
+		e->kind = ERROR_CONFLICT; /* again, at once, with another session */
+	}
 	if (!store_may_be_row(e) || !store_connected(s))
 		return false;
 	if (e->kind == ERROR_PLAN) /* if it is not a row, it is a prepared statement */

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
+#include "model/size_guard.h"
 
 #include <stdlib.h>
 
@@ -92,6 +93,7 @@ static struct db_call take_call(struct attempt *a, const char *const *floor)
 		.values = floor,
 		.value_count = a->ordering->from_floor,
 		.rows = &a->claim->rows,
+		.row_max = size_guard_max(a->model),
 		.max_bytes = (size_t)a->model->settings->burst_bytes,
 		.cut_to = &a->claim->cut_to };
 }

@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "model/size_guard.h"
 #include "store/store_internal.h"
 
 #include <stdlib.h>
@@ -119,6 +120,7 @@ static struct sent_claim *new_claim(
 	c->expected = store_claimed(m);
 	*c->claim =
 		(struct db_call){ .expected = s->models[m->index].reads_apart ? NULL : &c->expected,
+			.row_max = size_guard_max(m),
 			.max_bytes = (size_t)m->settings->burst_bytes };
 	set_values(c, m, request);
 	return c;

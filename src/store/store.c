@@ -195,6 +195,7 @@ const struct model *store_model(struct store *s, size_t index, struct error *e)
 	*d = (struct session_model){ .noted = d->noted,
 		.locked = d->locked,
 		.lock_mode = d->lock_mode,
+		.reads_apart = d->reads_apart,
 		.is_careful = d->is_careful,
 		.reads_some = d->reads_some,
 		.generation = d->generation + 1,

@@ -122,9 +122,11 @@ static bool read_rows(struct trial *t, size_t first, size_t count, struct error 
 	struct rows *rows = NULL;
 	size_t limit = (size_t)t->model->settings->burst_bytes, cut_to;
 	const struct db_columns expected = store_claimed(t->model);
-	const struct db_call call = {
-		.rows = &rows, .expected = &expected, .max_bytes = limit, .cut_to = &cut_to
-	};
+	const struct db_call call = { .rows = &rows,
+		.expected = &expected,
+		.max_bytes = limit,
+		.cut_to = &cut_to,
+		.row_max = size_guard_max(t->model) };
 	if (r->cut_to > 0)
 		return release(t, e);
 	if (!read_with(t, sql_read(t->model), call, (struct slice){ first, count }, e))
@@ -168,23 +170,33 @@ static bool read_output(
 	if (!store_query(t->store, (struct db_call){ .sql = "SAVEPOINT part" }, e))
 		/* uncovered: the session is lost at just this call */
 		return false;
-	if (read_with(t, sql_read_output(t->model, output), (struct db_call){ .rows = value },
-		    (struct slice){ row, 1 }, &r->why))
+	const struct db_call call = { .rows = value, .row_max = size_guard_max(t->model) };
+	if (read_with(
+		    t, sql_read_output(t->model, output), call, (struct slice){ row, 1 }, &r->why))
 		return release(t, e);
 	return store_query(t->store, (struct db_call){ .sql = "ROLLBACK TO SAVEPOINT part" }, e);
 }
 
-/* Why an output cannot be read.  A size is in quotes in the error of a function (size_guard.h). */
-static void add_reason(const struct reading *r, const char *name, struct text *reason)
+/* Add the size in an error, which is in quotes in that of a function (size_guard.h).  Returns false
+ * if there is none. */
+static bool add_size(struct text *reason, const char *error)
 {
-	const char *size = strstr(r->why.text, SIZE_GUARD_ERROR);
+	const char *size = strstr(error, SIZE_GUARD_ERROR);
 	if (size != NULL)
-		text_addf(reason, "%s: %.*s", name, (int)strcspn(size, "\""), size);
-	else
-		text_addf(reason, "%s: %s", name, r->why.text);
+		text_add(reason, size, strcspn(size, "\""));
+	return size != NULL;
 }
 
-/* Read a row as far as possible, and record what cannot be read. */
+/* Why an output cannot be read. */
+static void add_reason(struct text *reason, const char *name, const struct error *why)
+{
+	text_addf(reason, "%s: ", name);
+	if (!add_size(reason, why->text))
+		text_addf(reason, "%s", why->text);
+}
+
+/* Read the place of a row as far as possible, and record what else cannot be read.  Together the
+ * others may be too large. */
 static bool examine(struct trial *t, size_t row, struct text *reason, struct error *e)
 {
 	struct reading *r = t->arg;
@@ -197,10 +209,15 @@ static bool examine(struct trial *t, size_t row, struct text *reason, struct err
 	rows_fields(t->claim->rows, row, fields, ROW_FIXED_FIELDS);
 	for (size_t i = 0; ok && i < m->output_count; i++) {
 		ok = read_output(t, row, i, &values[i], e);
-		if (values[i] != NULL && rows_count(values[i]) == 1)
+		bool is_read = values[i] != NULL && rows_count(values[i]) == 1;
+		if (ok && !is_read && reason->length == 0)
+			add_reason(reason, name_of(m, i), &r->why);
+		if (is_read && sql_is_place(m, i))
 			fields[ROW_FIXED_FIELDS + i].text = rows_value(values[i], 0, 1);
-		else if (ok && reason->length == 0)
-			add_reason(r, name_of(m, i), reason);
+		else {
+			rows_free(values[i]);
+			values[i] = NULL;
+		}
 		if (fields[ROW_FIXED_FIELDS + i].text != NULL)
 			fields[ROW_FIXED_FIELDS + i].length =
 				strlen(fields[ROW_FIXED_FIELDS + i].text);
@@ -265,7 +282,7 @@ static bool examine_all(struct trial *t, struct error *e)
 		if (!examine(t, row, &reason, e))
 			/* uncovered: the session is lost at just this call */
 			return false;
-		if (reason.length == 0)
+		if (reason.length == 0 && !add_size(&reason, t->claim->refusals[row].reason))
 			continue; /* uncovered: each can be read separately */
 		free(t->claim->refusals[row].reason);
 		t->claim->refusals[row].reason = reason.text;

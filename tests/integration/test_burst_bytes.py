@@ -1,5 +1,7 @@
 """burst_bytes: bursts are bounded by bytes too, and rows of any size pass or are rejected alone."""
 
+import resource
+
 import pytest
 
 from runner import every_flush, ids, is_sanitized, model
@@ -131,7 +133,17 @@ def test_the_daemon_bounds_its_bursts(signalbus, schema, make_topic, consume):
 HUGE = {"text": ("repeat('x', 20000000)", 20_000_000),
         "bytea": ("repeat('x', 20000000)::bytea", 20_000_000),
         "jsonb": ("to_jsonb(repeat('x', 20000000))", 20_000_002),
-        "text[]": ("ARRAY[repeat('x', 20000000)]", 20_000_002)}
+        "text[]": ("ARRAY[repeat('x', 20000000)]", 20_000_004)}
+
+
+def check_too_large(signalbus, schema, flush, reasons):
+    """They become dead letters, and are not in memory more than twice."""
+    run = signalbus.measured(*flush).expect(0)
+    for number, reason in reasons.items():
+        assert (f"(id)=({number}) was rejected: {reason} bytes, and kafka.message_max_bytes is "
+                "1000000; it was moved") in run.stderr, run
+    check_memory(run, 75)
+    assert schema.count("t") == 0 and schema.count("dead") == len(reasons)
 
 
 def test_rows_that_are_far_too_large_are_not_read(signalbus, schema, make_topic, consume, install):
@@ -145,10 +157,56 @@ def test_rows_that_are_far_too_large_are_not_read(signalbus, schema, make_topic,
     signalbus.configure(model("A", table, topic, burst_count=10, on_reject="dead-letter"),
                         dead_letter_table=dead)
     install()
-    run = signalbus.measured("flushmany").expect(0)
-    for number, (column, (_, size)) in enumerate(HUGE.items(), 2):
-        assert (f"{column}: too large: {size} bytes, and kafka.message_max_bytes is 1000000"
-                in run.stderr), f"{number}: {run}"
-    check_memory(run, 50)
+    check_too_large(signalbus, schema, ["flushmany"], {
+        number: f"{column}: too large: {size}"
+        for number, (column, (_, size)) in enumerate(HUGE.items(), 2)})
     assert sorted(ids(consume(topic, 2))) == [1, 100]
-    assert schema.count("t") == 0 and schema.count("dead") == len(HUGE)
+
+
+LONG = "array_fill(1e131000::numeric, ARRAY[{}])"  # a kilobyte at most when it is stored
+
+
+@pytest.mark.parametrize("flush", [("flushmany",), ("flushordered",)], ids=lambda f: f[0])
+def test_rows_whose_size_does_not_show_are_not_read(signalbus, schema, make_topic, consume,
+                                                    install, flush):
+    """Long text of small values, several columns together, and an expression."""
+    schema.execute("CREATE TABLE t (id bigint PRIMARY KEY, numbers numeric[], json jsonb, a text, "
+                   "b text, times int DEFAULT 1); INSERT INTO t SELECT generate_series(1, 9, 2); "
+                   f"INSERT INTO t (id, numbers) VALUES (2, {LONG.format(130)}); "
+                   f"INSERT INTO t (id, json) VALUES (4, to_jsonb({LONG.format(130)})); "
+                   "INSERT INTO t (id, a, b) SELECT 6, x, x FROM repeat('x', 8500000) AS x; "
+                   "INSERT INTO t (id, times) VALUES (8, 17000000)")
+    topic = make_topic()
+    fields = ["id", "numbers", "json", "a", "b", {"name": "long", "sql": "repeat('x', times)"}]
+    signalbus.configure(model("A", schema.table("t"), topic, order_by=["id"], fields=fields,
+                              on_reject="dead-letter"), dead_letter_table=schema.table("dead"))
+    install()
+    check_too_large(signalbus, schema, flush, {
+        2: f"numbers: too large: {130 * 131_002 + 1}", 4: f"json: too large: {130 * 131_003}",
+        6: "too large: 17000002", 8: "long: too large: 17000000"})
+    assert sorted(ids(consume(topic, 5))) == [1, 3, 5, 7, 9]
+
+
+def test_a_lack_of_memory_is_a_matter_of_the_model(signalbus, schema, make_topic, consume):
+    """A row that libpq has no memory for stops neither the process nor another model."""
+    schema.execute("CREATE TABLE a (id bigint PRIMARY KEY, numbers numeric[])")
+    schema.execute("CREATE TABLE b (id bigint PRIMARY KEY)")
+    topic = make_topic()
+    signalbus.configure(model("A", schema.table("a"), topic), model("B", schema.table("b"), topic),
+                        poll_interval=0.1)
+    daemon = signalbus.start("run")
+    schema.execute("INSERT INTO b VALUES (1); INSERT INTO a VALUES (2, '{}')")
+    schema.wait_until(lambda: schema.count("a") + schema.count("b") == 0, 20, "empty tables")
+    used = int(open(f"/proc/{daemon.pid}/statm").read().split()[0]) * resource.getpagesize()
+    resource.prlimit(daemon.pid, resource.RLIMIT_AS, (used + 40 * MB, used + 40 * MB))
+    schema.execute(f"INSERT INTO a VALUES (3, {LONG.format(500)})")
+    daemon.wait_log("was rejected")
+    schema.execute("INSERT INTO b VALUES (4); INSERT INTO a VALUES (5, '{}')")
+    schema.wait_until(lambda: schema.count("a") == 1 and schema.count("b") == 0, 20, "the others")
+    schema.execute("DELETE FROM a")
+    schema.execute("INSERT INTO a VALUES (6, '{}')")
+    assert sorted(ids(consume(topic, 5))) == [1, 2, 4, 5, 6]
+    log = daemon.stop().expect(0).stderr
+    assert log.count("error: ") == 1 and (
+        f"model \"A\": the message of signal (id)=(3) was rejected: numbers: too large: "
+        f"{500 * 131_002 + 1} bytes") in log, log

@@ -270,16 +270,16 @@ char *PQresultErrorField(const PGresult *r, int field)
 	for (size_t i = 0; i < FIELDS; i++)
 		if (r->more[i].field == field)
 			return (char *)(uintptr_t)r->more[i].text;
-	return (char *)(uintptr_t)(field == PG_DIAG_SQLSTATE          ? r->state
-				   : field == PG_DIAG_MESSAGE_PRIMARY ? r->message
-								      : NULL);
+	if (field == PG_DIAG_SQLSTATE)
+		return (char *)(uintptr_t)r->state;
+	bool is_message = field == PG_DIAG_MESSAGE_PRIMARY && r->state != NULL;
+	return (char *)(uintptr_t)(is_message ? r->message : NULL);
 }
 
 char *PQresultErrorMessage(const PGresult *r)
 {
-	(void)r;
 	static char message[] = "libpq says";
-	return message;
+	return r->message != NULL ? (char *)(uintptr_t)r->message : message;
 }
 
 char *PQcmdStatus(PGresult *r)

@@ -190,6 +190,7 @@ static const struct {
 	{ ERROR_CONNECTION, "database" },
 	{ ERROR_POOLED, "database" },
 	{ ERROR_TEMPORARY, "database" },
+	{ ERROR_MEMORY, "database" },
 	{ ERROR_UNCONFIRMED, "database" },
 	{ ERROR_CONFLICT, "serialization" },
 	{ ERROR_PLAN, "database" },

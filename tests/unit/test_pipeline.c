@@ -14,7 +14,14 @@ static struct {
 	struct rows *rows;
 	size_t affected, cut_to;
 	unsigned told; /* of rows */
+	size_t memory; /* that there is, in bytes; 0: enough */
 } world;
+
+bool scripted_memory_suffices(size_t bytes);
+bool scripted_memory_suffices(size_t bytes)
+{
+	return world.memory == 0 || bytes <= world.memory;
+}
 
 /* The probe's connection is libpq's matter; it is tested with servers. */
 bool db_answers(const struct db *db, struct instant deadline)
@@ -667,6 +674,48 @@ START_TEST(rows_beyond_the_limit_are_left_out)
 }
 END_TEST
 
+/* 2 MB, with its id. */
+#define LARGE_ROW(id) SAYS(.status = PGRES_SINGLE_TUPLE, IN_COLUMNS, .values = { (id), large })
+#define MB            ((size_t)1024 * 1024)
+static char large[2 * MB];
+
+static const struct {
+	size_t row_max, memory;
+	const char *error; /* NULL: all rows are kept */
+	struct step script[10];
+} giants[] = {
+	{ 0, 0, NULL, { ASKED, ROW("1", "a"), LARGE_ROW("2"), ROWS_END, ANSWERED } },
+	{ 2 * MB, 16 * MB, NULL, { ASKED, ROW("1", "a"), LARGE_ROW("2"), ROWS_END, ANSWERED } },
+	{ 2 * MB - 1, 0, "database: a row of 2097152 bytes is larger than any message",
+		{ ASKED, ROW("1", "a"), LARGE_ROW("2"), { 0 } } },
+	{ 0, 16 * MB - 1, "database: not enough memory for a row of 2097152 bytes",
+		{ ASKED, LARGE_ROW("2"), { 0 } } },
+	{ 0, 1, NULL, { ASKED, ROW("1", "a"), ROW("2", "b"), ROWS_END, ANSWERED } },
+	/* What libpq says by itself. */
+	{ 0, 0, "database: out of memory for query result",
+		{ ASKED, ROW("1", "a"),
+			SAYS(.status = PGRES_FATAL_ERROR,
+				.message = "out of memory for query result"),
+			ANSWERED } },
+};
+
+START_TEST(a_row_that_is_too_large_closes_the_session)
+{
+	const struct db_call call = {
+		.sql = "SELECT", .rows = &world.rows, .row_max = giants[_i].row_max
+	};
+	memset(large, 'x', sizeof large - 1); /* and an id */
+	begin(giants[_i].script);
+	world.memory = giants[_i].memory;
+	ck_assert_int_eq(run(&call, 1), giants[_i].error == NULL);
+	if (giants[_i].error == NULL)
+		ck_assert_uint_eq(rows_count(world.rows), 2);
+	else
+		check_error(ERROR_MEMORY, giants[_i].error);
+	end(giants[_i].error == NULL);
+}
+END_TEST
+
 START_TEST(far_more_than_needed_is_cancelled_once)
 {
 	static const struct step script[] = { ASKED, ROW("1", "a"), ROW("2", "b"), ROW("3", "c"),
@@ -845,6 +894,7 @@ int main(void)
 		{ what_is_late_is_cancelled, COUNT(late), 0 },
 		{ lateness_and_its_reason_end_with_a_run, 1, 0 },
 		{ a_session_that_is_not_set_up_is_neither_cancelled_nor_left, 1, 0 },
+		{ a_row_that_is_too_large_closes_the_session, COUNT(giants), 0 },
 		{ notifications_are_not_kept_while_an_answer_is_awaited, 2, 0 },
 		{ a_stop_cancels_what_heeds_it, COUNT(stops), 0 },
 		{ a_stop_ends_with_its_run, 1, 0 },

@@ -142,28 +142,37 @@ static void check_sql(char *sql, const char *expected)
 	free(sql);
 }
 
-/* The limit grows with kafka.message_max_bytes; numbers have none. */
-START_TEST(a_value_that_is_too_large_for_any_message_is_not_read)
+static void check_beginning(char *sql, const char *expected)
 {
+	ck_assert_uint_ge(strlen(sql), strlen(expected));
+	sql[strlen(expected)] = '\0';
+	check_sql(sql, expected);
+}
+
+#define PLUS      " OPERATOR(pg_catalog.+) COALESCE("
+#define PLUS_ID   PLUS "pg_catalog.octet_length(pg_catalog.format('%s', signal.\"id\")), 0)"
+#define PLUS_BODY PLUS "pg_catalog.octet_length(pg_catalog.format('%s', signal.\"body\")), 0)"
+#define UNLESS_OVER_20_MB(sizes, column)                                                           \
+	"CASE WHEN (0::pg_catalog.int8" sizes ") OPERATOR(pg_catalog.>) 20000000 THEN "            \
+	"pg_catalog.pg_size_bytes(pg_catalog.concat('too large: ', (0::pg_catalog.int8" sizes      \
+	"), ' bytes, and kafka.message_max_bytes is 5000000'))::pg_catalog.oid ELSE " column       \
+	" END, "
+
+/* The limit grows with kafka.message_max_bytes.  Here all text counts, and that of an output alone
+ * tells which one it is. */
+START_TEST(a_row_that_is_too_large_for_any_message_is_not_read)
+{
+	static const char row[] = "SELECT signal.ctid, " UNLESS_OVER_20_MB(
+		PLUS_ID PLUS_BODY, "signal.tableoid") "signal.\"id\", signal.\"body\" FROM ";
+	static const char body[] =
+		"SELECT " UNLESS_OVER_20_MB(PLUS_BODY, "0") "signal.\"body\" FROM ";
 	struct fixture f;
 	const char *order_by[3];
 	const struct table table = { SIMPLE, false, { NULL }, 1 };
 	struct model *m = model_of(&f, &table, order_by);
 	m->message_max = 5000000;
-	char *id = sql_read_output(m, 0), *body = sql_read_output(m, 1);
-	ck_assert_int_eq(strncmp(id, "SELECT NULL, signal.\"id\" FROM ", 30), 0);
-	static const char expected[] =
-		"SELECT CASE WHEN pg_catalog.pg_column_size(signal.\"body\") "
-		"OPERATOR(pg_catalog.>) 78125 AND "
-		"pg_catalog.octet_length(pg_catalog.format('%s', signal.\"body\")) "
-		"OPERATOR(pg_catalog.>) 20000000 THEN pg_catalog.pg_size_bytes(pg_catalog.concat("
-		"'too large: ', pg_catalog.octet_length(pg_catalog.format('%s', "
-		"signal.\"body\")), ' bytes, and kafka.message_max_bytes is 5000000'))"
-		"::pg_catalog.text END, signal.\"body\" FROM ";
-	body[strlen(expected)] = '\0';
-	ck_assert_str_eq(body, expected);
-	free(id);
-	free(body);
+	check_beginning(sql_read(m), row);
+	check_beginning(sql_read_output(m, 1), body);
 	model_free(m);
 }
 END_TEST
@@ -359,7 +368,7 @@ int main(void)
 {
 	const struct test tests[] = {
 		{ a_claim_locks_the_rows_of_its_kind, COUNT(claims), 0 },
-		{ a_value_that_is_too_large_for_any_message_is_not_read, 1, 0 },
+		{ a_row_that_is_too_large_for_any_message_is_not_read, 1, 0 },
 		{ other_statements_name_the_table_as_the_catalog_does, 1, 0 },
 		{ keys_are_compared_by_the_operators_of_their_types, 1, 0 },
 		{ a_percent_sign_in_a_name_is_a_percent_sign, 1, 0 },
