@@ -83,8 +83,8 @@ static bool set_token(rd_kafka_t *handle, const char *text, struct error *e)
 	struct oauth_token t;
 	if (!oauth_token_parse(text, wall_clock_ms(), &t, e))
 		return false;
-	rd_kafka_resp_err_t code = rd_kafka_oauthbearer_set_token(
-		handle, t.value, t.expires_ms, t.principal, NULL, 0, reason, sizeof reason);
+	rd_kafka_resp_err_t code = rd_kafka_oauthbearer_set_token(handle, t.value, t.expires_ms,
+		t.principal, (const char **)t.extensions, t.extension_count, reason, sizeof reason);
 	oauth_token_free(&t);
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
 	       error_set(e, ERROR_CONNECTION, "%s", rd_kafka_err2str(code));

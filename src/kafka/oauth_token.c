@@ -11,12 +11,17 @@
 
 #define UNKNOWN_LIFE_S 300.0
 #define LIFE_MAX_S     (366 * 86400.0)
+#define SPACES         " \t\r\n"
+#define LETTERS        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define MILLISECONDS   1e11 /* from here on a time since 1970 is not in seconds */
 
 void oauth_token_free(struct oauth_token *t)
 {
 	secret_free(t->value);
 	free(t->principal);
+	for (size_t i = 0; i < t->extension_count; i++)
+		free(t->extensions[i]);
+	free(t->extensions);
 	*t = (struct oauth_token){ 0 };
 }
 
@@ -55,8 +60,7 @@ static double life_in(const cJSON *object, int64_t now_ms)
 
 static int digit_of(char c)
 {
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	static const char digits[] = LETTERS "0123456789-_";
 	const char *found = c != '\0' ? strchr(digits, c) : NULL;
 	return found != NULL ? (int)(found - digits) : -1;
 }
@@ -98,6 +102,40 @@ static bool is_token(const char *value)
 	return p > value && *p == '\0';
 }
 
+static bool is_printable(const char *text)
+{
+	while (*text >= ' ' && *text <= '~')
+		text++;
+	return *text == '\0';
+}
+
+/* RFC 7628, section 3.1: a name has letters only, and "auth" is the token itself. */
+static bool is_extension(const cJSON *item)
+{
+	const char *name = item->string;
+	return name[0] != '\0' && name[strspn(name, LETTERS)] == '\0' &&
+	       strcmp(name, "auth") != 0 && cJSON_IsString(item) && is_printable(item->valuestring);
+}
+
+/* Names and values in turn, as librdkafka takes them.  Returns false if it is no such object. */
+static bool take_extensions(struct oauth_token *t, const cJSON *object)
+{
+	const cJSON *item;
+	if (object == NULL)
+		return true;
+	if (!cJSON_IsObject(object))
+		return false;
+	t->extensions =
+		memory_new(2 * (size_t)cJSON_GetArraySize(object) + 1, sizeof *t->extensions);
+	for (item = object->child; item != NULL; item = item->next) {
+		if (!is_extension(item))
+			return false;
+		t->extensions[t->extension_count++] = text_copy(item->string);
+		t->extensions[t->extension_count++] = text_copy(item->valuestring);
+	}
+	return true;
+}
+
 /* Set the principal and the expiry of a token whose life is known, or not (NAN). */
 static bool set_life(struct oauth_token *t, double life, int64_t now_ms, struct error *e)
 {
@@ -116,38 +154,46 @@ static bool set_life(struct oauth_token *t, double life, int64_t now_ms, struct 
 	       error_set(e, ERROR_CONNECTION, "the token has expired, %.0f s ago", fabs(life));
 }
 
-/* The token in a JSON object, to be freed, and its life; NULL if there is none. */
-static char *from_object(const char *text, int64_t now_ms, double *life)
+/* Take the token from a JSON object, and its life.  Returns false with e. */
+static bool from_object(
+	struct oauth_token *t, const char *text, int64_t now_ms, double *life, struct error *e)
 {
 	static const char *const names[] = { "token", "access_token", "accessToken", NULL };
 	cJSON *object = cJSON_Parse(text);
 	const cJSON *item = member_of(object, names);
-	char *value = NULL;
 	if (cJSON_IsString(item)) {
-		value = text_copy(item->valuestring);
+		t->value = text_copy(item->valuestring);
 		explicit_bzero(item->valuestring, strlen(item->valuestring));
 	}
 	*life = life_in(object, now_ms);
+	bool fits = take_extensions(t, cJSON_GetObjectItemCaseSensitive(object, "extensions"));
 	cJSON_Delete(object);
-	return value;
+	if (t->value == NULL || !is_token(t->value))
+		return error_set(e, ERROR_CONNECTION,
+			"there is no \"token\" or \"access_token\" in the JSON object");
+	return fits || error_set(e, ERROR_CONNECTION,
+			       "\"extensions\" of the JSON object is no object with names of "
+			       "letters and printable texts");
+}
+
+/* Take the token that is the whole text.  Returns false with e. */
+static bool from_text(struct oauth_token *t, const char *text, struct error *e)
+{
+	size_t length = strcspn(text, SPACES);
+	t->value = text_copy_bytes(text, length);
+	return (is_token(t->value) && text[length + strspn(text + length, SPACES)] == '\0') ||
+	       error_set(e, ERROR_CONNECTION,
+		       "it is no token: there are spaces or other characters in it");
 }
 
 bool oauth_token_parse(const char *text, int64_t now_ms, struct oauth_token *t, struct error *e)
 {
 	double life = NAN;
 	*t = (struct oauth_token){ 0 };
-	text += strspn(text, " \t\r\n");
-	bool is_object = text[0] == '{';
-	t->value = is_object ? from_object(text, now_ms, &life)
-			     : text_copy_bytes(text, strcspn(text, " \t\r\n"));
-	const char *rest = text + strcspn(text, " \t\r\n");
-	bool ok = t->value != NULL && is_token(t->value) &&
-		  (is_object || rest[strspn(rest, " \t\r\n")] == '\0');
-	if (!ok)
-		error_set(e, ERROR_CONNECTION,
-			is_object ? "there is no \"token\" or \"access_token\" in the JSON object"
-				  : "it is no token: there are spaces or other characters in it");
-	ok = ok && set_life(t, life, now_ms, e);
+	text += strspn(text, SPACES);
+	bool ok =
+		(text[0] == '{' ? from_object(t, text, now_ms, &life, e) : from_text(t, text, e)) &&
+		set_life(t, life, now_ms, e);
 	if (!ok)
 		oauth_token_free(t);
 	return ok;

@@ -7,12 +7,15 @@
 #include "base/error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct oauth_token {
 	char *value;
-	char *principal;    /* "sub" of a JWT, or "signalbus": for librdkafka's messages only */
-	int64_t expires_ms; /* since 1970 */
+	char *principal;        /* "sub" of a JWT, or "signalbus": for librdkafka's messages only */
+	int64_t expires_ms;     /* since 1970 */
+	char **extensions;      /* of SASL: names and values in turn, as librdkafka takes them */
+	size_t extension_count; /* of both */
 };
 
 /* Take a token from text: the token itself, or a JSON object with
@@ -20,6 +23,7 @@ struct oauth_token {
  *   token, access_token or accessToken
  *   expires_in (seconds), or expires_at, expires_on or expiration (Unix time, in seconds or
  *   milliseconds)
+ *   extensions: an object of texts, which are sent to the broker with the token
  *
  * Without such a time, "exp" of a JWT tells it, whose signature is not verified; any other token is
  * taken to be valid for five minutes.  t is to be freed.  Returns false with e (ERROR_CONNECTION),

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from runner import ids, model, repeats
+from proxy import Proxy
 from servers import Kafka, Meanwhile, Ports, wait_until
 from test_credentials import WORD, script, secret, warnings  # noqa: F401
 
@@ -168,6 +169,21 @@ def test_tokens_are_renewed(schema, consume, run, token, runs, listener):
     expect_all(schema, consume, run.topic, writer.count + 5)
     log = daemon.stop().expect(0).stderr
     assert warnings(log) == [] and "eyJ" not in log
+
+
+def test_extensions_reach_the_broker(signalbus, schema, make_topic, kafka, token, script):  # noqa: F811
+    """The bytes of the first login, which the broker accepts."""
+    program, _ = token("SIGNED")["command"]
+    extensions = json.dumps({"logicalCluster": "lkc-1", "identityPoolId": "pool-1"})
+    both = script(f"""printf '{{"token": "%s", "extensions": {extensions}}}' $({program})""", "both")
+    with Proxy(kafka.ports["SIGNED"]) as proxy:
+        proxy.mark = b"\x01identityPoolId=pool-1\x01"
+        signalbus.configure(model("A", schema.make_signals("t", 1), make_topic()), timeout=5.0, kafka={
+            **kafka.way("SIGNED"), "bootstrap_servers": f"127.0.0.1:{proxy.port}",
+            "oauthbearer_token": both})
+        signalbus.start("run")
+        wait_until(lambda: any(link.is_marked for link in set(proxy.links)), 15, "the extensions")
+        schema.wait_until(lambda: schema.count("t") == 0, 15, "the signal gone")
 
 
 def test_a_program_for_tokens_that_fails_for_a_while(schema, consume, run, token):

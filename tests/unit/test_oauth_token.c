@@ -1,3 +1,4 @@
+#include "base/text.h"
 #include "kafka/oauth_token.h"
 
 #include "suite.h"
@@ -32,6 +33,10 @@ static const struct {
 	{ "{\"token\": \"x\", \"expires_in\": 1e300}", "x", "signalbus", 31622400000 },
 };
 
+#define EXTENSIONS(value) "{\"token\": \"x\", \"extensions\": " value "}"
+#define NO_EXTENSIONS                                                                              \
+	"\"extensions\" of the JSON object is no object with names of letters and printable texts"
+
 static const struct {
 	const char *text, *reason;
 } bad[] = {
@@ -45,6 +50,13 @@ static const struct {
 	{ "{\"token\": 5}", "there is no \"token\" or \"access_token\" in the JSON object" },
 	{ "{\"error\": \"word\"}", "there is no \"token\" or \"access_token\" in the JSON object" },
 	{ "{\"token\": \"a b\"}", "there is no \"token\" or \"access_token\" in the JSON object" },
+	{ EXTENSIONS("[\"word\"]"), NO_EXTENSIONS },
+	{ EXTENSIONS("\"word\""), NO_EXTENSIONS },
+	{ EXTENSIONS("{\"a_b\": \"word\"}"), NO_EXTENSIONS },
+	{ EXTENSIONS("{\"\": \"word\"}"), NO_EXTENSIONS },
+	{ EXTENSIONS("{\"auth\": \"word\"}"), NO_EXTENSIONS },
+	{ EXTENSIONS("{\"a\": 1}"), NO_EXTENSIONS },
+	{ EXTENSIONS("{\"a\": \"b\", \"c\": \"\\u0001\"}"), NO_EXTENSIONS },
 	{ EXPIRED, "the token has expired, 5 s ago" },
 	{ "{\"token\": \"x\", \"expires_in\": 0}", "the token has expired, 0 s ago" },
 	{ "{\"token\": \"x\", \"expires_in\": -1e300}", "the token has expired, 31622400 s ago" },
@@ -63,6 +75,31 @@ START_TEST(a_token_has_a_life_and_a_principal)
 }
 END_TEST
 
+static const struct {
+	const char *text, *extensions;
+} extended[] = {
+	{ "{\"token\": \"x\"}", "" },
+	{ "{\"token\": \"x\", \"extensions\": {}}", "" },
+	{ "{\"access_token\": \"x\", \"extensions\": {\"logicalCluster\": \"lkc-1\", "
+	  "\"identityPoolId\": \"pool 1\"}}",
+		"logicalCluster lkc-1 identityPoolId pool 1 " },
+};
+
+START_TEST(extensions_are_taken_from_the_object)
+{
+	struct oauth_token t;
+	struct error e;
+	struct text found = { 0 };
+	ck_assert_msg(oauth_token_parse(extended[_i].text, NOW_MS, &t, &e), "%s", e.text);
+	text_add(&found, "", 0);
+	for (size_t i = 0; i < t.extension_count; i++)
+		text_addf(&found, "%s ", t.extensions[i]);
+	ck_assert_str_eq(found.text, extended[_i].extensions);
+	text_free(&found);
+	oauth_token_free(&t);
+}
+END_TEST
+
 START_TEST(what_is_no_valid_token_is_not_shown)
 {
 	struct oauth_token t;
@@ -77,6 +114,7 @@ int main(void)
 {
 	const struct test tests[] = {
 		{ a_token_has_a_life_and_a_principal, COUNT(good), 0 },
+		{ extensions_are_taken_from_the_object, COUNT(extended), 0 },
 		{ what_is_no_valid_token_is_not_shown, COUNT(bad), 0 },
 	};
 	return suite_run("oauth_token", tests, COUNT(tests));
