@@ -25,6 +25,7 @@ static const struct {
 	[ERROR_REJECTED] = { "rejected", POLICY_GIVE_UP, 1 },
 	[ERROR_BUSY] = { "stands by", POLICY_GIVE_UP, 75 },
 	[ERROR_LOCKED] = { "locked", POLICY_GIVE_UP, 75 },
+	[ERROR_INSTANCE] = { "configuration", POLICY_GIVE_UP, 1 },
 	[ERROR_STOPPED] = { "stopped", POLICY_GIVE_UP, 0 },
 };
 

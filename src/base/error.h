@@ -30,6 +30,7 @@ enum error_kind {
 	ERROR_REJECTED, /* the broker will never take this message */
 	ERROR_BUSY,     /* another process holds the ordered lock of a model */
 	ERROR_LOCKED,   /* … which is no signalbus of this instance */
+	ERROR_INSTANCE, /* another database uses the name of this instance */
 	ERROR_STOPPED,  /* asked to stop while waiting */
 	ERROR_KINDS
 };

@@ -22,6 +22,7 @@ static const struct {
 	[ERROR_TOPIC] = { true, CLASS_BROKER },
 	[ERROR_REJECTED] = { true, CLASS_REJECTED },
 	[ERROR_LOCKED] = { true, CLASS_DATABASE },
+	[ERROR_INSTANCE] = { true, CLASS_BROKER },
 };
 
 struct metrics *metrics_new(void)

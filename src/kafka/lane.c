@@ -44,6 +44,8 @@ void lane_free(struct lane *lane)
 	producer_free(lane->producer);
 	number_reader_free(lane->reader);
 	free(lane->transactional_id);
+	free(lane->first_id);
+	free(lane->database);
 	lane_forget_topics(lane);
 	pthread_mutex_destroy(&lane->turn);
 	free(lane);

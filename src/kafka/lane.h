@@ -70,9 +70,17 @@ void lane_end(struct lane *lane, struct ledger *l);
  * replaced by itself: without lane_fence() nothing is sent.  These calls wait for the broker until
  * deadline; failures are ERROR_BROKER.
  *
- * Make a new producer with a transactional id.  From then on the broker refuses what others with
- * this id send, even if it was sent before, and what they left open is aborted. */
-bool lane_fence(struct lane *lane, const char *id, struct instant deadline, struct error *e);
+ * Make a new producer with the transactional id of a sender, INSTANCE-SLOT.  From then on the
+ * broker refuses what others with this id send, even if it was sent before, and what they left open
+ * is aborted.  ERROR_INSTANCE, and nothing is done, if another database has stored numbers for this
+ * slot, or for the first one, which each instance uses. */
+struct lane_sender {
+	const char *instance;
+	unsigned slot;
+	const char *database; /* base/identity.h */
+};
+bool lane_fence(struct lane *lane, const struct lane_sender *sender, struct instant deadline,
+	struct error *e);
 
 /* Whether that is needed before the next transaction. */
 bool lane_needs_fence(const struct lane *lane);
@@ -92,7 +100,7 @@ bool lane_store_number(struct lane *lane, const char *topic, int64_t number,
 bool lane_commit(struct lane *lane, struct instant deadline, struct error *e);
 
 /* Read the number that is stored for a topic, or the greatest of all topics (NULL); -1: there is
- * none. */
+ * none.  ERROR_INSTANCE if another database has stored one. */
 bool lane_read_number(struct lane *lane, const char *topic, int64_t *number,
 	struct instant deadline, struct error *e);
 

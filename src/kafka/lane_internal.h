@@ -40,6 +40,8 @@ struct lane {
 	bool in_order, is_alone;      /* by its kind; transactional: of the open burst */
 	bool is_transactional;        /* by its kind, too: lane_fence() makes the producer */
 	char *transactional_id;       /* of the producer; NULL: there was none yet */
+	char *first_id;               /* that of the first slot of the instance */
+	char *database;               /* its sender's (base/identity.h) */
 	bool is_transaction_open;     /* it was begun, and is not known to be committed … */
 	bool is_commit_asked;         /* … although that was asked for */
 	struct number_reader *reader; /* NULL: not needed yet */

@@ -5,6 +5,7 @@
 #include "kafka/lane_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 bool lane_needs_fence(const struct lane *lane)
 {
@@ -12,16 +13,40 @@ bool lane_needs_fence(const struct lane *lane)
 	       lane->generation != atomic_load(&lane->broker->generation);
 }
 
-bool lane_fence(struct lane *lane, const char *id, struct instant deadline, struct error *e)
+static bool read_number(struct lane *lane, const struct number_request *request, int64_t *number,
+	struct instant deadline, struct error *e)
 {
-	char *copy = text_copy(id); /* it may be the lane's */
-	free(lane->transactional_id);
-	lane->transactional_id = copy;
+	if (lane->reader == NULL)
+		lane->reader = number_reader_new(lane->config);
+	return number_reader_read(lane->reader, request, number, deadline, e);
+}
+
+/* Whether no other database has stored a number for the slot, or for the first one. */
+static bool is_ours(struct lane *lane, struct instant deadline, struct error *e)
+{
+	int64_t ignored;
+	struct number_request first = { .group = lane->first_id,
+		.database = lane->database,
+		.may_change = true },
+			      own = first;
+	own.group = lane->transactional_id;
+	return read_number(lane, &first, &ignored, deadline, e) &&
+	       (strcmp(own.group, first.group) == 0 ||
+		       read_number(lane, &own, &ignored, deadline, e));
+}
+
+/* A new producer of the lane's id.  Whoever has the name of another's instance must not disturb it,
+ * so this looks first. */
+static bool fence(struct lane *lane, struct instant deadline, struct error *e)
+{
 	/* The broker answers a new producer at once if nothing is open. */
 	if (lane->is_transaction_open && !lane->is_commit_asked && lane->producer != NULL)
 		producer_abort(lane->producer);
 	producer_free(lane->producer);
+	lane->producer = NULL;
 	lane->is_transaction_open = false;
+	if (!is_ours(lane, deadline, e))
+		return false;
 	lane->batch_size = lane->next_batch_size;
 	lane_make_producer(lane, e);
 	lane->is_fatal = false;
@@ -35,9 +60,21 @@ bool lane_fence(struct lane *lane, const char *id, struct instant deadline, stru
 	return false;
 }
 
+bool lane_fence(struct lane *lane, const struct lane_sender *sender, struct instant deadline,
+	struct error *e)
+{
+	free(lane->transactional_id);
+	free(lane->first_id);
+	free(lane->database);
+	lane->transactional_id = text_format("%s-%u", sender->instance, sender->slot);
+	lane->first_id = text_format("%s-0", sender->instance);
+	lane->database = text_copy(sender->database);
+	return fence(lane, deadline, e);
+}
+
 bool lane_begin_transaction(struct lane *lane, struct instant deadline, struct error *e)
 {
-	if (lane_needs_fence(lane) && !lane_fence(lane, lane->transactional_id, deadline, e))
+	if (lane_needs_fence(lane) && !fence(lane, deadline, e))
 		return false;
 	lane->is_commit_asked = false;
 	lane->is_transaction_open = producer_begin_transaction(lane->producer, e);
@@ -52,7 +89,7 @@ void lane_abort(struct lane *lane, struct instant deadline)
 {
 	struct error ignored; /* the next transaction fences anyway */
 	if (lane->is_transaction_open)
-		lane_fence(lane, lane->transactional_id, deadline, &ignored);
+		fence(lane, deadline, &ignored);
 }
 
 /* Without a producer there is nothing to do it with. */
@@ -65,8 +102,8 @@ static bool has_producer(const struct lane *lane, struct error *e)
 bool lane_store_number(struct lane *lane, const char *topic, int64_t number,
 	struct instant deadline, struct error *e)
 {
-	return has_producer(lane, e) &&
-	       producer_store_number(lane->producer, topic, number, deadline, e);
+	const struct stored_number n = { topic, number, lane->database };
+	return has_producer(lane, e) && producer_store_number(lane->producer, &n, deadline, e);
 }
 
 bool lane_commit(struct lane *lane, struct instant deadline, struct error *e)
@@ -80,11 +117,8 @@ bool lane_commit(struct lane *lane, struct instant deadline, struct error *e)
 bool lane_read_number(struct lane *lane, const char *topic, int64_t *number,
 	struct instant deadline, struct error *e)
 {
-	struct stored_number n = { topic, -1 };
-	if (lane->reader == NULL)
-		lane->reader = number_reader_new(lane->config);
-	if (!number_reader_read(lane->reader, lane->transactional_id, &n, deadline, e))
-		return false;
-	*number = n.number;
-	return true;
+	const struct number_request request = {
+		.group = lane->transactional_id, .topic = topic, .database = lane->database
+	};
+	return read_number(lane, &request, number, deadline, e);
 }

@@ -1,10 +1,12 @@
 #include "kafka/number_reader.h"
 
+#include "base/identity.h"
 #include "base/text.h"
 #include "kafka/producer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define PAUSE_US     500 /* between attempts, at first, … */
@@ -19,10 +21,17 @@ struct number_reader {
 
 /* An answer of the broker. */
 struct answer {
-	enum { READ, UNSTABLE, FAILED } what; /* UNSTABLE: a transaction is about to change it */
-	rd_kafka_resp_err_t code;             /* FAILED: … */
-	char reason[512];                     /* … why */
+	enum {
+		READ,
+		UNSTABLE,
+		FOREIGN,
+		FAILED
+	} what;                   /* UNSTABLE: a transaction is about to
+				     change it */
+	rd_kafka_resp_err_t code; /* FAILED: … */
+	char reason[512];         /* … why */
 	int64_t number;
+	char *other; /* FOREIGN: the database that has stored a number; to be freed */
 };
 
 struct number_reader *number_reader_new(const struct config *config)
@@ -62,8 +71,24 @@ static void fail(struct answer *a, rd_kafka_resp_err_t code, const char *reason)
 	reason_plain(a->reason, sizeof a->reason, reason);
 }
 
+static void take_number(
+	const rd_kafka_topic_partition_t *offset, const char *database, struct answer *a)
+{
+	char *owner = text_copy_bytes(
+		offset->metadata != NULL ? offset->metadata : "", offset->metadata_size);
+	if (offset->offset > a->number)
+		a->number = offset->offset;
+	if (identity_differs(database, owner)) {
+		a->what = FOREIGN;
+		a->other = owner;
+	} else {
+		free(owner);
+	}
+}
+
 /* The greatest number of the group. */
-static void take_greatest(const rd_kafka_group_result_t *group, struct answer *a)
+static void take_greatest(
+	const rd_kafka_group_result_t *group, const char *database, struct answer *a)
 {
 	const rd_kafka_topic_partition_list_t *list = rd_kafka_group_result_partitions(group);
 	const rd_kafka_error_t *failure = rd_kafka_group_result_error(group);
@@ -75,14 +100,14 @@ static void take_greatest(const rd_kafka_group_result_t *group, struct answer *a
 			a->what = UNSTABLE;
 		else if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
 			fail(a, code, rd_kafka_err2str(code));
-		else if (list->elems[i].offset > a->number)
-			a->number = list->elems[i].offset;
+		else
+			take_number(&list->elems[i], database, a);
 		if (a->what != READ)
 			return;
 	}
 }
 
-static void take(rd_kafka_event_t *event, struct answer *a)
+static void take(rd_kafka_event_t *event, const char *database, struct answer *a)
 {
 	size_t count = 0;
 	const rd_kafka_group_result_t **groups = NULL;
@@ -91,7 +116,7 @@ static void take(rd_kafka_event_t *event, struct answer *a)
 		groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
 			rd_kafka_event_ListConsumerGroupOffsets_result(event), &count);
 	if (count == 1)
-		take_greatest(groups[0], a);
+		take_greatest(groups[0], database, a);
 	else
 		fail(a, rd_kafka_event_error(event), rd_kafka_event_error_string(event));
 }
@@ -102,12 +127,14 @@ static int left_ms(struct instant deadline)
 	return left > 0 ? left : 1;
 }
 
-static rd_kafka_AdminOptions_t *options_for(rd_kafka_t *handle, struct instant deadline)
+static rd_kafka_AdminOptions_t *options_for(
+	rd_kafka_t *handle, bool may_change, struct instant deadline)
 {
 	char reason[256];
 	rd_kafka_AdminOptions_t *options =
 		rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-	rd_kafka_error_t *refused = rd_kafka_AdminOptions_set_require_stable_offsets(options, 1);
+	rd_kafka_error_t *refused =
+		rd_kafka_AdminOptions_set_require_stable_offsets(options, !may_change);
 	if (refused != NULL || rd_kafka_AdminOptions_set_request_timeout(options, left_ms(deadline),
 				       reason, sizeof reason) != RD_KAFKA_RESP_ERR_NO_ERROR)
 		abort(); /* both are options of this request, and the time is within limits */
@@ -115,17 +142,17 @@ static rd_kafka_AdminOptions_t *options_for(rd_kafka_t *handle, struct instant d
 }
 
 /* Ask for the committed offsets of the group. */
-static void ask(rd_kafka_t *handle, const char *group, const char *topic, struct instant deadline,
+static void ask(rd_kafka_t *handle, const struct number_request *wanted, struct instant deadline,
 	struct answer *a)
 {
 	rd_kafka_topic_partition_list_t *list = NULL;
-	if (topic != NULL) {
+	if (wanted->topic != NULL) {
 		list = rd_kafka_topic_partition_list_new(1);
-		rd_kafka_topic_partition_list_add(list, topic, NUMBER_PARTITION);
+		rd_kafka_topic_partition_list_add(list, wanted->topic, NUMBER_PARTITION);
 	}
 	rd_kafka_ListConsumerGroupOffsets_t *request =
-		rd_kafka_ListConsumerGroupOffsets_new(group, list);
-	rd_kafka_AdminOptions_t *options = options_for(handle, deadline);
+		rd_kafka_ListConsumerGroupOffsets_new(wanted->group, list);
+	rd_kafka_AdminOptions_t *options = options_for(handle, wanted->may_change, deadline);
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(handle);
 	rd_kafka_event_t *event = NULL;
 	rd_kafka_ListConsumerGroupOffsets(handle, &request, 1, options, queue);
@@ -133,7 +160,7 @@ static void ask(rd_kafka_t *handle, const char *group, const char *topic, struct
 		event = rd_kafka_queue_poll(queue, SLICE_MS);
 		drain(handle);
 	}
-	take(event, a);
+	take(event, wanted->database, a);
 	rd_kafka_event_destroy(event);
 	rd_kafka_queue_destroy(queue);
 	rd_kafka_AdminOptions_destroy(options);
@@ -152,40 +179,58 @@ static bool is_passing(const struct answer *a)
 
 /* One attempt.  librdkafka remembers the coordinator, even if that answers that it is none: so what
  * fails is tried again with another handle.  One that is loading is the right one. */
-static bool try_read(struct number_reader *r, const char *group, const char *topic,
+static bool try_read(struct number_reader *r, const struct number_request *request,
 	struct instant deadline, struct answer *a)
 {
 	struct error e;
 	if (r->handle == NULL)
-		r->handle = producer_make_reader(r->config, group, &r->events, &e);
+		r->handle = producer_make_reader(r->config, request->group, &r->events, &e);
 	if (r->handle == NULL) {
 		/* uncovered: no descriptor or thread is left; make failing-calls */
 		fail(a, RD_KAFKA_RESP_ERR__FAIL, e.text);
 		return false;
 	}
-	ask(r->handle, group, topic, deadline, a);
+	ask(r->handle, request, deadline, a);
 	if (a->what == FAILED && a->code != RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS)
 		discard_handle(r);
-	return a->what == READ;
+	return a->what == READ || a->what == FOREIGN;
 }
 
-bool number_reader_read(struct number_reader *r, const char *group, struct stored_number *n,
-	struct instant deadline, struct error *e)
+/* Always returns false. */
+static bool say_foreign(const struct number_request *request, const char *other, struct error *e)
+{
+	const char *slot = strrchr(request->group, '-');
+	struct text foreign = { 0 }, own = { 0 };
+	identity_describe(other, &foreign);
+	identity_describe(request->database, &own);
+	error_set(e, ERROR_INSTANCE,
+		"kafka: slot %s of instance \"%.*s\" has numbers of another database, %s, and this "
+		"one is %s; set \"instance\" to a name that no other database uses",
+		slot + 1, (int)(slot - request->group), request->group, foreign.text, own.text);
+	text_free(&foreign);
+	text_free(&own);
+	return false;
+}
+
+bool number_reader_read(struct number_reader *r, const struct number_request *request,
+	int64_t *number, struct instant deadline, struct error *e)
 {
 	struct answer a;
 	bool is_time = instant_before(clock_now(), deadline);
-	for (useconds_t pause = PAUSE_US; !try_read(r, group, n->topic, deadline, &a);) {
+	for (useconds_t pause = PAUSE_US; !try_read(r, request, deadline, &a);) {
 		if (!is_time || !is_passing(&a))
 			return error_set(e, ERROR_BROKER,
 				"kafka: the number that is stored for the group \"%s\" cannot be "
 				"read: %s",
-				group,
+				request->group,
 				a.what == FAILED ? a.reason
 						 : "a transaction that writes it is still open");
 		usleep(pause);
 		pause = pause * 2 < PAUSE_MAX_US ? pause * 2 : PAUSE_MAX_US;
 		is_time = instant_before(clock_now(), deadline);
 	}
-	n->number = a.number;
-	return true;
+	*number = a.number;
+	bool is_own = a.what == READ || say_foreign(request, a.other, e);
+	free(a.other);
+	return is_own;
 }

@@ -24,15 +24,17 @@ struct number_reader;
 struct number_reader *number_reader_new(const struct config *config);
 void number_reader_free(struct number_reader *r);
 
-/* A number that is stored as the committed offset of partition 0 of a topic. */
-struct stored_number {
-	const char *topic; /* NULL: the greatest of those of all topics */
-	int64_t number;    /* -1: none is stored */
+struct number_request {
+	const char *group;    /* INSTANCE-SLOT */
+	const char *topic;    /* NULL: the greatest number of all topics */
+	const char *database; /* whose number it must be (base/identity.h) */
+	bool may_change;      /* an open transaction may be about to change it */
 };
 
-/* Read the number of a group, which no open transaction is about to change.  Waits for the broker
- * until deadline; ERROR_BROKER on failure. */
-bool number_reader_read(struct number_reader *r, const char *group, struct stored_number *n,
-	struct instant deadline, struct error *e);
+/* Read the number of a group; -1: none is stored.  Waits for the broker until deadline;
+ * ERROR_BROKER on failure.  ERROR_INSTANCE if another database has stored any number for the group.
+ */
+bool number_reader_read(struct number_reader *r, const struct number_request *request,
+	int64_t *number, struct instant deadline, struct error *e);
 
 #endif

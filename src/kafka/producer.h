@@ -105,8 +105,16 @@ enum { NUMBER_PARTITION = 0 };
 /* Abort, if that is possible within a second; otherwise the next producer's init does. */
 void producer_abort(struct producer *p);
 
-/* Store a number in the transaction, for a topic. */
-bool producer_store_number(struct producer *p, const char *topic, int64_t number,
+/* The number of a burst, as the committed offset of NUMBER_PARTITION of a topic, with the identity
+ * of its database (base/identity.h) as the offset's metadata. */
+struct stored_number {
+	const char *topic;
+	int64_t number;
+	const char *database;
+};
+
+/* Store it in the transaction. */
+bool producer_store_number(struct producer *p, const struct stored_number *n,
 	struct instant deadline, struct error *e);
 
 /* Commit.  Succeeds only if there is no doubt: each request of this transaction that a broker could

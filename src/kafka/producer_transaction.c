@@ -4,9 +4,11 @@
  * is late changes, or ends, whichever transaction of this epoch is open then (KAFKA-17754).
  * docs/exactly-once.pml models what follows from that.
  */
+#include "base/text.h"
 #include "kafka/producer_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* Kafka's keys of the two requests. */
 enum { TXN_OFFSET_COMMIT = 28, END_TXN = 26 };
@@ -82,13 +84,17 @@ void producer_abort(struct producer *p)
 		rd_kafka_error_destroy(failure);
 }
 
-bool producer_store_number(struct producer *p, const char *topic, int64_t number,
-	struct instant deadline, struct error *e)
+bool producer_store_number(
+	struct producer *p, const struct stored_number *n, struct instant deadline, struct error *e)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 	rd_kafka_consumer_group_metadata_t *group =
 		rd_kafka_consumer_group_metadata_new(p->transactional_id);
-	rd_kafka_topic_partition_list_add(list, topic, NUMBER_PARTITION)->offset = number;
+	rd_kafka_topic_partition_t *offset =
+		rd_kafka_topic_partition_list_add(list, n->topic, NUMBER_PARTITION);
+	offset->offset = n->number;
+	offset->metadata = text_copy(n->database); /* the list frees it */
+	offset->metadata_size = strlen(n->database);
 	bool ok = is_ok(p,
 		rd_kafka_send_offsets_to_transaction(p->handle, list, group, left_ms(deadline)), e);
 	rd_kafka_consumer_group_metadata_destroy(group);

@@ -10,7 +10,6 @@
 #include "relay/scan_position.h"
 
 /* Of delivery = "exactly-once" (burst_transaction.c). */
-enum { TRANSACTION_ID_MAX = 256 };
 struct transaction {
 	bool is_used;
 	struct lane *lane;    /* the worker's */

@@ -108,17 +108,23 @@ static bool read_stored(
 	return true;
 }
 
-/* Fence all senders that have had the slot, and decide what they left.  The session has it. */
+/* Fence all senders that have had the slot, which the session has. */
+static bool fence(struct burst *b, unsigned slot, struct instant deadline, struct error *e)
+{
+	struct lane_sender sender = { .instance = b->config->instance, .slot = slot };
+	return store_database(b->store, &sender.database, e) &&
+	       lane_fence(b->transaction.lane, &sender, deadline, e);
+}
+
+/* The same, and decide what they left. */
 static bool resolve(struct burst *b, struct slot_state *state, struct error *e)
 {
 	struct transaction *t = &b->transaction;
 	struct instant deadline = deadline_of(b);
-	char id[TRANSACTION_ID_MAX];
-	snprintf(id, sizeof id, "%s-%u", b->config->instance, state->slot);
 	t->is_unresolved = true;
 	if (t->lane == NULL) /* of another delivery */
 		t->lane = broker_lane_transactional(b->broker, b->worker);
-	return lane_fence(t->lane, id, deadline, e) && read_stored(t->lane, state, deadline, e) &&
+	return fence(b, state->slot, deadline, e) && read_stored(t->lane, state, deadline, e) &&
 	       decide_all(b, state, e);
 }
 
@@ -249,12 +255,9 @@ bool burst_try_transaction(
 	struct lane *lane = b->transaction.lane;
 	unsigned slot;
 	int64_t stored;
-	char id[TRANSACTION_ID_MAX];
 	if (!store_take_slot(b->store, &slot, e))
 		return false;
-	snprintf(id, sizeof id, "%s-%u", b->config->instance, slot);
-	return lane_fence(lane, id, deadline, e) &&
-	       lane_read_number(lane, NULL, &stored, deadline, e) &&
+	return fence(b, slot, deadline, e) && lane_read_number(lane, NULL, &stored, deadline, e) &&
 	       try_numbers(b, topics, count, stored < 0 ? 0 : stored, e);
 }
 

@@ -154,7 +154,7 @@ static void fail(struct flusher *f, struct target *t, const struct error *e)
 {
 	if (e->kind == ERROR_STOPPED || atomic_exchange(&t->failed, true))
 		return;
-	if (e->kind == ERROR_CONNECTION || e->kind == ERROR_POOLED ||
+	if (e->kind == ERROR_CONNECTION || e->kind == ERROR_POOLED || e->kind == ERROR_INSTANCE ||
 		(e->kind == ERROR_BROKER && !broker_is_answered(f->plan->broker)))
 		if (atomic_exchange(&f->aborted, true))
 			return;

@@ -12,7 +12,7 @@ bool store_blame(struct store *s, size_t index, struct error *e)
 	const char *table =
 		d->model != NULL && d->model->relation != NULL ? d->model->relation : config->table;
 	bool is_statement = strncmp(e->text, database, strlen(database)) == 0;
-	if (e->kind == ERROR_STOPPED || e->kind == ERROR_CONFIG ||
+	if (e->kind == ERROR_STOPPED || e->kind == ERROR_CONFIG || e->kind == ERROR_INSTANCE ||
 		strncmp(e->text, "model \"", strlen("model \"")) == 0)
 		return false;
 	catalog_say_holder(s->db, table, store_deadline(s), e);

@@ -60,6 +60,36 @@ bool store_has_slot(const struct store *s)
 	return s->has_slot;
 }
 
+/* The first value of the first row, to be freed; NULL with e on failure. */
+static char *ask(struct store *s, const char *sql, const char *value, struct error *e)
+{
+	struct rows *rows = catalog_query(s->db, store_deadline(s), sql, value, e);
+	char *answer = rows != NULL ? text_copy(rows_value(rows, 0, 0)) : NULL;
+	rows_free(rows);
+	return answer;
+}
+
+/* Everybody may execute the function, unless that was revoked; and a managed server may lack it. */
+bool store_database(struct store *s, const char **identity, struct error *e)
+{
+	static const char system_sql[] =
+		"SELECT system_identifier FROM pg_catalog.pg_control_system()"
+		" WHERE $1::pg_catalog.text IS NULL";
+	static const char database_sql[] =
+		"SELECT pg_catalog.concat($1::pg_catalog.text, '/', d.oid, '/', d.datname) FROM"
+		" pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()";
+	if (s->database == NULL) {
+		char *system = ask(s, system_sql, NULL, e);
+		if (system == NULL && !store_connected(s))
+			/* uncovered: the session is lost at just this call */
+			return false;
+		s->database = ask(s, database_sql, system != NULL ? system : "0", e);
+		free(system);
+	}
+	*identity = s->database;
+	return s->database != NULL;
+}
+
 bool store_leave_slot(struct store *s, struct error *e)
 {
 	s->has_slot = false;

@@ -33,6 +33,7 @@ void store_free(struct store *s)
 	free(s->models);
 	free(s->longer_lock_wait);
 	free(s->prepare);
+	free(s->database);
 	free(s->states[0]);
 	free(s->states[1]);
 	free(s);
@@ -118,6 +119,8 @@ void store_disconnect(struct store *s)
 	s->prepared_states[0] = s->prepared_states[1] = false;
 	s->has_slot = false;
 	s->first_slot = 0;
+	free(s->database);
+	s->database = NULL;
 	db_disconnect(s->db);
 }
 

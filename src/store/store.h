@@ -131,6 +131,9 @@ void store_unlock(struct store *s, size_t index);
 bool store_take_slot(struct store *s, unsigned *slot, struct error *e);
 bool store_has_slot(const struct store *s);
 
+/* The identity of the session's database (base/identity.h), valid as long as the session. */
+bool store_database(struct store *s, const char **identity, struct error *e);
+
 /* Give this session's slot back: the next one that it takes is a later one. */
 bool store_leave_slot(struct store *s, struct error *e);
 

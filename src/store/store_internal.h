@@ -103,6 +103,7 @@ struct store {
 	unsigned slot; /* exactly-once: that this session has taken … */
 	bool has_slot;
 	unsigned first_slot;           /* earlier ones were left */
+	char *database;                /* its identity; NULL: not known yet */
 	char *prepare;                 /* … and the statement that ends a burst; NULL: COMMIT */
 	struct sent_claim *prefetched; /* after the last commit; not received yet */
 	char *states[2];               /* the names of sql_table_state … */

@@ -483,10 +483,10 @@ def test_exactly_once_needs_more_of_the_broker(signalbus, schema, check, guarded
 # What the Kafka user lacks for exactly-once delivery, the line that says so, and what it then gets.
 PREFIX = "once-"
 LACKS = [
-    (r'transactional id "once-0": .* WRITE and DESCRIBE on transactional ids',
-     (acls.TRANSACTIONAL_ID, PREFIX, acls.WRITE, acls.DESCRIBE)),
     (r'for the group "once-0" cannot be read: .* READ on consumer groups',
      (acls.GROUP, PREFIX, acls.DESCRIBE)),
+    (r'transactional id "once-0": .* WRITE and DESCRIBE on transactional ids',
+     (acls.TRANSACTIONAL_ID, PREFIX, acls.WRITE, acls.DESCRIBE)),
     ("Failed to add offsets .* READ on consumer groups", (acls.GROUP, PREFIX, acls.READ)),
     ("Failed to commit offsets .* READ on the topic", (acls.TOPIC, "test-", acls.READ)),
 ]

@@ -200,6 +200,7 @@ static const struct {
 	{ ERROR_REJECTED, "rejected" },
 	{ ERROR_BUSY, NULL },
 	{ ERROR_LOCKED, "database" },
+	{ ERROR_INSTANCE, "broker" },
 	{ ERROR_STOPPED, NULL },
 };
 

@@ -30,6 +30,7 @@ static const struct {
 	{ ERROR_REJECTED, false },
 	{ ERROR_BUSY, false },
 	{ ERROR_LOCKED, false },
+	{ ERROR_INSTANCE, false },
 	{ ERROR_STOPPED, false },
 };
 
@@ -156,6 +157,7 @@ static const struct {
 	{ ERROR_CONFIG, 78 },
 	{ ERROR_BUSY, 75 },
 	{ ERROR_LOCKED, 75 },
+	{ ERROR_INSTANCE, 1 },
 	{ ERROR_CONNECTION, 1 },
 	{ ERROR_POOLED, 1 },
 	{ ERROR_TEMPORARY, 1 },
