@@ -61,7 +61,7 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 
 .DELETE_ON_ERROR:
 .PHONY: all clean help demo check check-unit check-integration check-asan \
-	check-tsan check-faults check-reproducible check-watching check-kubernetes \
+	check-tsan check-faults check-reproducible check-watching check-kubernetes check-debezium \
 	check-values coverage crash-points failing-calls \
 	lint model format \
 	deps-bench deps-build deps-demo deps-fuzz deps-lint deps-model deps-peers deps-test \
@@ -131,7 +131,7 @@ check-integration: deps-test ## run the tests on real servers; T= chooses some (
 	@$(MAKE) --no-print-directory all inject
 	tests/kafka/fetch build/kafka/lib
 	SIGNALBUS=$(abspath $(BINARY)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration \
-		-m "not long and not watching and not kubernetes and not packages" $(if $(T),-k "$(T)") -n $(TEST_JOBS) --dist loadgroup
+		-m "not long and not watching and not kubernetes and not packages and not debezium" $(if $(T),-k "$(T)") -n $(TEST_JOBS) --dist loadgroup
 
 check-faults: deps-test ## run the fault tests that take too long for make check
 	@$(MAKE) --no-print-directory all
@@ -146,6 +146,13 @@ check-watching: deps-watching ## test conf/prometheus and conf/grafana with Prom
 check-kubernetes: deps-kubernetes ## validate conf/kubernetes and conf/helm, and render them
 	tests/kubernetes/fetch build/kubernetes
 	$(PYTHON) -m pytest -q -p no:cacheprovider tests/integration/test_kubernetes.py -m kubernetes
+
+check-debezium: deps-peers ## follow docs/from-debezium.md with Debezium Server, which it downloads
+	@$(MAKE) --no-print-directory all
+	tests/kafka/fetch build/kafka/lib
+	PYTHON=$(PYTHON) tests/bench/fetch-peers $(BUILD)/peers
+	SIGNALBUS=$(abspath $(BINARY)) PEERS=$(abspath $(BUILD))/peers $(PYTHON) -m pytest -q -p no:cacheprovider \
+		tests/integration -m debezium
 
 check-asan: ## run all tests with AddressSanitizer and UndefinedBehaviorSanitizer
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99 UBSAN_OPTIONS=halt_on_error=1 \

