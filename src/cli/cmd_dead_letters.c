@@ -113,8 +113,9 @@ static bool report_requeued(const struct chosen *c, const struct dead_letters *w
 {
 	for (size_t i = 0; i < which->count; i++)
 		if (r->counts[i] > 0)
-			log_info("model \"%s\": %zu signals are back in table %s",
+			log_info("model \"%s\": %zu signal%s back in table %s",
 				c->config->models[which->models[i]].name, r->counts[i],
+				r->counts[i] == 1 ? " is" : "s are",
 				c->config->models[which->models[i]].table);
 	for (size_t i = 0; i < r->reasons.count; i++)
 		log_error("%s", r->reasons.lines[i]);

@@ -32,8 +32,8 @@ static int recover(const struct config *config, struct broker *broker)
 	if (!ok)
 		return command_failed("Cannot recover: ", &e);
 	if (before > 0)
-		printf("%zu prepared transactions of instance \"%s\": %zu resolved, %zu left\n",
-			before, config->instance, before - after, after);
+		printf("%zu prepared transaction%s of instance \"%s\": %zu resolved, %zu left\n",
+			before, before == 1 ? "" : "s", config->instance, before - after, after);
 	return command_finish_output();
 }
 

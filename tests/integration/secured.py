@@ -148,17 +148,22 @@ class SecuredKafka(Kafka):
             "listeners": f"PLAINTEXT://{broker.address},{own},"
                          f"CONTROLLER://127.0.0.1:{broker.controller_port}",
             "advertised.listeners": f"PLAINTEXT://{broker.address},{own}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,"
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:SSL,"
             + ",".join(f"{name}:{protocol}" for name, protocol in self.LISTENERS.items()),
+            "controller.quorum.voters": f"{broker.node}@localhost:{broker.controller_port}",
             "num.network.threads": 1,
             "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
-            "listener.name.tls.ssl.client.auth": "required",
+            "ssl.client.auth": "required",
+            **{f"listener.name.{name.lower()}.ssl.client.auth": "none"
+               for name in ("EXPIRED", "OTHER", "FOREIGN")},
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            "super.users": "User:ANONYMOUS",
+            "super.users": "User:ANONYMOUS;User:CN=broker",
             "connection.failed.authentication.delay.ms": 20,
         }
         for name, certificate in self.certificates.items():
             settings.update(self.shown(name, *certificate))
+        settings.update({name.replace("listener.name.tls.", ""): value for name, value in
+                         self.shown("TLS", *self.certificates["TLS"]).items()})
         for name, password in (("password", "secret"), ("clear", "secret"), ("outdated", "other")):
             settings.update(self.passwords(name, relay=password))
         return settings

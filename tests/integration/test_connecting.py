@@ -265,8 +265,8 @@ def test_a_daemon_with_fewer_connections(signalbus, schema, make_topic, limited,
     signalbus.configure(model("A", table, make_topic()), workers=4, timeout=5.0,
                         poll_interval=60.0 if limit > 1 else 0.2, metrics_listen=str(site))
     schema.execute(signalbus("triggers").expect(0).stdout)
-    assert (f"warning: database: role limited_{schema} may have {limit} connections, and the daemon "
-            "opens 6" in signalbus("check").stdout)
+    assert (f"warning: database: role limited_{schema} has CONNECTION LIMIT {limit}, and the daemon "
+            "opens 6 connections" in signalbus("check").stdout)
     daemon = signalbus.start("run")
     daemon.wait_log(REFUSED)
     for number in range(5):

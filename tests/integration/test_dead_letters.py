@@ -295,7 +295,9 @@ def test_some_are_chosen_by_number(signalbus, schema, make_topic, configure):
     run = signalbus("dead-letters", "-e", "A", "4").expect(1)
     assert run.stderr.endswith('dead letter 4 is of model "A", which is not chosen\n'), run
     assert signalbus("dead-letters", "--discard", "3").expect(0).logged("1 dead letter was deleted")
-    assert dead(schema, "id") == [2, 4, 5]
+    assert signalbus("dead-letters", "--requeue", "-v", "2").expect(0).logged(
+        f'model "A": 1 signal is back in table {schema}.t')
+    assert dead(schema, "id") == [4, 5]
 
 
 def test_only_models_with_dead_letters_need_anything(signalbus, schema, one_of_each, postgres):

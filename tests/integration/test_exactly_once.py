@@ -200,7 +200,7 @@ def test_recover_commits_or_rolls_back(
     once(model("A", schema.make_signals("t", 10), topic, burst_count=10))
     leave_prepared(is_stored)
     completed = signalbus("recover").expect(0)
-    assert completed.stdout == (f'1 prepared transactions of instance "{signalbus.instance}": '
+    assert completed.stdout == (f'1 prepared transaction of instance "{signalbus.instance}": '
                                 "1 resolved, 0 left\n")
     assert SAID[is_stored] in completed.stderr
     assert schema.count("t") == (0 if is_stored else 10)

@@ -133,6 +133,14 @@ def newer(deb, workspace):
     return package
 
 
+def test_links_of_the_documents(deb, folder):
+    run("dpkg-deb", "--extract", deb, folder)
+    documents = folder / "usr/share/doc/signalbus"
+    for page in documents.rglob("*.md"):
+        for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
+            assert "://" in link or (page.parent / link).exists(), f"{page}: {link}"
+
+
 def test_lintian_finds_nothing():
     """Overrides have reasons."""
     changes = only("deb", "*.changes")
