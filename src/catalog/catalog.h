@@ -94,6 +94,13 @@ struct advisory_lock {
 };
 #define SQL_ADVISORY_KEY "pg_catalog.hashtextextended($1, 0)"
 
+/* The key of the fence of an ordered lock with the name $1: see store/lock_session.c. */
+#define SQL_FENCE_KEY "pg_catalog.hashtextextended($1, 1)"
+
+/* A session for "database", not connected.  With database_listen a pooler may share it.
+ * (catalog_session.c) */
+struct db *catalog_session(const struct config *config);
+
 /* The name of a model's ordered lock, to be freed.  Models that share a table, each with its own
  * rows, are sent at the same time, so it is that of the model's scope. */
 char *catalog_ordered_lock(const struct config *config, const struct model *m);

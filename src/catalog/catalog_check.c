@@ -52,8 +52,12 @@ static bool explain(
 	char *explained = text_format("EXPLAIN (COSTS OFF) %s", sql);
 	call.sql = explained;
 	call.rows = &plan;
-	const struct db_call calls[] = { { .sql = planner }, db_role_path(x->db), call };
-	bool ok = db_run(x->db, calls, 3, check_deadline(x->config), e);
+	struct db_call calls[4];
+	size_t count = db_restore_settings_first(x->db, &calls[0]) ? 1 : 0;
+	calls[count++] = (struct db_call){ .sql = planner };
+	calls[count++] = db_role_path(x->db);
+	calls[count++] = call;
+	bool ok = db_run(x->db, calls, count, check_deadline(x->config), e);
 	if (ok && sorts != NULL)
 		*sorts = plan_sorts(plan);
 	rows_free(plan);

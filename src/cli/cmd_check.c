@@ -92,11 +92,11 @@ static void warn(void *check, const char *text)
 }
 
 /* That the credentials cannot be read is found when the database is checked. */
-static void check_exposure(struct check *c)
+static void check_exposure(struct check *c, struct credentials *login)
 {
 	struct error e;
 	struct credentials_values v;
-	if (!credentials_read(c->config->login, limit_secret(c->config->timeout), &v, &e))
+	if (!credentials_read(login, limit_secret(c->config->timeout), &v, &e))
 		return;
 	char *exposure = db_exposure(v.values[DB_CONNINFO]);
 	if (exposure != NULL)
@@ -108,10 +108,22 @@ static void check_exposure(struct check *c)
 /* What the configuration itself shows, whatever the servers answer. */
 static void check_configuration(struct check *c)
 {
-	check_exposure(c);
+	check_exposure(c, c->config->login);
+	if (c->config->listen_login != NULL)
+		check_exposure(c, c->config->listen_login);
 	exposure_report(c->config, warn, c);
 	check_queue_size(c);
 	check_transaction_timeout(c);
+}
+
+/* That database_listen leads to the same database, without a pooler of transactions. */
+static void check_locks(struct check *c)
+{
+	struct error e;
+	struct store *s = store_new(c->config);
+	if (!store_connect(s, deadline_of(c), &e) || !store_try_locks(s, &e))
+		note_error(c, NULL, &e);
+	store_free(s);
 }
 
 static void check_models(struct check *c)
@@ -125,11 +137,14 @@ static void check_models(struct check *c)
 static void check_database(struct check *c)
 {
 	struct error e;
-	if (db_connect(c->db, deadline_of(c), &e) &&
-		catalog_check_database(c->db, c->config, &c->findings, &e))
-		check_models(c);
-	else
+	if (!db_connect(c->db, deadline_of(c), &e) ||
+		!catalog_check_database(c->db, c->config, &c->findings, &e)) {
 		note_error(c, NULL, &e);
+		return;
+	}
+	if (c->config->listen_login != NULL)
+		check_locks(c);
+	check_models(c);
 }
 
 /* The topic of a model's signals; NULL if it differs from row to row.  Its name is valid, or the
@@ -267,7 +282,7 @@ static void check_servers(struct check *c)
 {
 	static void (*const parts[])(struct check *) = { check_configuration, check_database,
 		check_broker, check_transactions };
-	c->db = db_new(c->config->login, c->config->timeout);
+	c->db = catalog_session(c->config);
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0] && !stop_requested(); i++)
 		parts[i](c);
 	db_free(c->db);

@@ -28,7 +28,7 @@ static char *make(struct db *db, const struct config *config, size_t index, stru
 static int print(const struct config *config, size_t index)
 {
 	struct error e;
-	struct db *db = db_new(config->login, config->timeout);
+	struct db *db = catalog_session(config);
 	char *schema = make(db, config, index, &e);
 	db_free(db);
 	if (schema == NULL)

@@ -183,7 +183,6 @@ static struct config *config_new(const char *file)
 	c->memory->file = text_copy(file);
 	c->file = c->memory->file;
 	c->database = (struct secret){ "database", { c->file, 1 }, .text = "" };
-	c->login = credentials_new();
 	c->kafka_secrets = credentials_new();
 	c->instance = "signalbus";
 	c->notify_channel = "signalbus";
@@ -249,24 +248,48 @@ static void check_instance(struct reader *r)
 }
 
 /* What a program prints is checked when it is used. */
-static void check_database(struct reader *r)
+static void check_database(struct reader *r, const struct secret *database)
 {
 	char *conninfo;
 	struct error e;
-	const struct secret *database = &r->config->database;
-	if (database->command != NULL || (database->text == NULL && r->checks->skips_secrets) ||
+	if (database->setting == NULL || database->command != NULL ||
+		(database->text == NULL && r->checks->skips_secrets) ||
 		!secret_read(database, INSTANT_NEVER, &conninfo, &e))
 		return;
-	if (!r->checks->database(conninfo, &e))
-		problems_add(r->problems, config_place(r->config, NULL, "database"), "%s", e.text);
+	if (!r->checks->database(conninfo, &e)) {
+		if (strcmp(database->setting, "database") != 0)
+			error_prefix(&e, "%s", database->setting);
+		problems_add(r->problems, config_place(r->config, NULL, database->setting), "%s",
+			e.text);
+	}
 	secret_free(conninfo);
 }
 
-static void set_login(struct config *c)
+/* Slots and prepared transactions are in the session that deletes (store/slot.c). */
+static void check_listen(struct reader *r)
 {
-	credentials_add(c->login, &c->database);
+	if (r->config->database_listen.setting != NULL &&
+		r->config->delivery == DELIVERY_EXACTLY_ONCE)
+		problems_add(r->problems, config_place(r->config, NULL, "database_listen"),
+			"database_listen excludes delivery = \"exactly-once\", which needs "
+			"sessions "
+			"of its own; remove it, and let database lead to the server");
+}
+
+static struct credentials *login_with(const struct config *c, const struct secret *database)
+{
+	struct credentials *login = credentials_new();
+	credentials_add(login, database);
 	if (c->database_password.setting != NULL)
-		credentials_add(c->login, &c->database_password);
+		credentials_add(login, &c->database_password);
+	return login;
+}
+
+static void set_logins(struct config *c)
+{
+	c->login = login_with(c, &c->database);
+	if (c->database_listen.setting != NULL)
+		c->listen_login = login_with(c, &c->database_listen);
 }
 
 static void read_tree(struct reader *r, const char *content)
@@ -291,8 +314,10 @@ static void read_tree(struct reader *r, const char *content)
 	if (comment > 0)
 		problems_add(r->problems, (struct place){ r->config->file, comment },
 			"\"#include\" begins a comment; write @include \"FILE\"");
-	set_login(r->config);
-	check_database(r);
+	set_logins(r->config);
+	check_database(r, &r->config->database);
+	check_database(r, &r->config->database_listen);
+	check_listen(r);
 	check_dead_letters(r);
 	check_instance(r);
 }
@@ -326,6 +351,7 @@ void config_free(struct config *c)
 	free(m->file);
 	free(m);
 	credentials_free(c->login);
+	credentials_free(c->listen_login);
 	credentials_free(c->kafka_secrets);
 	credentials_free(c->tokens);
 	free(c->kafka);

@@ -69,8 +69,10 @@ enum delivery { DELIVERY_AT_LEAST_ONCE, DELIVERY_EXACTLY_ONCE };
 
 struct config {
 	const char *file;
-	struct secret database, database_password; /* the secrets of … */
-	struct credentials *login;                 /* … this, for db_new() */
+	struct secret database, database_listen, database_password; /* the secrets of … */
+	struct credentials *login;                                  /* … this, for db_new() … */
+	struct credentials *listen_login; /* … and this, for sessions that a pooler must not share;
+					     NULL: those of login are not shared either */
 	struct property *kafka;
 	size_t kafka_count;
 	struct credentials *kafka_secrets; /* of properties */

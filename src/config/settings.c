@@ -34,6 +34,11 @@ static const struct setting top_rows[] = {
 		.help = "libpq connection string or URI; PG* variables and ~/.pgpass apply",
 		.also = " dsn url uri postgres postgresql conninfo connection connection_string "
 			"database_url " },
+	{ .name = "database_listen",
+		.type = SETTING_SECRET,
+		.field = offsetof(struct config, database_listen),
+		.help = "the same, for LISTEN and locks, if database leads to a transaction "
+			"pooler" },
 	{ .name = "database_password",
 		.type = SETTING_SECRET,
 		.field = offsetof(struct config, database_password),

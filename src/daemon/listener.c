@@ -160,7 +160,7 @@ static bool start_listening(struct listener *l, struct error *e)
  * notifications for this one. */
 static bool notify_self(struct listener *l, struct error *e)
 {
-	struct db *other = db_new(l->config->login, l->config->timeout);
+	struct db *other = catalog_session(l->config);
 	struct instant deadline = instant_after(clock_now(), CONNECT_S);
 	const char *const values[] = { l->config->notify_channel, l->self_test };
 	struct db_call call = {
@@ -189,8 +189,10 @@ static bool test_self(struct listener *l, struct error *e)
 			return false;
 	}
 	if (!l->proven && !stopping(l))
-		log_warning("notifications do not arrive (does a proxy pool transactions?): "
-			    "polling all tables every %g s",
+		log_warning("notifications do not arrive (%s): polling all tables every %g s",
+			l->config->listen_login != NULL
+				? "does database_listen lead to another database?"
+				: "does a proxy pool transactions?",
 			l->config->poll_interval);
 	return true;
 }
@@ -200,7 +202,7 @@ static bool set_up(struct listener *l, struct error *e)
 {
 	struct instant deadline = instant_after(clock_now(), CONNECT_S);
 	if (!db_connect(l->db, deadline, e))
-		return false;
+		return l->config->listen_login != NULL ? error_prefix(e, "database_listen") : false;
 	if (!start_listening(l, e) || !look_up_all(l, e))
 		return false;
 	announce_all(l);
@@ -289,7 +291,8 @@ struct listener *listener_start(const struct config *config, struct run_queue *q
 	l->queue = queue;
 	l->health = health;
 	l->pauses = pauses;
-	l->db = db_new(config->login, config->timeout);
+	l->db = config->listen_login != NULL ? db_new(config->listen_login, config->timeout)
+					     : catalog_session(config);
 	db_set_ear(l->db, &(struct db_ear){ on_notification, l });
 	l->relations = memory_new(config->model_count, sizeof *l->relations);
 	l->connecting = retry_new(INFINITY, clock_now());

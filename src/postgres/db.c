@@ -24,6 +24,7 @@ void db_free(struct db *db)
 		return;
 	db_disconnect(db);
 	free(db->role_path);
+	free(db->settings);
 	free(db);
 }
 
@@ -31,6 +32,11 @@ void db_limit_locks(struct db *db, double seconds)
 {
 	if (seconds < db->lock_wait)
 		db->lock_wait = seconds;
+}
+
+void db_share(struct db *db)
+{
+	db->is_shared = true;
 }
 
 void db_heed_stop(struct db *db, bool heeds)
@@ -44,6 +50,7 @@ void db_disconnect(struct db *db)
 	db->conn = NULL;
 	db->in_doubt = db->is_set_up = db->is_pooled = db->has_run_users_code = false;
 	db->run_count = 0;
+	db_forget_statements(db);
 }
 
 bool db_connected(const struct db *db)

@@ -50,11 +50,17 @@ enum { DB_CONNINFO, DB_PASSWORD };
 struct db *db_new(struct credentials *credentials, double timeout);
 void db_free(struct db *db);
 
+/* From the next connection on, expect a pooler that gives the server's session to other clients
+ * between two transactions: nothing of this session outlives a transaction.  Each one makes its
+ * settings itself (db_restore_settings()), and a statement that is prepared is checked by the
+ * server, but kept by the process, and sent whenever it is executed. */
+void db_share(struct db *db);
+
 /* Connect, with settings that make the text forms of values independent of the environment.  The
  * time that it takes to read the credentials (limit_secret()) is not deducted from that until
  * deadline.  Fails with ERROR_CONNECTION, ERROR_CONFIG if the connection string is malformed,
- * ERROR_POOLED if a pooler uses transaction pooling, or ERROR_STOPPED if the process is asked to
- * stop meanwhile. */
+ * ERROR_POOLED if a pooler uses transaction pooling, unless the session may be shared, or
+ * ERROR_STOPPED if the process is asked to stop meanwhile. */
 bool db_connect(struct db *db, struct instant deadline, struct error *e);
 bool db_connected(const struct db *db);
 
@@ -131,6 +137,12 @@ void db_discard(struct db *db, struct instant deadline);
 /* db_run() of a single call; on failure there are no rows. */
 bool db_call(struct db *db, struct db_call call, struct instant deadline, struct error *e);
 
+/* Drop all prepared statements of the session. */
+bool db_deallocate(struct db *db, struct instant deadline, struct error *e);
+
+/* The server process of the session, which must not be shared.  Valid while connected. */
+int db_server_process(const struct db *db);
+
 /* A text that is unique among the sessions of all processes, for the names of the session's
  * statements, cursors and settings: with a pooler that uses transaction pooling, a name might
  * otherwise refer to an object of another process.  Valid while connected. */
@@ -141,10 +153,11 @@ const char *db_token(const struct db *db);
  * Returns false if this is not needed.  Borrows from db. */
 bool db_prove(const struct db *db, struct db_call *call);
 
-/* Whether code of users (triggers, expressions) has been executed in the session, or may have.  It
- * can change settings, also for later transactions: fill *call with one that makes them again,
- * which comes right after BEGIN; or first among calls outside a transaction, if none is open.
- * db_call() and db_call_as_role() do this by themselves. */
+/* Whether code of users (triggers, expressions) has been executed in the session, or may have,
+ * which can change settings, also for later transactions; or other clients may have used it: fill
+ * *call with one that makes the settings again, which comes right after BEGIN; or first among calls
+ * outside a transaction, if none is open.  db_call() and db_call_as_role() do this by themselves.
+ * Borrows from db. */
 bool db_restore_settings(const struct db *db, struct db_call *call);
 bool db_restore_settings_first(const struct db *db, struct db_call *call);
 

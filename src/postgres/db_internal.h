@@ -1,7 +1,8 @@
 /*
  * db_internal - shared by the files of the session.  Private to db*.c, of which each calls only
  * those after it: db_session.c sets up a session, db_run.c executes statements, db_cancel.c ends
- * them, db_connect.c finds a server, db.c has the session itself.
+ * them, db_connect.c finds a server, db.c has the session itself, db_shared.c what is made for each
+ * transaction because a pooler shares the session.
  */
 #ifndef SIGNALBUS_DB_INTERNAL_H
 #define SIGNALBUS_DB_INTERNAL_H
@@ -25,7 +26,10 @@ struct db {
 	char proof[96];                 /* the statement that fails in any other session */
 	int server_pid;                 /* the server process, which a pooler may hide */
 	bool is_pooled;                 /* a pooler is between client and server */
-	char *role_path;         /* the initial search_path of the session; NULL: not known yet */
+	bool is_shared;   /* see db_share(); then there are no proof and no server_pid, but … */
+	char *settings;   /* … the statement that makes those of a transaction … */
+	void *statements; /* … and those that are prepared, by name (tsearch(3)) */
+	char *role_path;  /* the initial search_path of the session; NULL: not known yet */
 	bool has_run_users_code; /* in this session, or may have */
 	bool is_set_up;
 	bool heeds_stop;                /* see db_heed_stop() … */
@@ -88,8 +92,36 @@ bool db_lost(struct db *db, struct error *e);
 /* Close the session, which has not answered since then.  Always returns false. */
 bool db_silent(struct db *db, struct instant since, struct error *e);
 
-/* The statement that makes the settings of a session, except for its limits (db_run.c). */
-extern const char db_session_settings[];
+/* The settings of a session, except for its limits, as (name, setting).  They make text forms, and
+ * the meaning of our statements, independent of the environment.  The server accepts and returns
+ * any bytes in a database without an encoding (SQL_ASCII).  Rows hidden by row level security are
+ * an error.  Each statement is planned once: it is short, always of the same form, and what the
+ * planner guesses from a parameter's value (or would compile, with JIT) costs more than it gains.
+ */
+#define DB_SETTINGS                                                                                \
+	" ('search_path', 'pg_catalog, pg_temp'),"                                                 \
+	" ('TimeZone', 'UTC'), ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'),"          \
+	" ('lc_monetary', 'C'), ('xmlbinary', 'base64'), ('xmloption', 'content'),"                \
+	" ('bytea_output', 'hex'), ('extra_float_digits', '1'), ('quote_all_identifiers', 'off')," \
+	" ('standard_conforming_strings', 'on'), ('array_nulls', 'on'), ('row_security', 'off'),"  \
+	" ('client_encoding', CASE WHEN pg_catalog.getdatabaseencoding()"                          \
+	"  OPERATOR(pg_catalog.=) 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END),"                  \
+	" ('default_transaction_isolation', 'read committed'),"                                    \
+	" ('default_transaction_deferrable', 'off'),"                                              \
+	" ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off')"
+
+/* The statement that makes settings, for the session or the transaction ("false", "true").  Older
+ * servers do not know all of them. */
+#define DB_SET(settings, is_local)                                                                 \
+	"SELECT pg_catalog.set_config(name, setting, " is_local ") FROM (VALUES" settings          \
+	") AS s (name, setting) WHERE pg_catalog.current_setting(name, true) IS NOT NULL"
+
+/* In a session that is shared: make the statement db->settings; keep a statement under a name, or
+ * find it; forget all.  (db_shared.c) */
+void db_make_settings(struct db *db);
+void db_keep_statement(struct db *db, const char *name, const char *sql);
+const char *db_kept_statement(const struct db *db, const char *name);
+void db_forget_statements(struct db *db);
 
 /* Set e: the session is shared with other clients.  Always returns false.  (db_run.c) */
 bool db_pooled(struct error *e);

@@ -32,25 +32,6 @@ static const struct {
 	{ "58", ERROR_TEMPORARY },    /* system error, such as an I/O error */
 };
 
-/* They make text forms, and the meaning of our statements, independent of the environment.  The
- * server accepts and returns any bytes in a database without an encoding (SQL_ASCII).  Rows hidden
- * by row level security are an error.  Each statement is planned once: it is short, always of the
- * same form, and what the planner guesses from a parameter's value (or would compile, with JIT)
- * costs more than it gains. */
-const char db_session_settings[] =
-	"SELECT pg_catalog.set_config(name, setting, false) FROM (VALUES"
-	" ('search_path', 'pg_catalog, pg_temp'),"
-	" ('TimeZone', 'UTC'), ('DateStyle', 'ISO, MDY'), ('IntervalStyle', 'postgres'),"
-	" ('lc_monetary', 'C'), ('xmlbinary', 'base64'), ('xmloption', 'content'),"
-	" ('bytea_output', 'hex'), ('extra_float_digits', '1'), ('quote_all_identifiers', 'off'),"
-	" ('standard_conforming_strings', 'on'), ('array_nulls', 'on'), ('row_security', 'off'),"
-	" ('client_encoding', CASE WHEN pg_catalog.getdatabaseencoding()"
-	"  OPERATOR(pg_catalog.=) 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END),"
-	" ('default_transaction_isolation', 'read committed'),"
-	" ('default_transaction_deferrable', 'off'),"
-	" ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off')) AS s (name, setting)"
-	" WHERE pg_catalog.current_setting(name, true) IS NOT NULL";
-
 /* Before a row that is larger than that is taken, there has to be memory for several copies of
  * it: the row, the message, its JSON, and librdkafka's. */
 #define LARGE_ROW_BYTES ((size_t)1024 * 1024)
@@ -59,21 +40,30 @@ const char db_session_settings[] =
 /* An answer that nobody wants is cancelled when it is larger than that. */
 #define DISCARD_BYTES ((size_t)1024 * 1024)
 
-static bool send_call(PGconn *conn, const struct db_call *c)
+/* A shared session has no statements of its own: to prepare one only lets the server check it. */
+static bool send_preparation(struct db *db, const struct db_call *c)
+{
+	if (db->is_shared)
+		db_keep_statement(db, c->prepared, c->sql);
+	return PQsendPrepare(db->conn, db->is_shared ? "" : c->prepared, c->sql, 0, NULL);
+}
+
+static bool send_call(struct db *db, const struct db_call *c)
 {
 	if (c->prepared != NULL && c->sql != NULL)
-		return PQsendPrepare(conn, c->prepared, c->sql, 0, NULL);
-	if (c->prepared != NULL)
-		return PQsendQueryPrepared(
-			conn, c->prepared, c->value_count, c->values, c->lengths, c->formats, 0);
+		return send_preparation(db, c);
+	if (c->prepared != NULL && !db->is_shared)
+		return PQsendQueryPrepared(db->conn, c->prepared, c->value_count, c->values,
+			c->lengths, c->formats, 0);
+	const char *sql = c->prepared != NULL ? db_kept_statement(db, c->prepared) : c->sql;
 	return PQsendQueryParams(
-		conn, c->sql, c->value_count, NULL, c->values, c->lengths, c->formats, 0);
+		db->conn, sql, c->value_count, NULL, c->values, c->lengths, c->formats, 0);
 }
 
 static bool send_calls(struct db *db, const struct db_call *calls, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (!send_call(db->conn, &calls[i]))
+		if (!send_call(db, &calls[i]))
 			return false;
 	return PQpipelineSync(db->conn);
 }
@@ -356,7 +346,8 @@ bool db_pooled(struct error *e)
 	return error_set(e, ERROR_POOLED,
 		"database: a connection pooler uses transaction pooling, but signalbus needs "
 		"session pooling; connect to the server directly, or set the pooler to session "
-		"pooling (PgBouncer: pool_mode = session)");
+		"pooling (PgBouncer: pool_mode = session), or database_listen to a direct "
+		"connection");
 }
 
 static void take_error(struct db *db, struct answer *a, const PGresult *result)
@@ -538,9 +529,10 @@ bool db_run(struct db *db, const struct db_call *calls, size_t count, struct ins
 
 bool db_restore_settings(const struct db *db, struct db_call *call)
 {
-	if (db->has_run_users_code)
-		*call = (struct db_call){ .sql = db_session_settings };
-	return db->has_run_users_code;
+	static const char session_settings[] = DB_SET(DB_SETTINGS, "false");
+	if (db->is_shared || db->has_run_users_code)
+		*call = (struct db_call){ .sql = db->is_shared ? db->settings : session_settings };
+	return db->is_shared || db->has_run_users_code;
 }
 
 bool db_restore_settings_first(const struct db *db, struct db_call *call)
@@ -559,4 +551,11 @@ bool db_call(struct db *db, struct db_call call, struct instant deadline, struct
 		*call.rows = NULL;
 	}
 	return ok;
+}
+
+bool db_deallocate(struct db *db, struct instant deadline, struct error *e)
+{
+	db_forget_statements(db);
+	return db->is_shared ||
+	       db_call(db, (struct db_call){ .sql = "DEALLOCATE ALL" }, deadline, e);
 }

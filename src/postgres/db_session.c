@@ -17,19 +17,22 @@
  * these would run as our user. */
 #define READ_FIRST "SELECT pg_catalog.current_setting('search_path'), pg_catalog.pg_backend_pid()"
 #define PIN_PATH   "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false)"
-#define ROLE_PATH  "SELECT pg_catalog.set_config('search_path', $1, true)"
+#define READ_SHARED                                                                                \
+	"SELECT reset_val FROM pg_catalog.pg_settings"                                             \
+	" WHERE name OPERATOR(pg_catalog.=) 'search_path'"
+#define ROLE_PATH "SELECT pg_catalog.set_config('search_path', $1, true)"
 
 /* The limits of every session.  The server detects within timeout, not two hours, that we are gone
  * with our locks.  Locks are not held forever, and a session may be idle (if that is limited it
  * holds an ordered lock, see ordered_lock.c), and so may a transaction for as long as the broker
- * takes.  Older servers do not know all of them. */
+ * takes. */
 static const char session_limits[] =
-	"SELECT pg_catalog.set_config(name, setting, false) FROM (VALUES"
-	" ('tcp_keepalives_idle', $3), ('tcp_keepalives_interval', $3),"
-	" ('tcp_keepalives_count', '3'), ('tcp_user_timeout', $1), ('statement_timeout', $1),"
-	" ('lock_timeout', $4), ('idle_in_transaction_session_timeout', $2),"
-	" ('idle_session_timeout', '0'), ('transaction_timeout', '0')) AS s (name, setting)"
-	" WHERE pg_catalog.current_setting(name, true) IS NOT NULL";
+	DB_SET(" ('tcp_keepalives_idle', $3), ('tcp_keepalives_interval', $3),"
+	       " ('tcp_keepalives_count', '3'), ('tcp_user_timeout', $1),"
+	       " ('statement_timeout', $1), ('lock_timeout', $4),"
+	       " ('idle_in_transaction_session_timeout', $2),"
+	       " ('idle_session_timeout', '0'), ('transaction_timeout', '0')",
+		"false");
 
 #define KEEPALIVES 6 /* by the server, within timeout */
 
@@ -52,6 +55,11 @@ static void make_token(struct db *db)
 	for (size_t i = 0; i < sizeof bytes; i++)
 		snprintf(db->token + 2 * i, 3, "%02x", bytes[i]);
 	snprintf(db->proof, sizeof db->proof, MARKED, db->token);
+}
+
+int db_server_process(const struct db *db)
+{
+	return db->server_pid;
 }
 
 const char *db_token(const struct db *db)
@@ -139,17 +147,20 @@ static bool check_pooler(
 	return ok && is_kept(db, process, deadline, e);
 }
 
-/* Leave nothing of ours in a session that is not ours. */
+/* Leave nothing of ours in a session that is not ours, or is shared: others may have changed the
+ * current search_path of that one. */
 static bool look_first(struct db *db, struct instant deadline, struct error *e)
 {
 	struct rows *first;
-	const struct db_call call = { .sql = READ_FIRST, .rows = &first, .never_null = 2 };
+	const struct db_call call = { .sql = db->is_shared ? READ_SHARED : READ_FIRST,
+		.rows = &first,
+		.never_null = db->is_shared ? 1 : 2 };
 	if (!db_call(db, call, deadline, e))
 		return false;
 	free(db->role_path);
 	/* cppcheck-suppress uninitvar ; it does not see who sets it */
 	db->role_path = text_copy(rows_value(first, 0, 0));
-	bool ok = check_pooler(db, rows_value(first, 0, 1), deadline, e);
+	bool ok = db->is_shared || check_pooler(db, rows_value(first, 0, 1), deadline, e);
 	rows_free(first);
 	return ok;
 }
@@ -162,10 +173,17 @@ static bool set_up(struct db *db, struct instant deadline, struct error *e)
 	snprintf(keepalive, sizeof keepalive, "%.0f", ceil(db->timeout / KEEPALIVES));
 	snprintf(lock_limit, sizeof lock_limit, "%.0f", ceil(db->lock_wait * 1000));
 	const char *const values[] = { limit, idle_limit, keepalive, lock_limit };
-	const struct db_call calls[] = { { .sql = PIN_PATH }, { .sql = db_session_settings },
+	const struct db_call calls[] = { { .sql = PIN_PATH },
+		{ .sql = DB_SET(DB_SETTINGS, "false") },
 		{ .sql = session_limits, .values = values, .value_count = 4 } };
-	make_token(db);
 	return look_first(db, deadline, e) && db_run(db, calls, 3, deadline, e);
+}
+
+static bool set_up_shared(struct db *db, struct instant deadline, struct error *e)
+{
+	db->server_pid = 0;
+	db_make_settings(db);
+	return look_first(db, deadline, e);
 }
 
 /* Ask the server to terminate the abandoned process; *is_there: it has not ended yet.  Its pid may
@@ -213,7 +231,9 @@ bool db_connect(struct db *db, struct instant deadline, struct error *e)
 {
 	if (!db_connect_bare(db, &deadline, e))
 		return false;
-	db->is_set_up = set_up(db, deadline, e) && end_left(db, deadline, e);
+	make_token(db);
+	bool ok = db->is_shared ? set_up_shared(db, deadline, e) : set_up(db, deadline, e);
+	db->is_set_up = ok && end_left(db, deadline, e);
 	if (db->is_set_up)
 		return true;
 	db_disconnect(db);

@@ -11,7 +11,8 @@ bool store_blame(struct store *s, size_t index, struct error *e)
 	const struct session_model *d = &s->models[index];
 	const char *table =
 		d->model != NULL && d->model->relation != NULL ? d->model->relation : config->table;
-	bool is_statement = strncmp(e->text, database, strlen(database)) == 0;
+	bool is_statement = strncmp(e->text, database, strlen(database)) == 0 &&
+			    e->text[strlen(database)] != '_'; /* database_listen */
 	if (e->kind == ERROR_STOPPED || e->kind == ERROR_CONFIG || e->kind == ERROR_INSTANCE ||
 		strncmp(e->text, "model \"", strlen("model \"")) == 0)
 		return false;

@@ -125,6 +125,8 @@ static bool claim_once(struct store *s, const struct model *m, const struct clai
 	bool ok = claim_rows(s, m, request, claim, e) && check_keys(s, m, claim, e) &&
 		  find_unreadable(s, m, claim, e) && delete_first(s, m, request, claim, e);
 	db_heed_stop(s->db, false);
+	if (!ok)
+		lock_session_explain(s->locks, m, e);
 	adapt_size(s, m, claim);
 	/* Finding nothing changes nothing; rows are still to be settled. */
 	s->models[m->index].last_burst_clean =

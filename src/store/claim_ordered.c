@@ -24,8 +24,6 @@
 #define SWEEP_S    1.0
 #define SWEEP_PART 0.02
 
-#define BEGIN "BEGIN ISOLATION LEVEL READ COMMITTED"
-
 /* One ordered claim. */
 struct attempt {
 	struct store *store;
@@ -120,7 +118,7 @@ static bool run_begin(struct attempt *a, struct error *e)
 	struct rows *list = NULL, *writers = NULL;
 	const char *const table[] = { a->model->relation }, *const floor[] = { o->floor };
 	struct db_call calls[STORE_BEGIN_CALLS + 3];
-	size_t count = store_begin(a->store, a->model, BEGIN, calls);
+	size_t count = store_begin(a->store, a->model, calls);
 	calls[count++] = (struct db_call){
 		.prepared = a->list, .values = floor, .value_count = o->from_floor, .rows = &list
 	};
@@ -155,7 +153,7 @@ static bool take(struct attempt *a, struct error *e)
 		/* uncovered: the session is lost at just this call */
 		return false;
 	struct db_call calls[STORE_BEGIN_CALLS + 1];
-	size_t before = store_begin(a->store, a->model, BEGIN, calls);
+	size_t before = store_begin(a->store, a->model, calls);
 	calls[before] = take_call(a, floor);
 	if (store_may_stream(a->store, a->model, a->request)) {
 		calls[before].on_row = admit_row;

@@ -107,11 +107,7 @@ static struct sent_claim *new_claim(
 	c->kind = request->kind;
 	c->since = clock_now();
 	c->table[0] = m->relation;
-	c->calls[c->count++] = (struct db_call){ .sql = "BEGIN" };
-	if (db_prove(s->db, &c->calls[c->count]))
-		c->count++;
-	if (db_restore_settings(s->db, &c->calls[c->count]))
-		c->count++;
+	c->count = store_begin_bare(s, m, c->calls);
 	if (c->kind == CLAIM_FIRST)
 		c->calls[c->count++] = state_call(s, m, c->table, &c->state);
 	if (m->as_role)

@@ -73,7 +73,7 @@ static bool lock_again(struct store *s, const struct model *m, const struct clai
 	const char *const values[] = { ctids.text, transaction };
 	const int formats[] = { 1, 0 }, lengths[] = { (int)ctids.length, 0 };
 	struct db_call calls[2 + STORE_BEGIN_CALLS] = { { .sql = "ROLLBACK" } };
-	size_t count = 1 + store_begin(s, m, "BEGIN ISOLATION LEVEL READ COMMITTED", calls + 1);
+	size_t count = 1 + store_begin(s, m, calls + 1);
 	calls[count++] = (struct db_call){ .prepared = statement,
 		.values = values,
 		.value_count = 2,
@@ -81,6 +81,8 @@ static bool lock_again(struct store *s, const struct model *m, const struct clai
 		.lengths = lengths,
 		.rows = &locked };
 	bool ok = db_run(s->db, calls, count, store_deadline(s), e);
+	if (!ok)
+		lock_session_explain(s->locks, m, e);
 	if (ok && rows_count(locked) != claim->count)
 		ok = error_set(e, ERROR_CONFLICT,
 			"model \"%s\": other sessions have taken signals that should have stayed",

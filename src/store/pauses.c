@@ -76,8 +76,8 @@ static bool change(struct store *s, const struct rows *table, const char *model,
 	bool exists = rows_value(table, 0, PAUSE_TABLE_EXISTS)[0] == 't';
 	const char *const values[] = { s->config->instance, model };
 	const char *const notice[] = { s->config->notify_channel, PAUSE_NOTIFICATION };
-	size_t count = 0, affected = 0;
-	struct db_call calls[4];
+	struct db_call calls[5];
+	size_t count = db_restore_settings_first(s->db, &calls[0]) ? 1 : 0, affected = 0;
 	char *create = text_format("CREATE TABLE %s " SQL_PAUSE_COLUMNS, name);
 	char *grant = text_format("GRANT SELECT ON %s TO PUBLIC", name);
 	char *set = c->is_paused ? text_format(PAUSE, name) : text_format(RESUME, name);

@@ -22,17 +22,20 @@ static bool try_lock(struct store *s, unsigned slot, bool *got, struct error *e)
 		"SELECT pg_catalog.pg_try_advisory_lock(" SQL_ADVISORY_KEY "),"
 		" CASE WHEN pg_catalog.current_setting('idle_session_timeout', true) IS NOT NULL"
 		" THEN pg_catalog.set_config('idle_session_timeout', $2, false) END";
+	struct db *db = store_lock_session(s, e);
+	if (db == NULL)
+		return false;
 	char limit[32];
 	snprintf(limit, sizeof limit, "%.0f", 1000 * limit_silence(s->config->timeout));
 	char *name = catalog_slot_lock(s->config, slot);
 	const char *const values[] = { name, limit };
 	struct rows *rows;
 	struct db_call calls[2];
-	size_t count = db_prove(s->db, &calls[0]) ? 1 : 0;
+	size_t count = db_prove(db, &calls[0]) ? 1 : 0;
 	calls[count++] = (struct db_call){
 		.sql = sql, .values = values, .value_count = 2, .rows = &rows, .never_null = 1
 	};
-	bool ok = db_run(s->db, calls, count, store_deadline(s), e);
+	bool ok = db_run(db, calls, count, store_deadline(s), e);
 	free(name);
 	if (!ok)
 		return false;
@@ -114,6 +117,9 @@ void store_say_slot_holder(struct store *s, unsigned slot, struct error *e)
 
 bool store_return_slot(struct store *s, unsigned slot, struct error *e)
 {
+	struct db *db = store_lock_session(s, e);
+	if (db == NULL)
+		return false;
 	char *name = catalog_slot_lock(s->config, slot);
 	const char *const values[] = { name };
 	const struct db_call call = {
@@ -121,7 +127,7 @@ bool store_return_slot(struct store *s, unsigned slot, struct error *e)
 		.values = values,
 		.value_count = 1
 	};
-	bool ok = store_query(s, call, e);
+	bool ok = db_call(db, call, store_deadline(s), e);
 	free(name);
 	return ok;
 }
@@ -215,11 +221,15 @@ void store_prepare_as(struct store *s, int64_t number)
 
 bool store_finish_prepared(struct store *s, const struct prepared *p, bool commits, struct error *e)
 {
+	/* In the session that has the slot: nobody else has had it since then. */
+	struct db *db = store_lock_session(s, e);
+	if (db == NULL)
+		return false;
 	const char *what = commits ? "COMMIT PREPARED" : "ROLLBACK PREPARED";
 	char *sql = statement(s, what, p->slot, p->number);
 	/* Not db_call(), which may put a statement before it: it cannot run in a transaction. */
 	const struct db_call call = { .sql = sql };
-	bool ok = db_run(s->db, &call, 1, store_deadline(s), e);
+	bool ok = db_run(db, &call, 1, store_deadline(s), e);
 	free(sql);
 	return ok;
 }

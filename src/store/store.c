@@ -12,7 +12,8 @@ struct store *store_new(const struct config *config)
 {
 	struct store *s = memory_new(1, sizeof *s);
 	s->config = config;
-	s->db = db_new(config->login, config->timeout);
+	s->db = catalog_session(config);
+	s->locks = lock_session_new(config);
 	s->models = memory_new(config->model_count, sizeof *s->models);
 	s->lock_wait = limit_lock(config->timeout);
 	s->longer_lock_wait =
@@ -25,6 +26,7 @@ void store_free(struct store *s)
 	if (s == NULL)
 		return; /* uncovered: nobody frees a store that there is not */
 	db_free(s->db);
+	lock_session_free(s->locks);
 	store_forget_sent(s);
 	for (size_t i = 0; i < s->config->model_count; i++) {
 		ordering_reset(&s->models[i].ordering);
@@ -56,6 +58,7 @@ struct instant store_deadline(const struct store *s)
 void store_limit_locks(struct store *s, double seconds)
 {
 	db_limit_locks(s->db, seconds);
+	lock_session_limit_locks(s->locks, seconds);
 	s->waits_longer = s->waits_longer || seconds < s->lock_wait;
 	s->lock_wait = fmin(s->lock_wait, seconds);
 }
@@ -76,7 +79,7 @@ bool store_connect(struct store *s, struct instant deadline, struct error *e)
 
 bool store_connected(const struct store *s)
 {
-	return db_connected(s->db);
+	return db_connected(s->db) && !lock_session_is_lost(s->locks);
 }
 
 bool store_check_session(struct store *s, struct check_report *f, struct error *e)
@@ -106,7 +109,7 @@ void store_renew(struct store *s)
 	struct error e;
 	forget_all(s);
 	s->prepared_states[0] = s->prepared_states[1] = false;
-	if (store_connected(s) && !store_query(s, (struct db_call){ .sql = "DEALLOCATE ALL" }, &e))
+	if (store_connected(s) && !db_deallocate(s->db, store_deadline(s), &e))
 		store_disconnect(s);
 }
 
@@ -122,6 +125,7 @@ void store_disconnect(struct store *s)
 	free(s->database);
 	s->database = NULL;
 	db_disconnect(s->db);
+	lock_session_close(s->locks);
 }
 
 bool store_roll_back(struct store *s, struct error *e)
@@ -146,41 +150,48 @@ bool store_query(struct store *s, struct db_call call, struct error *e)
 	return db_call(s->db, call, store_deadline(s), e);
 }
 
-bool store_query_model(struct store *s, const struct model *m, struct db_call call, struct error *e)
+/* One of a model's statements in one of the sessions. */
+static bool query_model(struct db *db, const struct model *m, struct db_call call,
+	struct instant deadline, struct error *e)
 {
 	struct db_call calls[3];
-	size_t count = db_restore_settings_first(s->db, &calls[0]) ? 1 : 0;
+	size_t count = db_restore_settings_first(db, &calls[0]) ? 1 : 0;
 	if (!m->as_role)
-		return store_query(s, call, e);
-	calls[count++] = db_role_path(s->db);
+		return db_call(db, call, deadline, e);
+	calls[count++] = db_role_path(db);
 	calls[count++] = call;
-	return db_run(s->db, calls, count, store_deadline(s), e);
+	return db_run(db, calls, count, deadline, e);
 }
 
-size_t store_begin(
-	const struct store *s, const struct model *m, const char *begin, struct db_call *calls)
+bool store_query_model(struct store *s, const struct model *m, struct db_call call, struct error *e)
 {
-	size_t count = 0;
-	calls[count++] = (struct db_call){ .sql = begin };
-	if (db_prove(s->db, &calls[count]))
-		count++;
-	if (db_restore_settings(s->db, &calls[count]))
-		count++;
-	if (m->as_role)
-		calls[count++] = db_role_path(s->db);
-	return count;
+	return query_model(s->db, m, call, store_deadline(s), e);
+}
+
+struct db *store_lock_session(struct store *s, struct error *e)
+{
+	return lock_session_get(s->locks, s->db, store_deadline(s), e);
+}
+
+bool store_try_locks(struct store *s, struct error *e)
+{
+	return store_lock_session(s, e) != NULL;
 }
 
 bool store_ping(struct store *s, struct error *e)
 {
-	return store_query(s, (struct db_call){ .sql = "SELECT" }, e);
+	return store_query(s, (struct db_call){ .sql = "SELECT" }, e) &&
+	       lock_session_ping(s->locks, store_deadline(s), e);
 }
 
 static bool close_note(struct store *s, size_t index, struct error *e)
 {
-	char *sql = text_format("CLOSE noted_%zu_%s", index, db_token(s->db));
+	struct db *db = store_lock_session(s, e);
 	s->models[index].noted = false;
-	bool ok = store_query(s, (struct db_call){ .sql = sql }, e);
+	if (db == NULL)
+		return false;
+	char *sql = text_format("CLOSE noted_%zu_%s", index, db_token(db));
+	bool ok = db_call(db, (struct db_call){ .sql = sql }, store_deadline(s), e);
 	free(sql);
 	return ok;
 }
@@ -262,8 +273,11 @@ bool store_note(struct store *s, const struct model *m, struct error *e)
 	if (store_has_note(s, m->index) && !close_note(s, m->index, e))
 		/* uncovered: the session is lost at just this call */
 		return false;
-	char *sql = sql_note(m, db_token(s->db));
-	bool ok = store_query_model(s, m, (struct db_call){ .sql = sql }, e);
+	struct db *db = store_lock_session(s, e);
+	if (db == NULL)
+		return false;
+	char *sql = sql_note(m, db_token(db));
+	bool ok = query_model(db, m, (struct db_call){ .sql = sql }, store_deadline(s), e);
 	s->models[m->index].noted = ok;
 	free(sql);
 	return ok;
@@ -277,10 +291,14 @@ bool store_has_note(const struct store *s, size_t index)
 bool store_noted(
 	struct store *s, const struct model *m, size_t count, struct rows **keys, struct error *e)
 {
-	char *sql = sql_noted(m, db_token(s->db), count);
-	bool ok = store_query(s, (struct db_call){ .sql = sql, .rows = keys }, e) &&
+	struct db *db = store_lock_session(s, e);
+	*keys = NULL;
+	if (db == NULL)
+		return false;
+	const struct db_call call = { .sql = sql_noted(m, db_token(db), count), .rows = keys };
+	bool ok = db_call(db, call, store_deadline(s), e) &&
 		  (rows_count(*keys) > 0 || close_note(s, m->index, e));
-	free(sql);
+	free((char *)call.sql);
 	if (ok)
 		return true;
 	rows_free(*keys);

@@ -1,7 +1,8 @@
 /*
  * store - the signal tables: describe, count, note, claim, delete.
  *
- * A store is one database session and belongs to one worker.  All calls block, for each of their
+ * A store is one database session and belongs to one worker.  With database_listen it is two: if
+ * one is lost, both are.  All calls block, for each of their
  * statements until its limit (limits.h, by `timeout` of the configuration).  Errors have the
  * database's kinds; after any error no transaction is open.
  */
@@ -45,6 +46,10 @@ void store_disconnect(struct store *s);
 /* Report what makes the session more dangerous than sending needs: powers of its role, and a server
  * that is not verified.  Returns false with e, and has reported nothing, if that is not known. */
 bool store_check_session(struct store *s, struct check_report *f, struct error *e);
+
+/* With database_listen: connect the session for locks and notes, and verify that it is in the same
+ * database. */
+bool store_try_locks(struct store *s, struct error *e);
 
 /* Verify that the session still exists, if it has not been used for a while. */
 bool store_ping(struct store *s, struct error *e);

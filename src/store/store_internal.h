@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "postgres/db.h"
 #include "store/barrier.h"
+#include "store/lock_session.h"
 #include "store/store.h"
 
 /* The state of the ordered claims of a model. */
@@ -70,7 +71,7 @@ struct deletions {
 };
 
 /* A claim in no order that is sent, or about to be (claim_unordered.c). */
-#define CLAIM_CALLS 6
+#define CLAIM_CALLS 7
 struct sent_claim {
 	enum claim_kind kind;
 	struct instant since;
@@ -97,6 +98,7 @@ enum early_delete {
 struct store {
 	const struct config *config;
 	struct db *db;
+	struct lock_session *locks;   /* NULL: db has them */
 	struct session_model *models; /* one per model of the configuration */
 	struct deletions deletions;   /* of the current burst */
 	enum early_delete early;
@@ -121,6 +123,9 @@ struct store {
 /* The deadline of a call that begins now. */
 struct instant store_deadline(const struct store *s);
 
+/* The session that has locks, notes and slots; NULL with e if it is lost or cannot be connected. */
+struct db *store_lock_session(struct store *s, struct error *e);
+
 /* One statement with text parameters, in the open transaction, if there is one. */
 bool store_query(struct store *s, struct db_call call, struct error *e);
 
@@ -128,11 +133,12 @@ bool store_query(struct store *s, struct db_call call, struct error *e);
 bool store_query_model(
 	struct store *s, const struct model *m, struct db_call call, struct error *e);
 
-/* Fill calls with those that begin a transaction of the model's statements, with the statement
- * begin; returns their number, at most STORE_BEGIN_CALLS. */
-#define STORE_BEGIN_CALLS 4
-size_t store_begin(
-	const struct store *s, const struct model *m, const char *begin, struct db_call *calls);
+/* Fill calls with those that begin a transaction, and prove what it depends on; store_begin() also
+ * with what the model's statements need.  Returns their number, at most STORE_BEGIN_CALLS.
+ * (begin.c) */
+#define STORE_BEGIN_CALLS 5
+size_t store_begin_bare(const struct store *s, const struct model *m, struct db_call *calls);
+size_t store_begin(const struct store *s, const struct model *m, struct db_call *calls);
 
 /* Roll back.  If that fails the session is closed, which has the same effect for its rows; the
  * error is for callers that need an open session. */

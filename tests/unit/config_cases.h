@@ -135,6 +135,10 @@ static const struct {
 	{ KAFKA MODELS "\ndatabase = \"wrong\";\nnonsense = 1;\n",
 		"bus.conf:5: unknown setting \"nonsense\"\n"
 		"bus.conf:4: database: it is \"wrong\"\n" },
+	{ KAFKA MODELS "\ndatabase_listen = \"wrong\";\ndelivery = \"exactly-once\";\n",
+		"bus.conf:4: database_listen: database: it is \"wrong\"\n"
+		"bus.conf:4: database_listen excludes delivery = \"exactly-once\", which needs "
+		"sessions of its own; remove it, and let database lead to the server\n" },
 	{ "\xff\xfe\x01x = 1;\n", "bus.conf:1: syntax error: the name of a setting is missing\n"
 				  "bus.conf:1:   \xff\xfe\x01x = 1;\nbus.conf:1:   ^\n" },
 	{ KAFKA MODEL "batch_size = 5; } );\n", "bus.conf:3: unknown model setting \"batch_size\"; "
@@ -198,6 +202,7 @@ static const struct {
 	{ "database", "{ command = ( \"\" ); }", SECRET_FORMS, "a group", false },
 	{ "database", "{ command = ( \"/x\", 5 ); }", SECRET_FORMS, "a group", false },
 	{ "database_password", "5", SECRET_FORMS, "an integer", false },
+	{ "database_listen", "5", SECRET_FORMS, "an integer", false },
 	{ "database", "{ file = \"/x\"; env = \"X\"; }", SECRET_FORMS, "a group", false },
 	{ "defaults", "( )", "a group", "a list", false },
 	{ "defaults", "5", "a group", "an integer", false },

@@ -9,7 +9,8 @@
 
 /* A store whose session is scripted, and what it was asked for: a letter for each call, in capitals
  * when it is sent and in small ones when it is answered.  B is BEGIN, C a claim, or T where that
- * locks nothing; R sets the role's search_path, S how long what follows waits for locks, and D is
+ * locks nothing; P proves the session, F the ordered lock, and M makes settings; R sets the role's
+ * search_path, S how long what follows waits for locks, and D is
  * the deletion; - is an answer that nobody wants. */
 static struct {
 	struct fixture fixture;
@@ -20,7 +21,7 @@ static struct {
 	struct claim claim;
 	struct error error;
 	/* The script: */
-	bool has_changed, is_pooled;
+	bool has_changed, is_pooled, is_shared;
 	bool send_fails, receive_fails, is_unprepared, plan_fails, has_null;
 	size_t rows;
 	/* What happened: */
@@ -120,8 +121,22 @@ bool db_prove(const struct db *db, struct db_call *call)
 bool db_restore_settings(const struct db *db, struct db_call *call)
 {
 	(void)db;
-	(void)call;
-	return false;
+	*call = (struct db_call){ .sql = "MAKE" };
+	return world.is_shared;
+}
+
+void lock_session_fence(struct lock_session *l, const struct model *m, bool is_exclusive,
+	struct db_call calls[FENCE_CALLS])
+{
+	ck_assert(l == world.store.locks && m == world.model && !is_exclusive);
+	for (int i = 0; i < FENCE_CALLS; i++)
+		calls[i] = (struct db_call){ .sql = "FENCE" };
+}
+
+void lock_session_explain(struct lock_session *l, const struct model *m, struct error *e)
+{
+	if (l != NULL)
+		error_prefix(e, "%s explained", m->settings->name);
 }
 
 struct db_call db_role_path(struct db *db)
@@ -299,6 +314,25 @@ START_TEST(a_claim_proves_its_session_if_a_pooler_may_change_it)
 }
 END_TEST
 
+/* Nothing is read before the lock, which is another session's, is proved to be held. */
+START_TEST(a_claim_proves_an_ordered_lock_that_another_session_has)
+{
+	begin();
+	world.is_shared = true;
+	world.store.locks = (struct lock_session *)&world;
+	ck_assert(claim(CLAIM_NEXT));
+	ck_assert_str_eq(world.calls, "BMCbmc");
+	world.described.locked = true;
+	world.described.lock_mode = LOCK_SHARED;
+	prefetch(CLAIM_NEXT);
+	ck_assert_str_eq(world.calls, "BMCbmcBMFFC");
+	world.receive_fails = true;
+	ck_assert(!claim(CLAIM_NEXT));
+	ck_assert_ptr_nonnull(strstr(world.error.text, " explained: "));
+	end();
+}
+END_TEST
+
 START_TEST(a_claim_that_fails_is_planned_again_if_the_table_has_changed)
 {
 	begin();
@@ -408,6 +442,7 @@ int main(void)
 		{ a_child_whose_key_is_null_is_looked_at_again, 2, 0 },
 		{ a_claim_is_executed_with_the_path_of_the_role, 1, 0 },
 		{ a_claim_proves_its_session_if_a_pooler_may_change_it, 1, 0 },
+		{ a_claim_proves_an_ordered_lock_that_another_session_has, 1, 0 },
 		{ a_claim_that_fails_is_planned_again_if_the_table_has_changed, 2, 0 },
 		{ a_prefetched_claim_is_only_received, COUNT(kinds), 0 },
 		{ a_statement_that_would_have_to_be_prepared_is_not_prefetched, 1, 0 },

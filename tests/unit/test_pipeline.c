@@ -873,9 +873,37 @@ START_TEST(a_call_that_failed_has_no_rows)
 }
 END_TEST
 
+/* Also one that the server has refused, and that is another one then. */
+START_TEST(a_shared_session_is_sent_statements_in_full_and_settings_each_time)
+{
+	static const struct step script[] = { { .kind = PREPARE, .text = "DELTE" }, LAST,
+		FAILS("42601"), AT_END, AT_SYNC, { .kind = PREPARE, .text = "DELETE" }, LAST, DONE,
+		AT_END, AT_SYNC, SENT("DELETE"), SENT("DELETE"), LAST, DONE, AT_END, DONE,
+		ANSWERED };
+	const struct db_call wrong = { .sql = "DELTE", .prepared = "name" };
+	const struct db_call right = { .sql = "DELETE", .prepared = "name" };
+	const struct db_call twice[] = { { .prepared = "name" }, { .prepared = "name" } };
+	struct db_call call = { 0 };
+	begin(script);
+	ck_assert(!db_restore_settings(world.db, &call));
+	server.is_shared = true;
+	db_share(world.db);
+	db_make_settings(world.db);
+	ck_assert(db_restore_settings(world.db, &call));
+	ck_assert_ptr_nonnull(strstr(call.sql, "set_config(name, setting, true)"));
+	ck_assert_ptr_nonnull(strstr(call.sql, "('lock_timeout', '4500')"));
+	ck_assert(!run(&wrong, 1));
+	ck_assert(run(&right, 1));
+	ck_assert(run(twice, COUNT(twice)));
+	ck_assert(db_deallocate(world.db, deadline(), &world.error));
+	end(true);
+}
+END_TEST
+
 int main(void)
 {
 	const struct test tests[] = {
+		{ a_shared_session_is_sent_statements_in_full_and_settings_each_time, 1, 0 },
 		{ calls_are_sent_together_and_answered_in_their_order, 1, 0 },
 		{ a_run_that_is_sent_before_another_is_answered_comes_after_it, 1, 0 },
 		{ what_is_sent_and_not_received_is_dropped, 1, 0 },

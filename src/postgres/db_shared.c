@@ -1,0 +1,72 @@
+/*
+ * What a pooler that pools transactions does not keep: the settings of a session, which each
+ * transaction makes for itself, and its prepared statements.  Without prepared statements the
+ * server parses and plans them each time, but no pooler can confuse them with those of others.
+ */
+#include "postgres/db_internal.h"
+
+#include "base/limits.h"
+
+#include <math.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct kept {
+	char *name, *sql;
+};
+
+static int compare(const void *a, const void *b)
+{
+	const struct kept *x = a, *y = b;
+	return strcmp(x->name, y->name);
+}
+
+static void free_kept(void *kept)
+{
+	struct kept *k = kept;
+	free(k->name);
+	free(k->sql);
+	free(k);
+}
+
+/* The limits of sessions are in db_session.c, with reasons; what concerns the connection is the
+ * pooler's business here. */
+void db_make_settings(struct db *db)
+{
+	free(db->settings);
+	db->settings = text_format(
+		DB_SET(DB_SETTINGS ", ('statement_timeout', '%.0f'), ('lock_timeout', '%.0f'),"
+				   " ('idle_in_transaction_session_timeout', '%.0f'),"
+				   " ('transaction_timeout', '0')",
+			"true"),
+		db->timeout * 1000, ceil(db->lock_wait * 1000), limit_burst(db->timeout) * 1000);
+}
+
+void db_keep_statement(struct db *db, const char *name, const char *sql)
+{
+	struct kept *own = memory_new(1, sizeof *own);
+	*own = (struct kept){ text_copy(name), text_copy(sql) };
+	struct kept **at = tsearch(own, &db->statements, compare);
+	if (at == NULL)
+		abort();
+	if (*at == own)
+		return;
+	free_kept(*at); /* the server has refused it */
+	*at = own;
+}
+
+const char *db_kept_statement(const struct db *db, const char *name)
+{
+	const struct kept wanted = { (char *)name, NULL };
+	struct kept *const *at = tfind(&wanted, &db->statements, compare);
+	if (at == NULL)
+		abort();
+	return (*at)->sql;
+}
+
+void db_forget_statements(struct db *db)
+{
+	tdestroy(db->statements, free_kept);
+	db->statements = NULL;
+}

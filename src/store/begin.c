@@ -1,0 +1,28 @@
+/*
+ * How the transactions of bursts begin.
+ */
+#include "store/store_internal.h"
+
+size_t store_begin_bare(const struct store *s, const struct model *m, struct db_call *calls)
+{
+	const struct session_model *d = &s->models[m->index];
+	size_t count = 0;
+	calls[count++] = (struct db_call){ .sql = "BEGIN ISOLATION LEVEL READ COMMITTED" };
+	if (db_prove(s->db, &calls[count]))
+		count++;
+	if (db_restore_settings(s->db, &calls[count]))
+		count++;
+	if (s->locks != NULL && d->locked) {
+		lock_session_fence(s->locks, m, d->lock_mode == LOCK_EXCLUSIVE, &calls[count]);
+		count += FENCE_CALLS;
+	}
+	return count;
+}
+
+size_t store_begin(const struct store *s, const struct model *m, struct db_call *calls)
+{
+	size_t count = store_begin_bare(s, m, calls);
+	if (m->as_role)
+		calls[count++] = db_role_path(s->db);
+	return count;
+}
