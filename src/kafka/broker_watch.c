@@ -35,6 +35,7 @@ struct watch {
 	struct producer_events events;
 	struct trouble trouble;
 	double slice;
+	bool has_new_files;           /* the handle has certificates that producers lack */
 	bool is_failing;              /* the last query had no answer … */
 	struct instant failing_since; /* … nor one since then */
 	struct instant down_since;    /* or since the producers were replaced for that reason */
@@ -156,13 +157,35 @@ static bool make_handle(struct watch *w)
 	return w->handle != NULL;
 }
 
+static void drop_handle(struct watch *w)
+{
+	rd_kafka_destroy(w->handle);
+	w->handle = NULL;
+}
+
 /* The next handle reads the credentials again; this one would log in again and again. */
 static void drop_refused(struct watch *w)
 {
-	if (!w->events.login.is_refused)
+	if (w->events.login.is_refused)
+		drop_handle(w);
+}
+
+/* The next handle reads replaced certificates.  If the broker answers it, producers follow. */
+static void drop_outdated(struct watch *w)
+{
+	if (w->handle == NULL || !login_is_outdated(&w->events.login))
 		return;
-	rd_kafka_destroy(w->handle);
-	w->handle = NULL;
+	drop_handle(w);
+	w->has_new_files = true;
+}
+
+static void renew_producers(struct watch *w)
+{
+	if (w->has_new_files) {
+		log_info("kafka: certificates or keys were replaced; producers use the new ones");
+		atomic_fetch_add(&w->broker->generation, 1);
+	}
+	w->has_new_files = false;
 }
 
 static void note_accepted(struct watch *w)
@@ -178,6 +201,7 @@ static void ask(struct watch *w)
 {
 	const struct rd_kafka_metadata *answer;
 	struct instant asked = clock_now();
+	drop_outdated(w);
 	if (!make_handle(w))
 		return;
 	rd_kafka_resp_err_t code =
@@ -190,6 +214,7 @@ static void ask(struct watch *w)
 	}
 	rd_kafka_metadata_destroy(answer);
 	note_accepted(w);
+	renew_producers(w);
 	w->trouble = (struct trouble){ 0 };
 	note_up(w);
 }

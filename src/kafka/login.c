@@ -9,6 +9,7 @@
 #include "kafka/reason.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 /* How librdkafka reports what login_refresh() could not do. */
@@ -16,6 +17,41 @@
 
 #define USER     "sasl.username"
 #define PASSWORD "sasl.password"
+
+/* Files that librdkafka reads when a handle is made, and never again. */
+static const char *const files[] = { "ssl.ca.location", "ssl.certificate.location",
+	"ssl.key.location", "ssl.keystore.location", "ssl.crl.location" };
+
+static uint64_t hash(uint64_t before, const void *bytes, size_t size)
+{
+	for (const unsigned char *p = bytes; size > 0; size--, p++)
+		before = (before ^ *p) * UINT64_C(1099511628211); /* FNV-1a */
+	return before;
+}
+
+/* What differs, almost always, after one of the files was written or replaced. */
+static uint64_t print_files(const struct config *config)
+{
+	uint64_t print = 0;
+	struct stat st;
+	for (size_t i = 0; i < config->kafka_count; i++)
+		for (size_t k = 0; k < sizeof files / sizeof files[0]; k++)
+			if (strcmp(config->kafka[i].name, files[k]) == 0 &&
+				!config->kafka[i].is_secret &&
+				stat(config->kafka[i].value, &st) == 0) {
+				print = hash(print, &st.st_ino, sizeof st.st_ino);
+				print = hash(print, &st.st_size, sizeof st.st_size);
+				print = hash(print, &st.st_mtim, sizeof st.st_mtim);
+			}
+	return print;
+}
+
+bool login_is_outdated(struct login *l)
+{
+	uint64_t before = l->files_seen;
+	l->files_seen = print_files(l->config);
+	return l->files_seen != l->files && l->files_seen == before;
+}
 
 /* Set a property that is a secret, as strictly as one in the file.  The error does not show it. */
 static bool set_secret(
@@ -43,6 +79,7 @@ bool login_configure(
 	bool ok = true;
 	l->config = config;
 	l->is_refused = false;
+	l->files = l->files_seen = print_files(config);
 	atomic_store(&l->has_token, false);
 	if (!read_secrets(config, &v, e))
 		return false;
@@ -132,6 +169,18 @@ void login_refresh(struct login *l, rd_kafka_t *handle)
 		report(l, ok, e.text);
 }
 
+/* Whether TLS fails for a handle with secrets for it, such as a key.  With TLS 1.3, a broker
+ * refuses a certificate after the handshake, when librdkafka reads. */
+static bool is_tls_refused(const struct config *config, int code, const char *reason)
+{
+	if (code != RD_KAFKA_RESP_ERR__SSL && strstr(reason, "SSL alert") == NULL)
+		return false;
+	for (size_t i = 0; i < config->kafka_count; i++)
+		if (config->kafka[i].is_secret && strncmp(config->kafka[i].name, "ssl.", 4) == 0)
+			return true;
+	return false;
+}
+
 const char *login_note(struct login *l, int code, const char *reason)
 {
 	struct error why;
@@ -142,7 +191,7 @@ const char *login_note(struct login *l, int code, const char *reason)
 		l->is_refused = !atomic_load(&l->has_token); /* librdkafka would wait for long */
 		return reason + strlen(NO_TOKEN);
 	}
-	if (code != RD_KAFKA_RESP_ERR__AUTHENTICATION)
+	if (code != RD_KAFKA_RESP_ERR__AUTHENTICATION && !is_tls_refused(config, code, reason))
 		return reason;
 	l->is_refused = true;
 	error_set(&why, ERROR_CONNECTION, "%s", "");

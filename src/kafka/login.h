@@ -24,6 +24,7 @@ struct login {
 	struct credentials_print secrets; /* that the handle was given, … */
 	_Atomic uint64_t token;           /* … and the token, … */
 	_Atomic int64_t token_begun_ns;   /* … which was read then */
+	uint64_t files, files_seen;       /* certificates and keys: when it was made, and last */
 	bool is_refused;                  /* by the broker, or there is none: see login_renew() */
 	bool reports;                     /* set by the owner: log that tokens are not renewed */
 	/* Of the thread for tokens: */
@@ -45,6 +46,10 @@ void login_refresh(struct login *l, struct rd_kafka_s *handle);
 /* Note librdkafka's report of an error, which may be that the broker refuses the credentials.
  * Returns it, or what is essential of it. */
 const char *login_note(struct login *l, int code, const char *reason);
+
+/* Whether files of certificates or keys were replaced since the handle was made, which only another
+ * handle reads; only from the second call on after that, so that all are in place. */
+bool login_is_outdated(struct login *l);
 
 /* After is_refused, which is reset: read the credentials again, and give them to the handle for its
  * next connection.  Returns false if they are the same, or if only another handle can have the

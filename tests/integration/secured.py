@@ -168,14 +168,14 @@ class SecuredKafka(Kafka):
             settings.update(self.passwords(name, relay=password))
         return settings
 
-    def shown(self, listener, key, certificate):
-        """The settings by which a listener shows a certificate."""
+    def shown(self, listener, key, certificate, clients=None):
+        """The settings by which a listener shows a certificate, and who signs those of clients."""
         store = self.brokers[0].folder / f"{listener}-{certificate.parent.name}-{certificate.stem}.pem"
         store.write_text(key.read_text() + certificate.read_text())
         prefix = f"listener.name.{listener.lower()}.ssl."
         return {prefix + "keystore.type": "PEM", prefix + "keystore.location": store,
                 prefix + "truststore.type": "PEM",
-                prefix + "truststore.location": self.authority.certificate}
+                prefix + "truststore.location": (clients or self.authority).certificate}
 
     @staticmethod
     def passwords(listener, **passwords):

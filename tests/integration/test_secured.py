@@ -183,6 +183,42 @@ def test_certificates_are_changed_while_the_daemon_runs(signalbus, schema, secur
     assert len(warnings(daemon)) == len(ends(daemon)) == 1, daemon.log()
 
 
+PARTS = ("key", "certificate")
+
+
+@pytest.mark.parametrize("kind", ["files", "secrets"])
+def test_a_client_certificate_is_replaced(signalbus, schema, secured, authorities, topic, folder, kind):
+    """New connections need one of another authority, which is there a while later."""
+    foreign = authorities[1]
+
+    def certify(authority):
+        for name, source in zip(PARTS, authority.certify(RELAY)):
+            (folder / "new").write_bytes(source.read_bytes())
+            (folder / "new").chmod(0o600)
+            (folder / "new").rename(folder / name)
+    certify(authorities[0])
+    own = {f"ssl_{name}_location": str(folder / name) if kind == "files" else
+           {"file": str(folder / name)} for name in PARTS}
+    if kind == "secrets":
+        own = {name.replace("location", "pem"): value for name, value in own.items()}
+    signalbus.configure(model("A", schema.make_signals("t", 1), topic), notify_channel="",
+                        timeout=TIMEOUT, kafka={**secured.way("TLS"), **own,
+                                                "connections_max_idle_ms": 500})
+    daemon = signalbus.start("run")
+    wait_until(lambda: schema.count("t") == 0, 10 * SLOWER, "t empty")
+    shown = secured.certificates["TLS"]
+    secured.change(secured.shown("TLS", *shown, clients=foreign))
+    try:
+        schema.insert_signals("t", 1, first=2)
+        daemon.wait_log(OF_CLIENT)
+        certify(foreign)
+        wait_until(lambda: schema.count("t") == 0, 20 * SLOWER, "t empty")
+        daemon.wait_log("the broker answers again, after ")
+        assert daemon.stop().expect(0).stderr.count("the broker does not answer") == 1
+    finally:
+        secured.change(secured.shown("TLS", *shown))
+
+
 def test_a_topic_that_the_user_may_not_write_to(signalbus, schema, secured, clients, topic):
     """Its signals wait, others are sent; a grant is enough."""
     other = Topics(secured).make()
