@@ -250,3 +250,24 @@ def test_the_chart_takes_its_values():
     annotations = [templated("shop", "--set", f"config={text}")["Deployment"]["spec"]["template"][
         "metadata"]["annotations"]["checksum/configuration"] for text in "ab"]
     assert annotations[0] != annotations[1]
+
+
+# What needs a cluster is replaced by what prints the same objects.
+WITHOUT_CLUSTER = {"helm install": ("helm template", ""), "kubectl apply -k": ("kubectl kustomize", ""),
+                   "kubectl create": ("kubectl create", "--dry-run=client"),
+                   "kubectl -n signalbus create": ("kubectl create", "--dry-run=client")}
+
+
+@pytest.mark.kubernetes
+def test_the_documented_commands(folder):
+    (folder / "conf").symlink_to(ROOT / "conf")
+    for name in ("database", "kafka-password", "signalbus.conf"):
+        (folder / name).write_text(name)
+    page = (ROOT / "docs/install.md").read_text().split("## On Kubernetes\n")[1]
+    commands = "".join(re.findall(r"^```sh\n(.*?)^```$", page, re.M | re.S)).replace("\\\n", "")
+    for command in commands.splitlines():
+        [start] = [start for start in WITHOUT_CLUSTER if command.startswith(start)]
+        instead, option = WITHOUT_CLUSTER[start]
+        tool("sh", "-ec", f'cd "$0"; PATH="$1:$PATH"; {command.replace(start, instead)} {option}',
+             folder, TOOLS / "bin")
+    assert len(commands.splitlines()) == 4

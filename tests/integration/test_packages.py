@@ -43,9 +43,20 @@ def only(folder, pattern):
     return found[0]
 
 
+def documented(start):
+    """A block of docs/install.md, as root types it."""
+    page = (ROOT / "docs" / "install.md").read_text()
+    [block] = [block for block in re.findall(r"^```sh\n(.*?)^```$", page, re.M | re.S)
+               if block.startswith(start)]
+    return block.replace("sudo ", "")
+
+
 @pytest.fixture(scope="module")
 def deb():
-    return only("deb", "signalbus_*.deb")
+    package = only("deb", "signalbus_*.deb")
+    pattern = re.search(r"apt install \./(\S+)", documented("make deb"))[1]
+    assert [package] == list(ROOT.glob(pattern.replace("amd64", run("dpkg", "--print-architecture").strip())))
+    return package
 
 
 @pytest.fixture(scope="module")
@@ -186,8 +197,10 @@ def test_the_package_lives_under_systemd(machine, deb, newer, signalbus, schema,
 
     schema.execute("CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, payload text)")
     topic = make_topic()
-    settings_file(machine, signalbus, model("A", f"{schema}.t", topic, order_by=["id"], burst_count=20))
-    machine("systemctl", "enable", "--now", "signalbus")
+    path = settings_file(
+        machine, signalbus, model("A", f"{schema}.t", topic, order_by=["id"], burst_count=20))
+    os.chown(path, 0, 0)  # as an editor leaves it
+    machine("sh", "-ec", documented("sudo chown"))
     first = machine.property("MainPID")
     with Writer(schema) as writer:
         writer.wait_for(50)
