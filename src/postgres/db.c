@@ -1,6 +1,7 @@
 #include "postgres/db_internal.h"
 
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/stop.h"
 #include "base/text.h"
 
@@ -123,6 +124,18 @@ bool db_silent(struct db *db, struct instant since, struct error *e)
 void db_set_ear(struct db *db, const struct db_ear *ear)
 {
 	db->ear = *ear;
+}
+
+/* Notices are for interactive users; one may explain why something took long.  But a transaction
+ * whose wait for a standby was cancelled, by whomever, succeeds with a warning.  Its text is in the
+ * server's language; the function that gives it has the same name in all versions. */
+void db_note_notice(void *arg, const PGresult *notice)
+{
+	struct db *db = arg;
+	const char *source = PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
+	snprintf(db->notice, sizeof db->notice, "%s", PQresultErrorMessage(notice));
+	db->is_unconfirmed |= source != NULL && strcmp(source, "SyncRepWaitForLSN") == 0;
+	log_debug("database: %s", db->notice);
 }
 
 static void take_notifications(struct db *db)

@@ -120,8 +120,8 @@ struct db_call {
 bool db_run(struct db *db, const struct db_call *calls, size_t count, struct instant deadline,
 	struct error *e);
 
-/* Whether the last run succeeded although it was cancelled at its deadline, as a commit does that
- * waits for a standby.  Then e is set to ERROR_UNCONFIRMED. */
+/* Whether the last run succeeded although it was cancelled at its deadline, or while it waited for
+ * a standby, which does not undo a commit.  Then e is set to ERROR_UNCONFIRMED. */
 bool db_was_late(const struct db *db, struct error *e);
 
 /* The two halves of db_run(): send all calls, and wait for their results.  In between, the session

@@ -59,7 +59,9 @@ bool db_was_late(const struct db *db, struct error *e)
 	if (db->is_late)
 		say_late(db, ERROR_UNCONFIRMED,
 			db->notice[0] != '\0' ? db->notice : "it had finished by then", e);
-	return db->is_late;
+	else if (db->is_unconfirmed)
+		error_set(e, ERROR_UNCONFIRMED, "database: cancelled by others: %s", db->notice);
+	return db->is_late || db->is_unconfirmed;
 }
 
 void db_leave(struct db *db)

@@ -488,14 +488,6 @@ static bool open_first(struct attempt *a, struct error *e)
 	return ok;
 }
 
-/* Notices are for interactive users; one may explain why something took long. */
-static void note_notice(void *arg, const char *message)
-{
-	struct db *db = arg;
-	snprintf(db->notice, sizeof db->notice, "%s", message);
-	log_debug("database: %s", message);
-}
-
 /* Whether the connection string that was read is well formed. */
 static bool check_read(const struct credentials *c, const char *conninfo, struct error *e)
 {
@@ -534,7 +526,7 @@ bool db_connect_bare(struct db *db, struct instant *deadline, struct error *e)
 		(!is_refused || !open_now(db, deadline, &is_refused, e)))
 		return false;
 	PQsetErrorVerbosity(db->conn, PQERRORS_DEFAULT);
-	PQsetNoticeProcessor(db->conn, note_notice, db);
+	PQsetNoticeReceiver(db->conn, db_note_notice, db);
 	if (PQsetnonblocking(db->conn, 1) != 0 || !PQenterPipelineMode(db->conn))
 		return db_lost(db, e);
 	return true;

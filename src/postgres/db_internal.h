@@ -37,6 +37,7 @@ struct db {
 	bool is_stopped;                /* this run was cancelled by a request to stop */
 	bool is_late;                   /* this run was cancelled at its deadline … */
 	struct instant late_until;      /* … and must have ended by then */
+	bool is_unconfirmed;            /* a wait for a standby was cancelled in this run */
 	struct instant run_since;       /* when waiting for its results began */
 	char notice[256];               /* the last notice of the server during this run */
 	int left_pid;                   /* the server process of an abandoned session … */
@@ -71,6 +72,9 @@ void db_cancel(struct db *db);
 /* The same at the deadline of a run, which must then end by late_until.  Returns false if the
  * server cannot be reached. */
 bool db_cancel_late(struct db *db);
+
+/* Note a notice of the server (a PQnoticeReceiver, arg is the session). */
+void db_note_notice(void *arg, const PGresult *notice);
 
 /* Add to e, the error of a run that was cancelled at its deadline, that it was, and may have been
  * completed.  Always returns false. */
@@ -107,7 +111,7 @@ bool db_silent(struct db *db, struct instant since, struct error *e);
 	" ('client_encoding', CASE WHEN pg_catalog.getdatabaseencoding()"                          \
 	"  OPERATOR(pg_catalog.=) 'SQL_ASCII' THEN 'SQL_ASCII' ELSE 'UTF8' END),"                  \
 	" ('default_transaction_isolation', 'read committed'),"                                    \
-	" ('default_transaction_deferrable', 'off'),"                                              \
+	" ('default_transaction_deferrable', 'off'), ('client_min_messages', 'notice'),"           \
 	" ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off')"
 
 /* The statement that makes settings, for the session or the transaction ("false", "true").  Older

@@ -472,6 +472,7 @@ static void begin_answers(struct db *db, size_t count)
 	db->run_heeds_stop = db->heeds_stop;
 	db->is_stopped = false;
 	db->is_late = false;
+	db->is_unconfirmed = false;
 	db->run_since = clock_now();
 }
 

@@ -287,6 +287,29 @@ def test_a_backlog_whose_commits_hang(signalbus, schema, make_topic, topics, han
     assert sorted(ids(topics.read(topic, 4))) == [1, 2, 3, 4]
 
 
+def test_a_preparation_that_others_cancel_is_rolled_back(
+        signalbus, schema, make_topic, topics, hanging):
+    """PREPARE TRANSACTION succeeds, but a standby that takes over may not have it."""
+    topic, instance = make_topic(), str(schema)
+    signalbus.configure(model("A", schema.make_signals("t"), topic), timeout=10, workers=1,
+                        delivery="exactly-once", instance=instance, notify_channel="")
+    daemon = signalbus.start("-vv", "run")
+    schema.insert_signals("t", 1)
+    wait_gone(schema, "t", 10)
+    hanging("'nobody'")
+    schema.insert_signals("t", 1, 2)
+    wait_until(lambda: sessions(schema, "query LIKE 'PREPARE%' AND wait_event = 'SyncRep'"), 20,
+               "a preparation that waits")
+    [pid] = sessions(schema, "query LIKE 'PREPARE%'")
+    schema.execute("SELECT pg_cancel_backend(%s)", pid)
+    wait_until(lambda: not sessions(schema, "query LIKE 'PREPARE%'"), 20, "its end")
+    hanging("''")
+    daemon.wait_log("not committed: database: cancelled by others: ")
+    wait_gone(schema, "t", 15)
+    daemon.stop().expect(0)
+    assert ids(topics.consume(topic, 2)) == [1, 2]
+
+
 def test_a_process_that_does_not_end_is_ended(signalbus, schema, make_topic):
     """One of the server's that is frozen: no other session takes its place until it has gone."""
     signalbus.configure(model("A", schema.make_signals("t", 3), make_topic(), burst_count=3),

@@ -85,8 +85,7 @@ struct pg_conn {
 	unsigned single_rows; /* calls that get rows one by one */
 	const char *in_hot_standby, *read_only;
 	bool is_shared; /* with other clients, so nothing of it has a name */
-	char *notice;   /* the session's */
-	size_t notice_size;
+	struct db *db;  /* the session */
 };
 
 static struct pg_conn server;
@@ -388,8 +387,11 @@ int scripted_poll(struct pollfd *fds, nfds_t count, int ms)
 		fds[1].revents = POLLIN;
 	else
 		fds[0].revents = POLLIN;
-	if (step->kind == NOTICE)
-		snprintf(server.notice, server.notice_size, "%s", step->text);
+	if (step->kind == NOTICE) {
+		PGresult notice = step->result;
+		notice.message = step->text;
+		db_note_notice(server.db, &notice);
+	}
 	if (step->kind == NOTIFIED) {
 		server.payload = step->text;
 		server.notifications += step->count;

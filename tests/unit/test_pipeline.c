@@ -39,8 +39,7 @@ static void begin(const struct step *script)
 	world.db->server_pid = 815;
 	snprintf(world.db->token, sizeof world.db->token, "00112233");
 	server.now_ns = INT64_C(1000000000000);
-	server.notice = world.db->notice;
-	server.notice_size = sizeof world.db->notice;
+	server.db = world.db;
 	server.next = script;
 }
 
@@ -463,8 +462,15 @@ START_TEST(a_session_that_is_not_connected_is_not_asked)
 }
 END_TEST
 
-#define CANCELLED MEETS(SILENCE), MEETS(PROBE), MEETS(CANCEL)
-#define LATE_TEXT PLACE "no answer within 5.0 s, and cancelled: "
+#define CANCELLED   MEETS(SILENCE), MEETS(PROBE), MEETS(CANCEL)
+#define LATE_TEXT   PLACE "no answer within 5.0 s, and cancelled: "
+#define OTHERS_TEXT "database: cancelled by others: "
+#define WARNS(what, function)                                                                      \
+	{                                                                                          \
+		.kind = NOTICE, .text = what, .result.more = {                                     \
+			{ PG_DIAG_SOURCE_FUNCTION, function }                                      \
+		}                                                                                  \
+	}
 
 static const struct {
 	const char *text;
@@ -487,6 +493,9 @@ static const struct {
 	{ PLACE "timed out after 5.0 s waiting for an answer",
 		{ ASKED, MEETS(SILENCE), BREAKS(PROBE) } },
 	{ LOST, { ASKED, CANCELLED, MEETS(NO_INPUT) } },
+	/* In any language. */
+	{ OTHERS_TEXT "abgebrochen",
+		{ ASKED, WARNS("abgebrochen", "SyncRepWaitForLSN"), ROWS_END, ANSWERED } },
 };
 
 /* What was done all the same, such as a commit that no standby confirms, is done. */
@@ -501,7 +510,8 @@ static void run_late(bool is_done)
 
 START_TEST(what_is_late_is_cancelled)
 {
-	bool is_kept = strncmp(late[_i].text, LATE_TEXT, strlen(LATE_TEXT)) == 0;
+	bool is_kept = strncmp(late[_i].text, LATE_TEXT, strlen(LATE_TEXT)) == 0 ||
+		       strncmp(late[_i].text, OTHERS_TEXT, strlen(OTHERS_TEXT)) == 0;
 	bool is_left = strstr(late[_i].text, "timed out") != NULL;
 	bool is_done = is_kept && strstr(late[_i].text, "SQLSTATE") == NULL;
 	begin(late[_i].script);
@@ -519,8 +529,8 @@ END_TEST
 START_TEST(lateness_and_its_reason_end_with_a_run)
 {
 	static const struct step script[] = { ASKED, CANCELLED, { .kind = NOTICE, .text = "why" },
-		ROWS_END, AT_END, AT_SYNC, ASKED, MEETS(LATER), ROWS_END, AT_END, AT_SYNC, ASKED,
-		CANCELLED, MEETS(LATER), ROWS_END, ANSWERED };
+		ROWS_END, AT_END, AT_SYNC, ASKED, MEETS(LATER), WARNS("truncated", "other"),
+		ROWS_END, AT_END, AT_SYNC, ASKED, CANCELLED, MEETS(LATER), ROWS_END, ANSWERED };
 	begin(script);
 	run_late(true);
 	check_error(ERROR_UNCONFIRMED, LATE_TEXT "why");
