@@ -5,11 +5,10 @@ Servers that want TLS and to know who comes: a PostgreSQL and a Kafka, with cert
 import itertools
 import os
 import shutil
-import socket
-import struct
 import subprocess
 from pathlib import Path
 
+import acls
 from servers import Kafka, Ports, Postgres
 
 PAST = ("20200101000000Z", "20200102000000Z")
@@ -185,44 +184,19 @@ class SecuredKafka(Kafka):
                 prefix + "scram-sha-512.sasl.jaas.config":
                     LOGIN_MODULE.format("scram.Scram", "").replace(" ;", ";")}
 
-
     def allow(self, principal, operation, topic=None):
         """Lets a principal do something to a topic or, without one, to the cluster."""
-        self.tell(CREATE_ACLS, 1, self.acl(principal, operation, topic) + b"\x03")
+        acls.allow(self.bootstrap, principal, self.resource(topic), operation)
 
     def forbid(self, principal, operation, topic=None):
         """Takes that back."""
-        self.tell(DELETE_ACLS, 1, self.acl(principal, operation, topic) + b"\x03")
+        acls.forbid(self.bootstrap, principal, self.resource(topic), operation)
 
-    def acl(self, principal, operation, topic):
-        kind, name = (TOPIC, topic) if topic else (CLUSTER, "kafka-cluster")
-        return (struct.pack(">ib", 1, kind) + text(name) + struct.pack(">b", LITERAL)
-                + text(f"User:{principal}") + text("*")
-                + struct.pack(">b", OPERATIONS.index(operation)))
+    @staticmethod
+    def resource(topic):
+        kind, name = (acls.TOPIC, topic) if topic else (acls.CLUSTER, "kafka-cluster")
+        return kind, name, acls.LITERAL
 
     def change(self, settings):
         """Changes settings of the broker while it runs."""
-        entries = b"".join(text(name) + b"\x00" + text(str(value)) for name, value in settings.items())
-        self.tell(ALTER_CONFIGS, 0, struct.pack(">ib", 1, BROKER) + text("1")
-                  + struct.pack(">i", len(settings)) + entries + b"\x00")
-
-    def tell(self, api, version, body):
-        """A request that python's confluent-kafka of Debian 12 does not have, and its answer."""
-        request = struct.pack(">hhi", api, version, 1) + text("tests") + body
-        with socket.create_connection(("127.0.0.1", self.brokers[0].port), 20) as connection:
-            connection.sendall(struct.pack(">i", len(request)) + request)
-            with connection.makefile("rb") as answer:
-                [size] = struct.unpack(">i", answer.read(4))
-                _, _, count, code = struct.unpack(">iiih", answer.read(size)[:14])
-        assert (count, code) == (1, 0), (count, code)
-
-
-# Of Kafka's protocol.
-ALTER_CONFIGS, CREATE_ACLS, DELETE_ACLS = 44, 30, 31
-TOPIC, CLUSTER, BROKER, LITERAL = 2, 4, 4, 3
-OPERATIONS = ("UNKNOWN", "ANY", "ALL", "READ", "WRITE", "CREATE", "DELETE", "ALTER", "DESCRIBE",
-              "CLUSTER_ACTION", "DESCRIBE_CONFIGS", "ALTER_CONFIGS", "IDEMPOTENT_WRITE")
-
-
-def text(words):
-    return struct.pack(">h", len(words)) + words.encode()
+        acls.change_broker(self.bootstrap, "1", settings)

@@ -484,25 +484,25 @@ def test_exactly_once_needs_more_of_the_broker(signalbus, schema, check, guarded
 PREFIX = "once-"
 LACKS = [
     (r'for the group "once-0" cannot be read: .* READ on consumer groups',
-     (acls.GROUP, PREFIX, acls.DESCRIBE)),
+     acls.GROUP, PREFIX, "DESCRIBE"),
     (r'transactional id "once-0": .* WRITE and DESCRIBE on transactional ids',
-     (acls.TRANSACTIONAL_ID, PREFIX, acls.WRITE, acls.DESCRIBE)),
-    ("Failed to add offsets .* READ on consumer groups", (acls.GROUP, PREFIX, acls.READ)),
-    ("Failed to commit offsets .* READ on the topic", (acls.TOPIC, "test-", acls.READ)),
+     acls.TRANSACTIONAL_ID, PREFIX, "WRITE", "DESCRIBE"),
+    ("Failed to add offsets .* READ on consumer groups", acls.GROUP, PREFIX, "READ"),
+    ("Failed to commit offsets .* READ on the topic", acls.TOPIC, "test-", "READ"),
 ]
 
 
 def test_exactly_once_needs_privileges(signalbus, schema, check, guarded):
     """Each remedy helps, and in the end a signal is sent."""
     topic = Topics(guarded).make()
-    acls.allow(guarded.bootstrap, "relay", acls.TOPIC, topic, acls.WRITE, acls.DESCRIBE)
+    acls.allow(guarded.bootstrap, "relay", (acls.TOPIC, topic, acls.LITERAL), "WRITE", "DESCRIBE")
     signalbus.configure(model("A", schema.make_signals("t", 1), topic), delivery="exactly-once",
                         timeout=10, instance="once", notify_channel="",
                         kafka={"bootstrap_servers": guarded.guarded, **SASL})
-    for says, privileges in LACKS:
+    for says, kind, prefix, *operations in LACKS:
         [line] = check()
         assert re.search(says, line), line
-        acls.allow(guarded.bootstrap, "relay", *privileges)
+        acls.allow(guarded.bootstrap, "relay", (kind, prefix, acls.PREFIXED), *operations)
     assert check() == []
     assert Topics(guarded).count_in_log(topic) == 0  # not even a marker
     signalbus("flushmany").expect_silence()
