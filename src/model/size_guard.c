@@ -57,12 +57,3 @@ void size_guard_add_size(struct text *t, const struct column *c, const char *val
 	add_size(t, c != NULL && is_known(c), value);
 	text_addf(t, ", 0)");
 }
-
-void size_guard_add_failure(
-	struct text *t, const struct model *m, const char *size, const char *oid)
-{
-	text_addf(t,
-		"CASE WHEN %s OPERATOR(pg_catalog.>) %zu THEN " SIZE_GUARD_FAIL
-		"%s, ' bytes, and kafka.message_max_bytes is %zu'))::pg_catalog.oid ELSE %s END",
-		size, size_guard_max(m), size, m->message_max, oid);
-}

@@ -5,7 +5,7 @@
  * A claim compares what costs next to nothing: sizes that the server knows without making text of
  * a value, each by itself.  What this overlooks, such as the number 1e131000 or many large columns,
  * is noticed when it arrives (db_call.row_max).  Then, as after any failure of a claim, rows are
- * read apart, where all text of a row is measured.
+ * read apart, and first all text of a row is measured (sql_sizes()).
  */
 #ifndef SIGNALBUS_SIZE_GUARD_H
 #define SIGNALBUS_SIZE_GUARD_H
@@ -15,12 +15,9 @@
 
 #include <stdbool.h>
 
-/* What the error contains, in quotes. */
-#define SIZE_GUARD_ERROR "too large: "
-
 /* The beginning of an expression that fails, to be completed by what the error shall also say and
  * "))". That must not be constant, or the server would compute it when it plans the statement. */
-#define SIZE_GUARD_FAIL "pg_catalog.pg_size_bytes(pg_catalog.concat('" SIZE_GUARD_ERROR "', "
+#define SIZE_GUARD_FAIL "pg_catalog.pg_size_bytes(pg_catalog.concat('too large: ', "
 
 /* The largest row of a model that is read, in bytes of text. */
 size_t size_guard_max(const struct model *m);
@@ -34,9 +31,5 @@ void size_guard_add(
 
 /* Add the size of the text of a value, 0 for NULL: of a column, or of another expression (NULL). */
 void size_guard_add_size(struct text *t, const struct column *c, const char *value);
-
-/* Add an expression that fails if a size is too large, and says so; otherwise it is an oid. */
-void size_guard_add_failure(
-	struct text *t, const struct model *m, const char *size, const char *oid);
 
 #endif

@@ -104,31 +104,6 @@ bool sql_is_place(const struct model *m, size_t output)
 	return is_key;
 }
 
-/* The size of an output's text. */
-static void add_size(struct text *t, const struct model *m, const struct output *o)
-{
-	struct text value = { 0 };
-	add_output(&value, m, o);
-	size_guard_add_size(t, o->column != NO_FIELD ? &m->columns[o->column] : NULL,
-		value.text + strlen(", "));
-	text_free(&value);
-}
-
-/* Another column, unless the text of some outputs together is too large. */
-static void add_guarded(
-	struct text *t, const struct model *m, size_t first, size_t count, const char *column)
-{
-	struct text size = { 0 };
-	add_string(&size, "(0::pg_catalog.int8");
-	for (size_t i = first; i < first + count; i++) {
-		add_string(&size, OP("+"));
-		add_size(&size, m, &m->outputs[i]);
-	}
-	add_string(&size, ")");
-	size_guard_add_failure(t, m, size.text, column);
-	text_free(&size);
-}
-
 /* The table of a row, unless a size that costs little shows that it is too large. */
 static void add_tableoid(struct text *t, const struct model *m, bool is_bare)
 {
@@ -409,18 +384,43 @@ static void add_located(struct text *t, const struct model *m)
 char *sql_read(const struct model *m)
 {
 	struct text t = { 0 };
-	add_string(&t, "SELECT signal.ctid, ");
-	add_guarded(&t, m, 0, m->output_count, "signal.tableoid");
+	add_string(&t, "SELECT signal.ctid, signal.tableoid");
 	add_outputs(&t, m, false, false);
 	add_located(&t, m);
+	return t.text;
+}
+
+/* The size of an output's text. */
+static void add_size(struct text *t, const struct model *m, const struct output *o)
+{
+	struct text value = { 0 };
+	add_output(&value, m, o);
+	size_guard_add_size(t, o->column != NO_FIELD ? &m->columns[o->column] : NULL,
+		value.text + strlen(", "));
+	text_free(&value);
+}
+
+char *sql_sizes(const struct model *m)
+{
+	struct text t = { 0 };
+	add_string(&t, "SELECT * FROM (SELECT signal.ctid, signal.tableoid");
+	for (size_t i = 0; i < m->output_count; i++) {
+		add_string(&t, ", ");
+		add_size(&t, m, &m->outputs[i]);
+		text_addf(&t, " AS s%zu", i);
+	}
+	add_located(&t, m);
+	add_string(&t, " OFFSET 0) AS g WHERE 0::pg_catalog.int8");
+	for (size_t i = 0; i < m->output_count; i++)
+		text_addf(&t, OP("+") "g.s%zu", i);
+	text_addf(&t, OP(">") "%zu", size_guard_max(m));
 	return t.text;
 }
 
 char *sql_read_output(const struct model *m, size_t output)
 {
 	struct text t = { 0 };
-	add_string(&t, "SELECT ");
-	add_guarded(&t, m, output, 1, "0");
+	add_string(&t, "SELECT NULL");
 	add_output(&t, m, &m->outputs[output]);
 	add_located(&t, m);
 	return t.text;

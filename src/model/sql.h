@@ -38,6 +38,10 @@ char *sql_claim(const struct model *m, enum claim_kind kind, size_t count, unsig
 char *sql_read(const struct model *m);
 char *sql_read_output(const struct model *m, size_t output);
 
+/* The same rows, as far as they are too large for any message, with ctid, tableoid, and the size of
+ * the text of each output. */
+char *sql_sizes(const struct model *m);
+
 /* Whether the order, or a position in a parent's key, depends on an output. */
 bool sql_is_place(const struct model *m, size_t output);
 

@@ -52,10 +52,18 @@ bool store_may_be_row(const struct error *e)
 		       (e->kind == ERROR_PLAN && !is_state(e, "26000"))); /* not prepared */
 }
 
-/* The places of some rows, as two array literals. */
-static void locate(const struct claim *claim, size_t first, size_t count, struct text *arrays)
+/* Some rows: of those that follow each other, the refused ones, or the others. */
+struct slice {
+	size_t first, count;
+	bool is_refused;
+};
+
+/* Their places, as two array literals. */
+static void locate(const struct claim *claim, struct slice slice, struct text *arrays)
 {
-	for (size_t i = first; i < first + count; i++) {
+	for (size_t i = slice.first; i < slice.first + slice.count; i++) {
+		if (claim_refuses(claim, i) != slice.is_refused)
+			continue;
 		sql_array_add(&arrays[0], rows_value(claim->rows, i, ROW_TABLEOID));
 		sql_array_add(&arrays[1], rows_value(claim->rows, i, ROW_CTID));
 	}
@@ -63,16 +71,12 @@ static void locate(const struct claim *claim, size_t first, size_t count, struct
 	sql_array_end(&arrays[1]);
 }
 
-struct slice {
-	size_t first, count;
-};
-
 /* Execute a statement about some rows, which is freed. */
 static bool read_with(
 	struct trial *t, char *sql, struct db_call call, struct slice slice, struct error *e)
 {
 	struct text arrays[2] = { 0 };
-	locate(t->claim, slice.first, slice.count, arrays);
+	locate(t->claim, slice, arrays);
 	const char *const values[] = { arrays[0].text, arrays[1].text };
 	call.sql = sql;
 	call.values = values;
@@ -95,7 +99,7 @@ static bool is_same_row(const struct rows *a, size_t i, const struct rows *b, si
 	       strcmp(rows_value(a, i, ROW_TABLEOID), rows_value(b, k, ROW_TABLEOID)) == 0;
 }
 
-/* Find each row in the results: often it follows the previous one. */
+/* Find each row that is not refused in the results: often it follows the previous one. */
 static bool place_rows(
 	struct trial *t, const struct rows *rows, size_t first, size_t count, struct error *e)
 {
@@ -103,6 +107,8 @@ static bool place_rows(
 	size_t found = rows_count(rows), at = 0;
 	for (size_t i = first; i < first + count; i++) {
 		size_t looked = 0;
+		if (claim_refuses(t->claim, i))
+			continue;
 		while (looked < found && !is_same_row(t->claim->rows, i, rows, at % found)) {
 			looked++;
 			at++;
@@ -129,7 +135,7 @@ static bool read_rows(struct trial *t, size_t first, size_t count, struct error 
 		.row_max = size_guard_max(t->model) };
 	if (r->cut_to > 0)
 		return release(t, e);
-	if (!read_with(t, sql_read(t->model), call, (struct slice){ first, count }, e))
+	if (!read_with(t, sql_read(t->model), call, (struct slice){ first, count, false }, e))
 		return false;
 	r->results = memory_resize(r->results, r->result_count + 1, sizeof(struct rows *));
 	r->results[r->result_count++] = rows;
@@ -171,32 +177,19 @@ static bool read_output(
 		/* uncovered: the session is lost at just this call */
 		return false;
 	const struct db_call call = { .rows = value, .row_max = size_guard_max(t->model) };
-	if (read_with(
-		    t, sql_read_output(t->model, output), call, (struct slice){ row, 1 }, &r->why))
+	if (read_with(t, sql_read_output(t->model, output), call, (struct slice){ row, 1, true },
+		    &r->why))
 		return release(t, e);
 	return store_query(t->store, (struct db_call){ .sql = "ROLLBACK TO SAVEPOINT part" }, e);
 }
 
-/* Add the size in an error, which is in quotes in that of a function (size_guard.h).  Returns false
- * if there is none. */
-static bool add_size(struct text *reason, const char *error)
+/* Whether a refused row is too large: then only its place is read. */
+static bool is_too_large(const struct trial *t, size_t row)
 {
-	const char *size = strstr(error, SIZE_GUARD_ERROR);
-	if (size != NULL)
-		text_add(reason, size, strcspn(size, "\""));
-	return size != NULL;
+	return t->claim->refusals[row].kind == ERROR_REJECTED;
 }
 
-/* Why an output cannot be read. */
-static void add_reason(struct text *reason, const char *name, const struct error *why)
-{
-	text_addf(reason, "%s: ", name);
-	if (!add_size(reason, why->text))
-		text_addf(reason, "%s", why->text);
-}
-
-/* Read the place of a row as far as possible, and record what else cannot be read.  Together the
- * others may be too large. */
+/* Read the place of a row as far as possible, and record what else cannot be read. */
 static bool examine(struct trial *t, size_t row, struct text *reason, struct error *e)
 {
 	struct reading *r = t->arg;
@@ -208,19 +201,15 @@ static bool examine(struct trial *t, size_t row, struct text *reason, struct err
 	bool ok = true;
 	rows_fields(t->claim->rows, row, fields, ROW_FIXED_FIELDS);
 	for (size_t i = 0; ok && i < m->output_count; i++) {
+		struct field *f = &fields[ROW_FIXED_FIELDS + i];
+		if (is_too_large(t, row) && !sql_is_place(m, i))
+			continue;
 		ok = read_output(t, row, i, &values[i], e);
 		bool is_read = values[i] != NULL && rows_count(values[i]) == 1;
 		if (ok && !is_read && reason->length == 0)
-			add_reason(reason, name_of(m, i), &r->why);
-		if (is_read && sql_is_place(m, i))
-			fields[ROW_FIXED_FIELDS + i].text = rows_value(values[i], 0, 1);
-		else {
-			rows_free(values[i]);
-			values[i] = NULL;
-		}
-		if (fields[ROW_FIXED_FIELDS + i].text != NULL)
-			fields[ROW_FIXED_FIELDS + i].length =
-				strlen(fields[ROW_FIXED_FIELDS + i].text);
+			text_addf(reason, "%s: %s", name_of(m, i), r->why.text);
+		f->text = is_read && sql_is_place(m, i) ? rows_value(values[i], 0, 1) : NULL;
+		f->length = f->text != NULL ? strlen(f->text) : 0;
 	}
 	rows_add(own, fields);
 	r->results = memory_resize(r->results, r->result_count + 1, sizeof(struct rows *));
@@ -231,6 +220,52 @@ static bool examine(struct trial *t, size_t row, struct text *reason, struct err
 	free(values);
 	free(fields);
 	return ok;
+}
+
+/* Why a row is too large; to be freed. */
+static char *describe_size(const struct model *m, const struct rows *sizes, size_t row)
+{
+	size_t all = 0;
+	for (size_t i = 0; i < m->output_count; i++) {
+		size_t size = strtoul(rows_value(sizes, row, ROW_FIXED_FIELDS + i), NULL, 10);
+		if (size > size_guard_max(m))
+			return text_format(
+				"%s: too large: %zu bytes, and kafka.message_max_bytes is %zu",
+				name_of(m, i), size, m->message_max);
+		all += size;
+	}
+	return text_format(
+		"too large: %zu bytes, and kafka.message_max_bytes is %zu", all, m->message_max);
+}
+
+/* Refuse those of some rows that are too large. */
+static bool measure_rows(struct trial *t, size_t first, size_t count, struct error *e)
+{
+	struct rows *sizes = NULL;
+	const struct db_call call = { .rows = &sizes };
+	if (!read_with(t, sql_sizes(t->model), call, (struct slice){ first, count, false }, e))
+		return false;
+	for (size_t found = 0; found < rows_count(sizes); found++)
+		for (size_t i = first; i < first + count; i++)
+			if (is_same_row(t->claim->rows, i, sizes, found))
+				trial_refuse(t, i,
+					(struct refusal){
+						.reason = describe_size(t->model, sizes, found),
+						.what = REFUSED_READING,
+						.kind = ERROR_REJECTED,
+						.may_die = true });
+	rows_free(sizes);
+	return release(t, e);
+}
+
+/* What cannot be measured cannot be read either. */
+static bool leave(struct trial *t, size_t row, const struct error *why, struct error *e)
+{
+	(void)t;
+	(void)row;
+	(void)why;
+	(void)e;
+	return true;
 }
 
 static bool refuse(struct trial *t, size_t row, const struct error *why, struct error *e)
@@ -254,11 +289,13 @@ static bool find_readable(struct trial *t, size_t count, bool *found, struct err
 {
 	for (size_t i = 1; i < count && !*found && instant_before(clock_now(), t->deadline); i++) {
 		struct error why;
+		if (claim_refuses(t->claim, i))
+			continue;
 		if (!store_query(t->store, (struct db_call){ .sql = "SAVEPOINT part" }, e))
 			/* uncovered: the session is lost at just this call */
 			return false;
-		*found = read_with(
-			t, sql_read(t->model), (struct db_call){ 0 }, (struct slice){ i, 1 }, &why);
+		*found = read_with(t, sql_read(t->model), (struct db_call){ 0 },
+			(struct slice){ i, 1, false }, &why);
 		if (!*found && why.kind == ERROR_STOPPED) {
 			/* uncovered: a signal at just this call */
 			*e = why;
@@ -282,12 +319,10 @@ static bool examine_all(struct trial *t, struct error *e)
 		if (!examine(t, row, &reason, e))
 			/* uncovered: the session is lost at just this call */
 			return false;
-		if (reason.length == 0 && !add_size(&reason, t->claim->refusals[row].reason))
-			continue; /* uncovered: each can be read separately */
+		if (reason.length == 0)
+			continue; /* it is too large, or each output can be read separately */
 		free(t->claim->refusals[row].reason);
 		t->claim->refusals[row].reason = reason.text;
-		if (strstr(reason.text, SIZE_GUARD_ERROR) != NULL)
-			t->claim->refusals[row].kind = ERROR_REJECTED;
 	}
 	return true;
 }
@@ -315,7 +350,7 @@ static bool judge(struct trial *t, size_t tried, struct error *e)
 		return false;
 	}
 	for (size_t row = 0; is_general && !some && row < claim->count; row++)
-		claim->refusals[row].may_die = false;
+		claim->refusals[row].may_die = is_too_large(t, row);
 	return examine_all(t, e);
 }
 
@@ -343,7 +378,7 @@ static void take_over(struct trial *t)
 static bool read_none(struct trial *t, struct error *e)
 {
 	return store_query(t->store, (struct db_call){ .sql = "SAVEPOINT part" }, e) &&
-	       read_with(t, sql_read(t->model), (struct db_call){ 0 }, (struct slice){ 0, 0 }, e) &&
+	       read_with(t, sql_read(t->model), (struct db_call){ 0 }, (struct slice){ 0 }, e) &&
 	       release(t, e);
 }
 
@@ -376,20 +411,26 @@ void store_check_text(const struct model *m, struct claim *claim)
 bool store_read_apart(struct store *s, const struct model *m, struct claim *claim, struct error *e)
 {
 	struct reading r = { .places = memory_new(claim->count, sizeof *r.places) };
-	struct trial t = { .store = s,
+	struct trial measuring = { .store = s,
 		.model = m,
 		.claim = claim,
 		.arg = &r,
-		.try_rows = read_rows,
-		.refuse = refuse,
+		.try_rows = measure_rows,
+		.refuse = leave,
 		.is_for_row = is_for_some };
+	struct trial reading = measuring;
+	reading.try_rows = read_rows;
+	reading.refuse = refuse;
 	size_t tried = claim->count;
-	bool ok = read_none(&t, e) && trial_run(&t, e);
+	bool ok = read_none(&measuring, e) && trial_run(&measuring, e);
 	trial_cut_order(claim);
-	ok = ok && (!t.any || judge(&t, tried, e));
+	ok = ok && trial_run(&reading, e);
+	trial_cut_order(claim);
+	bool any = measuring.any || reading.any;
+	ok = ok && (!any || judge(&reading, tried, e));
 	if (ok) {
-		take_over(&t);
-		s->models[m->index].reads_apart = t.any;
+		take_over(&reading);
+		s->models[m->index].reads_apart = any;
 	}
 	for (size_t i = 0; i < r.result_count; i++)
 		rows_free(r.results[i]);
