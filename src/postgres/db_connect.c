@@ -115,14 +115,14 @@ static bool check_uri(const char *uri, struct error *e)
 	const char *at = memchr(start, '@', strcspn(start, "/?"));
 	PQconninfoOption *options = PQconninfoParse(uri, NULL);
 	const char *port = options != NULL ? option(options, "port") : NULL;
-	bool ok = options != NULL &&
+	bool ok = options != NULL && strpbrk(uri, " \t\r\n") == NULL && /* a setting may follow */
 		  (at == NULL || memchr(at + 1, '@', strcspn(at + 1, "/?")) == NULL) &&
 		  (port == NULL || port[strspn(port, "0123456789, ")] == '\0');
 	PQconninfoFree(options);
 	return ok || error_set(e, ERROR_CONFIG,
 			     "database: the URI is wrong (its text is not shown, since it may "
-			     "have a password); write %%40 for @, %%3A for :, %%2F for / and %%25 "
-			     "for %% in a user or password, and [ ] around an IPv6 address");
+			     "have a password); write %%40 for @, %%3A for :, %%2F for /, %%25 "
+			     "for %% and %%20 for a space, and [ ] around an IPv6 address");
 }
 
 static bool check_list(const char *conninfo, struct error *e)
