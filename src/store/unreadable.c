@@ -222,20 +222,22 @@ static bool examine(struct trial *t, size_t row, struct text *reason, struct err
 	return ok;
 }
 
-/* Why a row is too large; to be freed. */
+/* Why a row is too large: a single output, or all together; to be freed. */
 static char *describe_size(const struct model *m, const struct rows *sizes, size_t row)
 {
+	const char *name = "the row";
 	size_t all = 0;
 	for (size_t i = 0; i < m->output_count; i++) {
 		size_t size = strtoul(rows_value(sizes, row, ROW_FIXED_FIELDS + i), NULL, 10);
-		if (size > size_guard_max(m))
-			return text_format(
-				"%s: too large: %zu bytes, and kafka.message_max_bytes is %zu",
-				name_of(m, i), size, m->message_max);
 		all += size;
+		if (size > size_guard_max(m)) {
+			all = size;
+			name = name_of(m, i);
+			break;
+		}
 	}
-	return text_format(
-		"too large: %zu bytes, and kafka.message_max_bytes is %zu", all, m->message_max);
+	return text_format("%s: too large: %zu bytes, and kafka.message_max_bytes is %zu", name,
+		all, m->message_max);
 }
 
 /* Refuse those of some rows that are too large. */

@@ -183,7 +183,7 @@ def test_rows_whose_size_does_not_show_are_not_read(signalbus, schema, make_topi
     install()
     check_too_large(signalbus, schema, flush, {
         2: f"numbers: too large: {130 * 131_002 + 1}", 4: f"json: too large: {130 * 131_003}",
-        6: "too large: 17000002", 8: "long: too large: 17000000"})
+        6: "the row: too large: 17000002", 8: "long: too large: 17000000"})
     assert sorted(ids(consume(topic, 5))) == [1, 3, 5, 7, 9]
 
 
