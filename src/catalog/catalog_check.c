@@ -48,7 +48,7 @@ static bool explain(
 				      "(VALUES ('enable_sort', 'off'),"
 				      " ('max_parallel_workers_per_gather', '0'))"
 				      " AS s (name, setting)";
-	struct rows *plan;
+	struct rows *plan = NULL;
 	char *explained = text_format("EXPLAIN (COSTS OFF) %s", sql);
 	call.sql = explained;
 	call.rows = &plan;
