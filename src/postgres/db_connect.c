@@ -95,11 +95,24 @@ static bool check_numbers(const PQconninfoOption *options, struct error *e)
 	return true;
 }
 
+/* libpq skips spaces after "=": the host in "host= password=x" is "password=x". */
+static bool check_values(const PQconninfoOption *options, struct error *e)
+{
+	for (; options->keyword != NULL; options++)
+		if (options->val != NULL && strcasestr(options->val, "password=") != NULL &&
+			strstr(options->keyword, "password") == NULL)
+			return error_set(e, ERROR_CONFIG,
+				"database: the value of %s has a password in it (its text is not "
+				"shown)",
+				options->keyword);
+	return true;
+}
+
 static bool check_options(const char *conninfo, struct error *e)
 {
 	PQconninfoOption *options = read_options(conninfo);
 	const char *attrs = option(options, "target_session_attrs");
-	bool ok = check_numbers(options, e);
+	bool ok = check_numbers(options, e) && check_values(options, e);
 	if (ok && attrs != NULL && strcmp(attrs, "prefer-standby") == 0)
 		ok = error_set(e, ERROR_CONFIG,
 			"database: target_session_attrs=prefer-standby: a standby takes no writes, "

@@ -14,7 +14,7 @@ DATABASES = [
     "host=127.0.0.1 port=1 pwd=a {}", "host=127.0.0.1 port=1 {}", "host=127.0.0.1 = {}",
     "postgresql://u:{}@[::1/db", "postgresql://u:a@{}@127.0.0.1:1/db", "postgresql://u:a/{}@127.0.0.1/db",
     "postgresql://u:%zz{}@127.0.0.1/db", "postgresql://127.0.0.1:{}/db", "postgresql://u:#{}@127.0.0.1:1/db",
-    "postgresql://127.0.0.1 password='a {}'", "postgresql://u:a?{}@127.0.0.1:1/db", "postgres://u:{}@127.0.0.1:1,/db?sslmode={}"]
+    "host= password={}", "postgresql://127.0.0.1 password='a {}'", "postgresql://u:a?{}@127.0.0.1:1/db", "postgres://u:{}@127.0.0.1:1,/db?sslmode={}"]
 
 KAFKA = ["sasl_password = {};", 'sasl_password = "a" {};', 'sasl_password = ""{}"";', "sasl_password = '{}';",
          'sasl_password = "a"{}"b";', 'sasl_password = "{}', 'sasl_password = "\\x{}";',
