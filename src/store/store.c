@@ -175,7 +175,8 @@ struct db *store_lock_session(struct store *s, struct error *e)
 
 bool store_try_locks(struct store *s, struct error *e)
 {
-	return store_lock_session(s, e) != NULL;
+	return store_query(s, (struct db_call){ .sql = "BEGIN" }, e) && store_roll_back(s, e) &&
+	       store_lock_session(s, e) != NULL;
 }
 
 bool store_ping(struct store *s, struct error *e)

@@ -47,8 +47,8 @@ void store_disconnect(struct store *s);
  * that is not verified.  Returns false with e, and has reported nothing, if that is not known. */
 bool store_check_session(struct store *s, struct check_report *f, struct error *e);
 
-/* With database_listen: connect the session for locks and notes, and verify that it is in the same
- * database. */
+/* With database_listen: verify that transactions are possible, which poolers of single statements
+ * refuse; connect the session for locks and notes, and verify that it is in the same database. */
 bool store_try_locks(struct store *s, struct error *e);
 
 /* Verify that the session still exists, if it has not been used for a while. */

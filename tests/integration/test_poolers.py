@@ -242,6 +242,17 @@ def test_a_lock_that_is_lost_in_a_burst(signalbus, schema, make_topic, topics, p
     assert ids(topics.read(topic, 30)) == list(range(1, 31))
 
 
+def test_a_pooler_of_statements(signalbus, schema, postgres, make_topic):
+    reason = "transaction blocks not allowed in statement pooling mode SQLSTATE 08P01"
+    with PgBouncer(postgres, "statement") as pooler:
+        signalbus.database = pooler.conninfo()
+        signalbus.configure(model("A", schema.make_signals("t", 5), make_topic()),
+                            database_listen=postgres.conninfo(), timeout=1.0)
+        assert reason in signalbus("check").expect(1).stdout
+        assert reason in signalbus("flushmany").expect_failure()
+    assert schema.count("t") == 5
+
+
 @pytest.mark.parametrize("wrong", ["transactions", "another"])
 def test_a_session_for_locks_that_is_none(signalbus, schema, postgres, make_topic, transactions,
                                           pooled, wrong):
