@@ -65,6 +65,9 @@ struct property {
 	struct place place;
 };
 
+/* Which bounds the histograms of the metrics have. */
+enum metrics_buckets { METRICS_BUCKETS_FEW, METRICS_BUCKETS_ALL };
+
 enum delivery { DELIVERY_AT_LEAST_ONCE, DELIVERY_EXACTLY_ONCE };
 
 struct config {
@@ -88,6 +91,7 @@ struct config {
 	double timeout;                /* seconds */
 	const char *dead_letter_table; /* NULL: none */
 	const char *metrics_listen;    /* HOST:PORT, validated with address_parse(); NULL: none */
+	int metrics_buckets;           /* enum metrics_buckets */
 	int log_level;                 /* enum log_level, or -1: the command's default */
 	int log_format;                /* enum log_format */
 	bool core_dumps;

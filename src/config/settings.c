@@ -23,6 +23,10 @@ static const char *const delivery_names[] = {
 	[DELIVERY_AT_LEAST_ONCE] = "at-least-once", [DELIVERY_EXACTLY_ONCE] = "exactly-once", NULL
 };
 
+static const char *const metrics_buckets_names[] = {
+	[METRICS_BUCKETS_FEW] = "few", [METRICS_BUCKETS_ALL] = "all", NULL
+};
+
 /* Properties by which librdkafka executes programs and loads libraries. */
 static const char *const code_properties[] = { "plugin_library_paths", "sasl_kerberos_kinit_cmd",
 	"ssl_engine_location", "ssl_providers", NULL };
@@ -113,6 +117,13 @@ static const struct setting top_rows[] = {
 		.field = offsetof(struct config, metrics_listen),
 		.help = "HOST:PORT at which the daemon serves /metrics, /healthz, /readyz",
 		.also = " metrics http listen prometheus " },
+	{ .name = "metrics_buckets",
+		.type = SETTING_CHOICE,
+		.field = offsetof(struct config, metrics_buckets),
+		.choices = metrics_buckets_names,
+		.preset = METRICS_BUCKETS_FEW,
+		.help = "which buckets the histograms of each model have",
+		.also = " buckets histogram_buckets " },
 	{ .name = "log_level",
 		.type = SETTING_CHOICE,
 		.field = offsetof(struct config, log_level),

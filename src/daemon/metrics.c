@@ -85,6 +85,7 @@ void metrics_configure(struct metrics *m, const struct config *config, struct in
 	m->series = series;
 	m->count = config->model_count;
 	m->poll_interval = config->poll_interval;
+	m->has_all_buckets = config->metrics_buckets == METRICS_BUCKETS_ALL;
 	m->is_exact = config->delivery == DELIVERY_EXACTLY_ONCE;
 	pthread_mutex_unlock(&m->lock);
 	pthread_mutex_unlock(&m->shape);

@@ -24,6 +24,7 @@ struct page {
 	double poll_interval;
 	struct reloads reloads;
 	struct instant vacuum_held_since;
+	bool has_all_buckets;
 	bool is_exact;
 	double prepared_seconds;
 	struct metrics_world world;
@@ -182,14 +183,20 @@ static void print_transactions(const struct page *p, const struct metric *metric
 				(double)p->series[i].transactions[k]);
 }
 
+static bool has_bound(const struct page *p, double bound)
+{
+	return p->has_all_buckets || bound == HISTOGRAM_USUAL_BOUND;
+}
+
 static void print_histogram(const struct page *p, const struct metric *metric, const char *label,
 	const struct histogram *h)
 {
 	uint64_t count = 0;
 	for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++) {
 		count += h->counts[i];
-		text_addf(p->text, "%s_bucket{%s,le=\"%g\"} %.15g\n", metric->name, label,
-			histogram_bounds[i], (double)count);
+		if (has_bound(p, histogram_bounds[i]))
+			text_addf(p->text, "%s_bucket{%s,le=\"%g\"} %.15g\n", metric->name, label,
+				histogram_bounds[i], (double)count);
 	}
 	count += h->counts[HISTOGRAM_BOUNDS];
 	text_addf(p->text, "%s_bucket{%s,le=\"+Inf\"} %.15g\n", metric->name, label, (double)count);
@@ -325,6 +332,7 @@ void metrics_print(struct metrics *m, const struct metrics_world *world, struct 
 	p.poll_interval = m->poll_interval;
 	p.reloads = m->reloads;
 	p.vacuum_held_since = m->vacuum_held_since;
+	p.has_all_buckets = m->has_all_buckets;
 	p.is_exact = m->is_exact;
 	p.prepared_seconds = m->prepared_seconds;
 	pthread_mutex_unlock(&m->lock);

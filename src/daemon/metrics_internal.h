@@ -10,8 +10,10 @@
 #include <pthread.h>
 #include <stdint.h>
 
-/* Upper bounds of the buckets, in seconds; one more bucket holds larger values. */
+/* Upper bounds of the buckets, in seconds; one more bucket holds larger values.  With few buckets,
+ * only HISTOGRAM_USUAL_BOUND is printed: each bound costs two series of each model. */
 enum { HISTOGRAM_BOUNDS = 15 };
+#define HISTOGRAM_USUAL_BOUND 1.0
 extern const double histogram_bounds[HISTOGRAM_BOUNDS];
 
 struct histogram {
@@ -56,6 +58,7 @@ struct metrics {
 	pthread_mutex_t lock; /* all that is in the series, and: */
 	struct reloads reloads;
 	struct instant vacuum_held_since; /* 0: it is not */
+	bool has_all_buckets;             /* metrics_buckets = "all" */
 	bool is_exact;                    /* delivery = "exactly-once" */
 	double prepared_seconds;          /* the oldest of the instance; 0: nothing is */
 	struct series *series;

@@ -102,7 +102,7 @@ def test_a_lonely_signal_is_sent_at_once(signalbus, schema, make_topic, site):
     """It waits for no others, which would take 5 ms."""
     count = 200
     signalbus.configure(model("A", schema.make_signals("t", count), make_topic()),
-                        metrics_listen=str(site))
+                        metrics_listen=str(site), metrics_buckets="all")
     daemon = start(signalbus, site)
     wait_value(site, count, "signalbus_ack_seconds_count", model="A")
     assert site.value("signalbus_ack_seconds_bucket", model="A", le="0.005") >= count / 10
@@ -138,8 +138,7 @@ def test_all_metrics_are_there_from_the_beginning(signalbus, schema, make_topic,
         assert {sample.value for sample in families[name].samples} == {0}, name
     bounds = [float(sample.labels["le"]) for sample in families["signalbus_ack_seconds"].samples
               if sample.name.endswith("_bucket") and sample.labels["model"] == odd]
-    assert bounds == sorted(bounds) and bounds[0] == 0.001 and bounds[-2] == 60
-    assert bounds[-1] == float("inf")
+    assert bounds == [1, float("inf")]
     versions = dict(line.split()[:2] for line in signalbus.bare("--version").stdout.splitlines())
     assert site.value("signalbus_build_info", version=versions["signalbus"],
                       librdkafka=versions["librdkafka"], libpq=versions["libpq"]) == 1

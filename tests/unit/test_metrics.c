@@ -15,9 +15,11 @@ static struct model_config models[] = {
 	{ .name = "C", .autoflush = false },
 };
 
-static struct config config = {
-	.models = models, .model_count = COUNT(models), .autoflush = true, .poll_interval = 1
-};
+static struct config config = { .models = models,
+	.model_count = COUNT(models),
+	.autoflush = true,
+	.poll_interval = 1,
+	.metrics_buckets = METRICS_BUCKETS_ALL };
 
 static struct instant later(double seconds)
 {
@@ -105,6 +107,43 @@ START_TEST(the_first_page_has_all_metrics)
 	HAS(text, "process_cpu_seconds_total 1.5");
 	HAS(text, "process_max_fds 1024");
 	check_build(text);
+	free(text);
+	metrics_free(m);
+}
+END_TEST
+
+static size_t count_parts(const char *text, const char *part)
+{
+	size_t count = 0;
+	for (const char *p = text; (p = strstr(p, part)) != NULL; p++)
+		count++;
+	return count;
+}
+
+static const struct {
+	int buckets, delivery;
+	size_t plain, ordered;
+} series_counts[] = {
+	{ METRICS_BUCKETS_FEW, DELIVERY_AT_LEAST_ONCE, 20, 22 },
+	{ METRICS_BUCKETS_FEW, DELIVERY_EXACTLY_ONCE, 23, 25 },
+	{ METRICS_BUCKETS_ALL, DELIVERY_AT_LEAST_ONCE, 48, 50 },
+};
+
+/* Each costs memory in Prometheus, for each model. */
+START_TEST(a_model_has_so_many_series)
+{
+	struct config own = config;
+	own.metrics_buckets = series_counts[_i].buckets;
+	own.delivery = series_counts[_i].delivery;
+	struct metrics *m = metrics_new();
+	metrics_configure(m, &own, start);
+	serve(m, 0, 3, ERROR_NONE);
+	char *text = page(m, 0);
+	ck_assert_uint_eq(count_parts(text, "{model=\"A\""), series_counts[_i].plain);
+	ck_assert_uint_eq(count_parts(text, "{model=\"B\""), series_counts[_i].ordered);
+	HAS(text, "signalbus_burst_seconds_bucket{model=\"A\",le=\"1\"} 1");
+	HAS(text, "signalbus_ack_seconds_bucket{model=\"A\",le=\"1\"} 1");
+	HAS(text, "signalbus_ack_seconds_bucket{model=\"A\",le=\"+Inf\"} 1");
 	free(text);
 	metrics_free(m);
 }
@@ -523,6 +562,7 @@ int main(void)
 {
 	const struct test tests[] = {
 		{ the_first_page_has_all_metrics, 1, 0 },
+		{ a_model_has_so_many_series, COUNT(series_counts), 0 },
 		{ a_reload_succeeds_or_fails, 2, 0 },
 		{ each_of_database_and_broker_is_up_or_not, 3, 0 },
 		{ bursts_are_counted_and_measured_if_something_was_sent, 1, 0 },
