@@ -222,9 +222,9 @@ static void try_transaction(struct check *c)
 			topics[count++] = topic_of(c, i);
 	struct broker *broker = broker_new(c->config, 1, &e);
 	struct store *s = store_new(c->config);
-	struct burst *b = broker != NULL
-				  ? burst_new(c->config, s, broker, (struct burst_owner){ 0, 1 })
-				  : NULL;
+	struct burst *b = broker != NULL ? burst_new(c->config, s, broker,
+						   (struct burst_owner){ .workers = 1 })
+					 : NULL;
 	if (b == NULL || !store_connect(s, deadline_of(c), &e) ||
 		!burst_try_transaction(b, topics, count, &e))
 		note_error(c, NULL, &e);

@@ -23,18 +23,21 @@ static int recover(const struct config *config, struct broker *broker)
 {
 	struct error e;
 	struct store *s = store_new(config);
-	struct burst *b = burst_new(config, s, broker, (struct burst_owner){ 0, 1 });
+	struct recovery *r = recovery_new(config->instance);
+	struct burst *b = burst_new(config, s, broker, (struct burst_owner){ 0, 1, r });
 	size_t before = 0, after = 0;
 	bool ok = command_connect_store(s, config, &e) && count_prepared(s, &before, &e) &&
 		  burst_recover(b, &e) && count_prepared(s, &after, &e);
+	size_t failed = recovery_count_failed(r);
 	burst_free(b);
+	recovery_free(r);
 	store_free(s);
 	if (!ok)
 		return command_failed("Cannot recover: ", &e);
 	if (before > 0)
 		printf("%zu prepared transaction%s of instance \"%s\": %zu resolved, %zu left\n",
 			before, before == 1 ? "" : "s", config->instance, before - after, after);
-	return command_finish_output();
+	return failed > 0 ? EXIT_FAILURE : command_finish_output();
 }
 
 int cmd_recover(const struct command_line *line)

@@ -53,6 +53,7 @@ struct daemon {
 	struct listener *listener;
 	struct worker *workers;
 	unsigned worker_count;
+	struct recovery *recovery;
 	struct pending_count *pending_count; /* the main thread's */
 	struct model_status *status;
 	atomic_flag has_warned; /* of the session */
@@ -444,8 +445,8 @@ static void start_worker(struct daemon *d, unsigned number)
 	w->store = store_new(d->config);
 	store_limit_locks(w->store, LOCK_S);
 	store_keep_rejected(w->store);
-	w->burst = burst_new(
-		d->config, w->store, d->broker, (struct burst_owner){ number, d->worker_count });
+	w->burst = burst_new(d->config, w->store, d->broker,
+		(struct burst_owner){ number, d->worker_count, d->recovery });
 	w->connecting = retry_new(INFINITY, clock_now());
 	w->jitter[0] = (unsigned short)(clock_now().ns >> 8);
 	w->jitter[1] = (unsigned short)number;
@@ -480,6 +481,7 @@ struct daemon *daemon_start(
 	set_up_models(d);
 	d->pauses = pauses_new(config, d->queue, d->status, metrics);
 	d->pending_count = pending_count_new(config, d->health, metrics, d->status);
+	d->recovery = recovery_new(config->instance);
 	d->workers = memory_new(d->worker_count, sizeof *d->workers);
 	for (unsigned i = 0; i < d->worker_count; i++)
 		start_worker(d, i);
@@ -498,6 +500,7 @@ void daemon_stop(struct daemon *d)
 		store_free(d->workers[i].store);
 	}
 	free(d->workers);
+	recovery_free(d->recovery);
 	pauses_free(d->pauses);
 	status_free(d->status);
 	pending_count_free(d->pending_count);

@@ -12,6 +12,7 @@ struct burst *burst_new(const struct config *config, struct store *store, struct
 	b->config = config;
 	b->store = store;
 	b->broker = broker;
+	b->recovery = owner.recovery;
 	b->worker = owner.worker;
 	b->is_sole = owner.workers == 1;
 	b->runs = memory_new(config->model_count, sizeof *b->runs);

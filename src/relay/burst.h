@@ -19,6 +19,7 @@
 #include "config/config.h"
 #include "kafka/broker.h"
 #include "relay/deferral.h"
+#include "relay/recovery.h"
 #include "relay/scan_position.h"
 #include "store/store.h"
 
@@ -72,8 +73,9 @@ struct burst_result {
 
 /* The owner of the burst. */
 struct burst_owner {
-	unsigned worker;  /* its number, from 0 … */
-	unsigned workers; /* … of this many */
+	unsigned worker;           /* its number, from 0 … */
+	unsigned workers;          /* … of this many */
+	struct recovery *recovery; /* which these share; it outlives the burst */
 };
 
 struct burst *burst_new(const struct config *config, struct store *store, struct broker *broker,
@@ -87,7 +89,8 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
 	struct error *e);
 
 /* Of delivery = "exactly-once": resolve what senders of the instance that are gone left prepared,
- * and log it.  burst_run() does so now and then. */
+ * and log it, and which slots cannot be resolved.  Fails if that holds of all, because the database
+ * or the broker is unavailable.  burst_run() does so now and then. */
 bool burst_recover(struct burst *b, struct error *e);
 
 /* The same for a worker that has no burst to run, if it is due; with another delivery, too, because

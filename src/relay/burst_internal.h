@@ -20,14 +20,13 @@ struct transaction {
 	bool is_whole;        /* all messages that count are stored in the open transaction … */
 	bool has_number;      /* … and the number; or else … */
 	struct error failure; /* … why not */
-	struct instant next_look; /* for what senders that are gone left */
-	uint64_t seen_slots;      /* of senders that are not known to be gone; a bit for each */
 };
 
 struct burst {
 	const struct config *config;
 	struct store *store;
 	struct broker *broker;
+	struct recovery *recovery; /* the process's */
 	unsigned worker;
 	bool is_sole;            /* no other worker claims rows at the same time */
 	struct ledger ledger;    /* of all rows */

@@ -18,7 +18,7 @@
 
 #define LOOK_S        5.0   /* between looks for what senders that are gone left … */
 #define LOOK_RARELY_S 60.0  /* … with another delivery, which leaves nothing itself … */
-#define LOOK_AGAIN_S  600.0 /* … if some of it must be decided by hand */
+#define LOOK_AGAIN_S  600.0 /* … for what must be decided by hand */
 #define ABORT_S       5.0
 #define DAY_S         86400.0
 
@@ -35,6 +35,7 @@ struct slot_state {
 	bool is_undecided;  /* something prepared must be decided by hand */
 	unsigned committed; /* bursts … */
 	unsigned rolled_back;
+	bool is_own; /* the last of them was of this sender */
 };
 
 /* A number that is greater than that of the burst was stored by a later one, which cannot be while
@@ -68,6 +69,7 @@ static bool decide(
 	if (store_finish_prepared(b->store, &p, commits, e)) {
 		state->committed += commits;
 		state->rolled_back += !commits;
+		state->is_own = p.slot == b->transaction.slot && number == b->transaction.number;
 		return true;
 	}
 	if (!is_of_another_role(e))
@@ -158,8 +160,10 @@ static bool resolve_own(struct burst *b, struct slot_state *state, struct error 
 static void log_resolved(const struct burst *b, const struct slot_state *state)
 {
 	if (state->committed + state->rolled_back > 0)
-		log_warning("exactly-once: a sender is gone that had prepared a transaction, in "
-			    "slot %u of instance \"%s\": %s",
+		log_warning("exactly-once: %s, in slot %u of instance \"%s\": %s",
+			state->is_own ? "this sender had prepared a transaction that it could not "
+					"end at once"
+				      : "a sender is gone that had prepared a transaction",
 			state->slot, b->config->instance,
 			state->committed > 0 ? "its messages are stored, so it is committed"
 					     : "its messages are not stored, so it is rolled back");
@@ -171,7 +175,7 @@ static bool note_holder(struct burst *b, unsigned slot, struct error *e)
 	store_say_slot_holder(b->store, slot, e);
 	if (e->kind != ERROR_LOCKED)
 		return store_connected(b->store);
-	b->transaction.next_look = instant_after(clock_now(), LOOK_AGAIN_S);
+	recovery_put_off(b->recovery, slot, LOOK_AGAIN_S);
 	log_error("exactly-once: what is prepared stays so: %s", e->text);
 	return true;
 }
@@ -191,9 +195,20 @@ static bool recover_slot(struct burst *b, unsigned slot, struct error *e)
 	if (store_connected(b->store) && !store_return_slot(b->store, slot, ok ? e : &ignored))
 		ok = false;
 	if (state.is_undecided)
-		b->transaction.next_look = instant_after(clock_now(), LOOK_AGAIN_S);
+		recovery_put_off(b->recovery, slot, LOOK_AGAIN_S);
 	log_resolved(b, &state);
 	return ok;
+}
+
+/* If it is only this slot that cannot be resolved, it waits, and the others are resolved. */
+static bool try_slot(struct burst *b, unsigned slot, struct error *e)
+{
+	if (recovery_waits(b->recovery, slot) || recover_slot(b, slot, e))
+		return true;
+	if (!store_connected(b->store) || !broker_is_up(b->broker))
+		return false;
+	recovery_fail(b->recovery, slot, e);
+	return true;
 }
 
 /* Also fence a sender that is gone without having prepared anything: consumers that read committed
@@ -201,19 +216,20 @@ static bool recover_slot(struct burst *b, unsigned slot, struct error *e)
  * (transaction.timeout.ms). */
 static bool fence_gone(struct burst *b, struct error *e)
 {
-	uint64_t *seen = &b->transaction.seen_slots, used;
+	uint64_t used, left;
 	if (!b->transaction.is_used)
 		return true;
 	if (!store_list_slots(b->store, &used, e))
 		return false;
-	*seen |= used;
+	left = recovery_note_used(b->recovery, used);
 	for (unsigned slot = 0; slot < SLOTS_LISTED; slot++) {
 		uint64_t bit = UINT64_C(1) << slot;
-		if ((*seen & ~used & bit) == 0)
+		if ((left & bit) == 0)
 			continue;
-		if (!recover_slot(b, slot, e))
+		if (!try_slot(b, slot, e))
 			return false;
-		*seen &= ~bit;
+		if (!recovery_waits(b->recovery, slot))
+			recovery_is_gone(b->recovery, bit);
 	}
 	return true;
 }
@@ -222,13 +238,12 @@ static bool fence_gone(struct burst *b, struct error *e)
 bool burst_recover(struct burst *b, struct error *e)
 {
 	struct rows *rows = NULL;
-	b->transaction.next_look = instant_after(clock_now(), LOOK_S);
 	bool ok = store_list_prepared(b->store, &rows, e);
 	long last = -1;
 	for (size_t i = 0; ok && i < rows_count(rows); i++) {
 		long slot = strtol(rows_value(rows, i, PREPARED_SLOT), NULL, 10);
 		if (slot != last)
-			ok = recover_slot(b, (unsigned)slot, e);
+			ok = try_slot(b, (unsigned)slot, e);
 		last = slot;
 	}
 	rows_free(rows);
@@ -261,28 +276,29 @@ bool burst_try_transaction(
 	       try_numbers(b, topics, count, stored < 0 ? 0 : stored, e);
 }
 
-/* With another delivery: what an earlier configuration left prepared keeps its signals locked, and
- * claims skip those.  Nothing else depends on it. */
-static void look_back(struct burst *b)
+/* The same if it is due. */
+static bool look(struct burst *b, struct error *e)
 {
-	struct transaction *t = &b->transaction;
-	struct error e;
-	bool ok = burst_recover(b, &e);
-	t->next_look = instant_after(clock_now(), ok ? LOOK_RARELY_S : LOOK_AGAIN_S);
-	if (!ok && store_connected(b->store))
-		log_warning("exactly-once: what was prepared with the earlier delivery cannot be "
-			    "ended now, and its signals stay locked: %s",
-			e.text);
+	if (!recovery_begin(b->recovery))
+		return true;
+	bool ok = burst_recover(b, e);
+	double pause = b->transaction.is_used ? LOOK_S : ok ? LOOK_RARELY_S : LOOK_AGAIN_S;
+	recovery_end(b->recovery, ok, pause);
+	return ok;
 }
 
+/* With another delivery: what an earlier configuration left prepared keeps its signals locked, and
+ * claims skip those.  Nothing else depends on it. */
 void burst_tend(struct burst *b)
 {
 	struct error e;
-	if (instant_before(clock_now(), b->transaction.next_look))
+	if (look(b, &e))
 		return;
-	if (!b->transaction.is_used)
-		look_back(b);
-	else if (!burst_recover(b, &e))
+	if (!b->transaction.is_used && store_connected(b->store))
+		log_warning("exactly-once: what was prepared with the earlier delivery cannot be "
+			    "ended now, and its signals stay locked: %s",
+			e.text);
+	else
 		log_debug("%s", e.text); /* the next burst, or look, tries it again */
 }
 
@@ -319,9 +335,7 @@ bool transaction_ready(struct burst *b, struct error *e)
 		burst_tend(b);
 		return true;
 	}
-	if (!take_slot(b, e) ||
-		(!instant_before(clock_now(), t->next_look) && !burst_recover(b, e)) ||
-		!settle_slot(b, e))
+	if (!take_slot(b, e) || !look(b, e) || !settle_slot(b, e))
 		return false;
 	next_number(b);
 	store_prepare_as(b->store, t->number);

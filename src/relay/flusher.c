@@ -69,6 +69,7 @@ struct flusher {
 	const struct flush_plan *plan;
 	struct target *targets;
 	struct worker *workers; /* as many as the plan has jobs */
+	struct recovery *recovery;
 	struct progress progress;
 	atomic_bool is_unconfirmed; /* no standby confirms commits, which was logged */
 	atomic_bool aborted;        /* database or broker unavailable: no model can continue */
@@ -114,10 +115,11 @@ struct flusher *flusher_new(const struct flush_plan *plan)
 		f->targets[i].position = position_new();
 		f->targets[i].deferral = deferral_new(note_put_off, &f->targets[i]);
 	}
+	f->recovery = recovery_new(plan->config->instance);
 	f->workers = memory_new(plan->jobs, sizeof *f->workers);
 	for (unsigned i = 0; i < plan->jobs; i++) {
 		struct worker *w = &f->workers[i];
-		const struct burst_owner owner = { i, plan->jobs };
+		const struct burst_owner owner = { i, plan->jobs, f->recovery };
 		w->flusher = f;
 		w->store = store_new(plan->config);
 		if (plan->model_count > 1)
@@ -143,6 +145,7 @@ void flusher_free(struct flusher *f)
 		position_free(f->targets[i].position);
 		deferral_free(f->targets[i].deferral);
 	}
+	recovery_free(f->recovery);
 	free(f->workers);
 	free(f->targets);
 	pthread_mutex_destroy(&f->lock);

@@ -12,6 +12,7 @@ static struct {
 	struct store store;
 	struct broker broker;
 	struct model *model;
+	struct recovery *recovery;
 	struct burst *burst;
 	struct burst_result result;
 	struct error error;
@@ -24,13 +25,21 @@ static inline struct model *resolve(void)
 	return fixture_resolved(&world.fixture, columns, COUNT(columns), "id");
 }
 
+/* A burst of another worker, or with another configuration, instead. */
+static inline void replace_burst(unsigned worker, unsigned workers)
+{
+	burst_free(world.burst);
+	world.burst = burst_new(&world.fixture.config, &world.store, &world.broker,
+		(struct burst_owner){ worker, workers, world.recovery });
+}
+
 static inline void begin(void)
 {
 	fixture_init(&world.fixture);
 	world.fixture.settings.key = "id";
 	world.model = resolve();
-	world.burst = burst_new(
-		&world.fixture.config, &world.store, &world.broker, (struct burst_owner){ 0, 1 });
+	world.recovery = recovery_new("it");
+	replace_burst(0, 1);
 	script = (struct script){ 0 };
 	seen = (struct seen){ 0 };
 }
@@ -38,6 +47,8 @@ static inline void begin(void)
 static inline void end(void)
 {
 	burst_free(world.burst);
+	world.burst = NULL;
+	recovery_free(world.recovery);
 	model_free(world.model);
 }
 

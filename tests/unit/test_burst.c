@@ -68,9 +68,7 @@ END_TEST
 START_TEST(with_several_bursts_only_rows_in_order_are_sent_as_they_come)
 {
 	begin();
-	burst_free(world.burst);
-	world.burst = burst_new(
-		&world.fixture.config, &world.store, &world.broker, (struct burst_owner){ 0, 2 });
+	replace_burst(0, 2);
 	ck_assert(run(kinds[_i]));
 	ck_assert_int_eq(seen.request.on_row != NULL, kinds[_i] == CLAIM_ORDERED);
 	end();
@@ -81,9 +79,7 @@ END_TEST
 START_TEST(a_burst_takes_a_lane_of_its_worker)
 {
 	begin();
-	burst_free(world.burst);
-	world.burst = burst_new(
-		&world.fixture.config, &world.store, &world.broker, (struct burst_owner){ 3, 4 });
+	replace_burst(3, 4);
 	script.rows = 2;
 	script.poisoned[1] = true;
 	ck_assert(!run(kinds[_i]));
@@ -479,9 +475,7 @@ static struct position *begin_beside_others(void)
 	struct row_position place = { 0 };
 	place_add(&place, "(9,4)");
 	position_set(position, &place, 4);
-	burst_free(world.burst);
-	world.burst = burst_new(
-		&world.fixture.config, &world.store, &world.broker, (struct burst_owner){ 0, 2 });
+	replace_burst(0, 2);
 	return position;
 }
 

@@ -1,14 +1,14 @@
 #include "burst_world.h"
+#include "log_doubles.h"
 
 static void begin_once(size_t rows)
 {
 	memset(&once, 0, sizeof once);
+	logged[0] = '\0';
 	begin();
-	burst_free(world.burst);
 	world.fixture.config.delivery = DELIVERY_EXACTLY_ONCE;
 	world.fixture.config.instance = "it";
-	world.burst = burst_new(
-		&world.fixture.config, &world.store, &world.broker, (struct burst_owner){ 0, 1 });
+	replace_burst(0, 1);
 	script.rows = rows;
 }
 
@@ -91,6 +91,10 @@ START_TEST(without_an_answer_it_stays_prepared_until_there_is_one)
 	once.commit_is_in_doubt = once.read_fails = false;
 	ck_assert(run_once());
 	check_calls("fence read COMMIT begin prepare number commit read COMMIT");
+	check_logged(
+		"warning: exactly-once: this sender had prepared a transaction that it could not "
+		"end at once, in slot 7 of instance \"it\": its messages are stored, so it is "
+		"committed\n");
 	end_once();
 }
 END_TEST
@@ -213,6 +217,36 @@ START_TEST(what_others_left_is_decided_before_the_first_claim)
 }
 END_TEST
 
+/* One of them cannot be resolved: the broker is unavailable, or it is only that one. */
+static const struct {
+	bool broker_is_away;
+	const char *calls;
+} refusals[] = {
+	{ false, "take borrow fence return borrow fence read COMMIT return fence read" },
+	{ true, "take borrow fence return" },
+};
+
+START_TEST(a_slot_that_cannot_be_resolved_stops_no_other)
+{
+	begin_once(0);
+	once.stored = 51;
+	once.slot_is_refused = true;
+	once.broker_is_away = refusals[_i].broker_is_away;
+	leave(3, 50, 5);
+	leave(4, 51, 5);
+	ck_assert_int_eq(run_once(), !once.broker_is_away);
+	check_calls(refusals[_i].calls);
+	ck_assert_uint_eq(recovery_count_failed(world.recovery), !once.broker_is_away);
+	replace_burst(1, 2); /* another worker does not try it, either */
+	once.used_slots = 0;
+	text_free(&once.calls);
+	if (!once.broker_is_away)
+		ck_assert(burst_recover(world.burst, &world.error));
+	check_calls("");
+	end_once();
+}
+END_TEST
+
 START_TEST(who_is_gone_without_having_prepared_is_fenced)
 {
 	begin_once(0);
@@ -257,14 +291,14 @@ END_TEST
 START_TEST(what_an_earlier_configuration_left_is_decided)
 {
 	begin_once(0);
-	burst_free(world.burst);
 	world.fixture.config.delivery = DELIVERY_AT_LEAST_ONCE;
-	world.burst = burst_new(&world.fixture.config, &world.store, &world.broker,
-		(struct burst_owner){ (unsigned)_i, 2 });
+	replace_burst((unsigned)_i, 2);
 	once.stored = 50;
 	leave(3, 50, 5);
 	ck_assert(run_once());
 	check_calls("borrow fence read COMMIT return");
+	check_logged("warning: exactly-once: a sender is gone that had prepared a transaction, in "
+		     "slot 3 of instance \"it\": its messages are stored, so it is committed\n");
 	ck_assert(run_once());
 	check_calls("");
 	end_once();
@@ -274,10 +308,8 @@ END_TEST
 START_TEST(what_cannot_be_decided_stops_no_other_delivery)
 {
 	begin_once(0);
-	burst_free(world.burst);
 	world.fixture.config.delivery = DELIVERY_AT_LEAST_ONCE;
-	world.burst = burst_new(
-		&world.fixture.config, &world.store, &world.broker, (struct burst_owner){ 0, 1 });
+	replace_burst(0, 1);
 	once.fence_fails = true;
 	leave(3, 50, 5);
 	ck_assert(run_once());
@@ -299,6 +331,7 @@ int main(void)
 		{ what_the_broker_stores_without_the_rest_is_not_deleted, 1, 0 },
 		{ a_row_that_cannot_go_after_all_rolls_everything_back, 1, 0 },
 		{ what_others_left_is_decided_before_the_first_claim, COUNT(leftovers), 0 },
+		{ a_slot_that_cannot_be_resolved_stops_no_other, COUNT(refusals), 0 },
 		{ who_is_gone_without_having_prepared_is_fenced, 1, 0 },
 		{ what_living_senders_have_prepared_is_left_alone, 1, 0 },
 		{ what_another_role_prepared_keeps_its_number, 1, 0 },

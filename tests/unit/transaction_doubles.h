@@ -17,6 +17,8 @@ static struct {
 	bool others_are_alive; /* who have other slots */
 	bool is_anothers;      /* what is prepared, by another role */
 	uint64_t used_slots;
+	bool slot_is_refused; /* number 3 */
+	bool broker_is_away;
 	/* The world: */
 	struct text calls;
 	bool has_slot, is_fenced, is_begun;
@@ -166,6 +168,12 @@ bool store_finish_prepared(struct store *s, const struct prepared *p, bool commi
 	return true;
 }
 
+bool broker_is_up(struct broker *broker)
+{
+	(void)broker;
+	return !once.broker_is_away;
+}
+
 struct lane *broker_lane_transactional(struct broker *broker, unsigned worker)
 {
 	(void)worker;
@@ -193,6 +201,11 @@ bool lane_fence(struct lane *lane, const struct lane_sender *sender, struct inst
 	(void)lane, (void)deadline;
 	ck_assert_str_eq(sender->instance, "it");
 	ck_assert_str_eq(sender->database, "1/2/database");
+	if (once.slot_is_refused && sender->slot == 3) {
+		fence_double(e);
+		once.is_fenced = false;
+		return error_set(e, ERROR_BROKER, "refused");
+	}
 	return fence_double(e);
 }
 
