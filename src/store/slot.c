@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* More senders of one instance than there can be. */
-enum { SLOT_MAX = 10000 };
+enum { SLOT_MAX = 1000 };
 
 /* Whether this session has got the lock of a slot.  It can take a lock twice; so it must not ask
  * for one that it has.  A session that is silent for long loses its locks: see ordered_lock.c. */
@@ -44,6 +44,17 @@ static bool try_lock(struct store *s, unsigned slot, bool *got, struct error *e)
 	return true;
 }
 
+/* No sender has the last one: who has it keeps all of them. */
+static bool say_all_taken(struct store *s, struct error *e)
+{
+	store_say_slot_holder(s, SLOT_MAX - 1, e);
+	if (e->kind == ERROR_LOCKED)
+		return error_prefix(e, "all slots are in use");
+	return error_set(e, ERROR_BUSY,
+		"instance \"%s\": all slots are in use; do others have its name?",
+		s->config->instance);
+}
+
 bool store_take_slot(struct store *s, unsigned *slot, struct error *e)
 {
 	for (unsigned i = s->first_slot; !s->has_slot && i < SLOT_MAX; i++) {
@@ -52,10 +63,7 @@ bool store_take_slot(struct store *s, unsigned *slot, struct error *e)
 		s->slot = i;
 	}
 	*slot = s->slot;
-	return s->has_slot || error_set(e, ERROR_BUSY,
-				      "instance \"%s\": all slots are in use; do others have its "
-				      "name?",
-				      s->config->instance);
+	return s->has_slot || say_all_taken(s, e);
 }
 
 bool store_has_slot(const struct store *s)

@@ -124,6 +124,19 @@ def test_which_other_user_is_taken_for_a_signalbus(signalbus, schema, intruder, 
     assert ("advisory lock" in said) == (not is_one)
 
 
+def test_somebody_keeps_all_slots(once, signalbus, schema, intruder, log_in, make_topic):
+    once(model("A", schema.make_signals("t", 3), make_topic(), burst_count=10), notify_channel="")
+    session = log_in(intruder)
+    name = f"signalbus slot {signalbus.instance} "
+    session.cursor().execute(
+        f"SELECT pg_advisory_lock(hashtextextended('{name}' || n, 0)) FROM generate_series(0, 998) n")
+    holder, remedy = take(session, f"{name}999")
+    line = reported(f'slot 999 of instance "{signalbus.instance}"', holder, remedy)
+    assert f"all slots are in use: {line}\n" in signalbus("flushmany").expect(75).stderr
+    schema.execute(remedy)
+    schema.wait_until(lambda: signalbus("flushmany").returncode == 0, what="an end")
+
+
 def test_what_is_prepared_for_a_slot_that_somebody_keeps(once, signalbus, schema, intruder, log_in,
                                                          make_topic, consume):
     """Others are sent meanwhile; transactions of other roles with such names do not matter."""
