@@ -322,20 +322,32 @@ def test_metrics_count_transactions(once, signalbus, schema, make_topic):
     run.stop()
 
 
-def test_from_one_delivery_to_the_other_and_back(once, signalbus, schema, make_topic, consume):
+def test_from_one_delivery_to_the_other_and_back(
+        once, signalbus, schema, make_topic, consume, way_to_broker):
+    """Each reload comes while a burst is in flight; of exactly once, while it is prepared."""
     topic = make_topic()
-    models = [model("A", schema.make_signals("t", 100), topic, burst_count=10)]
-    once(*models)
+    models = [model("A", schema.make_signals("t"), topic, burst_count=10)]
+    once(*models, workers=1)
     run = signalbus.start("run", "-v")
     run.wait_log("started")
-    for first, deliver in ((101, "at-least-once"), (201, "exactly-once"), (301, "at-least-once")):
-        signalbus.configure(*models, delivery=deliver, instance=signalbus.instance)
+    locked = "SELECT count(*) FROM pg_locks WHERE relation = 't'::regclass AND pid %s"
+    for first, deliver, is_in_flight in (
+            (1, "at-least-once", lambda: prepared(schema, signalbus.instance)),
+            (21, "exactly-once", lambda: schema.value(locked % "<> pg_backend_pid()")),
+            (41, "at-least-once", lambda: prepared(schema, signalbus.instance))):
+        way_to_broker.slow(delay=0.1)
+        schema.insert_signals("t", 20, first=first)
+        schema.wait_until(is_in_flight, 20, "a burst in flight")
+        signalbus.configure(*models, delivery=deliver, instance=signalbus.instance, workers=1,
+                            timeout=10)
         run.send(signal.SIGHUP)
-        schema.insert_signals("t", 100, first=first)
-        schema.wait_until(lambda: schema.count("t") < 50, 20, "a smaller table")
-    schema.wait_until(lambda: schema.count("t") == 0, 20, "an empty table")
+        assert is_in_flight()
+        way_to_broker.slow()
+        schema.wait_until(lambda: schema.count("t") == 0, 20, "an empty table")
+    assert prepared(schema, signalbus.instance) == []
+    assert run.log().count("configuration reloaded") == 3
     run.stop()
-    assert sorted(ids(consume(topic, 400))) == list(range(1, 401))
+    assert sorted(ids(consume(topic, 60))) == list(range(1, 61))
 
 
 NOTIFIES = """
