@@ -44,7 +44,8 @@ static const struct topic_settings *settings_of(
 
 /* In order, or with transactions, the next producer, which replaces this one after a rejected
  * message anyway, makes batches that the topic accepts: of half the size if the limit is not known.
- * But a single message that is too large says nothing about batches.  0: as configured. */
+ * But a single message that is too large says nothing about batches.  0: as configured.  What was
+ * learned stays: a message that is isolated as too large is one of a burst that is sent again. */
 static size_t next_batch_size(struct lane *lane, const struct topic_settings *s)
 {
 	size_t tried = lane->batch_size > 0 ? lane->batch_size : LANE_BATCH_SIZE;
@@ -52,7 +53,7 @@ static size_t next_batch_size(struct lane *lane, const struct topic_settings *s)
 	if (s->is_known)
 		return s->max_message_bytes < tried ? s->max_message_bytes : lane->batch_size;
 	if (lane->too_large == 1)
-		return 0;
+		return lane->batch_size;
 	return tried / 2 > LANE_BATCH_MIN ? tried / 2 : LANE_BATCH_MIN;
 }
 

@@ -246,7 +246,7 @@ START_TEST(batches_that_are_too_large_become_smaller)
 	send_too_large(3);
 	ck_assert_uint_eq(world.lane->batch_size, LANE_BATCH_SIZE / 4);
 	send_too_large(1);
-	ck_assert_uint_eq(world.lane->batch_size, 0);
+	ck_assert_uint_eq(world.lane->batch_size, LANE_BATCH_SIZE / 4);
 	end();
 }
 END_TEST

@@ -467,8 +467,8 @@ END_TEST
 #define OTHERS_TEXT "database: cancelled by others: "
 #define WARNS(what, function)                                                                      \
 	{                                                                                          \
-		.kind = NOTICE, .text = what, .result.more = {                                     \
-			{ PG_DIAG_SOURCE_FUNCTION, function }                                      \
+		.kind = NOTICE, .text = (what), .result.more = {                                   \
+			{ PG_DIAG_SOURCE_FUNCTION, (function) }                                    \
 		}                                                                                  \
 	}
 

@@ -25,6 +25,7 @@ static const struct {
 	{ "\x7f", "\\u007f", "\\u007f" },
 	{ "\xC2\x80\xC2\x9F\xC2\xA0", "\\u0080\\u009f\xC2\xA0", CUT },
 	{ "\xD8\x9C\xE2\x80\x8E", "\\u061c\\u200e", CUT },
+	/* NOLINTNEXTLINE(misc-misleading-bidirectional) */
 	{ "\xE2\x80\xA8\xE2\x80\xAE", "\\u2028\\u202e", CUT },
 	{ "\xE2\x81\xA6\xE2\x81\xA9", "\\u2066\\u2069", CUT },
 	{ "\xE2\x80\x8D\xE2\x80\xAF", "\xE2\x80\x8D\xE2\x80\xAF", "\xE2\x80\x8D\xE2\x80\xAF" },
@@ -50,6 +51,7 @@ static const struct {
 	{ "", "" },
 	{ "{\n\t\"a\": \"\\n\\u001b\"\n}", "{\n\t\"a\": \"\\n\\u001b\"\n}" },
 	{ "\"\x7F \xC2\x9Bm\"", "\"\\u007f \\u009bm\"" },
+	/* NOLINTNEXTLINE(misc-misleading-bidirectional) */
 	{ "\"\xE2\x80\xAE\xF0\x9F\x98\x80\"", "\"\\u202e\xF0\x9F\x98\x80\"" },
 };
 
