@@ -120,12 +120,16 @@ static bool look_at_both(
  * misses. */
 static bool is_kept(struct db *db, const char *process, struct instant deadline, struct error *e)
 {
-	struct error ignored;
-	bool ok = true;
+	struct error refused;
 	struct db *other = db_new(db->credentials, db->timeout);
+	bool ok = db_connect_bare(other, &deadline, &refused);
 	struct instant soon = instant_earlier(deadline, instant_after(clock_now(), SECOND_S));
-	db_connect_bare(other, &soon, &ignored);
-	for (int i = 0; ok && db_connected(other) && i < LOOKS; i++)
+	if (!ok)
+		error_set(e, refused.kind,
+			"database: without another connection, a connection pooler does not show "
+			"what it pools: %s",
+			refused.text);
+	for (int i = 0; ok && i < LOOKS; i++)
 		ok = look_at_both(db, other, process, soon, e);
 	db_free(other);
 	return ok;
@@ -148,7 +152,7 @@ static bool check_pooler(
 }
 
 /* Leave nothing of ours in a session that is not ours, or is shared: others may have changed the
- * current search_path of that one. */
+ * current search_path of that one.  Their temporary tables come last. */
 static bool look_first(struct db *db, struct instant deadline, struct error *e)
 {
 	struct rows *first;
@@ -159,7 +163,7 @@ static bool look_first(struct db *db, struct instant deadline, struct error *e)
 		return false;
 	free(db->role_path);
 	/* cppcheck-suppress uninitvar ; it does not see who sets it */
-	db->role_path = text_copy(rows_value(first, 0, 0));
+	db->role_path = text_format("%s, pg_temp", rows_value(first, 0, 0));
 	bool ok = db->is_shared || check_pooler(db, rows_value(first, 0, 1), deadline, e);
 	rows_free(first);
 	return ok;

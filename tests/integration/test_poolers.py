@@ -79,6 +79,17 @@ def test_commands_through_a_pooler_of_transactions(signalbus, schema, make_topic
     assert leftovers == []
 
 
+def test_a_pooler_that_refuses_another_connection(signalbus, schema, postgres, make_topic):
+    """Then it does not show what it pools."""
+    with PgBouncer(postgres, "transaction", default_pool_size=1, max_client_conn=1) as pooler:
+        signalbus.database = pooler.conninfo()
+        signalbus.configure(model("A", schema.make_signals("t", 5), make_topic()), timeout=1.0)
+        assert signalbus("flushmany").expect_failure().startswith(
+            "database: without another connection, a connection pooler does not show what it "
+            "pools: ")
+    assert schema.count("t") == 5
+
+
 @every_flush
 def test_a_pooler_of_sessions_works(signalbus, schema, make_topic, consume, sessions, flush):
     topics = {name: make_topic() for name in ("plain", "ordered")}
@@ -189,6 +200,28 @@ def test_transactions_and_a_session_for_locks(signalbus, schema, make_topic, con
         if (name, flush[0]) != ("ordered", "flushordered"):
             values.sort(key=lambda value: value["id"])
         assert values == expected
+
+
+@pytest.mark.parametrize("transactions", [1], ids=["pool-of-1"], indirect=True)
+def test_temporary_tables_of_others_are_not_used(signalbus, schema, make_topic, consume,
+                                                 transactions, pooled):
+    """The names are found by the search_path of the role, in public."""
+    topic = make_topic()
+    table, names = f"{schema}_t", f"{schema}_names"
+    content = ("CREATE {0} TABLE {1} AS SELECT {3} AS id; ALTER TABLE {1} ADD PRIMARY KEY (id); "
+               "CREATE {0} TABLE {2} AS SELECT '{4}' AS name")
+    signalbus.configure(model("A", table, topic, fields=[
+        "id", {"name": "name", "sql": f"(SELECT name FROM {names})"}]), **pooled)
+    schema.execute("SET search_path = public; " + content.format("", table, names, 1, "ours"))
+    try:
+        with contextlib.closing(psycopg2.connect(transactions.conninfo())) as other:
+            other.autocommit = True
+            other.cursor().execute(content.format("TEMP", table, names, 2, "of others"))
+            signalbus("flushmany").expect_silence()
+    finally:
+        schema.execute(f"DROP TABLE {table}, {names}; RESET search_path")
+    assert [json.loads(message.value) for message in consume(topic, 1)] == [
+        {"id": 1, "name": "ours"}]
 
 
 def test_daemons_through_a_pooler_of_transactions(folder, signalbus, schema, postgres, kafka,
