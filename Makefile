@@ -62,7 +62,7 @@ LDFLAGS_ALL  = -pthread $(if $(SANITIZE),,-pie -Wl,-z,relro,-z,now) $(SANITIZE:%
 
 .DELETE_ON_ERROR:
 .PHONY: all clean help demo check check-unit check-integration check-asan \
-	check-tsan check-faults check-reproducible check-watching check-kubernetes check-debezium \
+	check-tsan check-faults check-reproducible check-watching check-kubernetes check-debezium check-versions \
 	check-values coverage crash-points failing-calls \
 	lint model format \
 	deps-bench deps-build deps-demo deps-fuzz deps-lint deps-model deps-peers deps-test \
@@ -147,6 +147,10 @@ check-watching: deps-watching ## test conf/prometheus and conf/grafana with Prom
 check-kubernetes: deps-kubernetes ## validate conf/kubernetes and conf/helm, and render them
 	tests/kubernetes/fetch build/kubernetes
 	$(PYTHON) -m pytest -q -p no:cacheprovider tests/integration/test_kubernetes.py -m kubernetes
+
+check-versions: deps-test ## run some tests with other versions of the servers and of librdkafka (VERSIONS=)
+	@$(MAKE) --no-print-directory all inject
+	SIGNALBUS=$(abspath $(BINARY)) $(PYTHON) tests/versions/run
 
 check-debezium: deps-peers ## follow docs/from-debezium.md with Debezium Server, which it downloads
 	@$(MAKE) --no-print-directory all

@@ -28,7 +28,7 @@ static bool add_triggers(struct store *s, const struct wanted *w, struct text *t
 	if (ok && w->drop)
 		triggers_drop(t, models, w->count, w->count == w->config->model_count);
 	else if (ok)
-		triggers_install(t, models, w->count);
+		triggers_install(t, models, w->count, store_server_version(s));
 	free(models);
 	return ok;
 }

@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+/* The first version with CREATE OR REPLACE TRIGGER. */
+#define REPLACES_TRIGGERS 140000
+
 /* The length of the schema in the relation of a model. */
 static size_t schema_length(const struct model *m)
 {
@@ -48,12 +51,20 @@ static void create_function(struct text *t, const struct model *m)
 		     "END $$;\n");
 }
 
-static void create_trigger(struct text *t, const struct model *m)
+static void drop_trigger(struct text *t, const struct model *m)
 {
+	text_addf(t, "DROP TRIGGER IF EXISTS signalbus_notify ON %s;\n", m->relation);
+}
+
+/* OR REPLACE is preferred: DROP TRIGGER takes the owner of the table, and locks out its readers. */
+static void create_trigger(struct text *t, const struct model *m, bool can_replace)
+{
+	if (!can_replace)
+		drop_trigger(t, m);
 	text_addf(t,
-		"CREATE OR REPLACE TRIGGER signalbus_notify AFTER INSERT ON %s\n"
+		"CREATE %sTRIGGER signalbus_notify AFTER INSERT ON %s\n"
 		"  FOR EACH STATEMENT EXECUTE FUNCTION ",
-		m->relation);
+		can_replace ? "OR REPLACE " : "", m->relation);
 	add_name(t, m);
 	text_addf(t, "(");
 	sql_constant(t, m->config->notify_channel);
@@ -89,13 +100,14 @@ static void refuse_foreign(struct text *t, const struct model *const *models, si
 	text_free(&tables);
 }
 
-void triggers_install(struct text *t, const struct model *const *models, size_t count)
+void triggers_install(
+	struct text *t, const struct model *const *models, size_t count, int server_version)
 {
 	for (size_t i = 0; i < count; i++)
 		if (is_first(models, i))
 			create_function(t, models[i]);
 	for (size_t i = 0; i < count; i++)
-		create_trigger(t, models[i]);
+		create_trigger(t, models[i], server_version >= REPLACES_TRIGGERS);
 	refuse_foreign(t, models, count);
 }
 
@@ -103,8 +115,7 @@ void triggers_drop(
 	struct text *t, const struct model *const *models, size_t count, bool with_functions)
 {
 	for (size_t i = 0; i < count; i++)
-		text_addf(
-			t, "DROP TRIGGER IF EXISTS signalbus_notify ON %s;\n", models[i]->relation);
+		drop_trigger(t, models[i]);
 	for (size_t i = 0; with_functions && i < count; i++)
 		if (is_first(models, i)) {
 			text_addf(t, "DROP FUNCTION IF EXISTS ");

@@ -12,8 +12,10 @@
 
 /* Add to t the statements that install the triggers, in one transaction; they may be executed
  * repeatedly.  They fail if a function belongs to a user who may not create triggers on one of the
- * tables: the function runs as whoever inserts rows. */
-void triggers_install(struct text *t, const struct model *const *models, size_t count);
+ * tables: the function runs as whoever inserts rows.  server_version as from db_server_version().
+ */
+void triggers_install(
+	struct text *t, const struct model *const *models, size_t count, int server_version);
 
 /* Add to t the statements that remove the triggers, with_functions: and the functions. */
 void triggers_drop(

@@ -66,6 +66,11 @@ bool db_is_utf8(const struct db *db)
 	return encoding != NULL && strcmp(encoding, "UTF8") == 0;
 }
 
+int db_server_version(const struct db *db)
+{
+	return db->conn != NULL ? PQserverVersion(db->conn) : 0;
+}
+
 bool db_in_transaction(const struct db *db)
 {
 	return db->conn != NULL && PQtransactionStatus(db->conn) != PQTRANS_IDLE;

@@ -71,6 +71,9 @@ void db_disconnect(struct db *db);
  * the encoding is SQL_ASCII: then it is returned unchanged, and may contain any bytes. */
 bool db_is_utf8(const struct db *db);
 
+/* The server's version, such as 150004; 0 without a session. */
+int db_server_version(const struct db *db);
+
 /* Whether a transaction is open, including a failed one. */
 bool db_in_transaction(const struct db *db);
 

@@ -113,6 +113,11 @@ void store_renew(struct store *s)
 		store_disconnect(s);
 }
 
+int store_server_version(const struct store *s)
+{
+	return db_server_version(s->db);
+}
+
 void store_disconnect(struct store *s)
 {
 	forget_all(s);

@@ -41,6 +41,9 @@ void store_keep_rejected(struct store *s);
 bool store_connect(struct store *s, struct instant deadline, struct error *e);
 bool store_connected(const struct store *s);
 
+/* db_server_version() of its session. */
+int store_server_version(const struct store *s);
+
 void store_disconnect(struct store *s);
 
 /* Report what makes the session more dangerous than sending needs: powers of its role, and a server

@@ -27,7 +27,9 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 ROOT = Path(__file__).resolve().parents[2]
-KAFKA_LIB = ROOT / "build" / "kafka" / "lib"
+# Other versions (tests/versions/run): the folders of Kafka's jars, and of PostgreSQL's programs.
+KAFKA_LIB = Path(os.environ.get("SIGNALBUS_KAFKA_LIB", ROOT / "build" / "kafka" / "lib"))
+POSTGRES_BIN = os.environ.get("SIGNALBUS_POSTGRES_BIN")
 POSTGRES_USER = "postgres"
 
 # Servers of the tests and of the user's other work must not mix.
@@ -50,7 +52,8 @@ def find_program(name, package):
     """The path of a program, looked for where Debian keeps PostgreSQL's servers as well."""
     candidates = sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"),
                         key=lambda path: int(path.split("/")[4]), reverse=True)
-    found = next(iter(candidates), None) or shutil.which(name) or in_pg_bindir(name)
+    found = (POSTGRES_BIN and shutil.which(name, path=POSTGRES_BIN)
+             or next(iter(candidates), None) or shutil.which(name) or in_pg_bindir(name))
     if not found:
         raise ServerError(f"{name}: not found; install {package} (tests/install-deps test)")
     return found
@@ -264,6 +267,20 @@ class Postgres:
         EXECUTE FUNCTION fixture.grant_privileges();
     """
 
+    # What PostgreSQL has since version 14: to wait for the end of the session.
+    TERMINATE = """
+        CREATE FUNCTION public.pg_terminate_backend(pid int, ms bigint) RETURNS boolean
+        LANGUAGE plpgsql AS $$ BEGIN
+            PERFORM pg_terminate_backend(pid);
+            FOR i IN 1 .. ms / 10 LOOP
+                PERFORM pg_stat_clear_snapshot();
+                EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = $1);
+                PERFORM pg_sleep(0.01);
+            END LOOP;
+            RETURN true;
+        END $$;
+    """
+
     SETTINGS = {
         "max_connections": 200,
         "max_prepared_transactions": 20,
@@ -329,6 +346,8 @@ class Postgres:
         connection.close()
         connection = self.connect(name)
         connection.cursor().execute(self.GRANTS.replace("{relay}", self.RELAY))
+        if connection.server_version < 140000:
+            connection.cursor().execute(self.TERMINATE)
         connection.close()
 
     def conninfo(self, database="signalbus", **more):
@@ -516,8 +535,9 @@ class Kafka:
         }
 
     def initialize(self):
-        fetch = ROOT / "tests" / "kafka" / "fetch"
-        subprocess.run([fetch, KAFKA_LIB], check=True, timeout=900, stdin=subprocess.DEVNULL)
+        if "SIGNALBUS_KAFKA_LIB" not in os.environ:
+            fetch = ROOT / "tests" / "kafka" / "fetch"
+            subprocess.run([fetch, KAFKA_LIB], check=True, timeout=900, stdin=subprocess.DEVNULL)
         for broker in self.brokers:
             broker.configure(self.settings)
         # Kafka takes 16 bytes in base64; a letter in front, since "-" would begin an option.

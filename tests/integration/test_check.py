@@ -81,7 +81,9 @@ def test_silent_when_all_is_well(signalbus, schema, role, make_topic, install, c
     assert check() == []
     assert table_state(schema) == before and count_in_log(topic) == 0
     run = signalbus("-v", "check").expect(0)
-    assert run.stdout == "" and run.logged("checked 4 models: 0 problems, 0 warnings")
+    warnings = run.stdout.count("\n")
+    assert run.findings() == [] and warnings == (schema.connection().server_version < 140000)
+    assert run.logged(f"checked 4 models: 0 problems, {warnings} warning{'s' * (warnings != 1)}")
 
 
 def table_state(schema):
@@ -267,8 +269,9 @@ def test_tables_that_are_none(signalbus, schema, make_topic, check):
     for (_, text), wanted in zip(says, [
             "table {s}.gone does not exist", "{s}.v is not a table",
             "table {s}.nokey has no primary key", 'key: table {s}.nokey has no column "kee"',
-            'database: ', "table nowhere.t does not exist"]):
-        assert text.startswith(wanted.format(s=schema))
+            # PostgreSQL 16 takes a name that is none for that of a missing table.
+            ('database: ', 'table "odd does not exist'), "table nowhere.t does not exist"]):
+        assert text.startswith(wanted if isinstance(wanted, tuple) else wanted.format(s=schema))
 
 
 # Of a table with rows: an order, an index, and whether that serves it.

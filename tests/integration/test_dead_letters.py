@@ -432,11 +432,13 @@ def test_rows_of_all_types_come_back_as_they_were(signalbus, schema, make_topic,
                    "CREATE TYPE pair AS (x int, y text); "
                    "CREATE TYPE nested AS (p pair, j json); "
                    "CREATE DOMAIN not_null_json AS json NOT NULL")
-    columns = ", ".join(f'"c{n} \'é\\" {kind}' for n, kind in enumerate(ODD_COLUMNS))
+    types = {kind: values for kind, values in ODD_COLUMNS.items()  # PostgreSQL 14 has multiranges
+             if "multirange" not in kind or schema.connection().server_version >= 140000}
+    columns = ", ".join(f'"c{n} \'é\\" {kind}' for n, kind in enumerate(types))
     schema.execute("CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, topic text, "
                    f"twice int GENERATED ALWAYS AS (id * 2) STORED, {columns})")
-    for n in range(max(map(len, ODD_COLUMNS.values()))):
-        values = [kind[n % len(kind)] for kind in ODD_COLUMNS.values()]
+    for n in range(max(map(len, types.values()))):
+        values = [kind[n % len(kind)] for kind in types.values()]
         schema.execute("INSERT INTO t VALUES (DEFAULT, 'no/topic', DEFAULT, "
                        + ", ".join(["%s"] * len(values)) + ")", *values)
     before = schema.execute("SELECT t::text FROM t ORDER BY id")

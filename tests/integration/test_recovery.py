@@ -10,7 +10,7 @@ import pytest
 from proxy import Proxy
 from runner import Signalbus, ids, is_sanitized, model, repeats
 from schemas import Schema
-from servers import Kafka, Postgres, find_program, run_quietly, wait_until
+from servers import Kafka, Postgres, run_quietly, wait_until
 from test_check import SASL, GuardedKafka
 from topics import Topics
 
@@ -29,7 +29,10 @@ def wait_empty(schema, table, seconds):
 
 
 class Standby(Postgres):
-    """A copy of a server that follows it, and can be promoted."""
+    """
+    A copy of a server that follows it, and can be promoted.  Made without pg_basebackup, which must be
+    of the version of the server.
+    """
 
     def __init__(self, primary):
         self.primary = primary
@@ -40,8 +43,22 @@ class Standby(Postgres):
             folder.mkdir(mode=0o700)
             if self.user:
                 shutil.chown(folder, self.user, self.user)
-        run_quietly([find_program("pg_basebackup", "postgresql"), "-D", self.data, "-R", "-X",
-                     "stream", "-c", "fast", "-d", self.primary.conninfo("postgres", user="postgres")], self.user)
+        connection = self.primary.connect("postgres")
+        cursor = connection.cursor()
+        start, stop = (("pg_backup_start('standby', true)", "pg_backup_stop(false)")
+                       if connection.server_version >= 150000 else
+                       ("pg_start_backup('standby', true, false)", "pg_stop_backup(false, false)"))
+        cursor.execute(f"SELECT {start}")
+        run_quietly(["cp", "-a", f"{self.primary.data}/.", self.data])
+        cursor.execute(f"SELECT labelfile FROM {stop}")
+        (self.data / "backup_label").write_text(cursor.fetchone()[0])
+        connection.close()
+        if self.user:
+            shutil.chown(self.data / "backup_label", self.user, self.user)
+        (self.data / "postmaster.pid").unlink()
+        (self.data / "standby.signal").touch()
+        source = self.primary.conninfo("postgres", user="postgres").replace("'", "")
+        (self.data / "postgresql.auto.conf").write_text(f"primary_conninfo = '{source}'\n")
 
     def promote(self):
         connection = self.connect("postgres")

@@ -158,12 +158,15 @@ def make_values_table(schema):
     for extension in EXTENSIONS:
         schema.execute(f"CREATE EXTENSION IF NOT EXISTS {extension} SCHEMA public")
     schema.execute(TYPES)
-    columns = [f'"c{number} {name.strip(chr(34))}" {name}'
-               for number, (name, _) in enumerate(families())]
+    # PostgreSQL 14 has multiranges, and infinite numerics.
+    is_old = schema.connection().server_version < 140000
+    there = [(name, [value for value in values if not (
+        is_old and name == "numeric" and "Infinity" in value)])
+             for name, values in families() if not (is_old and "multirange" in name)]
+    columns = [f'"c{number} {name.strip(chr(34))}" {name}' for number, (name, _) in enumerate(there)]
     schema.execute(f"CREATE TABLE v (id int PRIMARY KEY, {', '.join(columns)})")
-    for row in range(max(len(values) for _, values in families())):
-        chosen = [f"({values[row]})::{name}" if row < len(values) else "NULL"
-                  for name, values in families()]
+    for row in range(max(len(values) for _, values in there)):
+        chosen = [f"({values[row]})::{name}" if row < len(values) else "NULL" for name, values in there]
         schema.execute(f"INSERT INTO v VALUES ({row}, {', '.join(chosen)})")
     schema.execute("INSERT INTO v (id) VALUES (1000)")  # all NULL
 

@@ -262,7 +262,7 @@ START_TEST(triggers_have_a_function_in_each_schema)
 	struct text t = { 0 };
 	const struct model **models = models_of(&f, relations, COUNT(relations));
 	f.config.notify_channel = "it's";
-	triggers_install(&t, models, COUNT(relations));
+	triggers_install(&t, models, COUNT(relations), 140000);
 	ck_assert_ptr_nonnull(strstr(t.text,
 		"CREATE OR REPLACE TRIGGER signalbus_notify AFTER INSERT ON \"a.\"\"b\".\"u.v\"\n"
 		"  FOR EACH STATEMENT EXECUTE FUNCTION \"a.\"\"b\".signalbus_notify('it''s');\n"));
@@ -275,6 +275,22 @@ START_TEST(triggers_have_a_function_in_each_schema)
 	ck_assert_uint_eq(functions, 3);
 	text_free(&t);
 	free_models(models, COUNT(relations));
+}
+END_TEST
+
+/* PostgreSQL 13 replaces no triggers. */
+START_TEST(older_servers_have_triggers_dropped_first)
+{
+	struct fixture f;
+	struct text t = { 0 };
+	const struct model **models = models_of(&f, relations, 1);
+	f.config.notify_channel = "signalbus";
+	triggers_install(&t, models, 1, 130023);
+	ck_assert_ptr_nonnull(
+		strstr(t.text, "DROP TRIGGER IF EXISTS signalbus_notify ON shop.\"order\";\n"
+			       "CREATE TRIGGER signalbus_notify AFTER INSERT ON shop.\"order\"\n"));
+	text_free(&t);
+	free_models(models, 1);
 }
 END_TEST
 
@@ -362,6 +378,7 @@ int main(void)
 		{ keys_are_compared_by_the_operators_of_their_types, 1, 0 },
 		{ a_percent_sign_in_a_name_is_a_percent_sign, 1, 0 },
 		{ triggers_have_a_function_in_each_schema, 1, 0 },
+		{ older_servers_have_triggers_dropped_first, 1, 0 },
 		{ triggers_are_dropped_before_their_functions, 1, 0 },
 		{ a_position_is_a_ctid_or_the_primary_key_if_ctids_are_not_unique, 1, 0 },
 		{ array_literals_quote_whatever_is_in_a_value, COUNT(arrays), 0 },
