@@ -5,6 +5,10 @@
 
 #include <stdlib.h>
 
+/* How many sizes of batches to try: halved each time, from librdkafka's default to the least that
+ * lane_judge.c tries. */
+enum { BATCH_SIZES = 11 };
+
 struct burst *burst_new(const struct config *config, struct store *store, struct broker *broker,
 	struct burst_owner owner)
 {
@@ -385,16 +389,33 @@ static bool settle_exactly(struct burst *b, struct burst_result *result, struct 
 	return ok;
 }
 
+/* Whether messages were rejected because their batch is too large. */
+static bool is_batch_too_large(const struct ledger *l)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		const struct entry *entry = &l->entries[i];
+		if (entry->verdict == VERDICT_REJECTED && entry->cause == 0 &&
+			entry->blame != BLAME_SOLE)
+			return true;
+	}
+	return false;
+}
+
 /* Send the rows that are to be deleted in a transaction of their own: what is open has failed, or
- * was a probe.  Returns whether all are stored. */
+ * was a probe.  Each message has been accepted in a batch, but perhaps in a smaller one; if the
+ * cluster did not say which size the topic accepts, each try halves it.  Returns whether all are
+ * stored. */
 static bool send_in_transaction(struct burst *b, const struct row_outcome *outcomes)
 {
 	size_t *rows = memory_new(b->claim.count, sizeof *rows), n = 0;
 	for (size_t i = 0; i < b->claim.count; i++)
 		if (outcomes[i].outcome == OUTCOME_DELETE)
 			rows[n++] = i;
-	if (n > 0)
+	for (size_t tries = 0; n > 0 && tries < BATCH_SIZES; tries++) {
 		burst_send_again(b, rows, n);
+		if (!is_batch_too_large(&b->attempt))
+			break;
+	}
 	for (size_t i = 0; i < n; i++) {
 		ledger_replace(&b->ledger, rows[i], &b->attempt, i);
 		ledger_doubt(&b->ledger, rows[i]); /* alone, it was stored */

@@ -48,6 +48,7 @@ struct script {
 	bool poisoned[ROWS_MAX];             /* the broker rejects all that go with it */
 	enum verdict broker[ROWS_MAX];       /* else says this; VERDICT_UNKNOWN: never arrives */
 	enum verdict broker_again[ROWS_MAX]; /* and this from the second attempt on */
+	size_t batches_too_large;            /* the number after the first attempt */
 	enum blame blame[ROWS_MAX];          /* where it is rejected, … */
 	int cause;                           /* … and for what */
 	enum verdict producer[ROWS_MAX];     /* refuses it; VERDICT_NONE: takes it */
@@ -436,6 +437,9 @@ static inline enum verdict answer(const struct attempt *a, size_t row)
 	for (size_t i = 0; i < a->sent; i++)
 		if (script.poisoned[a->rows[i]])
 			return VERDICT_REJECTED;
+	if (a->sent > 1 && seen.attempt_count > 1 &&
+		seen.attempt_count <= 1 + script.batches_too_large)
+		return VERDICT_REJECTED;
 	enum verdict v = script.oracle != NULL ? script.oracle(row)
 			 : seen.attempt_count > 1 && script.broker_again[row] != VERDICT_NONE
 				 ? script.broker_again[row]

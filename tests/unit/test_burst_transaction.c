@@ -154,6 +154,35 @@ START_TEST(a_rejected_message_is_found_in_transactions_that_are_aborted)
 }
 END_TEST
 
+/* The cluster does not say which size the topic accepts, so batches shrink step by step. */
+START_TEST(good_messages_are_sent_again_until_their_batches_are_small_enough)
+{
+	begin_once(4);
+	script.broker[2] = script.broker_again[2] = VERDICT_REJECTED;
+	script.blame[2] = BLAME_SOLE;
+	script.batches_too_large = 3;
+	ck_assert(!run_once());
+	check_deleted("dd.d");
+	ck_assert_uint_eq(seen.attempt_count, 5);
+	ck_assert_int_eq(world.error.kind, ERROR_REJECTED);
+	end_once();
+}
+END_TEST
+
+/* If they do not shrink, the tries end. */
+START_TEST(batches_that_stay_too_large_fail_the_burst)
+{
+	begin_once(4);
+	script.broker[2] = script.broker_again[2] = VERDICT_REJECTED;
+	script.blame[2] = BLAME_SOLE;
+	script.batches_too_large = ATTEMPTS_MAX;
+	ck_assert(!run_once());
+	ck_assert_uint_eq(seen.settles, 0);
+	ck_assert_int_eq(world.result.transaction, TRANSACTION_NONE);
+	end_once();
+}
+END_TEST
+
 START_TEST(what_the_broker_stores_without_the_rest_is_not_deleted)
 {
 	begin_once(3);
@@ -328,6 +357,8 @@ int main(void)
 		{ what_no_standby_has_is_not_committed_in_kafka, 1, 0 },
 		{ a_claim_that_fails_midway_leaves_nothing_open, 1, 0 },
 		{ a_rejected_message_is_found_in_transactions_that_are_aborted, 1, 0 },
+		{ good_messages_are_sent_again_until_their_batches_are_small_enough, 1, 0 },
+		{ batches_that_stay_too_large_fail_the_burst, 1, 0 },
 		{ what_the_broker_stores_without_the_rest_is_not_deleted, 1, 0 },
 		{ a_row_that_cannot_go_after_all_rolls_everything_back, 1, 0 },
 		{ what_others_left_is_decided_before_the_first_claim, COUNT(leftovers), 0 },
