@@ -9,7 +9,8 @@
 static const char database_sql[] =
 	"SELECT f.is_problem, f.line FROM pg_catalog.pg_roles r JOIN pg_catalog.pg_database d"
 	" ON d.datname = pg_catalog.current_database() CROSS JOIN LATERAL (VALUES"
-	" (true, pg_catalog.current_setting('transaction_read_only') = 'on',"
+	" (true, pg_catalog.pg_is_in_recovery()"
+	"  OR pg_catalog.current_setting('default_transaction_read_only') = 'on',"
 	"  'database: the session is read-only; connect to the primary "
 	"(target_session_attrs=read-write), as a user whose default_transaction_read_only is off'),"
 	/* The versions of docs/versions.md. */

@@ -114,10 +114,9 @@ bool db_silent(struct db *db, struct instant since, struct error *e);
 	" ('default_transaction_deferrable', 'off'), ('client_min_messages', 'notice'),"           \
 	" ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off')"
 
-/* The statement that makes settings, for the session or the transaction ("false", "true").  Older
- * servers do not know all of them. */
-#define DB_SET(settings, is_local)                                                                 \
-	"SELECT pg_catalog.set_config(name, setting, " is_local ") FROM (VALUES" settings          \
+/* The statement that makes settings for the session.  Older servers do not know all of them. */
+#define DB_SET(settings)                                                                           \
+	"SELECT pg_catalog.set_config(name, setting, false) FROM (VALUES" settings                 \
 	") AS s (name, setting) WHERE pg_catalog.current_setting(name, true) IS NOT NULL"
 
 /* In a session that is shared: make the statement db->settings; keep a statement under a name, or

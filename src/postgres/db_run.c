@@ -530,7 +530,7 @@ bool db_run(struct db *db, const struct db_call *calls, size_t count, struct ins
 
 bool db_restore_settings(const struct db *db, struct db_call *call)
 {
-	static const char session_settings[] = DB_SET(DB_SETTINGS, "false");
+	static const char session_settings[] = DB_SET(DB_SETTINGS);
 	if (db->is_shared || db->has_run_users_code)
 		*call = (struct db_call){ .sql = db->is_shared ? db->settings : session_settings };
 	return db->is_shared || db->has_run_users_code;

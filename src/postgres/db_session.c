@@ -31,8 +31,7 @@ static const char session_limits[] =
 	       " ('tcp_keepalives_count', '3'), ('tcp_user_timeout', $1),"
 	       " ('statement_timeout', $1), ('lock_timeout', $4),"
 	       " ('idle_in_transaction_session_timeout', $2),"
-	       " ('idle_session_timeout', '0'), ('transaction_timeout', '0')",
-		"false");
+	       " ('idle_session_timeout', '0'), ('transaction_timeout', '0')");
 
 #define KEEPALIVES 6 /* by the server, within timeout */
 
@@ -177,8 +176,7 @@ static bool set_up(struct db *db, struct instant deadline, struct error *e)
 	snprintf(keepalive, sizeof keepalive, "%.0f", ceil(db->timeout / KEEPALIVES));
 	snprintf(lock_limit, sizeof lock_limit, "%.0f", ceil(db->lock_wait * 1000));
 	const char *const values[] = { limit, idle_limit, keepalive, lock_limit };
-	const struct db_call calls[] = { { .sql = PIN_PATH },
-		{ .sql = DB_SET(DB_SETTINGS, "false") },
+	const struct db_call calls[] = { { .sql = PIN_PATH }, { .sql = DB_SET(DB_SETTINGS) },
 		{ .sql = session_limits, .values = values, .value_count = 4 } };
 	return look_first(db, deadline, e) && db_run(db, calls, 3, deadline, e);
 }

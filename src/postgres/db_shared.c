@@ -30,16 +30,26 @@ static void free_kept(void *kept)
 	free(k);
 }
 
+/* Undo what other clients left in the session, for this transaction.  Operators are qualified,
+ * since the search_path is theirs, too.  Not all settings can be changed in a transaction, and the
+ * first is shown to people only. */
+#define THEIRS                                                                                     \
+	"SELECT 'role', 'none' UNION ALL SELECT name, reset_val FROM pg_catalog.pg_settings"       \
+	" WHERE source OPERATOR(pg_catalog.=) 'session' AND name OPERATOR(pg_catalog.<>) ALL"      \
+	" (ARRAY['application_name', 'temp_buffers', 'transaction_isolation',"                     \
+	" 'transaction_read_only', 'transaction_deferrable'])"
+
 /* The limits of sessions are in db_session.c, with reasons; what concerns the connection is the
  * pooler's business here. */
 void db_make_settings(struct db *db)
 {
 	free(db->settings);
 	db->settings = text_format(
-		DB_SET(DB_SETTINGS ", ('statement_timeout', '%.0f'), ('lock_timeout', '%.0f'),"
-				   " ('idle_in_transaction_session_timeout', '%.0f'),"
-				   " ('transaction_timeout', '0')",
-			"true"),
+		"SELECT pg_catalog.set_config(name, setting, true) FROM (" THEIRS
+		" UNION ALL VALUES" DB_SETTINGS ", ('statement_timeout', '%.0f'),"
+		" ('lock_timeout', '%.0f'), ('idle_in_transaction_session_timeout', '%.0f'),"
+		" ('transaction_timeout', '0')) AS s (name, setting)"
+		" WHERE pg_catalog.current_setting(name, true) IS NOT NULL",
 		db->timeout * 1000, ceil(db->lock_wait * 1000), limit_burst(db->timeout) * 1000);
 }
 

@@ -7,7 +7,11 @@ size_t store_begin_bare(const struct store *s, const struct model *m, struct db_
 {
 	const struct session_model *d = &s->models[m->index];
 	size_t count = 0;
-	calls[count++] = (struct db_call){ .sql = "BEGIN ISOLATION LEVEL READ COMMITTED" };
+	/* The defaults of a shared session may be others'. */
+	calls[count++] = (struct db_call){
+		.sql = s->locks != NULL ? "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
+					: "BEGIN ISOLATION LEVEL READ COMMITTED"
+	};
 	if (db_prove(s->db, &calls[count]))
 		count++;
 	if (db_restore_settings(s->db, &calls[count]))

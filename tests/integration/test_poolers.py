@@ -130,8 +130,12 @@ class Others:
     in the sessions that it gets.
     """
 
-    LEAVES = ("SET bytea_output = 'escape'; SET default_transaction_isolation = 'serializable'; "
-              "SET search_path = pg_temp; SET extra_float_digits = 0; SET row_security = on")
+    LEAVES = ("RESET ROLE; SET bytea_output = 'escape'; SET default_transaction_isolation = "
+              "'serializable'; SET default_transaction_read_only = on; SET search_path = pg_temp; "
+              "SET extra_float_digits = 0; SET row_security = on; SET transform_null_equals = on; "
+              "SET session_replication_role = replica; SET ROLE pg_monitor")
+    SEEN = {"role": "CURRENT_USER", "replication": "current_setting('session_replication_role')",
+            "null": "(1 = NULL) IS NULL"}
     LEFT = ("SELECT name || ' = ' || setting FROM pg_settings WHERE source = 'session' AND name IN "
             "('TimeZone', 'jit', 'lock_timeout', 'plan_cache_mode', 'statement_timeout', "
             "'idle_in_transaction_session_timeout') OR name LIKE 'signalbus%' "
@@ -184,18 +188,20 @@ def test_transactions_and_a_session_for_locks(signalbus, schema, make_topic, con
     for name in topics:
         schema.make_signals(name, 300, columns=", bytes bytea DEFAULT '\\x00ff', "
                             "moment timestamptz DEFAULT '2026-01-01 00:00+00'")
+    fields = ["id", "bytes", "moment",
+              *({"name": name, "sql": sql} for name, sql in Others.SEEN.items())]
     signalbus.configure(
         model("Plain", schema.table("plain"), topics["plain"], burst_count=60,
-              where="id > 0", fields=["id", "bytes", "moment"]),
-        model("Ordered", schema.table("ordered"), topics["ordered"], burst_count=60,
-              fields=["id", "bytes", "moment"],
+              where="id > 0", fields=fields),
+        model("Ordered", schema.table("ordered"), topics["ordered"], burst_count=60, fields=fields,
               **({"order_by": ["id"]} if flush[0] == "flushordered" else {})), **pooled)
     with Others(transactions):
         signalbus("check").expect(0)
         signalbus(*flush).expect_silence()
     for name, topic in topics.items():
         values = [json.loads(message.value) for message in consume(topic, 300)]
-        expected = [{"id": number, "bytes": "AP8=", "moment": "2026-01-01T00:00:00+00:00"}
+        expected = [{"id": number, "bytes": "AP8=", "moment": "2026-01-01T00:00:00+00:00",
+                     "role": "postgres", "replication": "origin", "null": True}
                     for number in range(1, 301)]
         if (name, flush[0]) != ("ordered", "flushordered"):
             values.sort(key=lambda value: value["id"])
