@@ -531,9 +531,10 @@ bool db_run(struct db *db, const struct db_call *calls, size_t count, struct ins
 bool db_restore_settings(const struct db *db, struct db_call *call)
 {
 	static const char session_settings[] = DB_SET(DB_SETTINGS);
-	if (db->is_shared || db->has_run_users_code)
-		*call = (struct db_call){ .sql = db->is_shared ? db->settings : session_settings };
-	return db->is_shared || db->has_run_users_code;
+	bool has_others = db->is_shared || db->is_pooled;
+	if (has_others || db->has_run_users_code)
+		*call = (struct db_call){ .sql = has_others ? db->settings : session_settings };
+	return has_others || db->has_run_users_code;
 }
 
 bool db_restore_settings_first(const struct db *db, struct db_call *call)

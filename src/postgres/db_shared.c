@@ -36,8 +36,10 @@ static void free_kept(void *kept)
 #define THEIRS                                                                                     \
 	"SELECT 'role', 'none' UNION ALL SELECT name, reset_val FROM pg_catalog.pg_settings"       \
 	" WHERE source OPERATOR(pg_catalog.=) 'session' AND name OPERATOR(pg_catalog.<>) ALL"      \
-	" (ARRAY['application_name', 'temp_buffers', 'transaction_isolation',"                     \
-	" 'transaction_read_only', 'transaction_deferrable'])"
+	" (ARRAY['application_name', 'tcp_user_timeout', 'tcp_keepalives_idle',"                   \
+	" 'tcp_keepalives_interval', 'tcp_keepalives_count', 'idle_session_timeout',"              \
+	" 'temp_buffers', 'transaction_isolation', 'transaction_read_only',"                       \
+	" 'transaction_deferrable'])"
 
 /* The limits of sessions are in db_session.c, with reasons; what concerns the connection is the
  * pooler's business here. */

@@ -1,6 +1,7 @@
 """Between signalbus and the server is a pooler: of sessions, or of transactions, with database_listen."""
 
 import contextlib
+import itertools
 import json
 import threading
 import urllib.error
@@ -87,6 +88,31 @@ def test_a_pooler_that_refuses_another_connection(signalbus, schema, postgres, m
         assert signalbus("flushmany").expect_failure().startswith(
             "database: without another connection, a connection pooler does not show what it "
             "pools: ")
+    assert schema.count("t") == 5
+
+
+class Balancer(Proxy):
+    """Each connection leads to another pooler than the one before."""
+
+    @property
+    def target(self):
+        return next(self.ports)
+
+    @target.setter
+    def target(self, poolers):
+        self.ports = itertools.cycle([pooler.port for pooler in poolers])
+
+
+@every_flush
+def test_several_poolers_at_one_address(signalbus, schema, postgres, make_topic, flush):
+    """Which have one session each: what another connection gets says nothing of this one."""
+    with contextlib.ExitStack() as stack:
+        poolers = [stack.enter_context(PgBouncer(postgres, "transaction", default_pool_size=1))
+                   for _ in range(2)]
+        balancer = stack.enter_context(Balancer(poolers))
+        signalbus.database = postgres.conninfo(port=balancer.port, user="postgres")
+        signalbus.configure(model("A", schema.make_signals("t", 5), make_topic()))
+        assert signalbus(*flush).expect_failure() == REFUSAL
     assert schema.count("t") == 5
 
 
