@@ -40,6 +40,17 @@ static void note_verdict(
 	}
 }
 
+/* After a message that was not stored, the producer is not used again.  librdkafka then drops what
+ * a transaction has queued: that is aborted, and can be sent again. */
+static void note_broken(struct lane *lane, struct judgement *failed)
+{
+	if (lane->is_transactional && lane->is_broken && failed->verdict == VERDICT_UNKNOWN)
+		*failed = (struct judgement){ .verdict = VERDICT_UNSENT };
+	if (lane->in_order || (lane->is_transactional && (failed->verdict == VERDICT_REJECTED ||
+								 failed->verdict == VERDICT_TOPIC)))
+		lane->is_broken = true;
+}
+
 /* A message's own report.  Reports of abandoned bursts find no ledger. */
 static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void *events)
 {
@@ -56,10 +67,8 @@ static void on_report(rd_kafka_t *handle, const rd_kafka_message_t *report, void
 		note_stored(lane, report);
 	} else {
 		lane_judge(lane, handle, report, &failed);
+		note_broken(lane, &failed);
 		j = &failed;
-		lane->is_broken = lane->in_order ||
-				  (lane->is_transactional && (j->verdict == VERDICT_REJECTED ||
-								     j->verdict == VERDICT_TOPIC));
 	}
 	note_verdict(lane, report, j);
 	if (lane->ledger != NULL && lane->ledger->burst == word >> LANE_BURST_BITS)

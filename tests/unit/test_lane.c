@@ -251,6 +251,36 @@ START_TEST(batches_that_are_too_large_become_smaller)
 }
 END_TEST
 
+/* A lane with an open transaction.  Its producer makes a batch of each message. */
+static void use_open_transaction(void)
+{
+	struct error e;
+	world.lane = broker_lane_transactional(world.broker, 0);
+	world.lane->transactional_id = text_copy("relay-0");
+	world.lane->next_batch_size = world.lane->batch_size = 1;
+	lane_make_producer(world.lane, &e);
+	ck_assert_ptr_nonnull(world.lane->producer);
+	struct instant deadline = instant_after(clock_now(), TIMEOUT_S);
+	ck_assert(producer_init_transactions(world.lane->producer, deadline, &e));
+	ck_assert(producer_begin_transaction(world.lane->producer, &e));
+}
+
+/* librdkafka keeps what follows a message that the broker has rejected, and sends it no more. */
+START_TEST(after_a_rejected_message_a_transaction_does_not_wait)
+{
+	begin(NULL, NULL);
+	use_open_transaction();
+	rd_kafka_mock_push_request_errors(world.cluster, PRODUCE, 2,
+		RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_UNKNOWN);
+	struct instant start = clock_now();
+	ck_assert(!send_burst(9));
+	ck_assert_double_lt(instant_seconds(start, clock_now()), TIMEOUT_S / 4.0);
+	ck_assert_int_eq(world.ledger.entries[0].verdict, VERDICT_REJECTED);
+	ck_assert_int_eq(world.ledger.entries[8].verdict, VERDICT_UNSENT);
+	end();
+}
+END_TEST
+
 START_TEST(a_record_without_a_key_is_reported)
 {
 	begin(NULL, NULL);
@@ -905,6 +935,7 @@ int main(void)
 		{ a_producer_with_a_fatal_error_is_replaced, 1, 0 },
 		{ producers_that_are_refused_are_replaced_more_and_more_slowly, 1, 0 },
 		{ batches_that_are_too_large_become_smaller, 1, 0 },
+		{ after_a_rejected_message_a_transaction_does_not_wait, 1, 0 },
 		{ a_record_without_a_key_is_reported, 1, 0 },
 		{ a_burst_does_not_continue_with_a_new_producer, 1, 0 },
 		{ late_reports_find_no_ledger, 1, 0 },
