@@ -150,6 +150,8 @@ static void next_number(struct burst *b)
 static bool resolve_own(struct burst *b, struct slot_state *state, struct error *e)
 {
 	state->slot = b->transaction.slot;
+	if (b->transaction.topic[0] != '\0')
+		state->topic = b->transaction.topic; /* also if the first attempt failed */
 	if (!resolve(b, state, e))
 		return false;
 	note_number(b, state->stored);
@@ -406,7 +408,7 @@ static bool commit(struct burst *b, struct error *why)
 /* Fence, then let the number decide. */
 static bool decide_in_doubt(struct burst *b, const struct error *why, struct error *e)
 {
-	struct slot_state state = { .topic = b->transaction.topic };
+	struct slot_state state = { 0 };
 	const char *name = b->model->settings->name;
 	log_debug("model \"%s\": in doubt: %s", name, why->text);
 	store_forget(b->store, b->model->index);

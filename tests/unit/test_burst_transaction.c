@@ -90,7 +90,7 @@ START_TEST(without_an_answer_it_stays_prepared_until_there_is_one)
 	check_calls("fence read"); /* nothing new is claimed */
 	once.commit_is_in_doubt = once.read_fails = false;
 	ck_assert(run_once());
-	check_calls("fence read COMMIT begin prepare number commit read COMMIT");
+	check_calls("fence read read COMMIT begin prepare number commit read COMMIT");
 	check_logged(
 		"warning: exactly-once: this sender had prepared a transaction that it could not "
 		"end at once, in slot 7 of instance \"it\": its messages are stored, so it is "
