@@ -40,6 +40,7 @@ struct watch {
 	struct instant failing_since; /* … nor one since then */
 	struct instant down_since;    /* or since the producers were replaced for that reason */
 	struct outage outage;         /* as logged */
+	struct outage files;          /* new ones that do not work, as logged */
 	struct instant calm; /* until then a short silence is not news: there was one before */
 };
 
@@ -170,13 +171,49 @@ static void drop_refused(struct watch *w)
 		drop_handle(w);
 }
 
-/* The next handle reads replaced certificates.  If the broker answers it, producers follow. */
+static void on_trial_error(rd_kafka_t *handle, int code, const char *reason, void *arg)
+{
+	(void)handle;
+	trouble_note(arg, code, reason);
+}
+
+/* Whether the broker answers another handle, which reads the files again. */
+static bool accepts_files(struct watch *w, struct trouble *trouble)
+{
+	struct error e;
+	const struct rd_kafka_metadata *answer;
+	struct producer_events events = { .error = on_trial_error, .arg = trouble };
+	rd_kafka_t *handle = producer_make_consumer(w->broker->config, &events, &e);
+	if (handle == NULL) {
+		snprintf(trouble->text, sizeof trouble->text, "%.511s", e.text);
+		return false;
+	}
+	rd_kafka_resp_err_t code =
+		rd_kafka_metadata(handle, 0, NULL, &answer, (int)(SLICE_MAX_S * 1000));
+	rd_kafka_poll(handle, 0); /* calls on_trial_error() */
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_metadata_destroy(answer);
+	else if (trouble->text[0] == '\0')
+		snprintf(trouble->text, sizeof trouble->text, "%s", reason_of_code(code));
+	rd_kafka_destroy(handle);
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* If certificates or keys were replaced, and the broker accepts them, drop the handle, which has
+ * the earlier ones.  Producers follow the next one. */
 static void drop_outdated(struct watch *w)
 {
+	struct trouble trouble = { 0 };
 	if (w->handle == NULL || !login_is_outdated(&w->events.login))
 		return;
-	drop_handle(w);
-	w->has_new_files = true;
+	if (accepts_files(w, &trouble)) {
+		drop_handle(w);
+		w->has_new_files = true;
+	} else if (outage_note(&w->files, trouble.text, clock_now())) {
+		log_warning("kafka: certificates or keys were replaced, but do not work, so those "
+			    "that were read before stay in use: %s",
+			trouble.text);
+	}
 }
 
 static void renew_producers(struct watch *w)
@@ -186,6 +223,7 @@ static void renew_producers(struct watch *w)
 		atomic_fetch_add(&w->broker->generation, 1);
 	}
 	w->has_new_files = false;
+	outage_end(&w->files, clock_now());
 }
 
 static void note_accepted(struct watch *w)

@@ -204,8 +204,15 @@ def test_a_client_certificate_is_replaced(signalbus, schema, secured, authoritie
     signalbus.configure(model("A", schema.make_signals("t", 1), topic), notify_channel="",
                         timeout=TIMEOUT, kafka={**secured.way("TLS"), **own,
                                                 "connections_max_idle_ms": 500})
-    daemon = signalbus.start("run")
+    daemon = signalbus.start("-v", "run")
     wait_until(lambda: schema.count("t") == 0, 10 * SLOWER, "t empty")
+    if kind == "files":  # those that work stay in use
+        (folder / "key").write_text("none")
+        daemon.wait_log("certificates or keys were replaced, but do not work")
+        schema.insert_signals("t", 3, first=3)
+        wait_until(lambda: schema.count("t") == 0, 10 * SLOWER, "t empty")
+        certify(authorities[0])
+        daemon.wait_log("producers use the new ones")
     shown = secured.certificates["TLS"]
     secured.change(secured.shown("TLS", *shown, clients=foreign))
     try:
