@@ -6,7 +6,8 @@
 /* Tables that people may have meant: first those of the schema that they named, then those on the
  * search path.  $1: the name. */
 static const char tables_sql[] =
-	"SELECT pg_catalog.current_setting('search_path'), pg_catalog.cardinality(p.parts) > 1,"
+	"SELECT pg_catalog.regexp_replace(pg_catalog.current_setting('search_path'),"
+	" ', pg_temp$', ''), pg_catalog.cardinality(p.parts) > 1,"
 	" p.parts[pg_catalog.cardinality(p.parts)], t.name, t.full_name"
 	" FROM pg_catalog.parse_ident($1) AS p (parts) LEFT JOIN LATERAL ("
 	"SELECT c.relname, pg_catalog.format('%I.%I', n.nspname, c.relname),"

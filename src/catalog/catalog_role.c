@@ -3,8 +3,9 @@
 #include <stddef.h>
 
 /* Owners of signal tables can execute code as the role that deletes there, by triggers: which of
- * its powers matter most.  Those of a role that it is a member of are its own, by SET ROLE.  The
- * last ones of the predefined roles are those of managed servers. */
+ * its powers matter most.  (It needs BYPASSRLS for tables with policies.)  Those of a role that it
+ * is a member of are its own, by SET ROLE.  The last ones of the predefined roles are those of
+ * managed servers. */
 static const char sql[] =
 	"WITH own AS (SELECT r.* FROM pg_catalog.pg_roles r WHERE r.rolname = CURRENT_USER)"
 	" SELECT pg_catalog.format('database: role %I is a superuser, so owners of signal tables"
@@ -13,7 +14,7 @@ static const char sql[] =
 	" SELECT pg_catalog.format('database: role %1$I has %2$s, which owners of signal tables can"
 	" use, by triggers; ALTER ROLE %1$I NO%2$s', own.rolname, power.name)"
 	" FROM own CROSS JOIN LATERAL (VALUES (own.rolcreaterole, 'CREATEROLE'),"
-	" (own.rolbypassrls, 'BYPASSRLS'), (own.rolreplication, 'REPLICATION'))"
+	" (own.rolreplication, 'REPLICATION'))"
 	" AS power (is_held, name) WHERE power.is_held AND NOT own.rolsuper UNION ALL"
 	" SELECT pg_catalog.format('database: owners of signal tables can use the privileges of %s,"
 	" by triggers, since role %I is a member of %I; REVOKE %3$I FROM %2$I', pg_catalog."
