@@ -20,6 +20,7 @@ struct transaction {
 	bool is_whole;        /* all messages that count are stored in the open transaction … */
 	bool has_number;      /* … and the number; or else … */
 	struct error failure; /* … why not */
+	bool is_commit_asked; /* of the last one that was opened */
 };
 
 struct burst {

@@ -32,6 +32,7 @@ struct slot_state {
 	unsigned slot;
 	const char *topic;  /* that a number in doubt was to be stored for; or NULL */
 	int64_t stored;     /* the greatest number, or -1 */
+	bool is_current;    /* the broker has stored another one since the fence */
 	bool is_undecided;  /* something prepared must be decided by hand */
 	unsigned committed; /* bursts … */
 	unsigned rolled_back;
@@ -52,10 +53,68 @@ static bool is_of_another_role(const struct error *e)
 	return strcmp(e->sqlstate, "42501") == 0;
 }
 
+/* The number that is stored already: even if it were committed, it would change nothing. */
+static bool try_numbers(
+	struct burst *b, const char *const *topics, size_t count, int64_t number, struct error *e)
+{
+	struct instant deadline = deadline_of(b);
+	struct lane *lane = b->transaction.lane;
+	bool ok = lane_begin_transaction(lane, deadline, e);
+	for (size_t i = 0; ok && i < count; i++)
+		ok = lane_store_number(lane, topics[i], number, deadline, e);
+	lane_abort(lane, instant_after(clock_now(), ABORT_S));
+	return ok;
+}
+
+/* Kafka 3.6 and 3.7 may still be storing the number when the fence is done.  They answer that it is
+ * unstable, but only for topics that have one already, and for the topic that they are asked for.
+ */
+static bool read_stored(
+	struct lane *lane, struct slot_state *state, struct instant deadline, struct error *e)
+{
+	int64_t own = -1;
+	if (!lane_read_number(lane, NULL, &state->stored, deadline, e) ||
+		(state->topic != NULL && !lane_read_number(lane, state->topic, &own, deadline, e)))
+		return false;
+	if (own > state->stored)
+		state->stored = own;
+	return true;
+}
+
+/* A topic for which a number may be stored; NULL if none is known. */
+static const char *some_topic(const struct burst *b, const struct slot_state *state)
+{
+	if (state->topic != NULL)
+		return state->topic;
+	for (size_t i = 0; i < b->config->model_count; i++)
+		if (strchr(b->config->models[i].topic, '{') == NULL)
+			return b->config->models[i].topic;
+	return NULL;
+}
+
+/* A broker that has just started answers with numbers that are older than those that it has stored
+ * (Kafka 4.3.1, after SIGKILL), and one that coordinates the group no longer does so, too.  So
+ * before a burst is rolled back for a number that is not there, have another one stored, in a
+ * transaction that is aborted, which takes the coordinator until all before it is known; and read
+ * again. */
+static bool read_again(struct burst *b, struct slot_state *state, struct error *e)
+{
+	const char *topic = some_topic(b, state);
+	state->is_current = true;
+	return topic == NULL ||
+	       (try_numbers(b, &topic, 1, state->stored < 0 ? 0 : state->stored, e) &&
+		       read_stored(b->transaction.lane, state, deadline_of(b), e));
+}
+
 static bool decide(
 	struct burst *b, struct slot_state *state, int64_t number, double seconds, struct error *e)
 {
+	const struct transaction *t = &b->transaction;
 	const struct prepared p = { state->slot, number };
+	bool is_own = p.slot == t->slot && number == t->number;
+	if (number > state->stored && !state->is_current && !(is_own && !t->is_commit_asked) &&
+		!read_again(b, state, e))
+		return false;
 	bool commits = number == state->stored;
 	if (is_undecidable(state, number, seconds)) {
 		state->is_undecided = true;
@@ -69,7 +128,7 @@ static bool decide(
 	if (store_finish_prepared(b->store, &p, commits, e)) {
 		state->committed += commits;
 		state->rolled_back += !commits;
-		state->is_own = p.slot == b->transaction.slot && number == b->transaction.number;
+		state->is_own = is_own;
 		return true;
 	}
 	if (!is_of_another_role(e))
@@ -93,21 +152,6 @@ static bool decide_all(struct burst *b, struct slot_state *state, struct error *
 				strtod(rows_value(rows, i, PREPARED_SECONDS), NULL), e);
 	rows_free(rows);
 	return ok;
-}
-
-/* Kafka 3.6 and 3.7 may still be storing the number when the fence is done.  They answer that it is
- * unstable, but only for topics that have one already, and for the topic that they are asked for.
- */
-static bool read_stored(
-	struct lane *lane, struct slot_state *state, struct instant deadline, struct error *e)
-{
-	int64_t own = -1;
-	if (!lane_read_number(lane, NULL, &state->stored, deadline, e) ||
-		(state->topic != NULL && !lane_read_number(lane, state->topic, &own, deadline, e)))
-		return false;
-	if (own > state->stored)
-		state->stored = own;
-	return true;
 }
 
 /* Fence all senders that have had the slot, which the session has. */
@@ -252,19 +296,6 @@ bool burst_recover(struct burst *b, struct error *e)
 	return ok && fence_gone(b, e);
 }
 
-/* The number that is stored already: even if it were committed, it would change nothing. */
-static bool try_numbers(
-	struct burst *b, const char *const *topics, size_t count, int64_t number, struct error *e)
-{
-	struct instant deadline = deadline_of(b);
-	struct lane *lane = b->transaction.lane;
-	bool ok = lane_begin_transaction(lane, deadline, e);
-	for (size_t i = 0; ok && i < count; i++)
-		ok = lane_store_number(lane, topics[i], number, deadline, e);
-	lane_abort(lane, instant_after(clock_now(), ABORT_S));
-	return ok;
-}
-
 bool burst_try_transaction(
 	struct burst *b, const char *const *topics, size_t count, struct error *e)
 {
@@ -347,7 +378,7 @@ bool transaction_ready(struct burst *b, struct error *e)
 void transaction_begin(struct burst *b)
 {
 	struct transaction *t = &b->transaction;
-	t->has_number = false;
+	t->has_number = t->is_commit_asked = false;
 	/* If this fails, there is no producer, and each message is refused. */
 	if (!lane_begin_transaction(t->lane, b->deadline, &t->failure))
 		log_debug("%s", t->failure.text);
@@ -396,6 +427,7 @@ static bool commit(struct burst *b, struct error *why)
 		*why = t->failure;
 		return false;
 	}
+	t->is_commit_asked = true;
 	if (!lane_commit(t->lane, deadline, why) ||
 		!lane_read_number(t->lane, t->topic, &stored, deadline, why))
 		return false;

@@ -251,9 +251,10 @@ def test_at_least_once_after_exactly_once(
 @IS_STORED
 def test_a_daemon_that_has_nothing_to_send_resolves_too(
         once, signalbus, schema, make_topic, leave_prepared, is_stored):
-    once(model("A", schema.make_signals("t", 10), make_topic(), burst_count=10))
+    topic = make_topic()
+    once(model("A", schema.make_signals("t", 10), topic, burst_count=10))
     leave_prepared(is_stored)
-    once(model("A", schema.table("t"), autoflush=False))
+    once(model("A", schema.table("t"), topic, autoflush=False))
     signalbus.start("run")
     schema.wait_until(lambda: not prepared(schema, signalbus.instance), what="resolved")
     assert schema.count("t") == (0 if is_stored else 10)

@@ -48,14 +48,18 @@ START_TEST(a_burst_is_prepared_then_committed_in_kafka_and_then_here)
 }
 END_TEST
 
-/* The answer to the commit, and whether it was done. */
+/* The answer to the commit: whether it was done, and whether the broker first answers with an older
+ * number than that which it has stored. */
 static const struct {
-	bool is_lost;
+	bool is_lost, is_outdated;
 	const char *calls;
 	enum transaction_outcome outcome;
 } doubts[] = {
-	{ false, "forget fence read read COMMIT", TRANSACTION_COMMITTED },
-	{ true, "forget fence read read ROLLBACK", TRANSACTION_ROLLED_BACK },
+	{ false, false, "forget fence read read COMMIT", TRANSACTION_COMMITTED },
+	{ false, true, "forget fence read read begin number fence read read COMMIT",
+		TRANSACTION_COMMITTED },
+	{ true, false, "forget fence read read begin number fence read read ROLLBACK",
+		TRANSACTION_ROLLED_BACK },
 };
 
 START_TEST(after_doubt_it_fences_reads_and_then_decides)
@@ -64,6 +68,7 @@ START_TEST(after_doubt_it_fences_reads_and_then_decides)
 	begin_once(3);
 	once.commit_is_in_doubt = true;
 	once.commit_is_lost = doubts[_i].is_lost;
+	once.is_outdated = doubts[_i].is_outdated;
 	bool ok = run_once();
 	snprintf(expected, sizeof expected, "take fence read begin prepare number commit %s",
 		doubts[_i].calls);
@@ -225,12 +230,12 @@ static const struct {
 	const char *calls;
 	size_t left;
 } leftovers[] = {
-	{ 7, 5, 40, "take fence read ROLLBACK", 0 },
+	{ 7, 5, 40, "take fence read begin number fence read ROLLBACK", 0 },
 	{ 7, 5, 50, "take fence read COMMIT", 0 },
-	{ 7, 5, 0, "take fence read ROLLBACK", 0 },
+	{ 7, 5, 0, "take fence read begin number fence read ROLLBACK", 0 },
 	/* A later burst has stored its own; the number may have expired.  Another slot is used. */
 	{ 7, 5, 60, "take fence read leave take fence read", 1 },
-	{ 7, 100000, 0, "take fence read leave take fence read", 1 },
+	{ 7, 100000, 0, "take fence read begin number fence read leave take fence read", 1 },
 	{ 3, 5, 50, "take borrow fence read COMMIT return fence read", 0 },
 };
 

@@ -13,7 +13,9 @@ static struct {
 	/* The script: */
 	bool fence_fails, read_fails, number_fails;
 	bool commit_is_in_doubt;
-	bool commit_is_lost;   /* it is in doubt, and was not done */
+	bool commit_is_lost; /* it is in doubt, and was not done */
+	bool is_outdated;    /* reads do not see what is stored, until another number is */
+	bool has_committed;
 	bool others_are_alive; /* who have other slots */
 	bool is_anothers;      /* what is prepared, by another role */
 	uint64_t used_slots;
@@ -233,6 +235,7 @@ bool lane_store_number(struct lane *lane, const char *topic, int64_t number,
 {
 	(void)lane, (void)topic, (void)deadline;
 	note("number");
+	once.is_outdated = once.is_outdated && !once.has_committed;
 	once.open_number = number;
 	return !once.number_fails || error_set(e, ERROR_BROKER, "no answer to the number");
 }
@@ -241,6 +244,7 @@ bool lane_commit(struct lane *lane, struct instant deadline, struct error *e)
 {
 	(void)lane, (void)deadline;
 	note("commit");
+	once.has_committed = true;
 	ck_assert(once.is_begun && once.open_number == once.prepare_as);
 	if (!once.commit_is_lost)
 		once.stored = once.open_number;
@@ -254,7 +258,7 @@ bool lane_read_number(struct lane *lane, const char *topic, int64_t *number,
 	(void)lane, (void)topic, (void)deadline;
 	note("read");
 	ck_assert(!once.is_begun); /* it could still change it */
-	*number = once.stored > 0 ? once.stored : -1;
+	*number = once.stored > 0 && !once.is_outdated ? once.stored : -1;
 	return !once.read_fails || error_set(e, ERROR_BROKER, "no answer to the read");
 }
 
