@@ -159,13 +159,19 @@ START_TEST(a_rejected_message_is_found_in_transactions_that_are_aborted)
 }
 END_TEST
 
-/* The cluster does not say which size the topic accepts, so batches shrink step by step. */
-START_TEST(good_messages_are_sent_again_until_their_batches_are_small_enough)
+/* One of four messages is rejected, and this many batches of the others after that. */
+static void begin_with_a_bad_one(unsigned batches_too_large)
 {
 	begin_once(4);
 	script.broker[2] = script.broker_again[2] = VERDICT_REJECTED;
 	script.blame[2] = BLAME_SOLE;
-	script.batches_too_large = 3;
+	script.batches_too_large = batches_too_large;
+}
+
+/* The cluster does not say which size the topic accepts, so batches shrink step by step. */
+START_TEST(good_messages_are_sent_again_until_their_batches_are_small_enough)
+{
+	begin_with_a_bad_one(3);
 	ck_assert(!run_once());
 	check_deleted("dd.d");
 	ck_assert_uint_eq(seen.attempt_count, 5);
@@ -177,10 +183,7 @@ END_TEST
 /* If they do not shrink, the tries end. */
 START_TEST(batches_that_stay_too_large_fail_the_burst)
 {
-	begin_once(4);
-	script.broker[2] = script.broker_again[2] = VERDICT_REJECTED;
-	script.blame[2] = BLAME_SOLE;
-	script.batches_too_large = ATTEMPTS_MAX;
+	begin_with_a_bad_one(ATTEMPTS_MAX);
 	ck_assert(!run_once());
 	ck_assert_uint_eq(seen.settles, 0);
 	ck_assert_int_eq(world.result.transaction, TRANSACTION_NONE);
