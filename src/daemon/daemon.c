@@ -170,16 +170,18 @@ static bool is_ready(struct worker *w)
 	return store_connected(w->store) && broker_await_up(w->daemon->broker, tick());
 }
 
-/* An ordered model is served by the session that holds its lock. */
+/* An ordered model is served by the session that holds its lock.  To describe a table and to wait
+ * for a lock takes a while: operators may have paused the model since the worker took it. */
 static bool may_serve(struct worker *w, const struct model *m, struct error *e)
 {
-	if (!is_ordered(w->daemon, m->index))
-		return true;
-	if (!store_lock(w->store, m, LOCK_EXCLUSIVE, e))
-		return false;
-	queue_keep(w->daemon->queue, w->number, m->index);
-	metrics_leads(w->daemon->metrics, m->index, w->number);
-	return true;
+	if (is_ordered(w->daemon, m->index)) {
+		if (!store_lock(w->store, m, LOCK_EXCLUSIVE, e))
+			return false;
+		queue_keep(w->daemon->queue, w->number, m->index);
+		metrics_leads(w->daemon->metrics, m->index, w->number);
+	}
+	return !queue_is_paused(w->daemon->queue, m->index) ||
+	       error_set(e, ERROR_STOPPED, "paused");
 }
 
 /* A burst of an unordered model; one from the beginning of the table that finds nothing was a

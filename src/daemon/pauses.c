@@ -11,6 +11,8 @@
 
 /* A look costs some statements. */
 #define LOOK_MIN_S 0.5
+/* An error that lasts this long does not pass by itself, so models are sent without knowing. */
+#define UNKNOWN_S 3.0
 
 struct pauses {
 	const struct config *config;
@@ -21,7 +23,8 @@ struct pauses {
 	struct pause *current; /* of each model, as last read */
 	bool is_known;
 	bool is_due;
-	bool is_failing; /* which was logged */
+	bool is_failing; /* which was logged … */
+	struct instant failing; /* … then */
 	struct instant next;
 	uint64_t begun, applied; /* looks, as sequence numbers */
 };
@@ -87,14 +90,21 @@ static void apply(struct pauses *p, const struct pause *found)
 	}
 }
 
-/* Under the lock. */
+/* Under the lock.  After a failure, look again soon. */
 static void note_result(struct pauses *p, bool ok, const struct error *e)
 {
-	if (!ok && !p->is_failing)
+	struct instant now = clock_now();
+	if (!ok && !p->is_failing) {
 		log_warning(PAUSES_UNKNOWN, e->text);
-	else if (ok && p->is_failing)
+		p->failing = now;
+	} else if (ok && p->is_failing) {
 		log_warning("it can be read again which models are paused");
+	}
 	p->is_failing = !ok;
+	if (!ok)
+		p->next = instant_earlier(p->next, instant_after(now, LOOK_MIN_S));
+	if (ok || (e->kind != ERROR_TEMPORARY && instant_seconds(p->failing, now) >= UNKNOWN_S))
+		p->is_known = true;
 }
 
 bool pauses_look(struct pauses *p, struct store *s)
@@ -114,8 +124,6 @@ bool pauses_look(struct pauses *p, struct store *s)
 		p->applied = number;
 		apply(p, found);
 	}
-	if (ok || (store_connected(s) && e.kind != ERROR_TEMPORARY))
-		p->is_known = true;
 	bool is_known = p->is_known;
 	pthread_mutex_unlock(&p->lock);
 	free(found);

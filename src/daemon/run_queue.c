@@ -84,6 +84,14 @@ void queue_pause(struct run_queue *q, size_t model, bool is_paused)
 	pthread_mutex_unlock(&q->lock);
 }
 
+bool queue_is_paused(struct run_queue *q, size_t model)
+{
+	pthread_mutex_lock(&q->lock);
+	bool is_paused = q->entries[model].is_paused;
+	pthread_mutex_unlock(&q->lock);
+	return is_paused;
+}
+
 void queue_wake(struct run_queue *q)
 {
 	pthread_mutex_lock(&q->lock);

@@ -47,6 +47,9 @@ void queue_set_off(struct run_queue *q, size_t model);
  * holds its ordered lock, to release it; one that is resumed is due at once. */
 void queue_pause(struct run_queue *q, size_t model, bool is_paused);
 
+/* Whether it is paused, for a worker that took it earlier. */
+bool queue_is_paused(struct run_queue *q, size_t model);
+
 /* A worker that waits in queue_take() returns without a model, or the next one that calls it. */
 void queue_wake(struct run_queue *q);
 

@@ -621,7 +621,7 @@ static void leave_out_paused(struct flusher *f)
 	struct worker *w = &f->workers[0];
 	struct pause *pauses = memory_new(f->plan->config->model_count, sizeof *pauses);
 	while (ensure_connected(w, &e) && !store_pauses(w->store, pauses, &e))
-		if (store_connected(w->store) || !wait_to_retry(w, &e)) {
+		if (!wait_to_retry(w, &e)) {
 			log_warning(PAUSES_UNKNOWN, e.text);
 			break;
 		}

@@ -658,6 +658,9 @@ START_TEST(paused_models_are_left_out_unless_they_are_named)
 	ck_assert(run());
 	ck_assert_str_eq(seen.warning, "cannot read which models are paused: d happened");
 	check_trace("+ ~ + ^B0 ^B0 ^A0 ^B0 ^B0 ^A0 ^B0");
+	script.pauses = "T"; /* it is read again */
+	ck_assert(run());
+	check_trace("+ ~ + ^B0 ^B0 ^A0 ^B0 ^B0 ^A0 ^B0 ~ ^B0");
 	end();
 }
 END_TEST

@@ -393,7 +393,9 @@ START_TEST(one_that_operators_pause_is_due_when_it_is_resumed)
 	begin_empty();
 	queue_announce(world.queue, 1);
 	check_taken(0, 1, QUEUE_ANNOUNCED);
+	ck_assert(!queue_is_paused(world.queue, 1));
 	queue_pause(world.queue, 1, true); /* while it is served */
+	ck_assert(queue_is_paused(world.queue, 1));
 	if (_i == 0)
 		done(1, QUEUE_FULL, 0);
 	else
