@@ -13,7 +13,10 @@
  * attempt in progress need not end first. */
 #define DOUBT_S       10.0
 #define DOUBT_ALONE_S 1.0
-#define ROOM_S        1.0 /* for the listener to connect instead of a worker */
+/* For the listener to connect instead of a worker; and how often before something else must be the
+ * reason that it cannot. */
+#define ROOM_S    1.0
+#define ROOMS_MAX 5
 
 struct health {
 	pthread_mutex_t lock;
@@ -23,8 +26,9 @@ struct health {
 	bool is_short;          /* it was logged that not all are connected */
 	bool is_doubtful;       /* one was refused … */
 	struct instant refused; /* … then, and the meaning is not yet known */
-	int listener_fd;        /* written to when no worker is connected any more; -1: none */
+	int listener_fd;        /* written to when the listener should act; -1: none */
 	bool wants_room;
+	unsigned rooms;          /* since the listener was connected */
 	struct instant reserved; /* until then no worker connects */
 	char reason[1024];
 };
@@ -94,7 +98,8 @@ void health_lost(struct health *h)
 {
 	pthread_mutex_lock(&h->lock);
 	h->connected--;
-	if (h->connected == 0 && h->listener_fd >= 0)
+	bool has_room = instant_before(clock_now(), h->reserved);
+	if ((h->connected == 0 || has_room) && h->listener_fd >= 0)
 		eventfd_write(h->listener_fd, 1);
 	pthread_mutex_unlock(&h->lock);
 }
@@ -145,10 +150,21 @@ void health_answered(struct health *h, struct instant start)
 	pthread_mutex_unlock(&h->lock);
 }
 
-void health_want_room(struct health *h)
+bool health_want_room(struct health *h)
 {
 	pthread_mutex_lock(&h->lock);
-	h->wants_room = h->connected > 1;
+	bool has_room = instant_before(clock_now(), h->reserved);
+	h->wants_room = !has_room && h->connected > 1 && h->rooms < ROOMS_MAX;
+	pthread_mutex_unlock(&h->lock);
+	return has_room;
+}
+
+void health_listens(struct health *h)
+{
+	pthread_mutex_lock(&h->lock);
+	h->wants_room = false;
+	h->rooms = 0;
+	h->reserved = (struct instant){ 0 };
 	pthread_mutex_unlock(&h->lock);
 }
 
@@ -156,8 +172,10 @@ bool health_yield(struct health *h)
 {
 	pthread_mutex_lock(&h->lock);
 	bool yields = h->wants_room && h->connected > 1;
-	if (yields)
+	if (yields) {
 		h->reserved = instant_after(clock_now(), ROOM_S);
+		h->rooms++;
+	}
 	h->wants_room = false;
 	pthread_mutex_unlock(&h->lock);
 	return yields;

@@ -36,12 +36,15 @@ bool health_is_doubtful(struct health *h);
 void health_answered(struct health *h, struct instant start);
 
 /* The listener has no connection, and workers have several: one of them may give up its own, and
- * for one second no worker opens another.  health_yield() returns true to one of them, once. */
-void health_want_room(struct health *h);
+ * for one second no worker opens another.  health_yield() returns true to one of them, once.
+ * health_want_room() returns whether that second lasts; it has no effect any more after five such
+ * seconds in vain.  The listener says when it is connected. */
+bool health_want_room(struct health *h);
 bool health_yield(struct health *h);
+void health_listens(struct health *h);
 
-/* From now on write to this eventfd when the last worker loses its connection: workers may need the
- * listener's connection.  -1: no longer. */
+/* From now on write to this eventfd when the last worker loses its connection, because workers may
+ * need the listener's, and when a worker has given up its own for the listener.  -1: no longer. */
 void health_rouse(struct health *h, int fd);
 
 /* Whether some workers are refused while others are connected, as was logged. */

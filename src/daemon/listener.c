@@ -12,6 +12,7 @@
 #include "store/store.h"
 
 #include <math.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,12 +21,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define NAMED_MAX   10 /* models in a line of the log */
-#define ANSWER_S    10.0
-#define SELF_TEST_S 2.0
-#define WORKERS_S   0.1 /* between checks whether a worker is connected: workers come first */
-#define DEAF_TRIES  2   /* failures, while workers are connected, until this is logged */
-#define DEAF_S      3.0 /* … and so long: workers may report the same shortage first */
+#define NAMED_MAX    10 /* models in a line of the log */
+#define ANSWER_S     10.0
+#define SELF_TEST_S  2.0
+#define WORKERS_S    0.1 /* between checks whether a worker is connected: workers come first */
+#define ROOM_RETRY_S 0.1 /* while a worker has made room */
+#define DEAF_TRIES   2   /* failures, while workers are connected, until this is logged */
+#define DEAF_S       3.0 /* … and so long: workers may report the same shortage first */
 
 struct listener {
 	const struct config *config;
@@ -231,15 +233,13 @@ static bool listen_on(struct listener *l, struct error *e)
 }
 
 /* Log that it does not listen; if no worker is connected, the workers log the problem. */
-static void note_failure(struct listener *l, const struct error *e)
+static void log_failure(struct listener *l, const struct error *e)
 {
 	log_debug("listener: %s", e->text);
 	if (l->failures++ == 0)
 		l->failing = clock_now();
 	if (!health_has_worker(l->health))
 		return;
-	if (l->failures <= DEAF_TRIES)
-		health_want_room(l->health);
 	if (l->failures < DEAF_TRIES || health_is_short(l->health) ||
 		instant_seconds(l->failing, clock_now()) < DEAF_S)
 		return; /* workers may report the same shortage first */
@@ -252,6 +252,7 @@ static void note_success(struct listener *l)
 {
 	struct instant now = clock_now();
 	retry_success(&l->connecting, now);
+	health_listens(l->health);
 	if (outage_lasts(&l->deaf))
 		log_warning("notifications are received again, after %.0f s",
 			outage_end(&l->deaf, now));
@@ -259,12 +260,25 @@ static void note_success(struct listener *l)
 	l->failing = (struct instant){ 0 };
 }
 
+/* Wait before the next attempt; if a worker gives up its connection meanwhile, it comes at once,
+ * and then often: the server may not have noticed yet. */
+static void wait_to_retry(struct listener *l)
+{
+	double delay = 0;
+	eventfd_t ignored;
+	retry_again(&l->connecting, ERROR_CONNECTION, clock_now(), erand48(l->jitter), &delay);
+	if (health_want_room(l->health))
+		delay = fmin(delay, ROOM_RETRY_S);
+	struct pollfd roused = { .fd = l->stop_fd, .events = POLLIN };
+	poll(&roused, 1, (int)(delay * 1000));
+	eventfd_read(l->stop_fd, &ignored);
+}
+
 static void *listen_loop(void *arg)
 {
 	struct listener *l = arg;
 	struct error e;
 	while (!stopping(l)) {
-		double delay = 0;
 		if (!health_has_worker(l->health)) {
 			queue_wait_closed(l->queue, instant_after(clock_now(), WORKERS_S));
 			continue;
@@ -274,11 +288,9 @@ static void *listen_loop(void *arg)
 			note_success(l);
 		if (ok && listen_on(l, &e))
 			continue; /* stopped */
-		note_failure(l, &e);
+		log_failure(l, &e);
 		db_disconnect(l->db);
-		retry_again(
-			&l->connecting, ERROR_CONNECTION, clock_now(), erand48(l->jitter), &delay);
-		queue_wait_closed(l->queue, instant_after(clock_now(), delay));
+		wait_to_retry(l);
 	}
 	return NULL;
 }

@@ -23,7 +23,7 @@ struct pauses {
 	struct pause *current; /* of each model, as last read */
 	bool is_known;
 	bool is_due;
-	bool is_failing; /* which was logged … */
+	bool is_failing;        /* which was logged … */
 	struct instant failing; /* … then */
 	struct instant next;
 	uint64_t begun, applied; /* looks, as sequence numbers */

@@ -240,19 +240,52 @@ END_TEST
 
 START_TEST(one_worker_makes_room)
 {
+	eventfd_t count;
+	int fd = eventfd(0, EFD_NONBLOCK);
 	begin(2);
+	health_rouse(world.health, fd);
 	connect_one();
-	health_want_room(world.health);
+	ck_assert(!health_want_room(world.health));
 	ck_assert(!health_yield(world.health)); /* the only one does not */
 	connect_one();
 	ck_assert(!health_yield(world.health));
-	health_want_room(world.health);
+	ck_assert(!health_want_room(world.health));
 	ck_assert(health_yield(world.health));
 	ck_assert(!health_yield(world.health));
 	ck_assert(!health_try(world.health));
-	pass(1);
+	ck_assert_int_eq(eventfd_read(fd, &count), -1);
+	health_lost(world.health);
+	ck_assert_int_eq(eventfd_read(fd, &count), 0); /* now it can connect */
+	close(fd);
+	pass(0.9);
+	ck_assert(health_want_room(world.health));
+	pass(0.1);
+	ck_assert(!health_want_room(world.health));
 	ck_assert(health_try(world.health));
 	ck_assert(health_has_worker(world.health));
+	health_free(world.health);
+}
+END_TEST
+
+/* Only the seconds that it had count, however often it asks. */
+START_TEST(room_is_made_five_times)
+{
+	begin(2);
+	connect_one();
+	connect_one();
+	for (unsigned i = 0; i < 5; i++) {
+		health_want_room(world.health);
+		health_want_room(world.health);
+		ck_assert(health_yield(world.health));
+		pass(1);
+	}
+	health_want_room(world.health);
+	ck_assert(!health_yield(world.health));
+	health_listens(world.health);
+	health_want_room(world.health);
+	ck_assert(health_yield(world.health));
+	health_listens(world.health);
+	ck_assert(health_try(world.health));
 	health_free(world.health);
 }
 END_TEST
@@ -270,6 +303,7 @@ int main(void)
 		{ nobody_answers_any_more, 1, 0 },
 		{ the_listener_hears_that_no_worker_is_connected, 1, 0 },
 		{ one_worker_makes_room, 1, 0 },
+		{ room_is_made_five_times, 1, 0 },
 	};
 	return suite_run("health", tests, COUNT(tests));
 }
