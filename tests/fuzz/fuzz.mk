@@ -6,7 +6,6 @@ FUZZERS      := message config command_line conninfo token utf8
 fuzz_message_SOURCES      := src/model/*.c src/config/topic_template.c \
 	src/postgres/types.c src/base/*.c
 fuzz_config_SOURCES       := src/config/*.c src/base/*.c
-fuzz_config_OPTIONS       := -detect_leaks=0 -seed_inputs=$(CURDIR)/signalbus.conf.example
 fuzz_command_line_SOURCES := src/cli/main.c src/cli/options.c \
 	$(filter-out src/base/stop.c,$(wildcard src/base/*.c))
 fuzz_conninfo_SOURCES     := src/postgres/*.c src/base/*.c
@@ -22,11 +21,6 @@ $(FUZZ_BINARIES): $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard src/*/*.[
 		$(shell pkg-config --cflags libcjson libconfig libpq) $< \
 		$(fuzz_$*_SOURCES) $(shell pkg-config --libs libcjson libconfig libpq) -o $@
 
-# The parsers' output is discarded.
-fuzz_run = (mkdir -p $(BUILD)/fuzz/$1/corpus && cd $(BUILD)/fuzz/$1 && ../fuzz_$1 -close_fd_mask=3 \
-	-max_total_time=$(FUZZ_SECONDS) -max_len=8192 -timeout=10 -verbosity=0 -print_final_stats=1 \
-	-dict=$(CURDIR)/tests/fuzz/$1.dict $(fuzz_$1_OPTIONS) corpus $(CURDIR)/tests/fuzz/corpus/$1)
-
 fuzz: deps-fuzz ## fuzz what reads text from outside with libFuzzer, FUZZ_SECONDS (60) each
 	@$(MAKE) --no-print-directory $(FUZZ_BINARIES)
-	@set -e; $(foreach fuzzer,$(FUZZERS),echo == $(fuzzer); $(call fuzz_run,$(fuzzer));)
+	@tests/fuzz/run $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZERS)
