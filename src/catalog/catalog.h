@@ -9,6 +9,7 @@
 #include "base/check_report.h"
 #include "catalog/type_facts.h"
 #include "model/model.h"
+#include "model/triggers.h"
 #include "postgres/db.h"
 
 /* The answer to a statement with one parameter; NULL with e.  Blocks until deadline. */
@@ -37,13 +38,13 @@ char *catalog_find_signal_tables(
 	struct db *db, const struct config *config, struct instant deadline, struct error *e);
 
 /* Whoever owns a table has code executed by those who insert there, by triggers.  Whether that is
- * nothing new for the owner (an oid): it is this role, or may create triggers on one of the tables
- * (an array of oids) already, as superusers may. */
+ * nothing new for the owner (an oid): it is this role, or may do so already by one of the tables
+ * (an array of oids), as superusers may. */
 #define SQL_IS_TRUSTED(owner, tables)                                                              \
 	"(EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid = " owner                          \
 	" AND (r.rolsuper OR r.rolname = CURRENT_USER))"                                           \
 	" OR EXISTS (SELECT FROM pg_catalog.unnest(" tables "::pg_catalog.oid[]) AS t (oid)"       \
-	" WHERE pg_catalog.has_table_privilege(" owner ", t.oid, 'TRIGGER')))"
+	" WHERE " TRIGGERS_ALLOWED(owner, "t.oid") "))"
 
 /* Find the dead letter table: its name, quoted for SQL and to be freed, in *name.  Returns false
  * with e if it does not exist, but sets the name by which it can be created; or if it is another

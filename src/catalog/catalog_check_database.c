@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* $1: how many connections the daemon opens. */
+/* $1: how many connections the daemon opens.  Limits and settings are those of the role that logs
+ * in, even if one of them is another role. */
 static const char database_sql[] =
 	"SELECT f.is_problem, f.line FROM pg_catalog.pg_roles r JOIN pg_catalog.pg_database d"
 	" ON d.datname = pg_catalog.current_database() CROSS JOIN LATERAL (VALUES"
@@ -55,7 +56,7 @@ static const char database_sql[] =
 	" = %L, so each commit waits until it is cancelled; start them, or ALTER ROLE %I SET"
 	" synchronous_commit = local',"
 	"  pg_catalog.current_setting('synchronous_standby_names'), r.rolname)))"
-	" AS f (is_problem, is_so, line) WHERE r.rolname = CURRENT_USER AND f.is_so";
+	" AS f (is_problem, is_so, line) WHERE r.rolname = SESSION_USER AND f.is_so";
 
 /* Of delivery = "exactly-once".  $1: how many senders the daemon has; $2: how the names of the
  * instance's prepared transactions begin. */

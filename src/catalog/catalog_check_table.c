@@ -171,17 +171,19 @@ bool check_shared_rows(struct examination *x, struct error *e)
 	return true;
 }
 
-/* Whoever owns the table decides, by its triggers, what the role that deletes signals executes. */
+/* Whoever owns the table decides, by its triggers, what the role that deletes signals executes, and
+ * the role that logged in (SET ROLE NONE). */
 bool check_owner(struct examination *x, struct error *e)
 {
 	static const char sql[] =
 		"SELECT pg_catalog.format('table %s: its owner %s can execute any code as role %I,"
 		" by a trigger, and that role owns %s%s; connect as a role that owns nothing else',"
-		" c.oid::pg_catalog.regclass, c.relowner::pg_catalog.regrole, CURRENT_USER,"
+		" c.oid::pg_catalog.regclass, c.relowner::pg_catalog.regrole, r.rolname,"
 		" own.name, CASE WHEN own.owner <> r.oid THEN pg_catalog.format("
 		"', as a member of %s', own.owner::pg_catalog.regrole) END)"
 		" FROM pg_catalog.pg_class c"
-		" JOIN pg_catalog.pg_roles r ON r.rolname = CURRENT_USER CROSS JOIN LATERAL ("
+		" JOIN pg_catalog.pg_roles r ON r.rolname IN (CURRENT_USER, SESSION_USER)"
+		" CROSS JOIN LATERAL ("
 		"SELECT o.oid::pg_catalog.regclass::pg_catalog.text AS name, o.relowner AS owner"
 		" FROM pg_catalog.pg_class o JOIN pg_catalog.pg_roles w ON w.oid = o.relowner"
 		" WHERE NOT w.rolsuper AND pg_catalog.pg_has_role(r.oid, w.oid, 'MEMBER')"
@@ -189,7 +191,8 @@ bool check_owner(struct examination *x, struct error *e)
 		" AND o.relkind IN ('r', 'p', 'v', 'm', 'f') AND o.relname <> 'signalbus_paused'"
 		" AND NOT " SQL_IS_SIGNAL_TABLE(
 			"o.oid") " ORDER BY o.relowner <> r.oid, name LIMIT 1) AS own"
-				 " WHERE c.oid = $1::pg_catalog.oid AND NOT r.rolsuper";
+				 " WHERE c.oid = $1::pg_catalog.oid AND NOT r.rolsuper"
+				 " ORDER BY r.rolname <> CURRENT_USER LIMIT 1";
 	return check_warn(x, sql, catalog_signal_tables(x->config), e);
 }
 

@@ -5,7 +5,7 @@
 #define TABLE "signalbus_paused"
 
 /* Others may create tables in the schema of a signal table, and have triggers and policies execute
- * code as whoever uses them.  Who may create triggers on the signal table can do so already. */
+ * code as whoever uses them.  Who can do so already by the signal table may. */
 static const char sql[] =
 	"SELECT f.name, f.paused IS NOT NULL, CASE"
 	" WHEN NOT f.is_trusted THEN pg_catalog.format('table %s belongs to user %s, who may not"
@@ -28,12 +28,16 @@ static const char sql[] =
 	"GRANT INSERT, UPDATE ON %2$s TO %1$I', CURRENT_USER, f.name) END FROM ("
 	"SELECT n.oid AS schema, pg_catalog.format('%I." TABLE "', n.nspname) AS name,"
 	" p.oid AS paused, pg_catalog.bool_or(r.oid = p.relowner"
-	" OR pg_catalog.has_table_privilege(p.relowner, c.oid, 'TRIGGER')) AS is_trusted"
-	" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-	" JOIN pg_catalog.pg_roles r ON r.rolname = CURRENT_USER"
-	" LEFT JOIN pg_catalog.pg_class p ON p.relnamespace = n.oid AND p.relname = '" TABLE "'"
-	" WHERE c.oid = ANY ($1::pg_catalog.oid[]) GROUP BY n.oid, n.nspname, p.oid) AS f"
-	" LEFT JOIN pg_catalog.pg_class p ON p.oid = f.paused ORDER BY f.name";
+	" OR " TRIGGERS_ALLOWED("p.relowner",
+		"c.oid") ") AS is_trusted"
+			 " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = "
+			 "c.relnamespace"
+			 " JOIN pg_catalog.pg_roles r ON r.rolname = CURRENT_USER"
+			 " LEFT JOIN pg_catalog.pg_class p ON p.relnamespace = n.oid AND p.relname "
+			 "= '" TABLE "'"
+			 " WHERE c.oid = ANY ($1::pg_catalog.oid[]) GROUP BY n.oid, n.nspname, "
+			 "p.oid) AS f"
+			 " LEFT JOIN pg_catalog.pg_class p ON p.oid = f.paused ORDER BY f.name";
 
 struct rows *catalog_pause_tables(
 	struct db *db, const char *oids, const char *use, struct instant deadline, struct error *e)

@@ -65,17 +65,22 @@ static const char define_sql[] =
 	"    AND NOT r.rolsuper AND r.rolname OPERATOR(pg_catalog.<>) CURRENT_USER\n"
 	"    AND NOT EXISTS (SELECT FROM pg_catalog.unnest(pg_catalog.current_setting("
 	"'signalbus.tables')::pg_catalog.text[]) AS s (name)\n"
-	"      WHERE pg_catalog.has_table_privilege(r.oid, pg_catalog.to_regclass(s.name),"
-	" 'TRIGGER'));\n"
-	"  IF wrong IS NOT NULL THEN\n"
-	"    RAISE EXCEPTION '%%', wrong;\n"
-	"  END IF;\n"
-	"END $$;\n"
-	"GRANT SELECT, INSERT, DELETE ON TABLE %s TO %I;\n"
-	"$f$, $1::pg_catalog.text, COALESCE((SELECT pg_catalog.array_agg(pg_catalog.format("
-	"'%I.%I', n.nspname, c.relname)) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
-	" ON n.oid = c.relnamespace WHERE c.oid = ANY ($2::pg_catalog.oid[])), '{}'), $1,"
-	" CURRENT_USER)";
+	"      WHERE " TRIGGERS_ALLOWED("r.oid",
+		"pg_catalog.to_regclass(s.name)") ");\n"
+						  "  IF wrong IS NOT NULL THEN\n"
+						  "    RAISE EXCEPTION '%%', wrong;\n"
+						  "  END IF;\n"
+						  "END $$;\n"
+						  "GRANT SELECT, INSERT, DELETE ON TABLE %s TO "
+						  "%I;\n"
+						  "$f$, $1::pg_catalog.text, COALESCE((SELECT "
+						  "pg_catalog.array_agg(pg_catalog.format("
+						  "'%I.%I', n.nspname, c.relname)) FROM "
+						  "pg_catalog.pg_class c JOIN "
+						  "pg_catalog.pg_namespace n"
+						  " ON n.oid = c.relnamespace WHERE c.oid = ANY "
+						  "($2::pg_catalog.oid[])), '{}'), $1,"
+						  " CURRENT_USER)";
 
 /* The statements after its definition, to be freed; NULL with e. */
 static char *grants(struct store *s, const char *name, struct error *e)

@@ -213,11 +213,41 @@ def test_roles_that_may_too_much(signalbus, schema, make_topic, check, role, pos
     assert run.stdout == ("warning: database: role postgres is a superuser, so owners of signal tables can "
                           "execute any code, by triggers; connect as a role that may only SELECT, UPDATE "
                           "and DELETE in the signal tables\n")
+    # The triggers of t could execute SET ROLE NONE.
+    signalbus.database += " options='-c role=bus'"
+    signalbus.configure(model("A", table, topic), notify_channel="")
+    superuser = ("role postgres (to which SET ROLE NONE returns) is a superuser, so owners of signal tables "
+                 "can execute any code")
+    assert signalbus("check").expect(0).stdout.startswith(f"warning: database: {superuser}")
     daemon = signalbus.start("run")
     daemon.wait_log("the broker answers")
     daemon.wait_log("database: connected")
-    log = daemon.stop().expect(0).stderr
-    assert log.count("role postgres is a superuser, so owners of signal tables can execute any code") == 1
+    assert daemon.stop().expect(0).stderr.count(superuser) == 1
+
+
+def test_a_role_that_logs_in_to_be_another_one(signalbus, schema, make_topic, check, role, postgres):
+    """Whoever owns the table can use its powers and its tables by SET ROLE NONE; its limits apply."""
+    login, owner = f'"{schema} login"', f'"{schema} owner"'
+    table = schema.make_signals("t")
+    schema.execute(f"CREATE ROLE {owner}; ALTER TABLE t OWNER TO {owner}; "
+                   f"CREATE ROLE {login} LOGIN BYPASSRLS CONNECTION LIMIT 2; GRANT {role} TO {login}; "
+                   f"ALTER ROLE {login} SET role = {role}; GRANT SELECT, DELETE, UPDATE ON t TO {role}; "
+                   f"CREATE TABLE treasure (); ALTER TABLE treasure OWNER TO {login}")
+    signalbus.database = postgres.conninfo(user=f"{schema} login")
+    signalbus.configure(model("A", table, make_topic()), notify_channel="")
+    try:
+        limit, power, owns = check()
+        assert f"any code as role {login}, by a trigger, and that role owns {schema}.treasure;" in owns
+        assert limit.startswith(f"warning: database: role {login} has CONNECTION LIMIT 2, ")
+        assert power == (f"warning: database: role {login} (to which SET ROLE NONE returns) has BYPASSRLS, "
+                         f"which owners of signal tables can use, by triggers; ALTER ROLE {login} "
+                         "NOBYPASSRLS")
+        for line in limit, power:
+            schema.execute(line.rsplit("; ")[-1])
+        schema.execute("DROP TABLE treasure")
+        assert check() == []
+    finally:
+        schema.execute(f"DROP OWNED BY {owner}, {login} CASCADE; DROP ROLE {owner}, {login}")
 
 
 def test_powers_that_sending_does_not_need(signalbus, schema, make_topic, check, role):

@@ -160,7 +160,17 @@ def test_names_of_pause_and_resume(signalbus, schema, models):
         ("A", False), ("B", True)]
 
 
-def test_the_table_without_the_privilege_to_create_it(signalbus, schema, models, role):
+@pytest.fixture
+def schema_owner(schema):
+    """A role that owns the schema of the signal tables, but not them."""
+    name = f'"{schema} owner"'
+    schema.execute(f"CREATE ROLE {name}; ALTER SCHEMA {schema} OWNER TO {name}")
+    yield name
+    schema.execute(f"ALTER SCHEMA {schema} OWNER TO postgres; DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+def test_the_table_without_the_privilege_to_create_it(signalbus, schema, models, role, check,
+                                                      schema_owner):
     """One line has the statements for somebody who may; then everybody may read it."""
     for name in "ab":
         schema.execute(f"GRANT SELECT, UPDATE, DELETE ON {name} TO {role}")
@@ -169,8 +179,9 @@ def test_the_table_without_the_privilege_to_create_it(signalbus, schema, models,
     line, = signalbus("pause", "A").expect(1).stderr.splitlines()
     reason, statements = line.split("; execute as the owner of its schema: ")
     assert reason.endswith(f'model "A": user {role} may not create table {schema}.signalbus_paused')
-    schema.execute(statements)
+    schema.execute(f"SET ROLE {schema_owner}; {statements}; RESET ROLE")
     signalbus("pause", "A").expect(0)
+    assert check(about="paused") == []
     schema.execute(f"REVOKE UPDATE ON signalbus_paused FROM {role}")
     schema.insert_signals("a", 1)
     assert "is left out" in signalbus("flushmany").expect(0).stderr
