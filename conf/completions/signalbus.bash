@@ -5,7 +5,7 @@
 # Fills the caller's variables from the help of a command, or of signalbus: arguments, the name of
 # the argument of each option; commands; and takes_models.
 _signalbus_read_help() {
-	local line
+	local line usage='^(usage:.*| +(\[.*)?)[ []NAME($|[]|].*\.\.\.$)'
 	arguments=() commands=() takes_models=''
 	while IFS= read -r line; do
 		if [[ $line =~ ^\ +((-[a-zA-Z]),\ )?(--[a-z-]+)(\ ([A-Z]+))?\  ]]; then
@@ -13,7 +13,7 @@ _signalbus_read_help() {
 			[[ -z ${BASH_REMATCH[2]} ]] || arguments[${BASH_REMATCH[2]}]=${BASH_REMATCH[5]}
 		elif [[ $line =~ ^\ \ ([a-z][a-z-]*)(\ |$) ]]; then
 			commands+=("${BASH_REMATCH[1]}")
-		elif [[ $line == usage:*[\ \[]NAME || $line == usage:*[\ \[]NAME[]\|]*... ]]; then
+		elif [[ $line =~ $usage ]]; then
 			takes_models=yes
 		fi
 	done < <("$program" "$@" --help 2>/dev/null </dev/null)

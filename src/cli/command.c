@@ -16,6 +16,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define LINE_COLUMNS 80
+
 static enum log_level level_of(
 	const struct command_line *line, const struct config *config, enum log_level level)
 {
@@ -185,6 +187,35 @@ int command_refuse(const struct config *config, const char *setting, const char 
 	log_problem(problems.lines[0]);
 	problems_free(&problems);
 	return EXIT_WRONG_CONFIG;
+}
+
+/* Up to the next space that is not in brackets. */
+static size_t word_length(const char *text)
+{
+	size_t length = 0;
+	for (int depth = 0; text[length] != '\0' && (depth > 0 || text[length] != ' '); length++)
+		depth += (text[length] == '[') - (text[length] == ']');
+	return length;
+}
+
+void command_print_wrapped(const char *text, size_t first, size_t rest)
+{
+	size_t column = first;
+	printf("%*s", (int)first, "");
+	for (bool is_start = true; text[0] != '\0'; is_start = false) {
+		size_t length = word_length(text);
+		if (!is_start && column + 1 + length > LINE_COLUMNS) {
+			printf("\n%*s", (int)rest, "");
+			column = rest;
+		} else if (!is_start) {
+			putchar(' ');
+			column++;
+		}
+		printf("%.*s", (int)length, text);
+		column += length;
+		text += length + (text[length] == ' ');
+	}
+	putchar('\n');
 }
 
 int command_finish_output(void)

@@ -84,6 +84,10 @@ int command_refuse(const struct config *config, const char *setting, const char 
 /* Print the versions of signalbus and of the libraries.  Returns the exit status.  (version.c) */
 int command_print_version(void);
 
+/* Print text, broken into lines of at most 80 columns, the first one indented by first, the others
+ * by rest.  What is in brackets stays together, as in a synopsis. */
+void command_print_wrapped(const char *text, size_t first, size_t rest);
+
 /* Flush standard output.  Returns the exit status, which reflects whether all of it was written. */
 int command_finish_output(void);
 

@@ -37,21 +37,21 @@ static const struct {
 	{ "run", cmd_run, "", NO_NAMES, "",
 		"send signals as soon as they are committed, until stopped",
 		"Polls each table. Triggers wake it at commit; \"signalbus triggers\" prints "
-		"them.\n"
+		"them. "
 		"Waits while the database or the broker is unavailable. SIGHUP reloads the "
 		"configuration.",
 		" start daemon serve " },
 	{ "flush", cmd_flush, "wre", NAMES, "[-w SECONDS] [-r SECONDS] [-e NAME]... [NAME]...",
 		"note pending signals, wait, send those that remain",
 		"Notes which signals are pending, waits for concurrent senders, then sends those "
-		"that are\n"
+		"that are "
 		"still there. Ignores order_by. Skips models that another process is sending in "
 		"order.",
 		" send once " },
 	{ "flushmany", cmd_flushmany, "rje", NAMES, "[-r SECONDS] [-j N] [-e NAME]... [NAME]...",
 		"send a possibly huge backlog, in no particular order",
 		"Any number of processes may run it at once. Ignores order_by. Skips models that "
-		"another\n"
+		"another "
 		"process is sending in order.",
 		" drain " },
 	{ "flushordered", cmd_flushordered, "re", NAMES, "[-r SECONDS] [-e NAME]... [NAME]...",
@@ -69,7 +69,7 @@ static const struct {
 		"[--config-only] [--deny-warnings] [--json] [-e NAME]... [NAME]...",
 		"check tables, privileges, topics and servers",
 		"Prints one line per problem, with its remedy. Sends and changes nothing. The exit "
-		"status is 1\n"
+		"status is 1 "
 		"if there are problems.",
 		" validate verify test doctor " },
 	{ "schema", cmd_schema, "", REAL_NAMES, "NAME",
@@ -89,17 +89,17 @@ static const struct {
 		"reason.",
 		" dlq deadletters rejected " },
 	{ "pause", cmd_pause, "", NAMES, "[NAME]...", "stop sending models, until they are resumed",
-		"Stops the daemons of this instance, at once and also after a restart: the "
-		"database has it. The flush\n"
-		"commands send a paused model only if it is named.",
+		"The daemons of this instance stop sending these models at once. The database "
+		"stores this, so it survives a restart. Without NAMEs, pauses all models. The "
+		"flush commands send a paused model only if it is named.",
 		" hold suspend disable " },
 	{ "resume", cmd_resume, "", NAMES, "[NAME]...", "let paused models be sent again",
-		"Without NAMEs, all of the configuration.", " unpause continue enable " },
+		"Without NAMEs, resumes all models.", " unpause continue enable " },
 	{ "recover", cmd_recover, "", NO_NAMES, "",
-		"commit or roll back what senders that are gone left prepared",
-		"For delivery = \"exactly-once\"; the daemon does it by itself. Prints how many "
-		"transactions\n"
-		"were prepared, and how many are left.",
+		"decide prepared transactions whose sender is gone",
+		"For delivery = \"exactly-once\": commits those whose messages are committed in "
+		"Kafka, and rolls back the others. The daemon does this by itself. Prints how many "
+		"there were, and how many are left.",
 		" resolve " },
 };
 
@@ -109,10 +109,12 @@ static int print_help(void)
 {
 	printf("usage: signalbus [-c FILE] [-v|-q] COMMAND [OPTION]... [NAME]...\n\n"
 	       "Moves signals, rows of PostgreSQL tables, to Apache Kafka.\n\nCommands:\n");
-	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		printf("  %s%s%s\n      %s\n", commands[i].name,
-			commands[i].synopsis[0] != '\0' ? " " : "", commands[i].synopsis,
-			commands[i].help);
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		char *synopsis = text_format("%s %s", commands[i].name, commands[i].synopsis);
+		command_print_wrapped(synopsis, 2, 10);
+		free(synopsis);
+		command_print_wrapped(commands[i].help, 6, 6);
+	}
 	printf("\nOptions:\n");
 	options_print_help(NULL);
 	printf("\nExit status: 0 done, 1 failed, 2 wrong command line, 75 try later,\n"
@@ -123,10 +125,13 @@ static int print_help(void)
 
 static int print_command_help(size_t i)
 {
-	printf("usage: signalbus [-c FILE] [-v|-q] %s%s%s\n\n%c%s.\n\n%s\n\nOptions:\n",
-		commands[i].name, commands[i].synopsis[0] != '\0' ? " " : "", commands[i].synopsis,
-		toupper((unsigned char)commands[i].help[0]), commands[i].help + 1,
-		commands[i].about);
+	char *usage = text_format(
+		"usage: signalbus [-c FILE] [-v|-q] %s %s", commands[i].name, commands[i].synopsis);
+	command_print_wrapped(usage, 0, strlen("usage: signalbus "));
+	free(usage);
+	printf("\n%c%s.\n\n", toupper((unsigned char)commands[i].help[0]), commands[i].help + 1);
+	command_print_wrapped(commands[i].about, 0, 0);
+	printf("\nOptions:\n");
 	options_print_help(commands[i].options);
 	printf("\nSee signalbus(1).\n");
 	return command_finish_output();

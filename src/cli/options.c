@@ -33,8 +33,7 @@ static const struct {
 	const char *argument; /* NULL: takes none; in brackets: optional */
 	const char *help;
 } options[] = {
-	{ 'c', true, true, "config", "FILE",
-		"configuration (default: $SIGNALBUS_CONFIG, else " DEFAULT_CONFIG_FILE ")" },
+	{ 'c', true, true, "config", "FILE", "configuration file" },
 	{ 'v', true, true, "verbose", NULL, "log more; twice: debug" },
 	{ 'q', true, true, "quiet", NULL, "log errors only" },
 	{ 'h', true, true, "help", NULL, "print this help, or the help of COMMAND" },
@@ -50,7 +49,7 @@ static const struct {
 	{ 'N', false, false, "deny-warnings", NULL, "check: exit with status 1 also for warnings" },
 	{ 'D', false, false, "drop", NULL, "triggers: print the SQL that removes them" },
 	{ 'F', false, false, "config-only", NULL,
-		"check: check the configuration file only, without its secrets" },
+		"check: check the file only, without its secrets" },
 	{ 'Q', false, false, "requeue", NULL, "dead-letters: return dead letters to their tables" },
 	{ 'X', false, false, "discard", NULL, "dead-letters: delete them" },
 	{ 'A', false, false, "all", NULL, "dead-letters: discard those of all models" },
@@ -350,4 +349,8 @@ void options_print_help(const char *letters)
 		else
 			printf("      %-18s %s\n", name, help);
 	}
+	putchar('\n');
+	command_print_wrapped("By default, the configuration file is $SIGNALBUS_CONFIG, or "
+			      "else " DEFAULT_CONFIG_FILE ".",
+		0, 0);
 }

@@ -61,7 +61,18 @@ def test_help_of_a_command(signalbus, command, has, lacks):
     run = signalbus.bare(command, "--help").expect(0)
     assert run.stdout.startswith(f"usage: signalbus [-c FILE] [-v|-q] {command}")
     assert has in run.stdout and "--config FILE" in run.stdout and lacks not in run.stdout
-    assert all(line == line.rstrip() for line in run.stdout.splitlines())
+
+
+def test_help_fits_a_terminal(signalbus):
+    """Of signalbus and of each command."""
+    texts = [signalbus.bare("--help").expect(0).stdout]
+    commands = re.findall(r"^  ([a-z][a-z-]*)", texts[0], re.MULTILINE)
+    assert len(commands) > 10
+    texts += [signalbus.bare(command, "--help").expect(0).stdout for command in commands]
+    lines = [line for text in texts for line in text.splitlines()]
+    assert [line for line in lines if len(line) > 80 or line != line.rstrip()] == []
+    assert ("check [--config-only] [--deny-warnings] [--json] [-e NAME]... [NAME]..."
+            in " ".join(texts[1 + commands.index("check")].split()))
 
 
 @pytest.mark.parametrize("arguments", [
