@@ -47,6 +47,7 @@ test_cmd_run_DOUBLES  := clock_now
 test_credentials_DOUBLES := clock_now
 test_deferral_DOUBLES := clock_now
 test_recovery_DOUBLES := clock_now
+test_burst_transaction_DOUBLES := clock_now
 test_model_status_DOUBLES := clock_now
 test_run_queue_DOUBLES      := clock_now pthread_cond_timedwait pthread_cond_broadcast
 test_pauses_DOUBLES := clock_now

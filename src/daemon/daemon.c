@@ -345,7 +345,8 @@ static void serve(struct worker *w, size_t model, enum queue_reason reason)
 	status_begin(w->daemon->status, model);
 	const struct burst_result *result = &visit.result;
 	const struct model *m = store_model(w->store, model, &e);
-	bool ok = m != NULL && may_serve(w, m, &e) && run_burst(w, m, &visit, &e);
+	bool may = m != NULL && may_serve(w, m, &e);
+	bool ok = may && run_burst(w, m, &visit, &e);
 	w->used = clock_now();
 	if (m != NULL && m->dead_letter_problem != NULL &&
 		(ok ? result->put_off_for : e.kind) == ERROR_REJECTED)
@@ -355,6 +356,8 @@ static void serve(struct worker *w, size_t model, enum queue_reason reason)
 		w->daemon->metrics, model, result, ok ? result->put_off_for : e.kind, clock_now());
 	if (!ok) {
 		handle_error(w, model, start, &e);
+		if (!may)
+			burst_tend(w->burst); /* as a burst does */
 		return;
 	}
 	if (result->put_off > 0 && result->sent == 0)

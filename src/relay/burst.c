@@ -20,6 +20,7 @@ struct burst *burst_new(const struct config *config, struct store *store, struct
 	b->worker = owner.worker;
 	b->is_sole = owner.workers == 1;
 	b->runs = memory_new(config->model_count, sizeof *b->runs);
+	b->transaction.own = recovery_new(config->instance);
 	b->transaction.is_used = config->delivery == DELIVERY_EXACTLY_ONCE;
 	if (b->transaction.is_used)
 		b->transaction.lane = broker_lane_transactional(broker, owner.worker);
@@ -34,6 +35,7 @@ void burst_free(struct burst *b)
 	ledger_free(&b->ledger);
 	ledger_free(&b->attempt);
 	free(b->runs);
+	recovery_free(b->transaction.own);
 	free(b);
 }
 

@@ -93,8 +93,9 @@ bool burst_run(struct burst *b, const struct burst_order *order, struct burst_re
  * or the broker is unavailable.  burst_run() does so now and then. */
 bool burst_recover(struct burst *b, struct error *e);
 
-/* The same for a worker that has no burst to run, if it is due; with another delivery, too, because
- * an earlier configuration may have left something. */
+/* The same for a worker that has no burst to run, if it is due, and what the worker itself has
+ * prepared; with another delivery, too, because an earlier configuration may have left something.
+ */
 void burst_tend(struct burst *b);
 
 /* Whether the broker admits a sender, in a free slot, and lets it store numbers for these topics:

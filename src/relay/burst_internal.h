@@ -15,6 +15,7 @@ struct transaction {
 	struct lane *lane;    /* the worker's */
 	unsigned slot;        /* of the session, if it has one */
 	bool is_unresolved;   /* fence, and decide what is prepared, before the next burst */
+	struct recovery *own; /* when to do that without one */
 	int64_t number;       /* of the current burst */
 	char topic[256];      /* that the number is stored for */
 	bool is_whole;        /* all messages that count are stored in the open transaction … */

@@ -232,7 +232,7 @@ static bool recover_slot(struct burst *b, unsigned slot, struct error *e)
 	struct error ignored;
 	bool got;
 	if (store_has_slot(b->store) && slot == b->transaction.slot)
-		return true; /* transaction_ready() does that */
+		return true; /* settle_slot() does that */
 	if (!store_borrow_slot(b->store, slot, &got, e))
 		return false;
 	if (!got)
@@ -322,7 +322,7 @@ static bool look(struct burst *b, struct error *e)
 
 /* With another delivery: what an earlier configuration left prepared keeps its signals locked, and
  * claims skip those.  Nothing else depends on it. */
-void burst_tend(struct burst *b)
+static void look_by_the_way(struct burst *b)
 {
 	struct error e;
 	if (look(b, &e))
@@ -361,11 +361,33 @@ static bool settle_slot(struct burst *b, struct error *e)
 	return true;
 }
 
+/* Nobody else can resolve what is prepared for the slot of a living session. */
+static void tend_slot(struct burst *b)
+{
+	struct transaction *t = &b->transaction;
+	struct error e;
+	if (!t->is_used || !store_has_slot(b->store))
+		return;
+	recovery_begin(t->own);
+	bool is_known = !t->is_unresolved || recovery_waits(t->own, t->slot) || settle_slot(b, &e);
+	if (!is_known && store_connected(b->store) && broker_is_up(b->broker)) {
+		recovery_fail(t->own, t->slot, &e);
+		is_known = true;
+	}
+	recovery_end(t->own, is_known, 0);
+}
+
+void burst_tend(struct burst *b)
+{
+	look_by_the_way(b);
+	tend_slot(b);
+}
+
 bool transaction_ready(struct burst *b, struct error *e)
 {
 	struct transaction *t = &b->transaction;
 	if (!t->is_used) {
-		burst_tend(b);
+		look_by_the_way(b);
 		return true;
 	}
 	if (!take_slot(b, e) || !look(b, e) || !settle_slot(b, e))

@@ -260,6 +260,27 @@ def test_a_daemon_that_has_nothing_to_send_resolves_too(
     assert schema.count("t") == (0 if is_stored else 10)
 
 
+def test_a_burst_of_a_paused_model_is_decided_too(
+        once, signalbus, schema, make_topic, way_to_broker):
+    """The broker is unavailable while it is in doubt, and the worker has no other burst to run."""
+    once(model("A", schema.make_signals("t"), make_topic(), burst_count=10), workers=1, timeout=2)
+    schema.execute(f"GRANT CREATE ON SCHEMA {schema} TO bus")
+    schema.execute(signalbus("triggers").expect(0).stdout)
+    run = signalbus.start("run")
+    run.wait_log("started")
+    way_to_broker.hold(END_TXN, REQUEST)
+    schema.insert_signals("t", 10)
+    assert way_to_broker.sprung.wait(20)
+    way_to_broker.swallow()
+    run.wait_log("not known yet")
+    signalbus("pause", "A").expect(0)
+    run.wait_log('model "A": paused by')
+    way_to_broker.restore()
+    schema.wait_until(lambda: not prepared(schema, signalbus.instance), 20, "resolved")
+    assert "this sender had prepared a transaction" in run.log()
+    assert schema.count("t") == 10
+
+
 def test_what_another_role_has_prepared(
         once, signalbus, schema, make_topic, consume, leave_prepared, request):
     """It stays as it is, and so does its number, until that role resolves it."""

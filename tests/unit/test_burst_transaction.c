@@ -1,6 +1,14 @@
 #include "burst_world.h"
 #include "log_doubles.h"
 
+static int64_t now_ns = INT64_C(1000000000000);
+
+struct instant scripted_clock_now(void);
+struct instant scripted_clock_now(void)
+{
+	return (struct instant){ now_ns };
+}
+
 static void begin_once(size_t rows)
 {
 	memset(&once, 0, sizeof once);
@@ -100,6 +108,42 @@ START_TEST(without_an_answer_it_stays_prepared_until_there_is_one)
 		"warning: exactly-once: this sender had prepared a transaction that it could not "
 		"end at once, in slot 7 of instance \"it\": its messages are stored, so it is "
 		"committed\n");
+	end_once();
+}
+END_TEST
+
+/* After these seconds. */
+static void check_tending(double seconds, const char *expected)
+{
+	now_ns += (int64_t)(seconds * 1e9);
+	text_free(&once.calls);
+	burst_tend(world.burst);
+	check_calls(expected);
+}
+
+START_TEST(without_another_burst_it_is_decided_too)
+{
+	begin_once(3);
+	ck_assert(run_once());
+	once.commit_is_in_doubt = once.read_fails = true;
+	ck_assert(!run_once());
+	check_tending(1, "fence read");
+	check_tending(1, ""); /* it waits, which takes ever longer */
+	check_tending(4, "fence read");
+	check_tending(9, "");
+	once.broker_is_away = true;
+	check_tending(1, "fence read");
+	once.read_fails = once.broker_is_away = false;
+	check_tending(0, "fence read read COMMIT");
+	check_tending(0, "");
+	check_logged(
+		"warning: exactly-once: slot 7 of instance \"it\" cannot be resolved, and the "
+		"signals that are prepared in it stay locked: no answer to the read\n"
+		"warning: exactly-once: this sender had prepared a transaction that it could "
+		"not end at once, in slot 7 of instance \"it\": its messages are stored, so it "
+		"is committed\n"
+		"warning: exactly-once: slot 7 of instance \"it\" can be resolved again, after "
+		"15 s\n");
 	end_once();
 }
 END_TEST
@@ -361,6 +405,7 @@ int main(void)
 		{ a_burst_is_prepared_then_committed_in_kafka_and_then_here, 1, 0 },
 		{ after_doubt_it_fences_reads_and_then_decides, COUNT(doubts), 0 },
 		{ without_an_answer_it_stays_prepared_until_there_is_one, 1, 0 },
+		{ without_another_burst_it_is_decided_too, 1, 0 },
 		{ a_number_that_cannot_be_stored_fails_the_burst, 1, 0 },
 		{ what_no_standby_has_is_not_committed_in_kafka, 1, 0 },
 		{ a_claim_that_fails_midway_leaves_nothing_open, 1, 0 },
