@@ -9,7 +9,8 @@
 #define NOBODY UINT32_MAX
 
 /* Models that are polled together: at least this many, which are due within this part of the poll
- * interval.  With 1,000 models this takes a tenth of the CPU of 1,000 claims. */
+ * interval, or a longer one if these are too few.  With 1,000 models this takes a tenth of the CPU
+ * of 1,000 claims. */
 #define TOGETHER_MIN 8
 #define SOON         0.25
 
@@ -202,15 +203,28 @@ static bool is_quiet(
 	       (!m->ordered || m->holder == worker) && !instant_before(then, time_of(m));
 }
 
+/* Add quiet models that are due until then to the first one.  Returns how many there are. */
+static size_t gather(
+	const struct run_queue *q, unsigned worker, struct instant then, size_t *models)
+{
+	size_t count = 1;
+	for (size_t i = 0; i < q->count && count < QUEUE_TOGETHER; i++)
+		if (is_quiet(q, &q->entries[i], worker, then))
+			models[count++] = i;
+	return count;
+}
+
 size_t queue_take_quiet(struct run_queue *q, unsigned worker, size_t model, size_t *models)
 {
 	size_t count = 0;
-	struct instant now = clock_now(), soon = instant_after(now, SOON * q->poll_interval);
-	models[count++] = model;
+	struct instant now = clock_now();
+	models[0] = model;
 	pthread_mutex_lock(&q->lock);
-	for (size_t i = 0; q->entries[model].quiet && i < q->count && count < QUEUE_TOGETHER; i++)
-		if (is_quiet(q, &q->entries[i], worker, soon))
-			models[count++] = i;
+	/* Models whose times are spread over the interval come together: from then on, they are due
+	 * at the same time. */
+	for (double part = SOON; q->entries[model].quiet && count < TOGETHER_MIN && part <= 1;
+		part *= 2)
+		count = gather(q, worker, instant_after(now, part * q->poll_interval), models);
 	if (count < TOGETHER_MIN)
 		count = 0;
 	for (size_t i = 1; i < count; i++) {

@@ -612,6 +612,25 @@ START_TEST(quiet_ones_are_looked_at_together)
 }
 END_TEST
 
+/* However their times are spread over the poll interval: then they are due at the same time. */
+START_TEST(quiet_ones_come_together)
+{
+	size_t models[QUEUE_TOGETHER];
+	world.now = at(0);
+	world.queue = queue_new(MANY, WORKERS, POLL_S);
+	for (size_t i = 0; i < MANY; i++) {
+		world.now = at(POLL_S * (double)i / MANY);
+		ck_assert(queue_take(world.queue, 0, world.now, &world.model, &world.reason));
+		queue_done(world.queue, world.model, QUEUE_QUIET, 0);
+	}
+	ck_assert_uint_eq(take_together(0, models), MANY);
+	for (size_t i = 0; i < MANY; i++)
+		queue_done(world.queue, models[i], QUEUE_QUIET, 0);
+	ck_assert(!queue_take(world.queue, 0, at(1.9 * POLL_S), &world.model, &world.reason));
+	end();
+}
+END_TEST
+
 static void announce_odd(void)
 {
 	queue_announce(world.queue, ODD);
@@ -690,6 +709,7 @@ int main(void)
 {
 	const struct test tests[] = {
 		{ quiet_ones_are_looked_at_together, 2, 0 },
+		{ quiet_ones_come_together, 1, 0 },
 		{ one_that_is_not_quiet_is_served_by_itself, COUNT(oddities), 0 },
 		{ what_another_worker_holds_is_not_looked_at_together, 1, 0 },
 		{ a_few_are_served_one_by_one, 1, 0 },
