@@ -48,6 +48,7 @@ test_credentials_DOUBLES := clock_now
 test_deferral_DOUBLES := clock_now
 test_recovery_DOUBLES := clock_now
 test_burst_transaction_DOUBLES := clock_now
+test_slot_DOUBLES     := catalog_query
 test_model_status_DOUBLES := clock_now
 test_run_queue_DOUBLES      := clock_now pthread_cond_timedwait pthread_cond_broadcast
 test_pauses_DOUBLES := clock_now

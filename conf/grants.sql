@@ -10,7 +10,8 @@
 --   -v pause=on                       "signalbus pause" and "resume", with their table in each of the schemas
 --   -v statistics=on                  transactions of other users in messages and statistics (pg_read_all_stats)
 --
--- delivery = "exactly-once" needs nothing else.
+-- delivery = "exactly-once" needs nothing else, unless EXECUTE on pg_catalog.pg_control_system() was revoked from PUBLIC:
+-- then "signalbus check" prints what to grant.
 \set ON_ERROR_STOP on
 \if :{?role} \else
   \set role signalbus

@@ -31,7 +31,9 @@ bool identity_differs(const char *a, const char *b)
 	struct parts x, y;
 	if (!read_parts(a, &x) || !read_parts(b, &y))
 		return false;
-	return x.oid != y.oid || (x.system != y.system && x.system != 0 && y.system != 0);
+	if (x.system == 0 || y.system == 0)
+		return x.oid != y.oid || strcmp(x.name, y.name) != 0;
+	return x.oid != y.oid || x.system != y.system;
 }
 
 void identity_describe(const char *identity, struct text *t)

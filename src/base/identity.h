@@ -11,8 +11,9 @@
 
 #include <stdbool.h>
 
-/* Whether two identities are those of different databases, as far as it is known.  What is no
- * identity, is of any. */
+/* Whether two identities are those of different databases, as far as it is known: if a system
+ * identifier is unknown, the names tell, because first databases of all servers have the same oid.
+ * What is no identity, is of any. */
 bool identity_differs(const char *a, const char *b);
 
 /* Add the identity to t, for people. */

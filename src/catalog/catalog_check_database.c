@@ -87,7 +87,14 @@ static const char exactly_once_sql[] =
 	"  AND p.prepared < pg_catalog.now() - '5 minutes'::pg_catalog.interval),"
 	"  'database: transactions of this instance have been prepared for more than five minutes, "
 	"and"
-	" lock their signals; run \"signalbus recover\"'))"
+	" lock their signals; run \"signalbus recover\"'),"
+	" (false, EXISTS (SELECT FROM pg_catalog.pg_proc f WHERE f.proname = 'pg_control_system'"
+	"  AND f.pronamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n"
+	"   WHERE n.nspname = 'pg_catalog')"
+	"  AND NOT pg_catalog.has_function_privilege(f.oid, 'EXECUTE')),"
+	"  pg_catalog.format('database: the system identifier of the server may not be read, so a "
+	"database of another server with the same name and oid may not be recognized as another; "
+	"GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO %I', CURRENT_USER)))"
 	" AS f (is_problem, is_so, line) WHERE f.is_so";
 
 /* What has kept vacuum from removing sent signals for an hour.  The times of other users' sessions

@@ -80,7 +80,13 @@ static char *ask(struct store *s, const char *sql, const char *value, struct err
 	return answer;
 }
 
-/* Everybody may execute the function, unless that was revoked; and a managed server may lack it. */
+/* Everybody may execute the function that tells it, unless that was revoked; and a managed server
+ * may lack it. */
+static bool is_unknown_system(const struct error *e)
+{
+	return strcmp(e->sqlstate, "42501") == 0 || strcmp(e->sqlstate, "42883") == 0;
+}
+
 bool store_database(struct store *s, const char **identity, struct error *e)
 {
 	static const char system_sql[] =
@@ -91,8 +97,7 @@ bool store_database(struct store *s, const char **identity, struct error *e)
 		" pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()";
 	if (s->database == NULL) {
 		char *system = ask(s, system_sql, NULL, e);
-		if (system == NULL && !store_connected(s))
-			/* uncovered: the session is lost at just this call */
+		if (system == NULL && !is_unknown_system(e))
 			return false;
 		s->database = ask(s, database_sql, system != NULL ? system : "0", e);
 		free(system);

@@ -67,6 +67,10 @@ def test_the_second_one_disturbs_nobody(services, schema, consume, is_known):
         for part in refusal(schema, services, by=1):
             assert (completed.stdout + completed.stderr).count(part) == 1, completed
     assert second.count() == 1
+    if not is_known:
+        [line] = completed.findings("the system identifier of the server may not be read")
+        second.cursor.execute(line.rpartition("; ")[2])
+    assert second.signalbus("check").findings("system identifier of the server may") == []
     first.insert(2)
     schema.wait_until(lambda: first.count() == 0, what="sent")
     assert "fenced" not in daemon.stop().expect(0).stderr

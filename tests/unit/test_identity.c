@@ -11,6 +11,7 @@ static const struct {
 	{ "7412/16385/shop", true },
 	{ "7413/16384/shop", true },
 	{ "0/16384/shop", false }, /* not known there */
+	{ "0/16384/stock", true },
 	{ "0/16385/shop", true },
 	/* Of an older signalbus, or of other programs. */
 	{ "", false },
