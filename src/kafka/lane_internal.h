@@ -61,7 +61,8 @@ struct lane {
 	bool is_broken;
 	unsigned failed_producers;    /* consecutive ones that could not send anything … */
 	struct instant next_producer; /* … so that the next one has to wait */
-	int pause_ms;                 /* until messages are flushed again without a report */
+	double haste_s; /* age of a burst at which to hasten a producer that has stored nothing */
+	int pause_ms;   /* until messages are flushed again without a report */
 	size_t message_max_bytes, queue_max_kbytes; /* of the producer's properties */
 	struct settings_answer settings;            /* last queried */
 	/* In order, or with transactions: the batch.size of this producer, and of the next one; 0:

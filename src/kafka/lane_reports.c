@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "kafka/lane_internal.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #define PAUSE_MS     5 /* initial pause between flushes without a report, … */
 #define PAUSE_MAX_MS 40
 #define JITTER       0.5
+#define HASTE_S      0.02
 
 /* In the usual case nothing changes, so nothing is written. */
 static void note_stored(struct lane *lane, const rd_kafka_message_t *report)
@@ -22,6 +24,7 @@ static void note_stored(struct lane *lane, const rd_kafka_message_t *report)
 	if (lane->failed_producers > 0)
 		broker_forget_fatal(broker);
 	lane->failed_producers = 0;
+	lane->haste_s = INFINITY;
 }
 
 static void note_verdict(
@@ -120,6 +123,7 @@ void lane_make_producer(struct lane *lane, struct error *e)
 	lane->is_broken = false;
 	lane->too_large = 0;
 	lane->pause_ms = PAUSE_MS;
+	lane->haste_s = HASTE_S;
 	if (lane->producer == NULL && e->kind == ERROR_CONNECTION) {
 		snprintf(lane->trouble, sizeof lane->trouble, "%.511s", e->text);
 		e->kind = ERROR_BROKER;
@@ -240,6 +244,17 @@ void lane_poll(struct lane *lane)
 		lane_replace_producer(lane);
 }
 
+/* librdkafka requests the id of a new producer when it gets the list of brokers, if it is connected
+ * to one of them then, and otherwise half a second later.  From 2.10 on it never is: it closes the
+ * connection over which it gets the first list, and opens another.  So get the list again. */
+static void hasten(struct lane *lane, int wait_ms)
+{
+	if (instant_seconds(lane->begun, clock_now()) < lane->haste_s)
+		return;
+	lane->haste_s *= 2;
+	producer_ask(lane->producer, wait_ms);
+}
+
 /* librdkafka sends one batch of a partition at a time, and busy-waits while it may not send what is
  * ready (idempotence: rd_kafka_toppar_producer_serve() in rdkafka_broker.c counts messages in
  * flight instead of requests).  So a flush is short, and is repeated when a report has arrived;
@@ -250,7 +265,9 @@ void lane_flush(struct lane *lane, struct instant deadline)
 		int left_ms = instant_poll_ms(deadline, clock_now());
 		int pause_ms = lane->pause_ms;
 		lane->pause_ms = pause_ms < PAUSE_MAX_MS ? 2 * pause_ms : PAUSE_MAX_MS;
-		producer_poll(lane->producer, pause_ms < left_ms ? pause_ms : left_ms);
+		int wait_ms = pause_ms < left_ms ? pause_ms : left_ms;
+		hasten(lane, wait_ms);
+		producer_poll(lane->producer, wait_ms);
 	}
 	renew_refused(lane);
 	if (must_replace(lane))

@@ -12,15 +12,11 @@
 /* Whether a query through its producer, if it has one, is answered. */
 static bool producer_answers(struct lane *lane, char *why, size_t size)
 {
-	const struct rd_kafka_metadata *answer;
 	int wait_ms = (int)(fmin(ASK_MS / 1e3, limit_diagnosis(lane->config->timeout)) * 1000);
-	rd_kafka_resp_err_t code =
-		rd_kafka_metadata(producer_handle(lane->producer), 0, NULL, &answer, wait_ms);
+	rd_kafka_resp_err_t code = producer_ask(lane->producer, wait_ms);
 	producer_poll(lane->producer, 0); /* for errors that were reported meanwhile */
-	if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-		rd_kafka_metadata_destroy(answer);
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return true;
-	}
 	snprintf(why, size, "%s", lane->trouble[0] != '\0' ? lane->trouble : reason_of_code(code));
 	producer_free(lane->producer);
 	lane->producer = NULL;

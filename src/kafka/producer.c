@@ -413,6 +413,15 @@ enum topic_start *producer_start_of(struct producer *p, const char *name)
 	return topic != NULL ? &topic->start : NULL;
 }
 
+rd_kafka_resp_err_t producer_ask(struct producer *p, int wait_ms)
+{
+	const struct rd_kafka_metadata *answer;
+	rd_kafka_resp_err_t code = rd_kafka_metadata(p->handle, 0, NULL, &answer, wait_ms);
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+		rd_kafka_metadata_destroy(answer);
+	return code;
+}
+
 rd_kafka_resp_err_t producer_ask_topic(struct producer *p, const char *name)
 {
 	const struct rd_kafka_metadata *answer;

@@ -67,6 +67,9 @@ rd_kafka_t *producer_handle(const struct producer *p);
 /* Whether a message was handed over for a topic, or the topic was queried. */
 bool producer_has_topic(const struct producer *p, const char *name);
 
+/* Query the cluster for its brokers; waits at most wait_ms.  Returns why there is no answer. */
+rd_kafka_resp_err_t producer_ask(struct producer *p, int wait_ms);
+
 /* Query the cluster about a topic; waits half a second for the answer.  Returns what is wrong with
  * the topic, or why there is no answer. */
 rd_kafka_resp_err_t producer_ask_topic(struct producer *p, const char *name);

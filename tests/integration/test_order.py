@@ -9,13 +9,11 @@ import time
 
 import pytest
 
-from runner import LIBRARIES, ids, model
+from runner import ids, model
 from schemas import Gate
 from topics import first_appearances
 
-# Seconds from a commit to the sending of what it let go.  A new producer of librdkafka 2.10 and later
-# needs half a second for its first message (docs/versions.md).
-WITHIN = 1.5 if LIBRARIES else 0.5
+WITHIN = 0.5  # seconds from a commit to the sending of what it let go
 
 
 @pytest.fixture
