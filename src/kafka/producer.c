@@ -24,15 +24,19 @@
 static const struct {
 	const char *name, *value;
 	const char *unless; /* not if this property is set, which might contradict it */
+	int from, before;   /* only with these versions of librdkafka, 0xMMmm; or 0 */
 } presets[] = {
-	{ "acks", "all", NULL },
-	{ "enable.idempotence", "true", NULL },
+	{ .name = "acks", .value = "all" },
+	{ .name = "enable.idempotence", .value = "true" },
 	/* As in the Java client, so that a key maps to the same partition for every sender. */
-	{ "partitioner", "murmur2_random", NULL },
-	{ "client.id", "signalbus", NULL },
+	{ .name = "partitioner", .value = "murmur2_random" },
+	{ .name = "client.id", .value = "signalbus" },
 	/* A broker that becomes available again is found within a second; librdkafka's default is
 	 * ten. */
-	{ "reconnect.backoff.max.ms", "1000", "reconnect.backoff.ms" },
+	{ .name = "reconnect.backoff.max.ms", .value = "1000", .unless = "reconnect.backoff.ms" },
+	/* Before 2.10, rd_kafka_destroy() may miss that metrics are no longer pushed, and waits a
+	 * second (rd_kafka_telemetry_await_termination() in rdkafka_telemetry.c). */
+	{ .name = "enable.metrics.push", .value = "false", .from = 0x0205, .before = 0x020a },
 };
 
 static bool set_property(
@@ -132,10 +136,18 @@ static bool set_linger(rd_kafka_conf_t *conf, const struct config *config, struc
 	return set_milliseconds(conf, "linger.ms", seconds, e);
 }
 
+/* Whether librdkafka's version, 0xMMmm, is in a range; 0 is no limit. */
+static bool is_version(int from, int before)
+{
+	int version = rd_kafka_version() >> 16;
+	return version >= from && (before == 0 || version < before);
+}
+
 static bool configure(rd_kafka_conf_t *conf, const struct config *config, struct error *e)
 {
 	for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++)
-		if (!is_overruled(config, presets[i].unless) &&
+		if (is_version(presets[i].from, presets[i].before) &&
+			!is_overruled(config, presets[i].unless) &&
 			!set_property(conf, presets[i].name, presets[i].value, e))
 			/* uncovered: see set_property() */
 			return false;
