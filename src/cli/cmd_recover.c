@@ -28,7 +28,7 @@ static int recover(const struct config *config, struct broker *broker)
 	size_t before = 0, after = 0;
 	bool ok = command_connect_store(s, config, &e) && count_prepared(s, &before, &e) &&
 		  burst_recover(b, &e) && count_prepared(s, &after, &e);
-	size_t failed = recovery_count_failed(r);
+	size_t undecided = recovery_count_waiting(r);
 	burst_free(b);
 	recovery_free(r);
 	store_free(s);
@@ -37,7 +37,7 @@ static int recover(const struct config *config, struct broker *broker)
 	if (before > 0)
 		printf("%zu prepared transaction%s of instance \"%s\": %zu resolved, %zu left\n",
 			before, before == 1 ? "" : "s", config->instance, before - after, after);
-	return failed > 0 ? EXIT_FAILURE : command_finish_output();
+	return undecided > 0 ? EXIT_FAILURE : command_finish_output();
 }
 
 int cmd_recover(const struct command_line *line)

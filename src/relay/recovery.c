@@ -140,12 +140,10 @@ void recovery_put_off(struct recovery *r, unsigned slot, double seconds)
 	pthread_mutex_unlock(&r->lock);
 }
 
-size_t recovery_count_failed(struct recovery *r)
+size_t recovery_count_waiting(struct recovery *r)
 {
-	size_t n = 0;
 	pthread_mutex_lock(&r->lock);
-	for (size_t i = 0; i < r->count; i++)
-		n += outage_lasts(&r->waiting[i].outage);
+	size_t n = r->count;
 	pthread_mutex_unlock(&r->lock);
 	return n;
 }

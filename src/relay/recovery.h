@@ -36,8 +36,8 @@ bool recovery_waits(struct recovery *r, unsigned slot);
 void recovery_fail(struct recovery *r, unsigned slot, const struct error *e);
 void recovery_put_off(struct recovery *r, unsigned slot, double seconds);
 
-/* How many could not be resolved. */
-size_t recovery_count_failed(struct recovery *r);
+/* How many wait. */
+size_t recovery_count_waiting(struct recovery *r);
 
 /* Of the first slots, a bit for each: note those that are used now; which were, and are no longer?
  * Each of these stays one until its sender is known to be gone. */

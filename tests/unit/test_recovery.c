@@ -51,14 +51,14 @@ START_TEST(a_slot_that_fails_is_tried_ever_more_rarely_and_logged_twice)
 	ck_assert_uint_eq(fail_for(5, "refused"), 1);
 	ck_assert_uint_eq(fail_for(10 + 20 + 40, "refused"), 3);
 	ck_assert_uint_eq(fail_for(600, "refused"), 10);
-	ck_assert_uint_eq(recovery_count_failed(world.recovery), 1);
+	ck_assert_uint_eq(recovery_count_waiting(world.recovery), 1);
 	ck_assert(!recovery_waits(world.recovery, 4));
 	ck_assert(recovery_begin(world.recovery));
 	recovery_end(world.recovery, false, 1); /* it broke off before the slot */
 	pass(1);
 	ck_assert(recovery_begin(world.recovery));
 	recovery_end(world.recovery, true, 1);
-	ck_assert_uint_eq(recovery_count_failed(world.recovery), 0);
+	ck_assert_uint_eq(recovery_count_waiting(world.recovery), 0);
 	check_logged(
 		"warning: exactly-once: slot 3 of instance \"it\" cannot be resolved, and the "
 		"signals that are prepared in it stay locked: refused\n"
@@ -87,6 +87,7 @@ START_TEST(what_is_to_be_decided_by_hand_is_no_failure)
 	begin();
 	ck_assert(recovery_begin(world.recovery));
 	recovery_put_off(world.recovery, 3, 600);
+	ck_assert_uint_eq(recovery_count_waiting(world.recovery), 1);
 	recovery_end(world.recovery, true, 5);
 	pass(599);
 	ck_assert(recovery_waits(world.recovery, 3));
