@@ -159,8 +159,9 @@ static bool check_list(const char *conninfo, struct error *e)
 	return ok;
 }
 
-/* A string that is neither a list of settings nor a URI is the name of a database (expand_dbname of
- * PQconnectStartParams). */
+/* libpq takes a string that is neither a list of settings nor a URI for the name of a database, and
+ * the server quotes that if there is none (expand_dbname of PQconnectStartParams).  It may be a
+ * password. */
 bool db_check(const char *conninfo, struct error *e)
 {
 	bool ok = true;
@@ -169,10 +170,11 @@ bool db_check(const char *conninfo, struct error *e)
 		ok = check_uri(conninfo, e);
 	else if (strchr(conninfo, '=') != NULL || strstr(conninfo, "://") != NULL)
 		ok = check_list(conninfo, e);
-	else if (strpbrk(conninfo, ":@/") != NULL) /* the server would quote a part of it */
+	else if (conninfo[0] != '\0')
 		ok = error_set(e, ERROR_CONFIG,
 			"database: it is neither a list of NAME=VALUE nor a URI (its text is not "
-			"shown, since it may have a password); a URI begins with postgresql://");
+			"shown, since it may have a password); write dbname=NAME for the name of a "
+			"database; a URI begins with postgresql://");
 	return ok && check_options(conninfo, e);
 }
 

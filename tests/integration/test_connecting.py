@@ -166,7 +166,7 @@ def test_however_the_hosts_are_named(signalbus, schema, postgres, table, folder,
             environment, database = {"PGSERVICEFILE": str(folder / "services")}, "service=s"
         elif way == "environment":
             environment = {"PGHOST": names, "PGPORT": ports, "PGUSER": "postgres"}
-            database = "signalbus"
+            database = "dbname=signalbus"
         elif way == "URI":
             database = (f"postgresql://postgres@127.0.0.9:{port},127.0.0.1:{postgres.port}/"
                         "signalbus")

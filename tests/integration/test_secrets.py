@@ -52,9 +52,18 @@ def test_of_kafka(signalbus, setting):
     assert leaked(signalbus, configuration("host=127.0.0.1 port=1", text)) == set()
 
 
-@pytest.mark.parametrize("database", ["postgresql:/u:{}@h/db", "u:{}@h:5432/db"])
-def test_of_what_would_be_the_name_of_a_database(signalbus, database):
-    """The server would quote it."""
-    signalbus.write(configuration(database.replace("{}", SECRET), ""))
-    run = signalbus("check", "--config-only").expect(78)
-    assert "neither a list of NAME=VALUE nor a URI" in run.stderr and SECRET not in run.stderr
+@pytest.mark.parametrize("database", ["postgresql:/u:{}@h/db", "u:{}@h:5432/db", "{}", " "])
+def test_of_what_would_be_the_name_of_a_database(signalbus, postgres, database):
+    """The server would quote it; it is the password itself if two files are mixed up."""
+    secret = signalbus.folder / "database"
+    secret.write_text(database.replace("{}", SECRET))
+    environment = {"PGHOST": str(postgres.sockets), "PGPORT": str(postgres.port), "PGUSER": "postgres"}
+    text = configuration(database.replace("{}", SECRET), "")
+    written = text[:text.index("\n")]
+    for source in written, f'database = {{ file = "{secret}"; }};', \
+            f'database = {{ command = ( "cat", "{secret}" ); }};':
+        signalbus.write(text.replace(written, source))
+        run = signalbus("pending", "-vv", environment=environment)
+        assert run.returncode == 78 or ("command" in source and run.returncode != 0), run
+        assert "neither a list of NAME=VALUE nor a URI" in run.stderr and "dbname=NAME" in run.stderr
+        assert SECRET not in run.stderr
