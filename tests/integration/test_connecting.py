@@ -2,9 +2,7 @@
 
 import contextlib
 import re
-import shutil
 import socket
-import subprocess
 
 import pytest
 
@@ -12,7 +10,8 @@ from inject import injector
 from proxy import Proxy
 from runner import Signalbus, every_flush, ids, is_sanitized, model
 from schemas import Schema
-from servers import Ports, Postgres, wait_until
+from secured import Authority, SecuredPostgres
+from servers import Ports, wait_until
 from test_metrics import Site
 
 
@@ -177,33 +176,15 @@ def test_however_the_hosts_are_named(signalbus, schema, postgres, table, folder,
     assert schema.count("t") == 0
 
 
-def certify(postgres):
-    """Gives a server that has not been started a certificate, which is its own authority."""
-    files = {"-keyout": postgres.data / "server.key", "-out": postgres.data / "server.crt"}
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-                    *(str(word) for pair in files.items() for word in pair)],
-                   check=True, capture_output=True)
-    for path in files.values():
-        path.chmod(0o600)
-        if postgres.user:
-            shutil.chown(path, postgres.user)
-    return files["-out"]
-
-
 def test_names_are_verified_and_passwords_found_by_them(folder, kafka):
     """Though addresses are what is connected to."""
-    server = Postgres({"ssl": "on"})
+    authority = Authority(folder, "ours")
+    server = SecuredPostgres(authority, {"ssl": "on"}, "hostssl all relay all scram-sha-256\n")
     try:
-        root = folder / "root.crt"
-        root.write_bytes(certify(server).read_bytes())
         server.start()
         server.create_database()
         schema = Schema(server)
         schema.execute("CREATE ROLE relay LOGIN SUPERUSER PASSWORD 'secret'")
-        (server.data / "pg_hba.conf").write_text("hostssl all relay all scram-sha-256\n"
-                                                 "host all postgres all trust\n")
-        schema.execute("SELECT pg_reload_conf()")
         passwords = folder / "passwords"
         passwords.write_text(f"localhost:{server.port}:*:relay:secret\n*:*:*:*:wrong\n")
         passwords.chmod(0o600)
@@ -214,7 +195,7 @@ def test_names_are_verified_and_passwords_found_by_them(folder, kafka):
             for table, name in enumerate(("localhost", "127.0.0.1")):
                 runner.database = server.conninfo(
                     host=f"127.0.0.9,{name}", port=f"{port},{server.port}", user="relay",
-                    sslmode="verify-full", sslrootcert=root, connect_timeout=1)
+                    sslmode="verify-full", sslrootcert=authority.certificate, connect_timeout=1)
                 runner.configure(model("A", schema.make_signals(f"t{table}"), "any"),
                                  timeout=2.0)
                 reasons[name] = runner("pending", environment=environment)
