@@ -297,7 +297,7 @@ static void read_tree(struct reader *r, const char *content)
 	struct config_t *tree = &r->config->memory->tree;
 	size_t before = r->problems->count;
 	const char *folder = config_get_include_dir(tree);
-	file_check_includes(content, folder, r->problems);
+	file_check_includes(r->config->file, content, folder, r->problems);
 	if (r->problems->count > before)
 		return;
 	if (!config_read_string(tree, content)) {

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,28 +22,80 @@
 /* The depth to which libconfig follows @include. */
 #define INCLUDE_MAX_DEPTH 10
 
-/* Whether everybody may put other files into the folder of a path.  A folder of a file system that
- * is mounted read-only cannot be changed, such as a volume of Kubernetes, whose mode is 0777. */
-static bool is_in_open_folder(const char *path)
+/* More than the kernel follows. */
+#define LINKS_MAX 64
+
+static bool is_ours(uid_t owner)
 {
-	struct stat st;
+	return owner == 0 || owner == geteuid();
+}
+
+/* A folder of a file system that is mounted read-only cannot be changed, such as a volume of
+ * Kubernetes, whose mode is 0777. */
+static bool is_read_only(const char *folder)
+{
 	struct statvfs mounted;
+	return statvfs(folder, &mounted) != 0 || (mounted.f_flag & ST_RDONLY);
+}
+
+/* Whether nobody else may put something else in the place of a path, which is at.file, or what that
+ * links to.  False with a problem. */
+static bool check_folder(struct place at, const char *path, struct problems *problems)
+{
+	static const char problem[] = "others may replace it, as";
+	struct stat around, own;
 	char *copy = text_copy(path);
 	const char *folder = dirname(copy);
-	bool is_open = stat(folder, &st) == 0 && (st.st_mode & S_IWOTH) &&
-		       !(st.st_mode & S_ISVTX) && statvfs(folder, &mounted) == 0 &&
-		       !(mounted.f_flag & ST_RDONLY);
+	bool ok = false;
+	if (stat(folder, &around) != 0 || is_read_only(folder))
+		ok = true;
+	else if (!is_ours(around.st_uid))
+		problems_add(problems, at, "%s uid %u owns the folder %s; run chown %u %s", problem,
+			around.st_uid, folder, geteuid(), folder);
+	else if ((around.st_mode & S_IWOTH) && !(around.st_mode & S_ISVTX))
+		problems_add(problems, at,
+			"%s everybody may write to the folder %s; run chmod o-w %s", problem,
+			folder, folder);
+	else if (lstat(path, &own) == 0 && S_ISLNK(own.st_mode) && !is_ours(own.st_uid))
+		problems_add(problems, at, "%s uid %u owns the link %s; run chown -h %u %s",
+			problem, own.st_uid, path, geteuid(), path);
+	else
+		ok = true;
 	free(copy);
-	return is_open;
+	return ok;
+}
+
+/* Replace a path by what it links to.  False: it is no link. */
+static bool follow(char **path)
+{
+	char target[PATH_MAX];
+	ssize_t length = readlink(*path, target, sizeof target);
+	if (length < 0)
+		return false;
+	char *next = target[0] == '/' ? text_copy_bytes(target, (size_t)length)
+				      : text_format("%s/%.*s", dirname(*path), (int)length, target);
+	free(*path);
+	*path = next;
+	return true;
+}
+
+/* The same as check_folder(), for each link on the way to the file. */
+static bool check_way(struct place at, struct problems *problems)
+{
+	char *path = text_copy(at.file);
+	bool ok = check_folder(at, path, problems);
+	for (unsigned links = 0; ok && links < LINKS_MAX && follow(&path); links++)
+		ok = check_folder(at, path, problems);
+	free(path);
+	return ok;
 }
 
 /* The configuration says which programs are executed and where passwords are sent, so nobody else
  * may write it, as sshd(8) has it for its files.  Returns false with a problem. */
 static bool check_writers(struct place at, const struct stat *st, struct problems *problems)
 {
-	bool is_ours = st->st_uid == 0 || st->st_uid == geteuid();
 	bool is_closed = (st->st_mode & (S_IWGRP | S_IWOTH)) == 0;
-	if (!is_ours)
+	if (!is_ours(st->st_uid))
 		problems_add(problems, at,
 			"its owner, uid %u, is neither root nor the user of this process, and may "
 			"change it; run chown %u %s",
@@ -51,12 +104,8 @@ static bool check_writers(struct place at, const struct stat *st, struct problem
 		problems_add(problems, at,
 			"others may change it (its mode is %04o); run chmod go-w %s",
 			st->st_mode & 07777, at.file);
-	else if (S_ISREG(st->st_mode) && is_in_open_folder(at.file))
-		problems_add(problems, at,
-			"others may replace it, as everybody may write to its folder; run chmod "
-			"o-w on the folder");
 	else
-		return true;
+		return !S_ISREG(st->st_mode) || check_way(at, problems);
 	return false;
 }
 
@@ -130,10 +179,11 @@ char *file_read(const char *path, enum file_kind kind, struct problems *problems
 	return NULL;
 }
 
-/* As libconfig 1.5 forms it: a backslash is left out, and the character after it taken as it is. */
-char *file_included(const char *line, const char *folder)
+/* Take the name in a line that includes a file, as libconfig 1.5 forms it: a backslash is left out,
+ * and the character after it taken as it is.  Returns the end of the name in the line; NULL if the
+ * line includes none. */
+static const char *take_name(const char *line, struct text *name)
 {
-	struct text path = { 0 };
 	static const char word[] = "@include";
 	line += strspn(line, " \t");
 	if (strncmp(line, word, sizeof word - 1) != 0)
@@ -143,17 +193,26 @@ char *file_included(const char *line, const char *folder)
 	line += blanks;
 	if (blanks == 0 || *line != '"')
 		return NULL;
-	text_addf(&path, "%s/", folder);
 	for (line++; *line != '"' && *line != '\n' && *line != '\0'; line++) {
 		if (*line == '\\' && line[1] != '\n' && line[1] != '\0')
 			line++;
-		text_add(&path, line, 1);
+		text_add(name, line, 1);
 	}
-	return path.text;
+	return line;
 }
 
-static bool check_includes(
-	const char *content, const char *folder, unsigned depth, struct problems *problems);
+char *file_included(const char *line, const char *folder)
+{
+	struct text path = { 0 };
+	text_addf(&path, "%s/", folder);
+	if (take_name(line, &path) != NULL)
+		return path.text;
+	text_free(&path);
+	return NULL;
+}
+
+static bool check_includes(struct place at, const char *content, const char *folder, unsigned depth,
+	struct problems *problems);
 
 /* libconfig reads an included file itself, and a byte order mark is a syntax error to it. */
 static bool check_included(
@@ -166,20 +225,34 @@ static bool check_included(
 		problems_add(problems, (struct place){ path, 1 },
 			"an included file must not begin with a byte order mark; save it as UTF-8 "
 			"without a byte order mark");
-	bool go_on = check_includes(content, folder, depth, problems);
+	const struct place start = { path, 1 };
+	bool go_on = check_includes(start, content, folder, depth, problems);
 	free(content);
 	return go_on;
+}
+
+/* libconfig takes what follows for a part of the name, also line feeds, and before 1.7 it does not
+ * note where single elements of a list are from, so that file_check_sources() misses them. */
+static void check_name_end(struct place at, const char *line, struct problems *problems)
+{
+	struct text name = { 0 };
+	const char *end = take_name(line, &name);
+	text_free(&name);
+	if (end != NULL && *end != '"')
+		problems_add(
+			problems, at, "the name after @include has no closing quote in its line");
 }
 
 /* libconfig's scanner terminates the process if an included file cannot be read, such as a
  * directory (flex's YY_FATAL_ERROR), so that is detected first.  libconfig itself reports files
  * that cannot be opened.  Returns false if files are nested too deep to read on. */
-static bool check_includes(
-	const char *content, const char *folder, unsigned depth, struct problems *problems)
+static bool check_includes(struct place at, const char *content, const char *folder, unsigned depth,
+	struct problems *problems)
 {
 	bool go_on = true;
-	for (const char *line = content; go_on && line != NULL;) {
+	for (const char *line = content; go_on && line != NULL; at.line++) {
 		char *path = file_included(line, folder);
+		check_name_end(at, line, problems);
 		if (path != NULL && depth == INCLUDE_MAX_DEPTH) {
 			go_on = false; /* libconfig gives up there, too */
 		} else if (path != NULL && access(path, R_OK) == 0) {
@@ -192,9 +265,10 @@ static bool check_includes(
 	return go_on;
 }
 
-void file_check_includes(const char *content, const char *folder, struct problems *problems)
+void file_check_includes(
+	const char *file, const char *content, const char *folder, struct problems *problems)
 {
-	check_includes(content, folder, 0, problems);
+	check_includes((struct place){ file, 1 }, content, folder, 0, problems);
 }
 
 /* Before 1.7, libconfig notes the name of a file as it is written, without its folder. */

@@ -25,8 +25,10 @@ char *file_read(const char *path, enum file_kind kind, struct problems *problems
  * the line includes none. */
 char *file_included(const char *line, const char *folder);
 
-/* Add problems of included files that libconfig's scanner does not survive, or cannot explain. */
-void file_check_includes(const char *content, const char *folder, struct problems *problems);
+/* Add problems of the files that the content of a file includes which libconfig's scanner does not
+ * survive, or cannot explain. */
+void file_check_includes(
+	const char *file, const char *content, const char *folder, struct problems *problems);
 
 /* Check once more the files from which libconfig took the settings of tree: its own notion of which
  * files are included counts.  Returns false with a problem. */

@@ -9,7 +9,7 @@
 
 #include "suite.h"
 
-#include <dirent.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -56,17 +56,15 @@ static inline void fixture_init(struct fixture *f)
 	f->file = fixture_path(f, "bus.conf");
 }
 
+static inline int fixture_remove(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+	(void)st, (void)kind, (void)at;
+	return remove(path);
+}
+
 static inline void fixture_free(struct fixture *f)
 {
-	DIR *folder = opendir(f->folder);
-	for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
-		if (entry->d_name[0] != '.') {
-			char *path = fixture_path(f, entry->d_name);
-			unlink(path);
-			free(path);
-		}
-	closedir(folder);
-	rmdir(f->folder);
+	ck_assert_int_eq(nftw(f->folder, fixture_remove, 8, FTW_DEPTH | FTW_PHYS), 0);
 	config_free(f->config);
 	problems_free(&f->problems);
 	free(f->file);

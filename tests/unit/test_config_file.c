@@ -15,11 +15,13 @@
 #define OTHER_USER 54321
 
 int scripted_fstat(int fd, struct stat *st);
+int scripted_lstat(const char *path, struct stat *st);
+int scripted_stat(const char *path, struct stat *st);
 int scripted_statvfs(const char *path, struct statvfs *st);
 int scripted_poll(struct pollfd *fds, nfds_t count, int timeout);
 
 static struct {
-	bool is_of_another_user;
+	bool is_of_another_user, is_link_of_another_user, is_folder_of_another_user;
 	bool is_read_only;
 	int waited_ms;
 } script;
@@ -28,6 +30,22 @@ int scripted_fstat(int fd, struct stat *st)
 {
 	int status = fstatat(fd, "", st, AT_EMPTY_PATH);
 	if (script.is_of_another_user)
+		st->st_uid = OTHER_USER;
+	return status;
+}
+
+int scripted_lstat(const char *path, struct stat *st)
+{
+	int status = fstatat(AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW);
+	if (script.is_link_of_another_user && S_ISLNK(st->st_mode))
+		st->st_uid = OTHER_USER;
+	return status;
+}
+
+int scripted_stat(const char *path, struct stat *st)
+{
+	int status = fstatat(AT_FDCWD, path, st, 0);
+	if (script.is_folder_of_another_user && S_ISDIR(st->st_mode))
 		st->st_uid = OTHER_USER;
 	return status;
 }
@@ -91,8 +109,7 @@ END_TEST
 /* How @include writes its name, and the name in the folder. */
 static const struct {
 	const char *written, *name;
-} odd_names[] = { { "x\\\"y", "x\"y" }, { "x\\\\y", "x\\y" }, { "x\\\\\\\"", "x\\\"" },
-	{ "x\ny", "x\ny" } };
+} odd_names[] = { { "x\\\"y", "x\"y" }, { "x\\\\y", "x\\y" }, { "x\\\\\\\"", "x\\\"" } };
 
 /* libconfig decides which file is included; a quotation mark in its name hides it from nobody. */
 START_TEST(a_file_with_an_odd_name_is_refused)
@@ -116,6 +133,25 @@ START_TEST(a_file_with_an_odd_name_is_refused)
 }
 END_TEST
 
+/* For libconfig the name continues in the next line. */
+START_TEST(an_include_ends_in_its_line)
+{
+	static const char problem[] =
+		"bus.conf:4: the name after @include has no closing quote in its line\n";
+	struct fixture f;
+	fixture_init(&f);
+	fixture_write(&f, "x\ny", "\"id\"\n");
+	fixture_write(&f, "bus.conf",
+		KAFKA "models = ( { name = \"A\"; table = \"a\"; order_by = (\n\n"
+		      "@include \"x\ny\"\n); } );\n");
+	fixture_load(&f);
+	char *problems = fixture_problems(&f);
+	ck_assert_str_eq(problems, problem);
+	free(problems);
+	fixture_free(&f);
+}
+END_TEST
+
 START_TEST(a_file_of_another_user_is_refused)
 {
 	struct fixture f;
@@ -133,7 +169,7 @@ END_TEST
 static const struct {
 	mode_t mode;
 	bool is_read_only, is_refused;
-} folders[] = { { 0777, false, true }, { 0703, false, true }, { 01777, false, false },
+} folder_modes[] = { { 0777, false, true }, { 0703, false, true }, { 01777, false, false },
 	{ 0777, true, false }, { 0775, false, false } };
 
 /* In a folder of a volume of Kubernetes all may write, if they could. */
@@ -141,12 +177,90 @@ START_TEST(a_file_that_others_may_replace_is_refused)
 {
 	struct fixture f;
 	fixture_init(&f);
-	script.is_read_only = folders[_i].is_read_only;
-	ck_assert_int_eq(chmod(f.folder, folders[_i].mode), 0);
-	fixture_expect(&f, KAFKA MODELS,
-		folders[_i].is_refused ? "bus.conf: others may replace it, as everybody may write "
-					 "to its folder; run chmod o-w on the folder\n"
-				       : "");
+	script.is_read_only = folder_modes[_i].is_read_only;
+	ck_assert_int_eq(chmod(f.folder, folder_modes[_i].mode), 0);
+	char *problem = text_format("bus.conf: others may replace it, as everybody may write to "
+				    "the folder %s; run chmod o-w %s\n",
+		f.folder, f.folder);
+	fixture_expect(&f, KAFKA MODELS, folder_modes[_i].is_refused ? problem : "");
+	free(problem);
+	fixture_free(&f);
+}
+END_TEST
+
+START_TEST(a_file_in_a_folder_of_another_user_is_refused)
+{
+	struct fixture f;
+	fixture_init(&f);
+	script.is_folder_of_another_user = true;
+	char *problem = text_format("bus.conf: others may replace it, as uid %d owns the folder "
+				    "%s; run chown %u %s\n",
+		OTHER_USER, f.folder, geteuid(), f.folder);
+	fixture_expect(&f, KAFKA MODELS, problem);
+	free(problem);
+	fixture_free(&f);
+}
+END_TEST
+
+static void make_folder(const struct fixture *f, const char *name, mode_t mode)
+{
+	char *path = fixture_path(f, name);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	ck_assert_int_eq(chmod(path, mode), 0);
+	free(path);
+}
+
+/* Link a name in the folder to a target. */
+static void make_link(const struct fixture *f, const char *name, const char *target)
+{
+	char *path = fixture_path(f, name);
+	ck_assert_int_eq(symlink(target, path), 0);
+	free(path);
+}
+
+/* The second of two links, or the file that it leads to, is in a folder for everybody. */
+static const struct {
+	const char *second, *file;
+	bool is_refused;
+} links[] = { { "open/second", "closed/part", true }, { "closed/second", "open/part", true },
+	{ "closed/second", "closed/part", false } };
+
+START_TEST(a_link_to_what_others_may_replace_is_refused)
+{
+	struct fixture f;
+	fixture_init(&f);
+	make_folder(&f, "open", 0777);
+	make_folder(&f, "closed", 0755);
+	fixture_write(&f, links[_i].file, "timeout = 5.0;\n");
+	char *file = fixture_path(&f, links[_i].file);
+	make_link(&f, links[_i].second, file);
+	make_link(&f, "first", links[_i].second);
+	fixture_write(&f, "bus.conf", KAFKA MODELS "@include \"first\"\n");
+	fixture_load(&f);
+	ck_assert_uint_eq(f.problems.count, links[_i].is_refused);
+	if (links[_i].is_refused) {
+		ck_assert_ptr_nonnull(strstr(f.problems.lines[0],
+			"/first: others may replace it, as everybody may write to the folder "));
+		ck_assert_ptr_nonnull(strstr(f.problems.lines[0], "/open; run chmod o-w "));
+	}
+	free(file);
+	fixture_free(&f);
+}
+END_TEST
+
+START_TEST(a_link_of_another_user_is_refused)
+{
+	struct fixture f;
+	fixture_init(&f);
+	script.is_link_of_another_user = true;
+	fixture_write(&f, "part", "timeout = 5.0;\n");
+	make_link(&f, "link", "part");
+	fixture_write(&f, "bus.conf", KAFKA MODELS "@include \"link\"\n");
+	fixture_load(&f);
+	ck_assert_uint_eq(f.problems.count, 1);
+	ck_assert_ptr_nonnull(
+		strstr(f.problems.lines[0], "/link: others may replace it, as uid 54321 owns the "
+					    "link "));
 	fixture_free(&f);
 }
 END_TEST
@@ -245,7 +359,11 @@ int main(void)
 	const struct test tests[] = {
 		{ a_file_that_others_may_write_is_refused, COUNT(modes), 0 },
 		{ a_file_of_another_user_is_refused, 1, 0 },
-		{ a_file_that_others_may_replace_is_refused, COUNT(folders), 0 },
+		{ a_file_that_others_may_replace_is_refused, COUNT(folder_modes), 0 },
+		{ a_file_in_a_folder_of_another_user_is_refused, 1, 0 },
+		{ a_link_to_what_others_may_replace_is_refused, COUNT(links), 0 },
+		{ a_link_of_another_user_is_refused, 1, 0 },
+		{ an_include_ends_in_its_line, 1, 0 },
 		{ a_file_with_an_odd_name_is_refused, COUNT(odd_names), 0 },
 		{ what_is_included_is_a_regular_file, 1, 0 },
 		{ a_pipe_that_nobody_writes_to_is_given_up, 1, 0 },
