@@ -84,8 +84,9 @@ static void apply(struct pauses *p, const struct pause *found)
 		queue_pause(p->queue, i, is_paused);
 		status_pause(p->status, i, is_paused);
 		metrics_pause(p->metrics, i, is_paused);
-		log_warning("model \"%s\": %s by %s", p->config->models[i].name,
-			is_paused ? "paused" : "resumed",
+		log_warning(
+			is_paused ? "model \"%s\": paused by %s" : "model \"%s\": resumed by %s",
+			p->config->models[i].name,
 			found[i].by[0] != '\0' ? found[i].by : "an unknown user");
 	}
 }

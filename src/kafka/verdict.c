@@ -49,11 +49,16 @@ int verdict_cause(rd_kafka_resp_err_t code)
 
 const char *verdict_text(rd_kafka_resp_err_t code)
 {
-	bool is_unknown = code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
-	if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+	switch (code) {
+	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+		return "Broker: Unknown topic or partition; create it";
+	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
 		return "Broker: Topic authorization failed; allow the Kafka user WRITE and "
 		       "DESCRIBE";
-	return rd_kafka_err2str(is_unknown ? RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART : code);
+	default:
+		return rd_kafka_err2str(code);
+	}
 }
 
 bool verdict_is_of_time(rd_kafka_resp_err_t code)

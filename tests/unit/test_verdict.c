@@ -69,12 +69,21 @@ START_TEST(only_its_size_is_certainly_a_rows_own)
 }
 END_TEST
 
+START_TEST(a_topic_that_is_missing_is_to_be_created)
+{
+	const char *text = "Broker: Unknown topic or partition; create it";
+	ck_assert_str_eq(verdict_text(RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC), text);
+	ck_assert_str_eq(verdict_text(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART), text);
+}
+END_TEST
+
 int main(void)
 {
 	const struct test tests[] = {
 		{ each_code_is_somebodys_fault, 1, 0 },
 		{ only_a_wrong_time_may_be_the_hosts, 1, 0 },
 		{ only_its_size_is_certainly_a_rows_own, 1, 0 },
+		{ a_topic_that_is_missing_is_to_be_created, 1, 0 },
 	};
 	return suite_run("verdict", tests, COUNT(tests));
 }
