@@ -14,6 +14,7 @@
 #define SPACES         " \t\r\n"
 #define LETTERS        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define MILLISECONDS   1e11 /* from here on a time since 1970 is not in seconds */
+#define NUMBER_LIMIT   1e15 /* after the year 9999, also in milliseconds */
 
 void oauth_token_free(struct oauth_token *t)
 {
@@ -33,19 +34,33 @@ static const cJSON *member_of(const cJSON *object, const char *const *names)
 	return found;
 }
 
-/* A number, or a text that is one; NAN if it is neither. */
-static double number_of(const cJSON *item)
+static bool has_name_twice(const cJSON *object)
 {
-	char *end;
-	if (cJSON_IsNumber(item))
-		return item->valuedouble;
-	if (!cJSON_IsString(item))
-		return NAN;
-	double number = strtod(item->valuestring, &end);
-	return end > item->valuestring && *end == '\0' ? number : NAN;
+	const cJSON *a, *b;
+	for (a = object->child; a != NULL; a = a->next)
+		for (b = a->next; b != NULL; b = b->next)
+			if (strcmp(a->string, b->string) == 0)
+				return true;
+	return false;
 }
 
-/* The seconds from now_ms on in which an object says that its token is valid; NAN: it does not. */
+/* A number, or a text that is one.  NAN: there is none; INFINITY: it is something else, or too
+ * large. */
+static double number_of(const cJSON *item)
+{
+	double number = INFINITY;
+	if (item == NULL || cJSON_IsNull(item))
+		return NAN;
+	if (cJSON_IsNumber(item))
+		number = item->valuedouble;
+	else if (cJSON_IsString(item) && item->valuestring[0] != '\0' &&
+		 item->valuestring[strspn(item->valuestring, "0123456789")] == '\0')
+		number = strtod(item->valuestring, NULL);
+	return fabs(number) < NUMBER_LIMIT ? number : INFINITY;
+}
+
+/* The seconds from now_ms on in which an object says that its token is valid.  NAN: it does not;
+ * INFINITY: it says something else than a number. */
 static double life_in(const cJSON *object, int64_t now_ms)
 {
 	static const char *const spans[] = { "expires_in", NULL };
@@ -94,12 +109,11 @@ static cJSON *claims_of(const char *token)
 	return claims;
 }
 
+/* RFC 6750, section 2.1, as Kafka has it. */
 static bool is_token(const char *value)
 {
-	const char *p = value;
-	while (*p > ' ' && *p < '\x7f')
-		p++;
-	return p > value && *p == '\0';
+	size_t length = strspn(value, LETTERS "0123456789-._~+/");
+	return length > 0 && value[length + strspn(value + length, "=")] == '\0';
 }
 
 static bool is_printable(const char *text)
@@ -123,7 +137,7 @@ static bool take_extensions(struct oauth_token *t, const cJSON *object)
 	const cJSON *item;
 	if (object == NULL)
 		return true;
-	if (!cJSON_IsObject(object))
+	if (!cJSON_IsObject(object) || has_name_twice(object))
 		return false;
 	t->extensions =
 		memory_new(2 * (size_t)cJSON_GetArraySize(object) + 1, sizeof *t->extensions);
@@ -136,7 +150,7 @@ static bool take_extensions(struct oauth_token *t, const cJSON *object)
 	return true;
 }
 
-/* Set the principal and the expiry of a token whose life is known, or not (NAN). */
+/* Set the principal and the expiry of a token whose life is known, or not (as of life_in()). */
 static bool set_life(struct oauth_token *t, double life, int64_t now_ms, struct error *e)
 {
 	cJSON *claims = claims_of(t->value);
@@ -146,6 +160,10 @@ static bool set_life(struct oauth_token *t, double life, int64_t now_ms, struct 
 	if (isnan(life))
 		life = life_in(claims, now_ms);
 	cJSON_Delete(claims);
+	if (isinf(life))
+		return error_set(e, ERROR_CONNECTION,
+			"the time when the token expires is not a number of seconds or "
+			"milliseconds");
 	if (isnan(life))
 		life = UNKNOWN_LIFE_S;
 	life = fmax(fmin(life, LIFE_MAX_S), -LIFE_MAX_S);
@@ -154,12 +172,29 @@ static bool set_life(struct oauth_token *t, double life, int64_t now_ms, struct 
 	       error_set(e, ERROR_CONNECTION, "the token has expired, %.0f s ago", fabs(life));
 }
 
+/* Parse an object, to be deleted; NULL with e.  cJSON would end a text at the first NUL in it. */
+static cJSON *parse_object(const char *text, struct error *e)
+{
+	cJSON *object = cJSON_ParseWithOpts(text, NULL, true);
+	if (object == NULL || strstr(text, "\\u0000") != NULL)
+		error_set(e, ERROR_CONNECTION,
+			"it begins as a JSON object, but is none, or has other text after it");
+	else if (has_name_twice(object))
+		error_set(e, ERROR_CONNECTION, "the JSON object has two members of one name");
+	else
+		return object;
+	cJSON_Delete(object);
+	return NULL;
+}
+
 /* Take the token from a JSON object, and its life.  Returns false with e. */
 static bool from_object(
 	struct oauth_token *t, const char *text, int64_t now_ms, double *life, struct error *e)
 {
 	static const char *const names[] = { "token", "access_token", "accessToken", NULL };
-	cJSON *object = cJSON_Parse(text);
+	cJSON *object = parse_object(text, e);
+	if (object == NULL)
+		return false;
 	const cJSON *item = member_of(object, names);
 	if (cJSON_IsString(item)) {
 		t->value = text_copy(item->valuestring);
@@ -173,7 +208,7 @@ static bool from_object(
 			"there is no \"token\" or \"access_token\" in the JSON object");
 	return fits || error_set(e, ERROR_CONNECTION,
 			       "\"extensions\" of the JSON object is no object with names of "
-			       "letters and printable texts");
+			       "letters and printable texts, each name once");
 }
 
 /* Take the token that is the whole text.  Returns false with e. */

@@ -25,9 +25,10 @@ struct oauth_token {
  *   milliseconds)
  *   extensions: an object of texts, which are sent to the broker with the token
  *
- * Without such a time, "exp" of a JWT tells it, whose signature is not verified; any other token is
- * taken to be valid for five minutes.  t is to be freed.  Returns false with e (ERROR_CONNECTION),
- * which has no part of the text, if there is no token, or it has expired by now_ms. */
+ * No member may be there twice, and no other text after the object.  Without such a time, "exp" of
+ * a JWT tells it, whose signature is not verified; any other token is taken to be valid for five
+ * minutes.  t is to be freed.  Returns false with e (ERROR_CONNECTION), which has no part of the
+ * text, if there is no token, or it has expired by now_ms. */
 bool oauth_token_parse(const char *text, int64_t now_ms, struct oauth_token *t, struct error *e);
 
 /* Wipe and free. */

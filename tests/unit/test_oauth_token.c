@@ -29,13 +29,22 @@ static const struct {
 	{ "{\"accessToken\": \"x\", \"expires_on\": 1700000020}", "x", "signalbus", 20000 },
 	{ "{\"token\": \"x\", \"expiration\": 1700000020500}", "x", "signalbus", 20500 },
 	{ "{\"token\": \"x\", \"expires_at\": \"1700000020\"}", "x", "signalbus", 20000 },
-	{ "{\"token\": \"x\", \"expires_in\": \"soon\"}", "x", "signalbus", 300000 },
-	{ "{\"token\": \"x\", \"expires_in\": 1e300}", "x", "signalbus", 31622400000 },
+	{ "{\"token\": \"x\", \"expires_in\": null}", "x", "signalbus", 300000 },
+	{ "{\"token\": \"x\", \"expires_in\": 1e14}", "x", "signalbus", 31622400000 },
+	{ "{\"token\": \"x\", \"expires_at\": 253402300799999}", "x", "signalbus", 31622400000 },
+	{ "{\"token\": \"a-._~+/Z9==\"}\r\n ", "a-._~+/Z9==", "signalbus", 300000 },
 };
 
 #define EXTENSIONS(value) "{\"token\": \"x\", \"extensions\": " value "}"
 #define NO_EXTENSIONS                                                                              \
-	"\"extensions\" of the JSON object is no object with names of letters and printable texts"
+	"\"extensions\" of the JSON object is no object with names of letters and printable "      \
+	"texts, "                                                                                  \
+	"each name once"
+#define NO_TIME "the time when the token expires is not a number of seconds or milliseconds"
+#define NO_JSON "it begins as a JSON object, but is none, or has other text after it"
+#define TWICE   "the JSON object has two members of one name"
+/* {"exp":1e300} */
+#define LATE HEADER "eyJleHAiOjFlMzAwfQ."
 
 static const struct {
 	const char *text, *reason;
@@ -46,7 +55,15 @@ static const struct {
 	{ "one\ntwo", "it is no token: there are spaces or other characters in it" },
 	{ "wo\x01rd", "it is no token: there are spaces or other characters in it" },
 	{ "w\xC3\xB6rd", "it is no token: there are spaces or other characters in it" },
-	{ "{", "there is no \"token\" or \"access_token\" in the JSON object" },
+	{ "[\"word\"]", "it is no token: there are spaces or other characters in it" },
+	{ "wo=rd", "it is no token: there are spaces or other characters in it" },
+	{ "{", NO_JSON },
+	{ "{\"token\": \"x\"} word", NO_JSON },
+	{ "{\"token\": \"x\"}{\"token\": \"word\"}", NO_JSON },
+	{ "{\"token\": \"wo\\u0000rd\"}", NO_JSON },
+	{ "{\"token\": \"x\", \"token\": \"word\"}", TWICE },
+	{ "{\"token\": \"x\", \"expires_in\": 7, \"expires_in\": 9}", TWICE },
+	{ "{}", "there is no \"token\" or \"access_token\" in the JSON object" },
 	{ "{\"token\": 5}", "there is no \"token\" or \"access_token\" in the JSON object" },
 	{ "{\"error\": \"word\"}", "there is no \"token\" or \"access_token\" in the JSON object" },
 	{ "{\"token\": \"a b\"}", "there is no \"token\" or \"access_token\" in the JSON object" },
@@ -57,9 +74,19 @@ static const struct {
 	{ EXTENSIONS("{\"auth\": \"word\"}"), NO_EXTENSIONS },
 	{ EXTENSIONS("{\"a\": 1}"), NO_EXTENSIONS },
 	{ EXTENSIONS("{\"a\": \"b\", \"c\": \"\\u0001\"}"), NO_EXTENSIONS },
+	{ EXTENSIONS("{\"a\": \"b\", \"a\": \"word\"}"), NO_EXTENSIONS },
+	{ "{\"token\": \"x\", \"expires_in\": \"soon\"}", NO_TIME },
+	{ "{\"token\": \"x\", \"expires_in\": \"-7\"}", NO_TIME },
+	{ "{\"token\": \"x\", \"expires_in\": \"inf\"}", NO_TIME },
+	{ "{\"token\": \"x\", \"expires_in\": true}", NO_TIME },
+	{ "{\"token\": \"x\", \"expires_in\": 1e300}", NO_TIME },
+	{ "{\"token\": \"x\", \"expires_at\": -1e300}", NO_TIME },
+	{ "{\"token\": \"x\", \"exp\": \"2030-01-01T00:00:00Z\"}", NO_TIME },
+	{ LATE, NO_TIME },
 	{ EXPIRED, "the token has expired, 5 s ago" },
 	{ "{\"token\": \"x\", \"expires_in\": 0}", "the token has expired, 0 s ago" },
-	{ "{\"token\": \"x\", \"expires_in\": -1e300}", "the token has expired, 31622400 s ago" },
+	{ "{\"token\": \"x\", \"expires_in\": -5}", "the token has expired, 5 s ago" },
+	{ "{\"token\": \"x\", \"expires_at\": -9e14}", "the token has expired, 31622400 s ago" },
 };
 
 START_TEST(a_token_has_a_life_and_a_principal)
