@@ -166,21 +166,23 @@ def test_a_password_is_changed_while_the_daemon_runs(signalbus, schema, secured,
 
 def test_certificates_are_changed_while_the_daemon_runs(signalbus, schema, secured, clients, topic):
     """Connections that are made after that are refused, and made again when it is valid again."""
-    signalbus.configure(model("A", schema.make_signals("t", 1), topic), notify_channel="",
-                        timeout=TIMEOUT, workers=1,
+    reason = "the certificate of the broker has expired"
+    signalbus.configure(model("A", schema.make_signals("t", 1), topic), notify_channel="", workers=1,
                         kafka={**way(secured, clients, "TLS"), "connections_max_idle_ms": 500})
     daemon = signalbus.start("run")
     wait_until(lambda: schema.count("t") == 0, 10 * SLOWER, "t empty")
     secured.change(secured.shown("TLS", *secured.certificates["EXPIRED"]))
     try:
         schema.insert_signals("t", 1, first=2)
-        daemon.wait_log("the certificate of the broker has expired")
+        daemon.wait_log(reason)
     finally:
         secured.change(secured.shown("TLS", *secured.certificates["TLS"]))
     wait_until(lambda: schema.count("t") == 0, 10 * SLOWER, "t empty")
-    daemon.wait_log("the broker answers again, after ")
+    # On a busy machine, TLS may take so long before that the broker is reported for its silence.
+    wait_until(lambda: len(warnings(daemon)) == len(ends(daemon)), 20, "the end of each outage")
     daemon.stop().expect(0)
-    assert len(warnings(daemon)) == len(ends(daemon)) == 1, daemon.log()
+    others = [line for line in warnings(daemon) if "accept connections but do not answer" not in line]
+    assert len(others) == 1 and reason in others[0], daemon.log()
 
 
 PARTS = ("key", "certificate")
