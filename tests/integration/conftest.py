@@ -39,11 +39,11 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     """
     Tests that take long come first: else processes would wait for the last of them at the end.
-    Those with a broker that only they have share it.
+    Those with brokers that only they have share them.
     """
     for item in items:
-        if "guarded" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("guarded"))
+        for servers in {"guarded", "trio"} & set(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group(servers))
     items.sort(key=lambda item: not (item.get_closest_marker("early")
                                      or "killed_servers" in item.fixturenames))
 

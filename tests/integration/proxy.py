@@ -129,6 +129,7 @@ class Proxy:
             proxy.vanish()               nothing is even accepted, as when a cable is cut
             proxy.restore()              all is well again; links that swallowed end with RST
             proxy.reset()                all links break, with RST
+            proxy.turn_away()            … and so do new ones, as if the server was gone
             proxy.cut_after(ANSWER, 99)  closes the next link after this number of bytes
             proxy.vanish_at(b"COMMIT")   of one link, all vanishes from these bytes on
             proxy.hold(END_TXN)          the next such request of Kafka's is late: release() it
@@ -141,6 +142,7 @@ class Proxy:
         self.links = set()
         self.delay, self.rate = 0, None
         self.swallowing = False
+        self.turning_away = False
         self.trap = None
         self.late, self.held = None, b""
         self.due, self.answer = None, b""
@@ -175,6 +177,8 @@ class Proxy:
 
     async def serve(self, *client):
         try:
+            if self.turning_away:
+                raise ConnectionRefusedError
             server = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
             self.refused += 1
@@ -308,7 +312,7 @@ class Proxy:
 
     def restore(self):
         def end():
-            self.swallowing = False
+            self.swallowing = self.turning_away = False
             self.slow()
             for link in self.links:
                 if link.silent:
@@ -323,6 +327,10 @@ class Proxy:
             for link in self.links:
                 link.close(reset=True)
         self.do(abort)
+
+    def turn_away(self):
+        self.turning_away = True
+        self.reset()
 
     def cut_after(self, direction, count):
         self.cuts[direction] = count

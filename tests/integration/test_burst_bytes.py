@@ -87,13 +87,13 @@ def test_rows_of_100_megabytes_pass(signalbus, schema, topics, consume, flush):
 
 @pytest.mark.early
 def test_large_rows_are_rejected(signalbus, schema, make_topic, consume):
-    """Too large ones, 500 MB in all, of which one is in memory at a time."""
+    """Too large ones, 300 MB in all, of which one is in memory at a time."""
     topic = make_topic()
-    signalbus.configure(model("A", make_rows(schema, [10] * 5 + [20 * MB] * 25), topic,
+    signalbus.configure(model("A", make_rows(schema, [10] * 5 + [20 * MB] * 15), topic,
                               burst_count=1000))
     run = signalbus.measured("flushmany", timeout=120)
     assert "(id)=(6) was rejected" in run.expect_failure()
-    assert ids(consume(topic, 5)) == [1, 2, 3, 4, 5] and schema.count("t") == 25
+    assert ids(consume(topic, 5)) == [1, 2, 3, 4, 5] and schema.count("t") == 15
     check_memory(run, 200)
 
 

@@ -81,7 +81,8 @@ class Load:
 
 
 @pytest.mark.skipif(is_sanitized(), reason="a sanitizer stands before the same calls")
-def test_the_clock_is_set(signalbus, schema, kafka, topics, folder, killed_servers):
+@pytest.mark.early
+def test_the_clock_is_set(signalbus, schema, topics, folder, way_to_broker):
     """An hour either way, while rows come, and while the broker is unavailable."""
     load, clock = Load(schema, topics), Clock(folder)
     signalbus.configure(*load.models, poll_interval=0.2)
@@ -93,13 +94,13 @@ def test_the_clock_is_set(signalbus, schema, kafka, topics, folder, killed_serve
             load.wait_sent()
         check_quiet(daemon)
     for times, off in enumerate((-HOUR, HOUR), 1):
-        kafka.kill()
+        way_to_broker.turn_away()
         wait_until(lambda: daemon.log().count("does not answer") == times, 20, "that it is noticed")
         load.insert()
         time.sleep(1)  # so that each thread waits for something, librdkafka's, too
         clock.set(off)
         check_quiet(daemon)
-        kafka.start()
+        way_to_broker.restore()
         load.wait_sent()
     daemon.stop().expect(0)
     times = [datetime.fromisoformat(line.split()[0]) for line in daemon.log().splitlines()]
