@@ -77,8 +77,10 @@ bool producer_begin_transaction(struct producer *p, struct error *e)
 	return is_ok(p, rd_kafka_begin_transaction(p->handle), e);
 }
 
+/* Messages that librdkafka is about to send again would keep the abort from beginning. */
 void producer_abort(struct producer *p)
 {
+	rd_kafka_purge(p->handle, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
 	rd_kafka_error_t *failure = rd_kafka_abort_transaction(p->handle, ABORT_MS);
 	if (failure != NULL)
 		rd_kafka_error_destroy(failure);

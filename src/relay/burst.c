@@ -426,18 +426,33 @@ static bool send_in_transaction(struct burst *b, const struct row_outcome *outco
 	return n > 0 && ledger_all_stored(&b->attempt);
 }
 
-/* Whatever of the messages failed fails their transaction.  Find out which are to blame, in
- * transactions that are not committed, and send the others again, in one that is. */
+/* Find out which messages are to blame, in transactions that are not committed.  Half of the time
+ * is left for those that are known to be good by then.  Returns whether it was too short. */
+static bool find_bad(struct burst *b)
+{
+	struct instant now = clock_now(), deadline = b->deadline;
+	b->deadline = instant_after(now, instant_seconds(now, deadline) / 2);
+	bool is_short = burst_isolate(b) && !instant_before(clock_now(), b->deadline);
+	b->deadline = deadline;
+	return is_short;
+}
+
+/* Whatever of the messages failed fails their transaction: send the good ones again, in one that is
+ * committed.  If there was not even time to find one, there are fewer next time. */
 static void send_others(struct burst *b)
 {
 	struct transaction *t = &b->transaction;
 	t->is_whole = ledger_all_stored(&b->ledger);
-	if (t->is_whole)
+	if (t->is_whole) {
+		store_enlarge_claims(b->store, b->model);
 		return;
-	burst_isolate(b);
+	}
+	bool is_short = find_bad(b);
 	struct row_outcome *outcomes = memory_new(b->claim.count, sizeof *outcomes);
 	ledger_decide(&b->ledger, rules_for(b), outcomes);
 	t->is_whole = send_in_transaction(b, outcomes);
+	if (is_short && !t->is_whole)
+		store_reduce_claims(b->store, b->model);
 	free(outcomes);
 }
 

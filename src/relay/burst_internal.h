@@ -65,8 +65,8 @@ void burst_open(struct burst *b, struct ledger *l, size_t count);
 void burst_close(struct burst *b, struct ledger *l);
 
 /* Send messages again that were rejected together with others, until the rejected ones are
- * isolated. */
-void burst_isolate(struct burst *b);
+ * isolated.  Returns whether there were any. */
+bool burst_isolate(struct burst *b);
 
 /* Send some rows again, with the ledger attempt. */
 void burst_send_again(struct burst *b, const size_t *rows, size_t count);

@@ -48,14 +48,15 @@ static size_t part_of(const struct burst *b, const size_t *rows, size_t count, s
 
 static bool isolate(struct burst *b, const size_t *rows, size_t count);
 
-/* Send the rejected ones among the rows again, in parts.  Returns whether all are stored then. */
-static bool isolate_rejected(struct burst *b, const size_t *rows, size_t count)
+/* Send the rejected ones, *n of them, among the rows again, in parts.  Returns whether all are
+ * stored then. */
+static bool isolate_rejected(struct burst *b, const size_t *rows, size_t count, size_t *n)
 {
 	size_t *rejected = memory_new(count, sizeof *rejected);
-	size_t n = rejected_among(b, rows, count, rejected);
-	bool ok = n > 0;
-	for (size_t i = 0, part = 0; i < n && (ok || !b->in_order); i += part) {
-		part = part_of(b, rejected + i, n - i, (n + 1) / 2);
+	*n = rejected_among(b, rows, count, rejected);
+	bool ok = *n > 0;
+	for (size_t i = 0, part = 0; i < *n && (ok || !b->in_order); i += part) {
+		part = part_of(b, rejected + i, *n - i, (*n + 1) / 2);
 		ok = isolate(b, rejected + i, part) && ok;
 	}
 	free(rejected);
@@ -87,21 +88,23 @@ void burst_send_again(struct burst *b, const size_t *rows, size_t count)
  * order, nothing after the first failure is sent. */
 static bool isolate(struct burst *b, const size_t *rows, size_t count)
 {
+	size_t rejected;
 	burst_send_again(b, rows, count);
 	bool all_stored = ledger_all_stored(&b->attempt);
 	for (size_t i = 0; i < count; i++)
 		ledger_replace(&b->ledger, rows[i], &b->attempt, i);
-	return all_stored || (count > 1 && isolate_rejected(b, rows, count));
+	return all_stored || (count > 1 && isolate_rejected(b, rows, count, &rejected));
 }
 
-void burst_isolate(struct burst *b)
+bool burst_isolate(struct burst *b)
 {
-	size_t count = b->claim.count;
+	size_t count = b->claim.count, rejected;
 	if (ledger_all_stored(&b->ledger))
-		return;
+		return false;
 	size_t *rows = memory_new(count, sizeof *rows);
 	for (size_t i = 0; i < count; i++)
 		rows[i] = i;
-	isolate_rejected(b, rows, count);
+	isolate_rejected(b, rows, count, &rejected);
 	free(rows);
+	return rejected > 0;
 }

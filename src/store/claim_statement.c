@@ -6,10 +6,28 @@
 
 #include <stdlib.h>
 
+unsigned store_halvings(const struct session_model *d)
+{
+	return d->size > d->reduction ? d->size : d->reduction;
+}
+
 size_t store_claim_size(const struct store *s, const struct model *m)
 {
-	size_t size = (size_t)m->settings->burst_count >> s->models[m->index].size;
+	size_t size = (size_t)m->settings->burst_count >> store_halvings(&s->models[m->index]);
 	return size > 0 ? size : 1;
+}
+
+void store_reduce_claims(struct store *s, const struct model *m)
+{
+	if (store_claim_size(s, m) > 1)
+		s->models[m->index].reduction = store_halvings(&s->models[m->index]) + 1;
+}
+
+void store_enlarge_claims(struct store *s, const struct model *m)
+{
+	struct session_model *d = &s->models[m->index];
+	if (d->reduction > 0)
+		d->reduction--;
 }
 
 char *store_prepare_claim(
@@ -17,7 +35,7 @@ char *store_prepare_claim(
 {
 	static const char *const names[] = { "first", "next", "range", "by_key", "ordered",
 		"ordered_from" };
-	unsigned size = s->models[m->index].size;
+	unsigned size = store_halvings(&s->models[m->index]);
 	bool *done = &s->models[m->index].prepared[kind][size][how];
 	char *what = text_format("claim_%s_%u_%u", names[kind], size, how);
 	struct statement st = { what,

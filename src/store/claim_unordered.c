@@ -179,7 +179,7 @@ void store_prefetch(struct store *s, const struct model *m, const struct claim_r
 	if (d->reads_apart)
 		return;
 	struct sent_claim *c = new_claim(s, m, next);
-	if (d->prepared[c->kind][d->size][0] && send_claim(s, m, c, 0, &e)) {
+	if (d->prepared[c->kind][store_halvings(d)][0] && send_claim(s, m, c, 0, &e)) {
 		s->prefetched = c;
 		return;
 	}

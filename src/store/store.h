@@ -226,6 +226,11 @@ bool store_claim(struct store *s, const struct model *m, const struct claim_requ
 	struct claim *claim, struct error *e);
 void claim_free(struct claim *claim);
 
+/* The next claims of a model have half as many rows, because there was no time for these; or twice
+ * as many, up to burst_count. */
+void store_reduce_claims(struct store *s, const struct model *m);
+void store_enlarge_claims(struct store *s, const struct model *m);
+
 /* While the messages of a claim are in flight: start deleting its rows on the server, if they are
  * unlikely to stay.  Does not block.  store_settle() handles the outcome. */
 void store_delete_early(struct store *s, const struct model *m, const struct claim *claim);

@@ -34,7 +34,9 @@ enum { CLAIM_SIZES = 18 };
 struct session_model {
 	struct model *model;
 	bool is_stale; /* read it again before its next use; somebody may still hold it */
-	unsigned size; /* of claims: how often burst_count is halved, because rows are large */
+	/* How often burst_count is halved for claims, because rows are large, or take long; the
+	 * greater one counts (store_halvings()). */
+	unsigned size, reduction;
 	bool last_burst_clean; /* the last burst succeeded, and its rows were small */
 	bool prepared[CLAIM_KINDS][CLAIM_SIZES][4]; /* the last index: how (sql.h) */
 	bool prepared_delete, prepared_dead_letter, prepared_lock_again;
@@ -163,6 +165,7 @@ bool store_check_table(struct store *s, const struct model *m, struct error *e);
 /* How many rows a claim is for, as currently suits the size of the model's rows, and its prepared
  * statement (claim_statement.c). */
 size_t store_claim_size(const struct store *s, const struct model *m);
+unsigned store_halvings(const struct session_model *d);
 char *store_prepare_claim(struct store *s, const struct model *m, enum claim_kind kind,
 	unsigned how, struct error *e);
 

@@ -235,6 +235,43 @@ START_TEST(batches_that_stay_too_large_fail_the_burst)
 }
 END_TEST
 
+static void pass_6_s(void)
+{
+	now_ns += INT64_C(6000000000);
+}
+
+static void pass_16_s(void)
+{
+	now_ns += INT64_C(16000000000);
+}
+
+/* How long an attempt takes; the time-out is 30 s. */
+static const struct {
+	void (*pass)(void);
+	const char *deleted;
+	size_t reduction;
+} paces[] = {
+	{ NULL, "dddddd.d", 0 },
+	{ pass_6_s, "dddd....", 0 },
+	{ pass_16_s, "........", 1 },
+};
+
+START_TEST(what_is_known_to_be_good_when_time_is_up_is_sent)
+{
+	begin_once(8);
+	script.poisoned[6] = true;
+	script.pass = paces[_i].pass;
+	ck_assert(!run_once());
+	check_deleted(paces[_i].deleted);
+	ck_assert_uint_eq(seen.reduction, paces[_i].reduction);
+	script.rows = 4; /* all of them good */
+	seen = (struct seen){ .reduction = seen.reduction };
+	ck_assert(run_once());
+	ck_assert_uint_eq(seen.reduction, 0);
+	end_once();
+}
+END_TEST
+
 START_TEST(what_the_broker_stores_without_the_rest_is_not_deleted)
 {
 	begin_once(3);
@@ -412,6 +449,7 @@ int main(void)
 		{ a_rejected_message_is_found_in_transactions_that_are_aborted, 1, 0 },
 		{ good_messages_are_sent_again_until_their_batches_are_small_enough, 1, 0 },
 		{ batches_that_stay_too_large_fail_the_burst, 1, 0 },
+		{ what_is_known_to_be_good_when_time_is_up_is_sent, COUNT(paces), 0 },
 		{ what_the_broker_stores_without_the_rest_is_not_deleted, 1, 0 },
 		{ a_row_that_cannot_go_after_all_rolls_everything_back, 1, 0 },
 		{ what_others_left_is_decided_before_the_first_claim, COUNT(leftovers), 0 },

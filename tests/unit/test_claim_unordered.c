@@ -269,6 +269,27 @@ START_TEST(a_claim_is_executed_with_the_path_of_the_role)
 }
 END_TEST
 
+START_TEST(claims_are_smaller_while_bursts_take_too_long)
+{
+	begin();
+	world.fixture.settings.burst_count = 100;
+	ck_assert(claim(CLAIM_NEXT));
+	for (size_t size = 100; size > 0; size /= 2) {
+		ck_assert_uint_eq(store_claim_size(&world.store, world.model), size);
+		store_reduce_claims(&world.store, world.model);
+	}
+	ck_assert_uint_eq(store_claim_size(&world.store, world.model), 1);
+	world.calls[0] = '\0';
+	ck_assert(claim(CLAIM_NEXT));
+	ck_assert_uint_eq(world.prepared, 2); /* another statement */
+	ck_assert_uint_eq(store_claim_size(&world.store, world.model), 1);
+	for (int i = 0; i < 10; i++)
+		store_enlarge_claims(&world.store, world.model);
+	ck_assert_uint_eq(store_claim_size(&world.store, world.model), 100);
+	end();
+}
+END_TEST
+
 static const enum claim_kind kinds[] = { CLAIM_NEXT, CLAIM_RANGE };
 
 START_TEST(that_rows_can_be_deleted_is_found_out_before_they_are_claimed)
@@ -438,6 +459,7 @@ END_TEST
 int main(void)
 {
 	const struct test tests[] = {
+		{ claims_are_smaller_while_bursts_take_too_long, 1, 0 },
 		{ that_rows_can_be_deleted_is_found_out_before_they_are_claimed, 1, 0 },
 		{ a_child_whose_key_is_null_is_looked_at_again, 2, 0 },
 		{ a_claim_is_executed_with_the_path_of_the_role, 1, 0 },
