@@ -1,11 +1,10 @@
 /*
- * How the transactions of bursts begin.
+ * How transactions begin that change tables.
  */
 #include "store/store_internal.h"
 
-size_t store_begin_bare(const struct store *s, const struct model *m, struct db_call *calls)
+size_t store_begin_plain(const struct store *s, struct db_call *calls)
 {
-	const struct session_model *d = &s->models[m->index];
 	size_t count = 0;
 	/* The defaults of a shared session may be others'. */
 	calls[count++] = (struct db_call){
@@ -16,6 +15,13 @@ size_t store_begin_bare(const struct store *s, const struct model *m, struct db_
 		count++;
 	if (db_restore_settings(s->db, &calls[count]))
 		count++;
+	return count;
+}
+
+size_t store_begin_bare(const struct store *s, const struct model *m, struct db_call *calls)
+{
+	const struct session_model *d = &s->models[m->index];
+	size_t count = store_begin_plain(s, calls);
 	if (s->locks != NULL && d->locked) {
 		lock_session_fence(s->locks, m, d->lock_mode == LOCK_EXCLUSIVE, &calls[count]);
 		count += FENCE_CALLS;

@@ -415,14 +415,15 @@ bool store_requeue(struct store *s, const struct dead_letters *which, struct req
 	const struct return_trip trip = {
 		.s = s, .table = table, .ids = which->ids, .requeued = requeued
 	};
-	const struct db_call begin[] = { { .sql = "BEGIN" }, db_role_path(s->db),
-		{ .sql = "SET CONSTRAINTS ALL IMMEDIATE" } };
+	struct db_call begin[STORE_BEGIN_CALLS + 2];
+	size_t count = store_begin_plain(s, begin);
+	begin[count++] = db_role_path(s->db);
+	begin[count++] = (struct db_call){ .sql = "SET CONSTRAINTS ALL IMMEDIATE" };
 	bool ok = true;
 	/* The models are read first, not with the search_path for the triggers on the rows. */
 	for (size_t i = 0; ok && i < which->count; i++)
 		ok = store_model(s, which->models[i], e) != NULL;
-	for (size_t i = 0; ok && i < sizeof begin / sizeof begin[0]; i++)
-		ok = store_query(s, begin[i], e);
+	ok = ok && db_run(s->db, begin, count, store_deadline(s), e);
 	for (size_t i = 0; ok && i < which->count; i++)
 		ok = requeue_model(trip, which->models[i], &requeued->counts[i], e);
 	ok = ok && store_query(s, (struct db_call){ .sql = "COMMIT" }, e);
@@ -439,10 +440,19 @@ bool store_discard(struct store *s, size_t index, const char *ids, size_t *count
 		return false;
 	const char *const values[] = { s->config->models[index].name, ids };
 	size_t gone = 0;
-	struct db_call call = { .values = values, .value_count = 2, .affected = &gone };
 	char *sql = text_format("DELETE FROM %s AS d" CHOSEN, table);
-	call.sql = sql;
-	bool ok = db_call_as_role(s->db, call, store_deadline(s), e) || say_grant(s, table, e);
+	struct db_call calls[STORE_BEGIN_CALLS + 3];
+	size_t n = store_begin_plain(s, calls);
+	calls[n++] = db_role_path(s->db);
+	calls[n++] = (struct db_call){
+		.sql = sql, .values = values, .value_count = 2, .affected = &gone
+	};
+	calls[n++] = (struct db_call){ .sql = "COMMIT" };
+	bool ok = db_run(s->db, calls, n, store_deadline(s), e);
+	if (!ok) {
+		store_abandon(s);
+		say_grant(s, table, e);
+	}
 	*count = gone;
 	free(sql);
 	free(table);

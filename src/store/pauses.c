@@ -76,8 +76,8 @@ static bool change(struct store *s, const struct rows *table, const char *model,
 	bool exists = rows_value(table, 0, PAUSE_TABLE_EXISTS)[0] == 't';
 	const char *const values[] = { s->config->instance, model };
 	const char *const notice[] = { s->config->notify_channel, PAUSE_NOTIFICATION };
-	struct db_call calls[5];
-	size_t count = db_restore_settings_first(s->db, &calls[0]) ? 1 : 0, affected = 0;
+	struct db_call calls[STORE_BEGIN_CALLS + 5];
+	size_t count = store_begin_plain(s, calls), affected = 0;
 	char *create = text_format("CREATE TABLE %s " SQL_PAUSE_COLUMNS, name);
 	char *grant = text_format("GRANT SELECT ON %s TO PUBLIC", name);
 	char *set = c->is_paused ? text_format(PAUSE, name) : text_format(RESUME, name);
@@ -92,7 +92,10 @@ static bool change(struct store *s, const struct rows *table, const char *model,
 		calls[count++] = (struct db_call){ .sql = "SELECT pg_catalog.pg_notify($1, $2)",
 			.values = notice,
 			.value_count = 2 };
+	calls[count++] = (struct db_call){ .sql = "COMMIT" };
 	bool ok = db_run(s->db, calls, count, store_deadline(s), e);
+	if (!ok)
+		store_abandon(s);
 	c->is_new = affected > 0;
 	free(create);
 	free(grant);

@@ -135,10 +135,11 @@ bool store_query(struct store *s, struct db_call call, struct error *e);
 bool store_query_model(
 	struct store *s, const struct model *m, struct db_call call, struct error *e);
 
-/* Fill calls with those that begin a transaction, and prove what it depends on; store_begin() also
- * with what the model's statements need.  Returns their number, at most STORE_BEGIN_CALLS.
- * (begin.c) */
+/* Fill calls with those that begin a transaction which may change tables; store_begin_bare() also
+ * with those that prove what a burst depends on, store_begin() with what the model's statements
+ * need.  Returns their number, at most STORE_BEGIN_CALLS.  (begin.c) */
 #define STORE_BEGIN_CALLS 5
+size_t store_begin_plain(const struct store *s, struct db_call *calls);
 size_t store_begin_bare(const struct store *s, const struct model *m, struct db_call *calls);
 size_t store_begin(const struct store *s, const struct model *m, struct db_call *calls);
 

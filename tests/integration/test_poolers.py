@@ -235,6 +235,31 @@ def test_transactions_and_a_session_for_locks(signalbus, schema, make_topic, con
 
 
 @pytest.mark.parametrize("transactions", [1], ids=["pool-of-1"], indirect=True)
+def test_commands_between_other_clients(signalbus, schema, make_topic, transactions, pooled):
+    """What others leave in the sessions changes nothing for commands that write, either."""
+    schema.execute("CREATE TABLE t (id int PRIMARY KEY, bytes bytea, x text); INSERT INTO t "
+                   "SELECT n, '\\x00ff5c', repeat('x', 20000) FROM generate_series(1, 2) n")
+    signalbus.configure(model("A", schema.table("t"), make_topic()), kafka={"message_max_bytes": 10000},
+                        dead_letter_table=schema.table("dead"),
+                        defaults={"on_reject": "dead-letter"}, **pooled)
+    schema.execute(signalbus("triggers").expect(0).stdout)
+    before = schema.execute("SELECT t::text FROM t ORDER BY id")
+    with Others(transactions):
+        signalbus("flushmany").expect(0)
+        assert schema.count("dead") == 2 and schema.count("t") == 0
+        assert signalbus("-v", "pause").expect(0).logged('model "A": paused')
+        assert signalbus("-v", "resume").expect(0).logged('model "A": resumed')
+        assert len(signalbus("dead-letters").expect(0).stdout.splitlines()) == 2
+        assert signalbus("-v", "dead-letters", "--requeue").expect(0).logged(
+            f"2 signals are back in table {schema}.t")
+        assert schema.execute("SELECT t::text FROM t ORDER BY id") == before
+        signalbus("flushmany").expect(0)
+        assert signalbus("dead-letters", "--discard", "--all").expect(0).logged(
+            "2 dead letters were deleted")
+        signalbus("recover").expect(0)
+
+
+@pytest.mark.parametrize("transactions", [1], ids=["pool-of-1"], indirect=True)
 def test_temporary_tables_of_others_are_not_used(signalbus, schema, make_topic, consume,
                                                  transactions, pooled):
     """The names are found by the search_path of the role, in public."""
