@@ -27,6 +27,8 @@ BINARY   := $(BUILD)/signalbus
 # libsystemd tells systemd how the daemon does; the daemon works without it, too.
 HAVE_SYSTEMD := $(shell pkg-config --modversion libsystemd 2>/dev/null)
 PACKAGES := libpq rdkafka libcjson libconfig libmicrohttpd $(if $(HAVE_SYSTEMD),libsystemd)
+# The oldest versions that have what is used.
+NEEDED   := 'libpq >= 14' 'rdkafka >= 2.0.2'
 
 # The folders of src from top to bottom: each may call those below it.
 LAYERS   := cli daemon relay store kafka catalog model config postgres base
@@ -81,7 +83,11 @@ $(BUILD)/signalbus.spdx: conf/spdx Makefile
 $(BINARY): $(OBJECTS) $(TSAN_OBJECTS)
 	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(shell pkg-config --libs $(PACKAGES)) -lm
 
-$(BUILD)/src/%.o: src/%.c Makefile
+.PHONY: needed
+needed:
+	@pkg-config --print-errors --exists $(NEEDED)
+
+$(BUILD)/src/%.o: src/%.c Makefile | needed
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
