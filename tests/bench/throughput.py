@@ -34,11 +34,11 @@ def producer(world, options):
     return timing
 
 
-def flush(world, options, words, burst, **model):
+def flush(world, options, words, burst, *, count=None, partitions=1, payload=None, **model):
     """A flush from its start to its exit.  Settings of the bus may be among the model's."""
-    rows = options.rows(ROWS[burst])
+    rows = options.rows(count or ROWS[burst])
     is_once = model.get("settings", {}).get("delivery") == "exactly-once"
-    with world.backlog(rows) as backlog:
+    with world.backlog(rows, partitions=partitions, payload=payload) as backlog:
         timing = measure.run(world, backlog.flush(*words, burst=burst, **model), rows)
         backlog.check_sent(is_transactional=is_once)
     return timing

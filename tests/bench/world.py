@@ -46,6 +46,10 @@ COLUMNS = """id bigint, aggregatetype text NOT NULL, aggregateid text NOT NULL, 
 VALUES = """n, 'order', (n %% 10000)::text, 'OrderCreated',
     timestamptz '2026-01-01 00:00:00.123456+00' + n * interval '1 ms',
     repeat(md5(n::text), 5) || 'payload of signal ' || n"""
+# The items of an order, as JSON of a given number of bytes: compressible as such messages are.
+PAYLOAD = """left((SELECT '[' || string_agg(format('{{"position":%%s,"sku":"%%s","quantity":%%s,"price":"%%s.%%s"}}',
+    i, left(md5((n + i)::text), 12), (n * i) %% 9 + 1, (n * 7 + i * 13) %% 400, (n + i) %% 100), ',') || ']'
+    FROM generate_series(1, {0} / 65) i) || repeat(' ', {0}), {0})"""
 
 
 class World:
@@ -58,11 +62,11 @@ class World:
 
     numbers = itertools.count(1)
 
-    def __init__(self):
+    def __init__(self, brokers=1):
         Broker.JAVA_OPTIONS = JAVA_OPTIONS
         self.folder = TempFolder("bench")
         self.postgres = Postgres(POSTGRES_SETTINGS)
-        self.kafka = Kafka(settings=KAFKA_SETTINGS)
+        self.kafka = Kafka(brokers, settings=KAFKA_SETTINGS)
         self.topics = Topics(self.kafka)
         self.connection = None
 
@@ -83,16 +87,18 @@ class World:
         def produce_all_sizes():
             for batch, count in WARM_UP:
                 self.produce(backlog.topic, count, batch)
-        with self.backlog(1) as backlog:
+        with self.backlog(1, partitions=len(self.kafka.brokers)) as backlog:
             self.until_compiled(produce_all_sizes)
 
     def until_compiled(self, work):
         """Does the work again and again, until the broker's compiler is idle meanwhile."""
-        broker = self.kafka.brokers[0].process.pid
+        def compiler():
+            return sum(cpu_of_threads(broker.process.pid, "CompilerThre")
+                       for broker in self.kafka.brokers)
         for _ in range(WARM_UP_TURNS):
-            compiled, start = cpu_of_threads(broker, "CompilerThre"), time.monotonic()
+            compiled, start = compiler(), time.monotonic()
             work()
-            compiled = cpu_of_threads(broker, "CompilerThre") - compiled
+            compiled = compiler() - compiled
             if compiled < WARM_PART * (time.monotonic() - start):
                 return
 
@@ -125,20 +131,26 @@ class World:
         """For tools that do what signalbus may not: write signals, change their tables."""
         return self.postgres.conninfo(host=self.postgres.sockets, user="postgres")
 
-    def template(self, rows):
-        """A table with at least this number of rows to copy from; it is made once."""
+    def template(self, rows, payload=None):
+        """
+        A table with at least this number of rows to copy from; it is made once.  Their payloads
+        have this number of bytes, if one is given.
+        """
+        name = "template" if payload is None else f"template_{payload}"
+        values = VALUES
+        if payload is not None:
+            values = VALUES.rpartition("repeat(")[0] + PAYLOAD.format(payload)
         have = self.value("SELECT coalesce(max(reltuples), 0)::bigint FROM pg_class "
-                          "WHERE relname = 'template'")
+                          "WHERE relname = %s", name)
         if have < rows:
-            self.execute("DROP TABLE IF EXISTS template")
-            self.execute(f"CREATE UNLOGGED TABLE template ({COLUMNS})")
-            self.execute(f"INSERT INTO template SELECT {VALUES} FROM generate_series(1, %s) n",
-                         rows)
-            self.execute("VACUUM ANALYZE template")
-        return "template"
+            self.execute(f"DROP TABLE IF EXISTS {name}")
+            self.execute(f"CREATE UNLOGGED TABLE {name} ({COLUMNS})")
+            self.execute(f"INSERT INTO {name} SELECT {values} FROM generate_series(1, %s) n", rows)
+            self.execute(f"VACUUM ANALYZE {name}")
+        return name
 
-    def backlog(self, rows, with_topic=True):
-        return Backlog(self, rows, with_topic)
+    def backlog(self, rows, with_topic=True, **kind):
+        return Backlog(self, rows, with_topic, **kind)
 
     def number(self):
         return next(self.numbers)
@@ -164,13 +176,14 @@ class Daemon:
             daemon.process.pid
     """
 
-    def __init__(self, world, models, **settings):
+    def __init__(self, world, models, name="daemon", **settings):
         self.world = world
-        self.command = world.signalbus(models, "run", name="daemon", **settings)
+        self.name = name
+        self.command = world.signalbus(models, "run", name=name, **settings)
         self.process = None
 
     def __enter__(self):
-        log = self.world.folder.path / "daemon.log"
+        log = self.world.folder.path / f"{self.name}.log"
         log.unlink(missing_ok=True)
         self.process = Process(self.command, log)
         wait_until(lambda: self.is_ready(log), 30, "the daemon serves", pause=0.05)
@@ -193,23 +206,25 @@ class Backlog:
             backlog.table, backlog.topic
     """
 
-    def __init__(self, world, rows, with_topic=True):
+    def __init__(self, world, rows, with_topic=True, partitions=1, payload=None):
         self.world = world
         self.rows = rows
         number = world.number()
         self.table = f"signal_{number}"
         self.topic = f"bench-{number}"
         self.with_topic = with_topic
+        self.partitions = partitions
+        self.payload = payload
         self.next_id = rows + 1
 
     def __enter__(self):
-        template = self.world.template(self.rows)
+        template = self.world.template(self.rows, self.payload)
         self.world.execute(f"CREATE TABLE {self.table} AS SELECT * FROM {template} "
                            f"WHERE id <= %s", self.rows)
         self.world.execute(f"ALTER TABLE {self.table} ADD PRIMARY KEY (id)")
         self.world.execute(f"VACUUM ANALYZE {self.table}")
         if self.with_topic:
-            self.world.topics.make(name=self.topic)
+            self.world.topics.make(self.partitions, name=self.topic)
         self.world.execute("CHECKPOINT")
         return self
 
