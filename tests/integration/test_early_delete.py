@@ -94,7 +94,7 @@ def test_a_crash_brings_the_rows_back(signalbus, schema, table, make_topic, topi
 def test_a_broker_that_does_not_answer_in_time(signalbus, schema, table, make_topic, topics,
                                                way_to_broker, flush):
     topic = make_topic()
-    signalbus.configure(model("A", table, topic, burst_count=BURST, order_by=["id"]), timeout=5.0)
+    signalbus.configure(model("A", table, topic, burst_count=BURST, order_by=["id"]), timeout=3.0)
     way_to_broker.slow(delay=0.3)
     run = signalbus.start(flush)
     await_deletion(schema)

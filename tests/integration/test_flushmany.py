@@ -48,7 +48,7 @@ def test_connections_leave_nothing_of_unevenly_spread_rows(signalbus, schema, ma
 @pytest.mark.parametrize("stops", [True, False], ids=["stops", "goes-on"])
 def test_a_table_that_is_locked_during_a_backlog(signalbus, schema, make_topic, count_in_log, stops):
     """The next claim is sent after each commit, and is what waits now."""
-    count, topic = 20_000, make_topic()
+    count, topic = 8_000, make_topic()
     signalbus.configure(model("A", schema.make_signals("t", count), topic, burst_count=10))
     run = signalbus.start("flushmany", "-v")
     schema.wait_until(lambda: schema.count("t") < count - 200, 20, "a backlog under way")
