@@ -473,6 +473,9 @@ static rd_kafka_headers_t *headers_new(const struct message *message)
 	return headers;
 }
 
+/* A larger value is not copied, so that it is in memory once. */
+#define KEEP_MIN_BYTES ((size_t)1024 * 1024)
+
 /* producev, because produceva() with headers crashes on an unknown partition before librdkafka
  * 2.12.1 (confluentinc/librdkafka, CHANGELOG of that version). */
 rd_kafka_resp_err_t producer_send(struct producer *p, const struct message *message, void *opaque)
@@ -482,14 +485,17 @@ rd_kafka_resp_err_t producer_send(struct producer *p, const struct message *mess
 		return RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
 	rd_kafka_headers_t *headers = message->header_count > 0 ? headers_new(message) : NULL;
 	int32_t partition = message->has_partition ? message->partition : RD_KAFKA_PARTITION_UA;
+	bool keeps = message->holder != NULL && message->value_length >= KEEP_MIN_BYTES;
 	rd_kafka_resp_err_t code = rd_kafka_producev(p->handle, RD_KAFKA_V_RKT(topic->handle),
-		RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_PARTITION(partition),
-		RD_KAFKA_V_KEY(message->key, message->key_length),
+		RD_KAFKA_V_MSGFLAGS(keeps ? RD_KAFKA_MSG_F_FREE : RD_KAFKA_MSG_F_COPY),
+		RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_KEY(message->key, message->key_length),
 		RD_KAFKA_V_VALUE((char *)(uintptr_t)message->value, message->value_length),
 		RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_TIMESTAMP(message->timestamp_ms),
 		RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
-	/* The message owns them only if it was accepted. */
+	/* The message owns both only if it was accepted. */
 	if (headers != NULL && code != RD_KAFKA_RESP_ERR_NO_ERROR)
 		rd_kafka_headers_destroy(headers);
+	if (keeps && code == RD_KAFKA_RESP_ERR_NO_ERROR)
+		*message->holder = (struct text){ 0 };
 	return code;
 }

@@ -89,7 +89,8 @@ size_t producer_property(rd_kafka_t *handle, const char *name);
 /* Why the producer can never send again. */
 void producer_fatal_error(const struct producer *p, char *reason, size_t size);
 
-/* Hand a message over without waiting; its bytes are copied, opaque is returned in its report.  */
+/* Hand a message over without waiting; its bytes are copied, but a large value that has
+ * a holder is kept if this succeeds.  opaque is returned in its report. */
 rd_kafka_resp_err_t producer_send(struct producer *p, const struct message *message, void *opaque);
 
 /* The rest is for a producer with a transactional id (producer_transaction.c).  These calls wait

@@ -200,6 +200,7 @@ static bool set_object(
 			return false;
 	}
 	text_add(&enc->object, "}", 1);
+	message->holder = &enc->object;
 	message->value = enc->object.text;
 	message->value_length = enc->object.length;
 	return true;
@@ -230,6 +231,7 @@ static bool set_value(
 	if (m->value_field == NO_FIELD)
 		return set_object(enc, fields, message, e);
 	struct field f = content_of(m, fields, m->value_field, &enc->value);
+	message->holder = f.text != NULL && f.text == enc->value.text ? &enc->value : NULL;
 	message->value = f.text;
 	message->value_length = f.text != NULL ? f.length : 0;
 	return true;

@@ -23,8 +23,8 @@ struct encoder *encoder_new(const struct model *m);
 void encoder_free(struct encoder *enc);
 
 /* Encode the row with these fields; the pointers in message belong to the row, to the model and to
- * the encoder, and are valid until the next row.  Fails with ERROR_REJECTED: this row can never be
- * a message. */
+ * the encoder, and are valid until the next row, or until the value is kept.  Fails with
+ * ERROR_REJECTED: this row can never be a message. */
 bool encode_row(
 	struct encoder *enc, const struct field *fields, struct message *message, struct error *e);
 

@@ -82,7 +82,7 @@ def test_rows_of_100_megabytes_pass(signalbus, schema, topics, consume, flush):
     assert ids(messages) == list(range(1, len(sizes) + 1))
     assert [len(message.value) - size for message, size in zip(messages, sizes)] == [
         len(f'{{"id":{number},"payload":""}}') for number in range(1, len(sizes) + 1)]
-    check_memory(run, 900)
+    check_memory(run, 450)
 
 
 @pytest.mark.early

@@ -376,6 +376,47 @@ START_TEST(an_encoder_forgets_the_row_before)
 }
 END_TEST
 
+/* What is JSON, or bytes, was made for the message; a text belongs to the row. */
+static const struct {
+	unsigned type_oid;
+	bool is_value;
+	const char *row, *next_row, *value, *next;
+	bool is_kept;
+} kept[] = {
+	{ TEXT_OID, false, "a", "b", "{\"c\":\"a\"}", "{\"c\":\"b\"}", true },
+	{ BYTEA_OID, true, "\\x6161", "\\x62", "aa", "b", true },
+	{ BYTEA_OID, true, NULL, "\\x62", NULL, "b", false },
+	{ TEXT_OID, true, "a", "b", "a", "b", false },
+};
+
+START_TEST(a_value_that_was_made_for_the_message_may_be_kept)
+{
+	struct fixture f;
+	struct message message, next;
+	const struct told_column columns[] = { { "c", kept[_i].type_oid, "t" } };
+	fixture_init(&f);
+	if (kept[_i].is_value)
+		f.settings.value = "c";
+	struct model *m = fixture_resolved(&f, columns, 1, "c");
+	struct encoder *enc = encoder_new(m);
+	struct field *fields = fields_of(m, &kept[_i].row);
+	struct error e;
+	ck_assert(encode_row(enc, fields, &message, &e));
+	free(fields);
+	ck_assert_int_eq(message.holder != NULL, kept[_i].is_kept);
+	char *value = kept[_i].is_kept ? message.holder->text : NULL;
+	if (value != NULL)
+		*message.holder = (struct text){ 0 };
+	encode(enc, m, &kept[_i].next_row, &next);
+	ck_assert_str_eq(next.value, kept[_i].next);
+	if (value != NULL)
+		ck_assert_str_eq(value, kept[_i].value);
+	free(value);
+	encoder_free(enc);
+	model_free(m);
+}
+END_TEST
+
 START_TEST(identity_names_the_primary_key_in_its_order)
 {
 	static const struct told_column columns[] = { { "id", INT8_OID, "bigint" },
@@ -441,6 +482,7 @@ int main(void)
 		{ column_names_are_escaped_too, 1, 0 },
 		{ a_key_is_the_text_or_the_bytes_of_its_column, COUNT(keys), 0 },
 		{ a_key_that_is_not_configured_is_no_key, 1, 0 },
+		{ a_value_that_was_made_for_the_message_may_be_kept, COUNT(kept), 0 },
 		{ an_encoder_forgets_the_row_before, 1, 0 },
 		{ identity_names_the_primary_key_in_its_order, 1, 0 },
 		{ a_long_key_is_shortened_in_its_middle, 1, 0 },
