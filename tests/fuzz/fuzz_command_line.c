@@ -70,6 +70,11 @@ int command_print_version(void)
 	return 0;
 }
 
+void command_print_wrapped(const char *text, size_t first, size_t rest)
+{
+	check(text[0] != '\0' && first < 80 && rest < 80);
+}
+
 int command_finish_output(void)
 {
 	return 0;
