@@ -91,6 +91,10 @@ bool lane_begin_transaction(struct lane *lane, struct instant deadline, struct e
 /* Abort what is open, by fencing. */
 void lane_abort(struct lane *lane, struct instant deadline);
 
+/* The same without fencing, because another sender may have the id now, and is not disturbed: if it
+ * has, nothing is aborted. */
+void lane_drop(struct lane *lane);
+
 /* Store the number of a burst in the transaction, for a topic. */
 bool lane_store_number(struct lane *lane, const char *topic, int64_t number,
 	struct instant deadline, struct error *e);

@@ -35,16 +35,22 @@ static bool is_ours(struct lane *lane, struct instant deadline, struct error *e)
 		       read_number(lane, &own, &ignored, deadline, e));
 }
 
-/* A new producer of the lane's id.  Whoever has the name of another's instance must not disturb it,
- * so this looks first. */
-static bool fence(struct lane *lane, struct instant deadline, struct error *e)
+/* What is open is aborted, if this is the newest producer of its id: so the broker answers the next
+ * one at once. */
+void lane_drop(struct lane *lane)
 {
-	/* The broker answers a new producer at once if nothing is open. */
 	if (lane->is_transaction_open && !lane->is_commit_asked && lane->producer != NULL)
 		producer_abort(lane->producer);
 	producer_free(lane->producer);
 	lane->producer = NULL;
 	lane->is_transaction_open = false;
+}
+
+/* A new producer of the lane's id.  Whoever has the name of another's instance must not disturb it,
+ * so this looks first. */
+static bool fence(struct lane *lane, struct instant deadline, struct error *e)
+{
+	lane_drop(lane);
 	if (!is_ours(lane, deadline, e))
 		return false;
 	lane->batch_size = lane->next_batch_size;

@@ -154,11 +154,13 @@ static bool decide_all(struct burst *b, struct slot_state *state, struct error *
 	return ok;
 }
 
-/* Fence all senders that have had the slot, which the session has. */
+/* Fence all senders that have had the slot, which the session has: one that has lost it, such as
+ * after the process was frozen, must not disturb who has it now. */
 static bool fence(struct burst *b, unsigned slot, struct instant deadline, struct error *e)
 {
 	struct lane_sender sender = { .instance = b->config->instance, .slot = slot };
-	return store_database(b->store, &sender.database, e) &&
+	return store_keeps_slot(b->store, slot, e) &&
+	       store_database(b->store, &sender.database, e) &&
 	       lane_fence(b->transaction.lane, &sender, deadline, e);
 }
 
@@ -509,6 +511,12 @@ bool transaction_finish(struct burst *b, const struct row_outcome *outcomes, siz
 
 void transaction_end(struct burst *b)
 {
-	if (b->transaction.is_used)
-		lane_abort(b->transaction.lane, instant_after(clock_now(), ABORT_S));
+	const struct transaction *t = &b->transaction;
+	struct error e;
+	if (!t->is_used || !lane_needs_fence(t->lane))
+		return;
+	if (store_keeps_slot(b->store, t->slot, &e))
+		lane_abort(t->lane, instant_after(clock_now(), ABORT_S));
+	else
+		lane_drop(t->lane);
 }

@@ -71,6 +71,32 @@ bool store_has_slot(const struct store *s)
 	return s->has_slot;
 }
 
+bool store_keeps_slot(struct store *s, unsigned slot, struct error *e)
+{
+	static const char sql[] =
+		"SELECT pg_catalog.count(*) FROM pg_catalog.pg_locks l"
+		" WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'advisory'"
+		" AND l.objsubid = 1 AND l.granted"
+		" AND (l.classid::pg_catalog.int8 << 32 | l.objid::pg_catalog.int8)"
+		"  = " SQL_ADVISORY_KEY
+		" AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d"
+		" WHERE d.datname = pg_catalog.current_database())";
+	struct db *db = store_lock_session(s, e);
+	if (db == NULL)
+		return false;
+	char *name = catalog_slot_lock(s->config, slot);
+	struct rows *rows = catalog_query(db, store_deadline(s), sql, name, e);
+	free(name);
+	bool has = rows != NULL && rows_value(rows, 0, 0)[0] != '0';
+	if (rows != NULL && !has) {
+		error_set(e, ERROR_CONNECTION, "the session has lost slot %u of instance \"%s\"",
+			slot, s->config->instance);
+		store_disconnect(s);
+	}
+	rows_free(rows);
+	return has;
+}
+
 /* The first value of the first row, to be freed; NULL with e on failure. */
 static char *ask(struct store *s, const char *sql, const char *value, struct error *e)
 {

@@ -139,6 +139,10 @@ void store_unlock(struct store *s, size_t index);
 bool store_take_slot(struct store *s, unsigned *slot, struct error *e);
 bool store_has_slot(const struct store *s);
 
+/* Verify that this session still has the lock of a slot; otherwise it is closed, and the error is
+ * ERROR_CONNECTION. */
+bool store_keeps_slot(struct store *s, unsigned slot, struct error *e);
+
 /* The identity of the session's database (base/identity.h), valid as long as the session. */
 bool store_database(struct store *s, const char **identity, struct error *e);
 

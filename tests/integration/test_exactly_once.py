@@ -260,6 +260,33 @@ def test_a_daemon_that_has_nothing_to_send_resolves_too(
     assert schema.count("t") == (0 if is_stored else 10)
 
 
+def test_who_has_lost_its_slot_fences_nobody(
+        once, signalbus, schema, make_topic, consume, kafka, way_to_broker):
+    """A process is frozen while it commits, and meanwhile another one gets its slot."""
+    topic = make_topic()
+    models = [model("A", schema.make_signals("t"), topic, burst_count=10)]
+    once(*models, workers=1, timeout=2, notify_channel="")
+    frozen = signalbus.start("run", "-v")
+    frozen.wait_log("started")
+    way_to_broker.hold(END_TXN, REQUEST)
+    schema.insert_signals("t", 10)
+    assert way_to_broker.sprung.wait(20)
+    schema.wait_until(lambda: prepared(schema, signalbus.instance), 20, "a prepared burst")
+    frozen.send(signal.SIGSTOP)
+    schema.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                   "WHERE usename = 'bus'")
+    signalbus.bootstrap = kafka.bootstrap
+    once(*models, workers=1, notify_channel="")
+    other = signalbus.start("run", "-v")
+    schema.wait_until(lambda: schema.count("t") == 0, 20, "an empty table")
+    frozen.send(signal.SIGCONT)
+    frozen.wait_log("not known yet")
+    schema.insert_signals("t", 10, first=11)
+    schema.wait_until(lambda: schema.count("t") == 0, 20, "an empty table")
+    assert "fenced" not in other.stop().stderr
+    assert sorted(ids(consume(topic, 20))) == list(range(1, 21))
+
+
 def test_a_burst_of_a_paused_model_is_decided_too(
         once, signalbus, schema, make_topic, way_to_broker):
     """The broker is unavailable while it is in doubt, and the worker has no other burst to run."""

@@ -112,6 +112,28 @@ START_TEST(without_an_answer_it_stays_prepared_until_there_is_one)
 }
 END_TEST
 
+/* Another sender may have the slot by then, and must not be fenced. */
+START_TEST(without_its_session_it_does_not_fence)
+{
+	begin_once(3);
+	ck_assert(run_once());
+	once.commit_is_in_doubt = once.session_is_lost = true;
+	ck_assert(!run_once());
+	check_calls("begin prepare number commit forget drop");
+	ck_assert_int_eq(world.error.kind, ERROR_CONNECTION);
+	ck_assert_int_eq(world.result.transaction, TRANSACTION_UNDECIDED);
+	once.commit_is_in_doubt = once.session_is_lost = false;
+	ck_assert(run_once());
+	check_calls("fence read read COMMIT begin prepare number commit read COMMIT");
+	script.claim_error = ERROR_CONNECTION;
+	script.streamed = 2;
+	once.session_is_lost = true;
+	ck_assert(!run_once());
+	check_calls("begin drop");
+	end_once();
+}
+END_TEST
+
 /* After these seconds. */
 static void check_tending(double seconds, const char *expected)
 {
@@ -442,6 +464,7 @@ int main(void)
 		{ a_burst_is_prepared_then_committed_in_kafka_and_then_here, 1, 0 },
 		{ after_doubt_it_fences_reads_and_then_decides, COUNT(doubts), 0 },
 		{ without_an_answer_it_stays_prepared_until_there_is_one, 1, 0 },
+		{ without_its_session_it_does_not_fence, 1, 0 },
 		{ without_another_burst_it_is_decided_too, 1, 0 },
 		{ a_number_that_cannot_be_stored_fails_the_burst, 1, 0 },
 		{ what_no_standby_has_is_not_committed_in_kafka, 1, 0 },

@@ -21,6 +21,7 @@ static struct {
 	uint64_t used_slots;
 	bool slot_is_refused; /* number 3 */
 	bool broker_is_away;
+	bool session_is_lost; /* when the commit is in doubt */
 	/* The world: */
 	struct text calls;
 	bool has_slot, is_fenced, is_begun;
@@ -55,6 +56,13 @@ bool store_has_slot(const struct store *s)
 {
 	(void)s;
 	return once.has_slot;
+}
+
+/* A session that is lost has lost its slot. */
+bool store_keeps_slot(struct store *s, unsigned slot, struct error *e)
+{
+	(void)s, (void)slot;
+	return !once.session_is_lost || error_set(e, ERROR_CONNECTION, "the session has ended");
 }
 
 bool store_database(struct store *s, const char **identity, struct error *e)
@@ -228,6 +236,13 @@ void lane_abort(struct lane *lane, struct instant deadline)
 	(void)lane, (void)deadline;
 	if (once.is_begun)
 		fence_double(&ignored);
+}
+
+void lane_drop(struct lane *lane)
+{
+	(void)lane;
+	note("drop");
+	once.is_begun = once.is_fenced = false;
 }
 
 bool lane_store_number(struct lane *lane, const char *topic, int64_t number,
