@@ -13,6 +13,7 @@
  * of 1,000 claims. */
 #define TOGETHER_MIN 8
 #define SOON         0.25
+#define FACTOR_MAX   4 /* to the whole interval */
 
 struct entry {
 	struct instant look;  /* when its poll interval has passed */
@@ -222,9 +223,11 @@ size_t queue_take_quiet(struct run_queue *q, unsigned worker, size_t model, size
 	pthread_mutex_lock(&q->lock);
 	/* Models whose times are spread over the interval come together: from then on, they are due
 	 * at the same time. */
-	for (double part = SOON; q->entries[model].quiet && count < TOGETHER_MIN && part <= 1;
-		part *= 2)
-		count = gather(q, worker, instant_after(now, part * q->poll_interval), models);
+	for (int factor = 1;
+		q->entries[model].quiet && count < TOGETHER_MIN && factor <= FACTOR_MAX;
+		factor *= 2)
+		count = gather(
+			q, worker, instant_after(now, factor * SOON * q->poll_interval), models);
 	if (count < TOGETHER_MIN)
 		count = 0;
 	for (size_t i = 1; i < count; i++) {
