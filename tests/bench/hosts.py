@@ -62,11 +62,16 @@ class Site:
         self.stack = stack
         self.hosts = [self.start(number) for number in range(DAEMONS)]
         self.next_id = 1
-        wait_until(lambda: sum(len(host.leads()) for host in self.hosts) == ORDERED, 60,
-                   "each ordered model has a leader")
+        self.await_leaders()
 
     def start(self, number):
         return self.stack.enter_context(Host(self.world, number, self.models))
+
+    def await_leaders(self):
+        wait_until(lambda: sum(self.leads()) == ORDERED, 60, "each ordered model has a leader")
+
+    def leads(self):
+        return [len(host.leads()) for host in self.hosts]
 
     def insert(self, indexes=range(MODELS)):
         self.world.execute("; ".join(
@@ -76,7 +81,7 @@ class Site:
 
     def await_empty(self, indexes=range(MODELS), pause=0.02):
         query = " AND ".join(f"NOT EXISTS (SELECT 1 FROM {self.tables[i].table})" for i in indexes)
-        wait_until(lambda: self.world.value(f"SELECT {query}"), 60, "all is sent", pause=pause)
+        wait_until(lambda: self.world.value(f"SELECT {query}"), 300, "all is sent", pause=pause)
 
 
 def idle(site, options):
@@ -119,7 +124,7 @@ def share(site):
     seconds = time.monotonic() - start
     timing = measure.Timing(ROUNDS_OF_ROWS * MODELS, seconds, 0, *meter.taken())
     timing.sent = [host.sent() - then for host, then in zip(site.hosts, before)]
-    timing.leads = [len(host.leads()) for host in site.hosts]
+    timing.leads = site.leads()
     if sum(timing.sent) != timing.rows:
         raise AssertionError(f"{timing.rows} rows: {timing.sent} were sent")
     return timing
@@ -135,9 +140,12 @@ def measure_part(world, options):
         for number in range(2 * options.rounds):
             fails.append(fail_over(site, number % ORDERED))
             options.say("a daemon is killed", fails[-1])
+        site.await_leaders()
+        leads = site.leads()
     report_idle(part, timings["idle"])
     report_shares(part, timings["load"])
     part.add(FAIL_OVER, "s", fails, 2)
+    add_spread(part, "afterwards: ordered models of a daemon", [leads])
     part.target(f"{FAIL_OVER}, at most", max(fails), at_most=FAIL_OVER_S, unit="s")
     part.add(*measure.others(timings))
     return part
@@ -153,7 +161,10 @@ def report_idle(part, idles):
 
 def report_shares(part, loads):
     part.add("load", "rows/s", [run.rate for run in loads])
-    for what, values in (("rows sent", "sent"), ("ordered models", "leads")):
-        for name, choose in (("fewest", min), ("median", statistics.median), ("most", max)):
-            part.add(f"load: {what} by a daemon, {name}", "",
-                     [choose(getattr(run, values)) for run in loads], 1)
+    add_spread(part, "load: rows sent by a daemon", [run.sent for run in loads])
+    add_spread(part, "load: ordered models of a daemon", [run.leads for run in loads])
+
+
+def add_spread(part, name, runs):
+    for what, choose in (("fewest", min), ("median", statistics.median), ("most", max)):
+        part.add(f"{name}, {what}", "", [choose(run) for run in runs], 1)
