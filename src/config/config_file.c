@@ -46,17 +46,16 @@ static bool check_folder(struct place at, const char *path, struct problems *pro
 	struct stat around, own;
 	char *copy = text_copy(path);
 	const char *folder = dirname(copy);
-	bool ok = false;
-	if (stat(folder, &around) != 0 || is_read_only(folder))
-		ok = true;
-	else if (!is_ours(around.st_uid))
+	bool is_fixed = stat(folder, &around) != 0 || is_read_only(folder), ok = false;
+	if (!is_fixed && !is_ours(around.st_uid))
 		problems_add(problems, at, "%s uid %u owns the folder %s; run chown %u %s", problem,
 			around.st_uid, folder, geteuid(), folder);
-	else if ((around.st_mode & S_IWOTH) && !(around.st_mode & S_ISVTX))
+	else if (!is_fixed && (around.st_mode & S_IWOTH) && !(around.st_mode & S_ISVTX))
 		problems_add(problems, at,
 			"%s everybody may write to the folder %s; run chmod o-w %s", problem,
 			folder, folder);
-	else if (lstat(path, &own) == 0 && S_ISLNK(own.st_mode) && !is_ours(own.st_uid))
+	else if (!is_fixed && lstat(path, &own) == 0 && S_ISLNK(own.st_mode) &&
+		 !is_ours(own.st_uid))
 		problems_add(problems, at, "%s uid %u owns the link %s; run chown -h %u %s",
 			problem, own.st_uid, path, geteuid(), path);
 	else
