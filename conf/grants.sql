@@ -5,7 +5,7 @@
 --
 -- It may be executed again, for example with more tables.  Names need their schemas.  Further variables:
 --
---   -v dead_letters=shop.dead_letter  the dead_letter_table; create it before, by "signalbus triggers | psql"
+--   -v dead_letters=shop.dead_letter  the dead_letter_table; create it before, by "signalbus triggers | psql -v ON_ERROR_STOP=1 -d shop"
 --   -v requeue=on                     "signalbus dead-letters --requeue", which inserts into the signal tables
 --   -v pause=on                       "signalbus pause" and "resume", with their table in each of the schemas
 --   -v statistics=on                  transactions of other users in messages and statistics (pg_read_all_stats)
