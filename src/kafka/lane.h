@@ -104,8 +104,22 @@ bool lane_store_number(struct lane *lane, const char *topic, int64_t number,
 bool lane_commit(struct lane *lane, struct instant deadline, struct error *e);
 
 /* Read the number that is stored for a topic, or the greatest of all topics (NULL); -1: there is
- * none.  ERROR_INSTANCE if another database has stored one. */
+ * none.  ERROR_INSTANCE if another database has stored one, ERROR_CONFLICT if a transaction is
+ * about to change it all the time; with NULL the broker may not notice that. */
 bool lane_read_number(struct lane *lane, const char *topic, int64_t *number,
 	struct instant deadline, struct error *e);
+
+/* The same for all topics, and the broker notices a change to any topic of the cluster: it is asked
+ * for each by its name. */
+bool lane_read_all_numbers(
+	struct lane *lane, int64_t *number, struct instant deadline, struct error *e);
+
+/* The topic of the number that was read last, until the next call; NULL if there was none. */
+const char *lane_numbered_topic(const struct lane *lane);
+
+/* Wait until reads would see that the transaction, which is open, has a number for a topic.  Then
+ * the broker that answers them coordinates the group now, and has stored all numbers before. */
+bool lane_await_number(
+	struct lane *lane, const char *topic, struct instant deadline, struct error *e);
 
 #endif

@@ -120,11 +120,36 @@ bool lane_commit(struct lane *lane, struct instant deadline, struct error *e)
 	return !lane->is_transaction_open;
 }
 
+static struct number_request request_for(const struct lane *lane, const char *topic)
+{
+	return (struct number_request){
+		.group = lane->transactional_id, .topic = topic, .database = lane->database
+	};
+}
+
 bool lane_read_number(struct lane *lane, const char *topic, int64_t *number,
 	struct instant deadline, struct error *e)
 {
-	const struct number_request request = {
-		.group = lane->transactional_id, .topic = topic, .database = lane->database
-	};
+	const struct number_request request = request_for(lane, topic);
 	return read_number(lane, &request, number, deadline, e);
+}
+
+bool lane_read_all_numbers(
+	struct lane *lane, int64_t *number, struct instant deadline, struct error *e)
+{
+	struct number_request request = request_for(lane, NULL);
+	request.asks_all = true;
+	return read_number(lane, &request, number, deadline, e);
+}
+
+const char *lane_numbered_topic(const struct lane *lane)
+{
+	return number_reader_topic(lane->reader);
+}
+
+bool lane_await_number(
+	struct lane *lane, const char *topic, struct instant deadline, struct error *e)
+{
+	const struct number_request request = request_for(lane, topic);
+	return number_reader_await_change(lane->reader, &request, deadline, e);
 }

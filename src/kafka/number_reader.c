@@ -17,6 +17,7 @@ struct number_reader {
 	const struct config *config;
 	rd_kafka_t *handle; /* NULL: none was needed yet, or the last one failed */
 	struct producer_events events;
+	char *topic; /* of the number that was read last; or NULL */
 };
 
 /* An answer of the broker. */
@@ -31,6 +32,7 @@ struct answer {
 	rd_kafka_resp_err_t code; /* FAILED: … */
 	char reason[512];         /* … why */
 	int64_t number;
+	char *topic; /* of the number; NULL: there is none; the reader's */
 	char *other; /* FOREIGN: the database that has stored a number; to be freed */
 };
 
@@ -53,6 +55,7 @@ void number_reader_free(struct number_reader *r)
 	if (r == NULL)
 		return;
 	discard_handle(r);
+	free(r->topic);
 	free(r);
 }
 
@@ -76,8 +79,11 @@ static void take_number(
 {
 	char *owner = text_copy_bytes(
 		offset->metadata != NULL ? offset->metadata : "", offset->metadata_size);
-	if (offset->offset > a->number)
+	if (offset->offset > a->number) {
+		free(a->topic);
+		a->topic = text_copy(offset->topic);
 		a->number = offset->offset;
+	}
 	if (identity_differs(database, owner)) {
 		a->what = FOREIGN;
 		a->other = owner;
@@ -86,9 +92,9 @@ static void take_number(
 	}
 }
 
-/* The greatest number of the group. */
+/* The greatest number of the group.  Of all topics, some may be nothing that the user may read. */
 static void take_greatest(
-	const rd_kafka_group_result_t *group, const char *database, struct answer *a)
+	const rd_kafka_group_result_t *group, const struct number_request *wanted, struct answer *a)
 {
 	const rd_kafka_topic_partition_list_t *list = rd_kafka_group_result_partitions(group);
 	const rd_kafka_error_t *failure = rd_kafka_group_result_error(group);
@@ -98,25 +104,24 @@ static void take_greatest(
 		rd_kafka_resp_err_t code = list->elems[i].err;
 		if (code == RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT)
 			a->what = UNSTABLE;
-		else if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		else if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+			take_number(&list->elems[i], wanted->database, a);
+		else if (!wanted->asks_all)
 			fail(a, code, rd_kafka_err2str(code));
-		else
-			take_number(&list->elems[i], database, a);
 		if (a->what != READ)
 			return;
 	}
 }
 
-static void take(rd_kafka_event_t *event, const char *database, struct answer *a)
+static void take(rd_kafka_event_t *event, const struct number_request *wanted, struct answer *a)
 {
 	size_t count = 0;
 	const rd_kafka_group_result_t **groups = NULL;
-	*a = (struct answer){ .number = -1 };
 	if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR)
 		groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
 			rd_kafka_event_ListConsumerGroupOffsets_result(event), &count);
 	if (count == 1)
-		take_greatest(groups[0], database, a);
+		take_greatest(groups[0], wanted, a);
 	else
 		fail(a, rd_kafka_event_error(event), rd_kafka_event_error_string(event));
 }
@@ -141,15 +146,39 @@ static rd_kafka_AdminOptions_t *options_for(
 	return options;
 }
 
+/* The topics that the broker is asked for; NULL: all that have a number.  False on failure. */
+static bool list_topics(rd_kafka_t *handle, const struct number_request *wanted,
+	struct instant deadline, rd_kafka_topic_partition_list_t **list, struct answer *a)
+{
+	const struct rd_kafka_metadata *cluster;
+	*list = NULL;
+	if (wanted->topic == NULL && !wanted->asks_all)
+		return true;
+	*list = rd_kafka_topic_partition_list_new(1);
+	if (!wanted->asks_all) {
+		rd_kafka_topic_partition_list_add(*list, wanted->topic, NUMBER_PARTITION);
+		return true;
+	}
+	rd_kafka_resp_err_t code = rd_kafka_metadata(handle, 1, NULL, &cluster, left_ms(deadline));
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		fail(a, code, rd_kafka_err2str(code));
+		rd_kafka_topic_partition_list_destroy(*list);
+		return false;
+	}
+	for (int i = 0; i < cluster->topic_cnt; i++)
+		rd_kafka_topic_partition_list_add(
+			*list, cluster->topics[i].topic, NUMBER_PARTITION);
+	rd_kafka_metadata_destroy(cluster);
+	return true;
+}
+
 /* Ask for the committed offsets of the group. */
 static void ask(rd_kafka_t *handle, const struct number_request *wanted, struct instant deadline,
 	struct answer *a)
 {
-	rd_kafka_topic_partition_list_t *list = NULL;
-	if (wanted->topic != NULL) {
-		list = rd_kafka_topic_partition_list_new(1);
-		rd_kafka_topic_partition_list_add(list, wanted->topic, NUMBER_PARTITION);
-	}
+	rd_kafka_topic_partition_list_t *list;
+	if (!list_topics(handle, wanted, deadline, &list, a))
+		return;
 	rd_kafka_ListConsumerGroupOffsets_t *request =
 		rd_kafka_ListConsumerGroupOffsets_new(wanted->group, list);
 	rd_kafka_AdminOptions_t *options = options_for(handle, wanted->may_change, deadline);
@@ -160,7 +189,7 @@ static void ask(rd_kafka_t *handle, const struct number_request *wanted, struct 
 		event = rd_kafka_queue_poll(queue, SLICE_MS);
 		drain(handle);
 	}
-	take(event, wanted->database, a);
+	take(event, wanted, a);
 	rd_kafka_event_destroy(event);
 	rd_kafka_queue_destroy(queue);
 	rd_kafka_AdminOptions_destroy(options);
@@ -183,6 +212,7 @@ static bool try_read(struct number_reader *r, const struct number_request *reque
 	struct instant deadline, struct answer *a)
 {
 	struct error e;
+	*a = (struct answer){ .number = -1 };
 	if (r->handle == NULL)
 		r->handle = producer_make_reader(r->config, request->group, &r->events, &e);
 	if (r->handle == NULL) {
@@ -191,6 +221,8 @@ static bool try_read(struct number_reader *r, const struct number_request *reque
 		return false;
 	}
 	ask(r->handle, request, deadline, a);
+	free(r->topic);
+	r->topic = a->topic;
 	if (a->what == FAILED && a->code != RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS)
 		discard_handle(r);
 	return a->what == READ || a->what == FOREIGN;
@@ -216,21 +248,51 @@ bool number_reader_read(struct number_reader *r, const struct number_request *re
 	int64_t *number, struct instant deadline, struct error *e)
 {
 	struct answer a;
-	bool is_time = instant_before(clock_now(), deadline);
-	for (useconds_t pause = PAUSE_US; !try_read(r, request, deadline, &a);) {
-		if (!is_time || !is_passing(&a))
-			return error_set(e, ERROR_BROKER,
+	useconds_t pause = PAUSE_US;
+	while (!try_read(r, request, deadline, &a)) {
+		bool may_pass = is_passing(&a);
+		if (may_pass)
+			usleep(pause);
+		if (!may_pass || !instant_before(clock_now(), deadline))
+			return error_set(e, a.what == UNSTABLE ? ERROR_CONFLICT : ERROR_BROKER,
 				"kafka: the number that is stored for the group \"%s\" cannot be "
 				"read: %s",
 				request->group,
 				a.what == FAILED ? a.reason
 						 : "a transaction that writes it is still open");
-		usleep(pause);
 		pause = pause * 2 < PAUSE_MAX_US ? pause * 2 : PAUSE_MAX_US;
-		is_time = instant_before(clock_now(), deadline);
 	}
 	*number = a.number;
 	bool is_own = a.what == READ || say_foreign(request, a.other, e);
 	free(a.other);
 	return is_own;
+}
+
+const char *number_reader_topic(const struct number_reader *r)
+{
+	return r->topic;
+}
+
+/* A broker that knows of no change coordinates the group no longer, whatever it thinks: another
+ * handle finds the one that does. */
+bool number_reader_await_change(struct number_reader *r, const struct number_request *request,
+	struct instant deadline, struct error *e)
+{
+	struct answer a;
+	bool has_answer = try_read(r, request, deadline, &a);
+	while (a.what != UNSTABLE) {
+		if (has_answer)
+			discard_handle(r);
+		free(a.other);
+		if (!instant_before(clock_now(), deadline) || (!has_answer && !is_passing(&a)))
+			return error_set(e, ERROR_BROKER,
+				"kafka: whether the number that is stored for the group \"%s\" is "
+				"up to date cannot be found out: %s",
+				request->group,
+				has_answer ? "its coordinator does not know of a new one"
+					   : a.reason);
+		usleep(PAUSE_MAX_US);
+		has_answer = try_read(r, request, deadline, &a);
+	}
+	return true;
 }

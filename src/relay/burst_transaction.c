@@ -32,19 +32,22 @@ struct slot_state {
 	unsigned slot;
 	const char *topic;  /* that a number in doubt was to be stored for; or NULL */
 	int64_t stored;     /* the greatest number, or -1 */
+	char numbered[256]; /* its topic, or empty */
 	bool is_current;    /* the broker has stored another one since the fence */
+	bool is_open;       /* the broker has lost the end of a transaction that stores one */
 	bool is_undecided;  /* something prepared must be decided by hand */
 	unsigned committed; /* bursts … */
 	unsigned rolled_back;
 	bool is_own; /* the last of them was of this sender */
 };
 
-/* A number that is greater than that of the burst was stored by a later one, which cannot be while
+/* What became of a burst is unknown if its number may still change (note_open()).  A number that is
+ * greater than that of the burst was stored by a later one, which cannot be while
  * signalbus has resolved each before the next; and a number can expire on the broker
  * (offsets.retention.minutes, seven days by default), or go with its topic. */
 static bool is_undecidable(const struct slot_state *state, int64_t number, double seconds)
 {
-	return state->stored > number || (state->stored < 0 && seconds > DAY_S);
+	return state->is_open || state->stored > number || (state->stored < 0 && seconds > DAY_S);
 }
 
 /* Only the role that prepared a transaction may end it. */
@@ -73,37 +76,82 @@ static bool read_stored(
 	struct lane *lane, struct slot_state *state, struct instant deadline, struct error *e)
 {
 	int64_t own = -1;
-	if (!lane_read_number(lane, NULL, &state->stored, deadline, e) ||
-		(state->topic != NULL && !lane_read_number(lane, state->topic, &own, deadline, e)))
+	if (!lane_read_number(lane, NULL, &state->stored, deadline, e))
+		return false;
+	const char *numbered = lane_numbered_topic(lane);
+	snprintf(state->numbered, sizeof state->numbered, "%s", numbered != NULL ? numbered : "");
+	if (state->topic != NULL && !lane_read_number(lane, state->topic, &own, deadline, e))
 		return false;
 	if (own > state->stored)
 		state->stored = own;
 	return true;
 }
 
-/* A topic for which a number may be stored; NULL if none is known. */
-static const char *some_topic(const struct burst *b, const struct slot_state *state)
+/* The fence is done, so no transaction of the slot is open.  If a number is still about to change,
+ * the broker has lost the end of the transaction that stores it: one that was killed when a
+ * transaction had been committed or aborted may never write the marker for the group (Kafka 4.3.1).
+ * Then nothing tells what became of the burst; returns whether that is so. */
+static bool note_open(struct slot_state *state, struct error *e)
 {
-	if (state->topic != NULL)
-		return state->topic;
-	for (size_t i = 0; i < b->config->model_count; i++)
-		if (strchr(b->config->models[i].topic, '{') == NULL)
-			return b->config->models[i].topic;
-	return NULL;
+	state->is_open = state->is_open || e->kind == ERROR_CONFLICT;
+	if (e->kind == ERROR_CONFLICT)
+		e->kind = ERROR_BROKER;
+	return state->is_open;
 }
 
-/* A broker that has just started answers with numbers that are older than those that it has stored
- * (Kafka 4.3.1, after SIGKILL), and one that coordinates the group no longer does so, too.  So
- * before a burst is rolled back for a number that is not there, have another one stored, in a
- * transaction that is aborted, which takes the coordinator until all before it is known; and read
- * again. */
+/* The topics that a number may be stored for, the best ones first; NULL: none of this index.  The
+ * last one exists wherever a group does; who has no ACLs may use it. */
+static const char *topic_to_try(const struct burst *b, const struct slot_state *state, size_t index)
+{
+	const char *first[] = { state->topic, state->numbered[0] != '\0' ? state->numbered : NULL };
+	if (index < 2)
+		return first[index];
+	index -= 2;
+	if (index == b->config->model_count)
+		return "__consumer_offsets";
+	const char *topic = b->config->models[index].topic;
+	return strchr(topic, '{') == NULL ? topic : NULL;
+}
+
+/* Have a number stored, in a transaction that is aborted. */
+static bool probe(struct burst *b, const char *topic, int64_t number, struct instant deadline,
+	struct error *e)
+{
+	struct lane *lane = b->transaction.lane;
+	bool ok = lane_begin_transaction(lane, deadline, e) &&
+		  lane_store_number(lane, topic, number, deadline, e) &&
+		  lane_await_number(lane, topic, deadline, e);
+	lane_abort(lane, instant_after(clock_now(), ABORT_S));
+	return ok;
+}
+
+/* A broker may answer with numbers that are older than those that it has stored: one that has just
+ * started does until its high watermark moves (Kafka 4, after SIGKILL), and one that coordinates
+ * the group no longer, without knowing that yet.  So before a burst is rolled back for a number
+ * that is not there, have another one stored: that takes the coordinator until all before it is
+ * known.  Wait until reads see it, abort it, and read again. */
 static bool read_again(struct burst *b, struct slot_state *state, struct error *e)
 {
-	const char *topic = some_topic(b, state);
-	state->is_current = true;
-	return topic == NULL ||
-	       (try_numbers(b, &topic, 1, state->stored < 0 ? 0 : state->stored, e) &&
-		       read_stored(b->transaction.lane, state, deadline_of(b), e));
+	struct instant deadline = deadline_of(b);
+	int64_t number = state->stored < 0 ? 0 : state->stored, ignored;
+	size_t count = 2 + b->config->model_count + 1;
+	bool ok = false;
+	if (!lane_read_all_numbers(b->transaction.lane, &ignored, deadline, e))
+		return note_open(state, e); /* the abort would end that, too */
+	for (size_t i = 0; i < count && !ok && instant_before(clock_now(), deadline); i++) {
+		const char *topic = topic_to_try(b, state, i);
+		ok = topic != NULL && probe(b, topic, number, deadline, e);
+	}
+	state->is_current = ok;
+	return ok &&
+	       (read_stored(b->transaction.lane, state, deadline_of(b), e) || note_open(state, e));
+}
+
+/* Whether the number may be outdated.  If the commit of a burst was never asked for, its messages
+ * are not stored, whatever the number. */
+static bool needs_proof(const struct slot_state *state, int64_t number, bool was_asked)
+{
+	return !state->is_open && !state->is_current && number > state->stored && was_asked;
 }
 
 static bool decide(
@@ -112,8 +160,7 @@ static bool decide(
 	const struct transaction *t = &b->transaction;
 	const struct prepared p = { state->slot, number };
 	bool is_own = p.slot == t->slot && number == t->number;
-	if (number > state->stored && !state->is_current && !(is_own && !t->is_commit_asked) &&
-		!read_again(b, state, e))
+	if (needs_proof(state, number, !is_own || t->is_commit_asked) && !read_again(b, state, e))
 		return false;
 	bool commits = number == state->stored;
 	if (is_undecidable(state, number, seconds)) {
@@ -140,13 +187,18 @@ static bool decide(
 	return true;
 }
 
+static bool is_of_slot(const struct rows *prepared, size_t row, unsigned slot)
+{
+	return strtoul(rows_value(prepared, row, PREPARED_SLOT), NULL, 10) == slot;
+}
+
 /* Decide what is prepared for the slot. */
 static bool decide_all(struct burst *b, struct slot_state *state, struct error *e)
 {
 	struct rows *rows = NULL;
 	bool ok = store_list_prepared(b->store, &rows, e);
 	for (size_t i = 0; ok && i < rows_count(rows); i++)
-		if (strtoul(rows_value(rows, i, PREPARED_SLOT), NULL, 10) == state->slot)
+		if (is_of_slot(rows, i, state->slot))
 			ok = decide(b, state,
 				strtoll(rows_value(rows, i, PREPARED_NUMBER), NULL, 10),
 				strtod(rows_value(rows, i, PREPARED_SECONDS), NULL), e);
@@ -168,11 +220,11 @@ static bool fence(struct burst *b, unsigned slot, struct instant deadline, struc
 static bool resolve(struct burst *b, struct slot_state *state, struct error *e)
 {
 	struct transaction *t = &b->transaction;
-	struct instant deadline = deadline_of(b);
 	t->is_unresolved = true;
 	if (t->lane == NULL) /* of another delivery */
 		t->lane = broker_lane_transactional(b->broker, b->worker);
-	return fence(b, state->slot, deadline, e) && read_stored(t->lane, state, deadline, e) &&
+	return fence(b, state->slot, deadline_of(b), e) &&
+	       (read_stored(t->lane, state, deadline_of(b), e) || note_open(state, e)) &&
 	       decide_all(b, state, e);
 }
 
@@ -298,6 +350,17 @@ bool burst_recover(struct burst *b, struct error *e)
 	return ok && fence_gone(b, e);
 }
 
+static bool is_slot_free(struct burst *b, unsigned slot, bool *is_free, struct error *e)
+{
+	struct rows *rows = NULL;
+	bool ok = store_list_prepared(b->store, &rows, e);
+	*is_free = true;
+	for (size_t i = 0; ok && i < rows_count(rows); i++)
+		*is_free = *is_free && !is_of_slot(rows, i, slot);
+	rows_free(rows);
+	return ok;
+}
+
 bool burst_try_transaction(
 	struct burst *b, const char *const *topics, size_t count, struct error *e)
 {
@@ -305,9 +368,13 @@ bool burst_try_transaction(
 	struct lane *lane = b->transaction.lane;
 	unsigned slot;
 	int64_t stored;
-	if (!store_take_slot(b->store, &slot, e))
+	bool is_free;
+	if (!store_take_slot(b->store, &slot, e) || !is_slot_free(b, slot, &is_free, e) ||
+		!fence(b, slot, deadline, e))
 		return false;
-	return fence(b, slot, deadline, e) && lane_read_number(lane, NULL, &stored, deadline, e) &&
+	if (!is_free)
+		return true; /* to abort another transaction may change what tells its fate */
+	return lane_read_number(lane, NULL, &stored, deadline, e) &&
 	       try_numbers(b, topics, count, stored < 0 ? 0 : stored, e);
 }
 

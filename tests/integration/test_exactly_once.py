@@ -193,11 +193,13 @@ IS_STORED = pytest.mark.parametrize("is_stored", [True, False], ids=["stored", "
 SAID = {True: "its messages are stored", False: "its messages are not stored"}
 
 
-@IS_STORED
+@pytest.mark.parametrize("is_stored, is_constant", [(True, True), (False, True), (False, False)],
+                         ids=["stored", "not-stored", "not-stored-by-topics-of-columns"])
 def test_recover_commits_or_rolls_back(
-        once, signalbus, schema, make_topic, consume, leave_prepared, is_stored):
+        once, signalbus, schema, make_topic, consume, leave_prepared, is_stored, is_constant):
     topic = make_topic()
-    once(model("A", schema.make_signals("t", 10), topic, burst_count=10))
+    table = schema.make_signals("t", 10, columns=f", topic text DEFAULT '{topic}'")
+    once(model("A", table, topic if is_constant else "{topic}", burst_count=10))
     leave_prepared(is_stored)
     completed = signalbus("recover").expect(0)
     assert completed.stdout == (f'1 prepared transaction of instance "{signalbus.instance}": '

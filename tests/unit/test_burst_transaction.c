@@ -23,6 +23,7 @@ static void begin_once(size_t rows)
 static void end_once(void)
 {
 	text_free(&once.calls);
+	text_free(&once.topics);
 	end();
 }
 
@@ -64,9 +65,10 @@ static const struct {
 	enum transaction_outcome outcome;
 } doubts[] = {
 	{ false, false, "forget fence read read COMMIT", TRANSACTION_COMMITTED },
-	{ false, true, "forget fence read read begin number fence read read COMMIT",
+	{ false, true, "forget fence read read read-all begin number await fence read read COMMIT",
 		TRANSACTION_COMMITTED },
-	{ true, false, "forget fence read read begin number fence read read ROLLBACK",
+	{ true, false,
+		"forget fence read read read-all begin number await fence read read ROLLBACK",
 		TRANSACTION_ROLLED_BACK },
 };
 
@@ -336,12 +338,13 @@ static const struct {
 	const char *calls;
 	size_t left;
 } leftovers[] = {
-	{ 7, 5, 40, "take fence read begin number fence read ROLLBACK", 0 },
+	{ 7, 5, 40, "take fence read read-all begin number await fence read ROLLBACK", 0 },
 	{ 7, 5, 50, "take fence read COMMIT", 0 },
-	{ 7, 5, 0, "take fence read begin number fence read ROLLBACK", 0 },
+	{ 7, 5, 0, "take fence read read-all begin number await fence read ROLLBACK", 0 },
 	/* A later burst has stored its own; the number may have expired.  Another slot is used. */
 	{ 7, 5, 60, "take fence read leave take fence read", 1 },
-	{ 7, 100000, 0, "take fence read begin number fence read leave take fence read", 1 },
+	{ 7, 100000, 0,
+		"take fence read read-all begin number await fence read leave take fence read", 1 },
 	{ 3, 5, 50, "take borrow fence read COMMIT return fence read", 0 },
 };
 
@@ -353,6 +356,59 @@ START_TEST(what_others_left_is_decided_before_the_first_claim)
 	ck_assert(run_once());
 	check_calls(leftovers[_i].calls);
 	ck_assert_uint_eq(once.prepared_count, leftovers[_i].left);
+	end_once();
+}
+END_TEST
+
+/* Whether a number is up to date is asked with the first topic that takes one; without any, what is
+ * prepared stays so. */
+static const struct {
+	int64_t stored;
+	const char *model_topic;
+	unsigned refused;
+	const char *topics;
+	bool is_resolved;
+} probes[] = {
+	{ 40, "constant", 0, " numbered", true },
+	{ 40, "constant", 1, " numbered constant", true },
+	{ 0, "constant", 0, " constant", true },
+	{ 0, "t{x}", 0, " __consumer_offsets", true },
+	{ 40, "t{x}", 2, " numbered __consumer_offsets", false },
+};
+
+START_TEST(any_topic_tells_whether_numbers_are_up_to_date)
+{
+	begin_once(0);
+	once.stored = probes[_i].stored;
+	once.refused_topics = probes[_i].refused;
+	world.fixture.settings.topic = probes[_i].model_topic;
+	leave(7, 50, 5);
+	ck_assert(run_once() == probes[_i].is_resolved);
+	ck_assert_str_eq(once.topics.text, probes[_i].topics);
+	ck_assert_uint_eq(once.prepared_count, probes[_i].is_resolved ? 0 : 1);
+	end_once();
+}
+END_TEST
+
+/* The broker has lost the end of a transaction: only who asks for the burst's topic notices that,
+ * or asks for all.  Nobody knows then whether the burst is stored, and aborting another transaction
+ * of the slot would make its number disappear. */
+START_TEST(what_the_broker_has_lost_is_decided_by_hand)
+{
+	begin_once(3);
+	once.is_open = true;
+	if (_i == 0) {
+		leave(7, 50, 5);
+		script.rows = 0;
+		ck_assert(run_once());
+		check_calls("take fence read read-all leave take fence read");
+	} else {
+		once.commit_is_in_doubt = true;
+		ck_assert(!run_once());
+		check_calls("take fence read begin prepare number commit forget fence read read");
+	}
+	ck_assert_uint_eq(once.prepared_count, 1);
+	ck_assert(strstr(logged, "see docs/exactly-once.md for how to decide it by hand") != NULL);
 	end_once();
 }
 END_TEST
@@ -476,6 +532,8 @@ int main(void)
 		{ what_the_broker_stores_without_the_rest_is_not_deleted, 1, 0 },
 		{ a_row_that_cannot_go_after_all_rolls_everything_back, 1, 0 },
 		{ what_others_left_is_decided_before_the_first_claim, COUNT(leftovers), 0 },
+		{ what_the_broker_has_lost_is_decided_by_hand, 2, 0 },
+		{ any_topic_tells_whether_numbers_are_up_to_date, COUNT(probes), 0 },
 		{ a_slot_that_cannot_be_resolved_stops_no_other, COUNT(refusals), 0 },
 		{ who_is_gone_without_having_prepared_is_fenced, 1, 0 },
 		{ what_living_senders_have_prepared_is_left_alone, 1, 0 },

@@ -14,6 +14,7 @@ static struct {
 	bool fence_fails, read_fails, number_fails;
 	bool commit_is_in_doubt;
 	bool commit_is_lost; /* it is in doubt, and was not done */
+	bool is_open;        /* the marker of a transaction is lost */
 	bool is_outdated;    /* reads do not see what is stored, until another number is */
 	bool has_committed;
 	bool others_are_alive; /* who have other slots */
@@ -21,9 +22,10 @@ static struct {
 	uint64_t used_slots;
 	bool slot_is_refused; /* number 3 */
 	bool broker_is_away;
-	bool session_is_lost; /* when the commit is in doubt */
+	bool session_is_lost;    /* when the commit is in doubt */
+	unsigned refused_topics; /* that many take no number */
 	/* The world: */
-	struct text calls;
+	struct text calls, topics; /* … that a number was stored for */
 	bool has_slot, is_fenced, is_begun;
 	unsigned slots_left;
 	int64_t open_number, stored; /* 0: none */
@@ -248,11 +250,15 @@ void lane_drop(struct lane *lane)
 bool lane_store_number(struct lane *lane, const char *topic, int64_t number,
 	struct instant deadline, struct error *e)
 {
-	(void)lane, (void)topic, (void)deadline;
+	(void)lane, (void)deadline;
 	note("number");
+	text_addf(&once.topics, " %s", topic);
 	once.is_outdated = once.is_outdated && !once.has_committed;
 	once.open_number = number;
-	return !once.number_fails || error_set(e, ERROR_BROKER, "no answer to the number");
+	bool is_refused = once.refused_topics > 0;
+	once.refused_topics -= is_refused;
+	return !(once.number_fails || is_refused) ||
+	       error_set(e, ERROR_BROKER, "no answer to the number");
 }
 
 bool lane_commit(struct lane *lane, struct instant deadline, struct error *e)
@@ -270,11 +276,37 @@ bool lane_commit(struct lane *lane, struct instant deadline, struct error *e)
 bool lane_read_number(struct lane *lane, const char *topic, int64_t *number,
 	struct instant deadline, struct error *e)
 {
-	(void)lane, (void)topic, (void)deadline;
+	(void)lane, (void)deadline;
 	note("read");
+	if (once.is_open && topic != NULL)
+		return error_set(e, ERROR_CONFLICT, "still open");
 	ck_assert(!once.is_begun); /* it could still change it */
 	*number = once.stored > 0 && !once.is_outdated ? once.stored : -1;
 	return !once.read_fails || error_set(e, ERROR_BROKER, "no answer to the read");
+}
+
+bool lane_read_all_numbers(
+	struct lane *lane, int64_t *number, struct instant deadline, struct error *e)
+{
+	(void)lane, (void)number, (void)deadline;
+	note("read-all");
+	ck_assert(!once.is_begun);
+	return !once.is_open || error_set(e, ERROR_CONFLICT, "still open");
+}
+
+const char *lane_numbered_topic(const struct lane *lane)
+{
+	(void)lane;
+	return once.stored > 0 ? "numbered" : NULL;
+}
+
+bool lane_await_number(
+	struct lane *lane, const char *topic, struct instant deadline, struct error *e)
+{
+	(void)lane, (void)topic, (void)deadline, (void)e;
+	ck_assert(once.is_begun);
+	note("await");
+	return true;
 }
 
 #endif
