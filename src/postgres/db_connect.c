@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/stop.h"
+#include "base/suggest.h"
 #include "base/text.h"
 #include "postgres/host_lookup.h"
 
@@ -138,24 +139,39 @@ static bool check_uri(const char *uri, struct error *e)
 			     "for %% and %%20 for a space, and [ ] around an IPv6 address");
 }
 
+/* The keyword that the user may have meant; NULL: none is like it. */
+static const char *keyword_like(const PQconninfoOption *keywords, const char *name)
+{
+	struct nearest n = nearest_to(name);
+	for (; keywords != NULL && keywords->keyword != NULL; keywords++)
+		nearest_offer(&n, keywords->keyword);
+	return n.best;
+}
+
+/* libpq quotes what it takes for a keyword, which may be a part of a password: it is shown only if
+ * it is like one. */
 static bool check_list(const char *conninfo, struct error *e)
 {
-	char *reason = NULL;
-	PQconninfoOption *options = PQconninfoParse(conninfo, &reason);
+	char *reason = NULL, name[32] = "";
+	const char *best = NULL;
+	PQconninfoOption *options = PQconninfoParse(conninfo, &reason),
+			 *keywords = PQconndefaults();
 	bool ok = options != NULL;
-	/* libpq quotes a part of a value with a space. */
-	bool is_name = reason != NULL && strstr(reason, "invalid connection option") == reason;
-	if (!ok && (!is_name || strcasestr(conninfo, "passw") != NULL ||
-			   strstr(conninfo, "://") != NULL))
+	if (reason != NULL && sscanf(reason, "invalid connection option \"%31[a-z_]\"", name) == 1)
+		best = keyword_like(keywords, name);
+	if (!ok && best != NULL)
+		error_set(e, ERROR_CONFIG,
+			"database: unknown connection option \"%s\", did you mean \"%s\"?", name,
+			best);
+	else if (!ok)
 		error_set(e, ERROR_CONFIG,
 			"database: the connection string is wrong (its text is not shown, since "
 			"it may have a password); write NAME='VALUE' if a value has spaces or "
 			"quotes, "
 			"with \\' for ' and \\\\ for \\ in it");
-	else if (!ok)
-		error_set(e, ERROR_CONFIG, "database: %s", reason);
 	PQfreemem(reason);
 	PQconninfoFree(options);
+	PQconninfoFree(keywords);
 	return ok;
 }
 

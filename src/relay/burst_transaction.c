@@ -21,6 +21,7 @@
 #define LOOK_AGAIN_S  600.0 /* … for what must be decided by hand */
 #define ABORT_S       5.0
 #define DAY_S         86400.0
+#define NUMBER_LIMIT  INT64_C(9000000000000000000) /* by the clock, in 285,000 years */
 
 static struct instant deadline_of(const struct burst *b)
 {
@@ -216,6 +217,17 @@ static bool fence(struct burst *b, unsigned slot, struct instant deadline, struc
 	       lane_fence(b->transaction.lane, &sender, deadline, e);
 }
 
+/* Numbers only grow, so after one that somebody else has stored there may be none. */
+static bool leaves_numbers(struct burst *b, const struct slot_state *state, struct error *e)
+{
+	return state->stored < NUMBER_LIMIT - 1 ||
+	       error_set(e, ERROR_INSTANCE,
+		       "kafka: the group \"%s-%u\" has the number %" PRId64
+		       ", which no burst has; delete the group, or set \"instance\" to another "
+		       "name",
+		       b->config->instance, state->slot, state->stored);
+}
+
 /* The same, and decide what they left. */
 static bool resolve(struct burst *b, struct slot_state *state, struct error *e)
 {
@@ -225,7 +237,7 @@ static bool resolve(struct burst *b, struct slot_state *state, struct error *e)
 		t->lane = broker_lane_transactional(b->broker, b->worker);
 	return fence(b, state->slot, deadline_of(b), e) &&
 	       (read_stored(t->lane, state, deadline_of(b), e) || note_open(state, e)) &&
-	       decide_all(b, state, e);
+	       leaves_numbers(b, state, e) && decide_all(b, state, e);
 }
 
 /* Numbers only grow, also if those that were stored are lost: they follow the clock. */

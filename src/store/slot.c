@@ -229,7 +229,7 @@ bool store_list_prepared(struct store *s, struct rows **prepared, struct error *
 		" WHERE t.database = pg_catalog.current_database()"
 		" AND pg_catalog.starts_with(t.gid, $1)"
 		" AND (r.rolsuper OR r.rolname = t.owner OR" MAY_DELETE ")) x) p"
-		" WHERE p.rest ~ '^[0-9]{1,5}:[0-9]{1,18}$'"
+		" WHERE p.rest ~ '^[0-9]{1,5}:([0-9]{1,18}|[1-8][0-9]{18})$'"
 		" ORDER BY p.slot::pg_catalog.int8, p.number::pg_catalog.int8";
 	char *prefix = prefix_of(s);
 	const char *const values[] = { prefix };

@@ -184,9 +184,13 @@ def test_a_program_that_fails_for_a_while(signalbus, schema, script, table):
     assert "database: connected, after " in end
 
 
-def test_a_malformed_answer_is_not_shown(signalbus, script, table):
-    signalbus.database = script(f"echo 'host=x password=a {WORD}'")
+@pytest.mark.parametrize("answer, problem", [
+    (f"host=x password=a {WORD}", "the connection string is wrong"),
+    (f"{WORD}==", "the connection string is wrong"),
+    ("usr=bus", 'unknown connection option "usr", did you mean "user"?')])
+def test_a_malformed_answer_is_not_shown(signalbus, script, table, answer, problem):
+    signalbus.database = script(f"echo '{answer}'")
     path = signalbus.configure(table)
     run = signalbus("flushmany", "-vv").expect(78)
-    assert f"{path}:1: database: the connection string is wrong" in run.stderr
+    assert f"{path}:1: database: {problem}" in run.stderr
     assert WORD not in run.stderr

@@ -234,6 +234,11 @@ def test_deciding_by_hand(
     assert schema.count("t") == (0 if is_stored else 10)
     signalbus("flushmany").expect_silence()
     assert sorted(ids(consume(topic, 10))) == list(range(1, 11))
+    schema.insert_signals("t", 10, first=11)
+    leave_prepared(is_stored)  # with a number of 19 digits
+    assert "1 resolved, 0 left" in signalbus("recover").expect(0).stdout
+    signalbus("flushmany").expect_silence()
+    assert sorted(ids(consume(topic, 20))) == list(range(1, 21))
 
 
 @IS_STORED

@@ -413,6 +413,18 @@ START_TEST(what_the_broker_has_lost_is_decided_by_hand)
 }
 END_TEST
 
+START_TEST(a_number_after_which_there_is_none)
+{
+	begin_once(3);
+	once.stored = INT64_MAX;
+	ck_assert(!run_once());
+	ck_assert_str_eq(world.error.text,
+		"kafka: the group \"it-7\" has the number 9223372036854775807, which no burst has; "
+		"delete the group, or set \"instance\" to another name");
+	end_once();
+}
+END_TEST
+
 /* One of them cannot be resolved: the broker is unavailable, or it is only that one. */
 static const struct {
 	bool broker_is_away;
@@ -533,6 +545,7 @@ int main(void)
 		{ a_row_that_cannot_go_after_all_rolls_everything_back, 1, 0 },
 		{ what_others_left_is_decided_before_the_first_claim, COUNT(leftovers), 0 },
 		{ what_the_broker_has_lost_is_decided_by_hand, 2, 0 },
+		{ a_number_after_which_there_is_none, 1, 0 },
 		{ any_topic_tells_whether_numbers_are_up_to_date, COUNT(probes), 0 },
 		{ a_slot_that_cannot_be_resolved_stops_no_other, COUNT(refusals), 0 },
 		{ who_is_gone_without_having_prepared_is_fenced, 1, 0 },
