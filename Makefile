@@ -42,7 +42,7 @@ TSAN_SYMBOLS := $(if $(TSAN_OBJECTS),-u cnd_timedwait)
 
 UNIT_BINARIES := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 # Doubles of what objects that a test needs, or the C library, have; the test has scripted_....
-test_config_file_DOUBLES := fstat lstat stat statvfs poll
+test_config_file_DOUBLES := open access fstat lstat stat statvfs poll
 test_flusher_DOUBLES  := clock_now pthread_create pthread_join
 test_health_DOUBLES   := clock_now
 test_cmd_run_DOUBLES  := clock_now

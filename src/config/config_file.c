@@ -108,6 +108,25 @@ static bool check_writers(struct place at, const struct stat *st, struct problem
 	return false;
 }
 
+/* What to do about a file that cannot be read, for the reason of errno; to be freed. */
+static char *remedy_for(int reason, const char *path)
+{
+	if (reason != EACCES)
+		return text_copy("");
+	return text_format("; the user that runs signalbus must be able to read it: chgrp "
+			   "signalbus %s && chmod 640 %s",
+		path, path);
+}
+
+static void add_unreadable(struct place at, int reason, struct problems *problems)
+{
+	static const char example[] =
+		"; an example is installed as " DOCDIR "/signalbus.conf.example";
+	char *remedy = reason == ENOENT ? text_copy(example) : remedy_for(reason, at.file);
+	problems_add(problems, at, "cannot read the configuration: %s%s", strerror(reason), remedy);
+	free(remedy);
+}
+
 /* A descriptor of a file that may be used; -1 with a problem.  A pipe that nobody writes to, or a
  * device, must not block. */
 static int open_file(struct place at, enum file_kind kind, struct problems *problems)
@@ -115,12 +134,9 @@ static int open_file(struct place at, enum file_kind kind, struct problems *prob
 	struct stat st = { 0 };
 	int fd = open(at.file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &st) != 0)
-		problems_add(problems, at, "cannot read the configuration: %s%s", strerror(errno),
-			errno == ENOENT ? "; an example is installed as " DOCDIR
-					  "/signalbus.conf.example"
-					: "");
+		add_unreadable(at, errno, problems);
 	else if (S_ISDIR(st.st_mode))
-		problems_add(problems, at, "cannot read the configuration: %s", strerror(EISDIR));
+		add_unreadable(at, EISDIR, problems);
 	else if (!S_ISREG(st.st_mode) && !(S_ISFIFO(st.st_mode) && kind == FILE_MAIN))
 		problems_add(problems, at, "is no regular file");
 	else if (check_writers(at, &st, problems))
@@ -171,7 +187,7 @@ char *file_read(const char *path, enum file_kind kind, struct problems *problems
 	bool is_ended = content.length == 0 || content.text[content.length - 1] == '\n';
 	text_add(&content, "\n", is_ended ? 0 : 1);
 	if (got < 0)
-		problems_add(problems, file, "cannot read the configuration: %s", strerror(reason));
+		add_unreadable(file, reason, problems);
 	else if (check_content(path, &content, problems))
 		return content.text;
 	text_free(&content);
@@ -308,8 +324,11 @@ bool file_explain_include(
 	}
 	char *path = content != NULL ? file_included(content, folder) : NULL;
 	int reason = path != NULL && access(path, R_OK) != 0 ? errno : 0;
+	char *remedy = remedy_for(reason, path);
 	if (reason != 0)
-		problems_add(problems, at, "cannot include %s: %s", path, strerror(reason));
+		problems_add(
+			problems, at, "cannot include %s: %s%s", path, strerror(reason), remedy);
+	free(remedy);
 	free(path);
 	return reason != 0;
 }

@@ -2,8 +2,11 @@
  * Who may write a configuration, what it may be, and which secrets and properties in it are
  * noticed.
  */
+#include "config/config_file.h"
+
 #include "config_fixture.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -14,6 +17,8 @@
 
 #define OTHER_USER 54321
 
+int scripted_open(const char *path, int flags, ...);
+int scripted_access(const char *path, int mode);
 int scripted_fstat(int fd, struct stat *st);
 int scripted_lstat(const char *path, struct stat *st);
 int scripted_stat(const char *path, struct stat *st);
@@ -23,8 +28,21 @@ int scripted_poll(struct pollfd *fds, nfds_t count, int timeout);
 static struct {
 	bool is_of_another_user, is_link_of_another_user, is_folder_of_another_user;
 	bool is_read_only;
+	bool is_denied;
 	int waited_ms;
 } script;
+
+int scripted_open(const char *path, int flags, ...)
+{
+	errno = EACCES;
+	return script.is_denied ? -1 : openat(AT_FDCWD, path, flags);
+}
+
+int scripted_access(const char *path, int mode)
+{
+	errno = EACCES;
+	return script.is_denied ? -1 : faccessat(AT_FDCWD, path, mode, 0);
+}
 
 int scripted_fstat(int fd, struct stat *st)
 {
@@ -285,6 +303,47 @@ START_TEST(what_is_included_is_a_regular_file)
 }
 END_TEST
 
+#define DENIED                                                                                     \
+	"Permission denied; the user that runs signalbus must be able to read it: chgrp "          \
+	"signalbus "                                                                               \
+	"%s && chmod 640 %s\n"
+
+START_TEST(what_may_not_be_read_has_a_remedy)
+{
+	struct fixture f;
+	fixture_init(&f);
+	char *expected =
+		text_format("bus.conf: cannot read the configuration: " DENIED, f.file, f.file);
+	fixture_write(&f, "bus.conf", KAFKA MODELS);
+	script.is_denied = true;
+	fixture_load(&f);
+	script.is_denied = false;
+	char *problems = fixture_problems(&f);
+	ck_assert_str_eq(problems, expected);
+	free(problems);
+	free(expected);
+	fixture_free(&f);
+}
+END_TEST
+
+/* libconfig itself does not get it, either. */
+START_TEST(what_may_not_be_included_has_a_remedy)
+{
+	struct problems problems = { 0 };
+	script.is_denied = true;
+	ck_assert(file_explain_include(
+		(struct place){ "bus.conf", 1 }, "@include \"part\"\n", "/etc/bus", &problems));
+	script.is_denied = false;
+	char *expected = text_format("bus.conf:1: cannot include /etc/bus/part: " DENIED,
+		"/etc/bus/part", "/etc/bus/part");
+	ck_assert_uint_eq(problems.count, 1);
+	ck_assert_ptr_eq(strstr(expected, problems.lines[0]), expected);
+	ck_assert_uint_eq(strlen(problems.lines[0]), strlen(expected) - 1);
+	free(expected);
+	problems_free(&problems);
+}
+END_TEST
+
 START_TEST(a_pipe_that_nobody_writes_to_is_given_up)
 {
 	struct fixture f;
@@ -366,6 +425,8 @@ int main(void)
 		{ an_include_ends_in_its_line, 1, 0 },
 		{ a_file_with_an_odd_name_is_refused, COUNT(odd_names), 0 },
 		{ what_is_included_is_a_regular_file, 1, 0 },
+		{ what_may_not_be_read_has_a_remedy, 1, 0 },
+		{ what_may_not_be_included_has_a_remedy, 1, 0 },
 		{ a_pipe_that_nobody_writes_to_is_given_up, 1, 0 },
 		{ properties_that_execute_code_have_to_be_allowed, 1, 0 },
 		{ files_of_secrets_and_keys_are_noticed, 1, 0 },
