@@ -44,16 +44,16 @@ struct reporting {
 };
 
 /* Prepare to run under the current configuration; problems have been printed. */
-static int load(const struct command_line *line, struct running *r)
+static int load(const struct command_line *line, struct running *r, print_problem *print)
 {
 	struct error e;
-	*r = (struct running){ .config = command_load(line, LOG_LEVEL_INFO) };
+	*r = (struct running){ .config = command_load_printing(line, LOG_LEVEL_INFO, print) };
 	if (r->config == NULL)
 		return EXIT_WRONG_CONFIG;
 	r->broker = broker_new(r->config, (unsigned)r->config->workers, &e);
 	if (r->broker != NULL)
 		return 0;
-	log_problem(e.text);
+	print(e.text);
 	config_free(r->config);
 	return error_exit_status(e.kind);
 }
@@ -97,13 +97,19 @@ static bool listen_for(struct running *r, struct status_pages *monitor)
 	return false;
 }
 
+/* Among the other lines of the log. */
+static void log_problem_of_reload(const char *line)
+{
+	log_error("%s", line);
+}
+
 /* An invalid file leaves everything unchanged. */
 static void reload(const struct command_line *line, struct running *r, struct reporting *t)
 {
 	struct running next;
 	systemd_reloading();
 	t->is_outdated = true;
-	if (load(line, &next) != 0) {
+	if (load(line, &next, log_problem_of_reload) != 0) {
 		log_error("invalid configuration; keeping the previous one");
 	} else if (!listen_for(&next, t->monitor)) {
 		log_error("keeping the previous configuration");
@@ -219,7 +225,7 @@ int cmd_run(const struct command_line *line)
 		log_error("cannot wait for signals: %s", strerror(errno));
 		return EXIT_FAILURE;
 	}
-	int status = load(line, &r);
+	int status = load(line, &r, log_problem);
 	if (status != 0)
 		return status;
 	t.monitor = status_pages_new();

@@ -37,13 +37,14 @@ static void warn_if_open(const char *file)
 			file, file);
 }
 
-struct config *command_load(const struct command_line *line, enum log_level level)
+struct config *command_load_printing(
+	const struct command_line *line, enum log_level level, print_problem *print)
 {
 	const struct config_checks checks = { property_check, db_check, line->config_only };
 	struct problems problems = { 0 };
 	struct config *config = config_load(line->config_file, &checks, &problems);
 	for (size_t i = 0; i < problems.count; i++)
-		log_problem(problems.lines[i]);
+		print(problems.lines[i]);
 	problems_free(&problems);
 	if (config == NULL) /* an invalid file changes nothing, even on a reload */
 		return NULL;
@@ -53,6 +54,11 @@ struct config *command_load(const struct command_line *line, enum log_level leve
 	for (size_t i = 0; i < config->secret_files.count; i++)
 		warn_if_open(config->secret_files.items[i]);
 	return config;
+}
+
+struct config *command_load(const struct command_line *line, enum log_level level)
+{
+	return command_load_printing(line, level, log_problem);
 }
 
 static bool is_in(const char *name, const char *const *names, size_t count)

@@ -58,6 +58,12 @@ enum { EXIT_WRONG_USAGE = 2, EXIT_WRONG_CONFIG = 78 };
  * printed. */
 struct config *command_load(const struct command_line *line, enum log_level level);
 
+/* The same, with a function that prints the problems: log_problem(), or for a daemon that runs, one
+ * that logs them. */
+typedef void print_problem(const char *line);
+struct config *command_load_printing(
+	const struct command_line *line, enum log_level level, print_problem *print);
+
 /* The models (indexes) that NAMEs and --exclude select, in configuration order, to be freed; none
  * may be left.  An unknown name is logged, with the nearest one.  NULL, for EXIT_WRONG_USAGE, if
  * none of the NAMEs is known, or one is not and the command needs that. */

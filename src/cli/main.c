@@ -60,7 +60,9 @@ static const struct {
 		"status is 75.",
 		NULL },
 	{ "signals", cmd_signals, "J", NO_NAMES, "[--json]", "print the names of the models",
-		"One name per line, in the order of the configuration.", " models list ls " },
+		"One name per line, in the order of the configuration. With -v, whether each is "
+		"paused is logged.",
+		" models list ls " },
 	{ "pending", cmd_pending, "WJ", REAL_NAMES, "[--watch [SECONDS]|--json] [NAME]...",
 		"print how many signals are pending",
 		"A line for each model with pending signals, fewest first, then the total.",
@@ -86,7 +88,7 @@ static const struct {
 		"[--requeue|--discard [--all]|--json] [-e NAME]... [NAME|NUMBER]...",
 		"list, requeue or discard rejected signals",
 		"Without an option, a line for each dead letter: its number, model, time, key and "
-		"reason.",
+		"reason; with -v, also the whole signal.",
 		" dlq deadletters rejected " },
 	{ "pause", cmd_pause, "", NAMES, "[NAME]...", "stop sending models, until they are resumed",
 		"The daemons of this instance stop sending these models at once. The database "

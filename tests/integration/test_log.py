@@ -71,6 +71,11 @@ def test_json_of_the_daemon_and_reload(signalbus, schema, make_topic):
     signalbus.configure(model("A", table, topic), log_format="text")
     running.send(signal.SIGHUP)
     running.wait_log("Z info: configuration reloaded")
+    path = signalbus.configure(model("A", table, topic, burst_count=-7))
+    running.send(signal.SIGHUP)
+    running.wait_log("not -7")
+    [line] = [line for line in running.log().splitlines() if "not -7" in line]
+    assert re.fullmatch(rf"{STAMP} error: {path}:\d+: burst_count must be 1 to 100000, not -7", line)
     run = running.stop().expect(0)
     assert re.fullmatch(rf"{STAMP} info: stopped", run.stderr.splitlines()[-1])
 

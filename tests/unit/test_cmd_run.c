@@ -41,13 +41,17 @@ struct instant scripted_clock_now(void)
 
 void log_problem(const char *line)
 {
-	log_error("%s", line);
+	log_error("bare: %s", line);
 }
 
-struct config *command_load(const struct command_line *line, enum log_level level)
+struct config *command_load_printing(
+	const struct command_line *line, enum log_level level, print_problem *print)
 {
 	(void)line, (void)level;
-	return world.is_wrong && world.started > 0 ? NULL : &config;
+	if (!world.is_wrong || world.started == 0)
+		return &config;
+	print("f:1: wrong");
+	return NULL;
 }
 
 void config_free(struct config *c)
@@ -322,7 +326,8 @@ START_TEST(a_failed_reload_stays_visible)
 	world.is_wrong = true;
 	run(65);
 	ck_assert_ptr_nonnull(
-		strstr(logged, "error: invalid configuration; keeping the previous one\n"));
+		strstr(logged, "error: f:1: wrong\nerror: invalid configuration; keeping the "
+			       "previous one\n"));
 	ck_assert_ptr_nonnull(strstr(logged, " s; the last reload failed, see the log\n"));
 	ck_assert_ptr_nonnull(strstr(
 		world.statuses, "0 sent, 7+ pending; the last reload failed, see the log\n"));
