@@ -19,8 +19,7 @@ static int change(struct store *s, const struct config *config, size_t model, bo
 	else
 		log_info("model \"%s\": paused%s", name, c.is_new ? "" : " already");
 	if (!is_paused && !config_autoflushes(config, model))
-		log_warning(
-			"model \"%s\" has autoflush = false, so the daemon does not send it", name);
+		command_warn_of_autoflush(name);
 	return 0;
 }
 

@@ -285,10 +285,14 @@ static int count_for_program(const struct chosen *c, struct store *s)
 /* What waits for an operator. */
 static void warn_of_paused(const struct chosen *c, const struct pending *pending, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		if (pending[i].count > 0 && c->pauses[pending[i].model].is_paused)
-			log_warning("model \"%s\" is paused by %s", pending[i].name,
-				c->pauses[pending[i].model].by);
+	for (size_t i = 0; i < count; i++) {
+		const struct pending *p = &pending[i];
+		if (p->count > 0 && c->pauses[p->model].is_paused)
+			log_warning(
+				"model \"%s\" is paused by %s", p->name, c->pauses[p->model].by);
+		if (p->count > 0 && !config_autoflushes(c->config, p->model))
+			command_warn_of_autoflush(p->name);
+	}
 }
 
 /* Print; with --watch repeatedly, on a terminal in place.  A model that cannot be counted at first

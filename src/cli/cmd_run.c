@@ -21,6 +21,7 @@
 #define STATISTICS_S 60.0
 #define STATUS_S     10.0
 #define RECOUNT_S    1.0
+#define NAMED_MAX    10 /* models in a line of the log */
 
 #define EXIT_CANNOT_LISTEN 1 /* not EX_CONFIG: the port may be free later */
 
@@ -70,8 +71,24 @@ static void warn(void *arg, const char *text)
 	log_warning("%s", text);
 }
 
+/* So that whoever has forgotten autoflush finds it. */
+static void tell_of_unsent(const struct config *c)
+{
+	struct text names = { 0 };
+	size_t count = 0;
+	for (size_t i = 0; i < c->model_count; i++)
+		if (!config_autoflushes(c, i) && ++count <= NAMED_MAX)
+			text_addf(&names, "%s%s", count > 1 ? ", " : "", c->models[i].name);
+	if (count > NAMED_MAX)
+		text_addf(&names, " and %zu other models", count - NAMED_MAX);
+	if (count > 0)
+		log_info("autoflush = false, so these are not sent: %s", names.text);
+	text_free(&names);
+}
+
 static void start(struct running *r, struct status_pages *monitor)
 {
+	tell_of_unsent(r->config);
 	exposure_report(r->config, warn, NULL);
 	broker_watch(r->broker);
 	metrics_configure(status_pages_metrics(monitor), r->config, clock_now());

@@ -61,6 +61,11 @@ struct config *command_load(const struct command_line *line, enum log_level leve
 	return command_load_printing(line, level, log_problem);
 }
 
+void command_warn_of_autoflush(const char *name)
+{
+	log_warning("model \"%s\" has autoflush = false, so the daemon does not send it", name);
+}
+
 static bool is_in(const char *name, const char *const *names, size_t count)
 {
 	for (size_t i = 0; i < count; i++)

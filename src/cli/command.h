@@ -64,6 +64,9 @@ typedef void print_problem(const char *line);
 struct config *command_load_printing(
 	const struct command_line *line, enum log_level level, print_problem *print);
 
+/* Warn that the daemon does not send a model. */
+void command_warn_of_autoflush(const char *name);
+
 /* The models (indexes) that NAMEs and --exclude select, in configuration order, to be freed; none
  * may be left.  An unknown name is logged, with the nearest one.  NULL, for EXIT_WRONG_USAGE, if
  * none of the NAMEs is known, or one is not and the command needs that. */

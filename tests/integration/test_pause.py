@@ -140,6 +140,9 @@ def test_pauses_are_shown(signalbus, schema, models):
     assert run.logged('model "Off": paused by autoflush = false')
     assert signalbus("resume", "Off").expect(0).logged(
         'model "Off" has autoflush = false, so the daemon does not send it')
+    schema.insert_signals("off", 1)
+    assert signalbus("pending").expect(0).stderr.splitlines()[0].endswith(
+        'model "Off" has autoflush = false, so the daemon does not send it')
     signalbus.configure(*models, database="host=/nowhere")
     run = signalbus("signals", "--json").expect(0)
     assert [m["paused"] for m in json.loads(run.stdout)["models"]] == [None, None]

@@ -31,7 +31,13 @@ static struct {
 	int loaded, not_loaded; /* as the metrics have it */
 } world;
 
-static struct config config = { .file = "f", .model_count = 2 };
+static struct model_config models[] = { { .name = "A", .autoflush = true },
+	{ .name = "B", .autoflush = true }, { .name = "C" }, { .name = "D" }, { .name = "E" },
+	{ .name = "F" }, { .name = "G" }, { .name = "H" }, { .name = "I" }, { .name = "J" },
+	{ .name = "K" }, { .name = "L" } };
+static struct config config = {
+	.file = "f", .models = models, .model_count = 2, .autoflush = true
+};
 
 struct instant scripted_clock_now(void);
 struct instant scripted_clock_now(void)
@@ -253,6 +259,29 @@ START_TEST(a_statistics_line_comes_once_a_minute)
 }
 END_TEST
 
+/* The same after a reload. */
+START_TEST(it_names_the_models_that_are_not_sent)
+{
+	config.model_count = 4;
+	world.takes_reload = true;
+	run(1);
+	check_logged("info: started: signalbus " SIGNALBUS_VERSION ", f, 4 models, no metrics\n"
+		     "info: autoflush = false, so these are not sent: C, D\n"
+		     "info: autoflush = false, so these are not sent: C, D\n"
+		     "info: configuration reloaded\ninfo: stopped\n");
+}
+END_TEST
+
+START_TEST(it_names_ten_models_that_are_not_sent)
+{
+	config.model_count = COUNT(models);
+	config.autoflush = false;
+	run(1);
+	ck_assert_ptr_nonnull(
+		strstr(logged, "sent: A, B, C, D, E, F, G, H, I, J and 2 other models\n"));
+}
+END_TEST
+
 START_TEST(it_names_the_models_that_are_stopped)
 {
 	world.stopped = "; stopped: A (database, 5 s)";
@@ -340,6 +369,8 @@ int main(void)
 {
 	const struct test tests[] = { { a_statistics_line_comes_once_a_minute, 1, 0 },
 		{ it_names_the_models_that_are_stopped, 1, 0 },
+		{ it_names_the_models_that_are_not_sent, 1, 0 },
+		{ it_names_ten_models_that_are_not_sent, 1, 0 },
 		{ systemd_is_notified_every_ten_seconds, 1, 0 },
 		{ nothing_is_notified_before_the_servers_answer, 1, 0 },
 		{ a_reload_loses_no_count, 1, 0 }, { a_failed_reload_stays_visible, 1, 0 },
