@@ -148,27 +148,35 @@ static const char *keyword_like(const PQconninfoOption *keywords, const char *na
 	return n.best;
 }
 
-/* libpq quotes what it takes for a keyword, which may be a part of a password: it is shown only if
- * it is like one. */
+/* The keyword that libpq does not know and quotes, if it looks like one: it may be a part of a
+ * password. */
+static bool is_keyword(const char *conninfo, const char *reason, char name[static 32])
+{
+	int end = 0;
+	return reason != NULL && strcasestr(conninfo, "passw") == NULL &&
+	       strstr(conninfo, "://") == NULL &&
+	       sscanf(reason, "invalid connection option \"%31[a-z_]\"%n", name, &end) == 1 &&
+	       end > 0;
+}
+
 static bool check_list(const char *conninfo, struct error *e)
 {
-	char *reason = NULL, name[32] = "";
-	const char *best = NULL;
+	char *reason = NULL, name[32];
 	PQconninfoOption *options = PQconninfoParse(conninfo, &reason),
 			 *keywords = PQconndefaults();
 	bool ok = options != NULL;
-	if (reason != NULL && sscanf(reason, "invalid connection option \"%31[a-z_]\"", name) == 1)
-		best = keyword_like(keywords, name);
-	if (!ok && best != NULL)
-		error_set(e, ERROR_CONFIG,
-			"database: unknown connection option \"%s\", did you mean \"%s\"?", name,
-			best);
-	else if (!ok)
+	if (!ok && is_keyword(conninfo, reason, name)) {
+		const char *best = keyword_like(keywords, name);
+		error_set(e, ERROR_CONFIG, "database: invalid connection option \"%s\"%s%s%s", name,
+			best != NULL ? ", did you mean \"" : "", best != NULL ? best : "",
+			best != NULL ? "\"?" : "");
+	} else if (!ok) {
 		error_set(e, ERROR_CONFIG,
 			"database: the connection string is wrong (its text is not shown, since "
 			"it may have a password); write NAME='VALUE' if a value has spaces or "
 			"quotes, "
 			"with \\' for ' and \\\\ for \\ in it");
+	}
 	PQfreemem(reason);
 	PQconninfoFree(options);
 	PQconninfoFree(keywords);

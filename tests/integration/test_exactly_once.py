@@ -311,7 +311,7 @@ def test_a_burst_of_a_paused_model_is_decided_too(
     run.wait_log('model "A": paused by')
     way_to_broker.restore()
     schema.wait_until(lambda: not prepared(schema, signalbus.instance), 20, "resolved")
-    assert "this sender had prepared a transaction" in run.log()
+    run.wait_log("this sender had prepared a transaction")
     assert schema.count("t") == 10
 
 

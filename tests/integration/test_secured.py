@@ -271,7 +271,8 @@ def test_a_user_who_may_not_write_at_all(signalbus, schema, secured, clients, to
     assert daemon.log().count(" debug: kafka: Fatal error: ") < 15 * SLOWER
     [line] = warnings(daemon, "the producer is replaced after a fatal error")
     assert reason in line
-    assert all("authorization failed" in line for line in warnings(daemon, "stores nothing"))
+    for line in warnings(daemon, "stores nothing"):  # on a busy machine, the time may be up first
+        assert "authorization failed" in line or "not acknowledged in time" in line
     secured.allow(f"CN={who}", "WRITE", topic)
     try:
         wait_until(lambda: schema.count("a") == 0, 15 * SLOWER, "a empty")
