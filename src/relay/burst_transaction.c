@@ -43,9 +43,9 @@ struct slot_state {
 };
 
 /* What became of a burst is unknown if its number may still change (note_open()).  A number that is
- * greater than that of the burst was stored by a later one, which cannot be while
- * signalbus has resolved each before the next; and a number can expire on the broker
- * (offsets.retention.minutes, seven days by default), or go with its topic. */
+ * greater than that of the burst was stored by a later one, which cannot be while signalbus has
+ * resolved each before the next; and a number can expire on the broker (offsets.retention.minutes,
+ * seven days by default), or go with its topic. */
 static bool is_undecidable(const struct slot_state *state, int64_t number, double seconds)
 {
 	return state->is_open || state->stored > number || (state->stored < 0 && seconds > DAY_S);

@@ -143,6 +143,18 @@ START_TEST(it_is_read_in_its_time_and_when_it_is_announced)
 }
 END_TEST
 
+/* The third look finds that A is paused, after one error that was logged. */
+static void end_after_errors(void)
+{
+	world.error = ERROR_NONE;
+	ck_assert(look(3));
+	check_paused(true, false);
+	check_logged("warning: cannot read which models are paused: no\n"
+		     "warning: it can be read again which models are paused\n"
+		     "warning: model \"A\": paused by him\n");
+	pauses_free(world.pauses);
+}
+
 /* Until it is known nothing is sent, unless it cannot be known. */
 START_TEST(nothing_is_sent_before_it_is_known)
 {
@@ -154,13 +166,7 @@ START_TEST(nothing_is_sent_before_it_is_known)
 	store.is_lost = true;
 	ck_assert(!look(2));
 	store.is_lost = false;
-	world.error = ERROR_NONE;
-	ck_assert(look(3));
-	check_paused(true, false);
-	check_logged("warning: cannot read which models are paused: no\n"
-		     "warning: it can be read again which models are paused\n"
-		     "warning: model \"A\": paused by him\n");
-	pauses_free(world.pauses);
+	end_after_errors();
 }
 END_TEST
 
@@ -182,13 +188,7 @@ START_TEST(an_error_is_believed_if_it_lasts)
 		pass(0.5); /* not the poll interval */
 		world.reads = 2;
 	}
-	world.error = ERROR_NONE;
-	ck_assert(look(3));
-	check_paused(true, false);
-	check_logged("warning: cannot read which models are paused: no\n"
-		     "warning: it can be read again which models are paused\n"
-		     "warning: model \"A\": paused by him\n");
-	pauses_free(world.pauses);
+	end_after_errors();
 }
 END_TEST
 
